@@ -1,0 +1,1 @@
+//! Composition: configuration, provider, key ring, policy, catalog, listener; spawn, wait, drain.

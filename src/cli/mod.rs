@@ -1,0 +1,1 @@
+//! The commands of the candado program, one file each.

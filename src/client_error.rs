@@ -1,0 +1,1 @@
+//! The one table from our refusals to MySQL error codes, SQLSTATEs and texts.

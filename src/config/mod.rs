@@ -1,0 +1,1 @@
+//! candado.toml: as written, and as used.

@@ -1,0 +1,1 @@
+//! The control plane: key store, catalog loading. Everything slow.

@@ -1,0 +1,1 @@
+//! Key ring and key providers. Knows nothing of MySQL or rows.

@@ -1,0 +1,42 @@
+//! Candado: a MySQL wire-protocol proxy that seals protected columns on their way to the server and opens them on
+//! their way back.
+//!
+//! The modules stand in layers, lowest first; a module uses only what stands above it in this list
+//! (`tests/it/layering.rs` holds the table and fails on a breach).
+//!
+//! | layer | modules | what they are |
+//! |---|---|---|
+//! | 0 | [`schema`], [`wire`] | names and catalog; bytes of the protocol |
+//! | 1 | [`sql`], [`policy`] | reading a statement; what is protected and who may see it |
+//! | 2 | [`firewall`], [`crypto`] | judging a statement; envelopes and blind indexes |
+//! | 3 | [`keys`] | key ring and key providers |
+//! | 4 | [`plan`] | what happens to a statement and to its result |
+//! | 5 | [`rewrite`] | carrying a plan out on bytes |
+//! | 6 | [`client_error`] | our refusals as MySQL errors |
+//! | 7 | [`proxy`], [`control`] | the data plane; the control plane |
+//! | 8 | [`app`], [`cli`], [`config`], [`telemetry`] | composition |
+
+pub mod schema;
+pub mod wire;
+
+pub mod policy;
+pub mod sql;
+
+pub mod crypto;
+pub mod firewall;
+
+pub mod keys;
+
+pub mod plan;
+
+pub mod rewrite;
+
+pub mod client_error;
+
+pub mod control;
+pub mod proxy;
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod telemetry;

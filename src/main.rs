@@ -1,0 +1,3 @@
+//! The `candado` program.
+
+fn main() {}

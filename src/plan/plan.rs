@@ -1,0 +1,101 @@
+//! The plan of a statement: which tokens are replaced by what, and which cells of the result are opened.
+
+use crate::policy::{ColumnId, DecryptGrant};
+use crate::sql::tree::TokenRange;
+
+/// What happens to a statement and to its result. Token positions are those of the statement's executed tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryPlan {
+    /// Replacements, in order of their tokens, never overlapping. Empty: the statement goes out as it came.
+    pub splices: Vec<Splice>,
+    /// What happens to the cells of the result.
+    pub outputs: Outputs,
+    /// What the statement changes for later ones.
+    pub effect: Effect,
+    /// How many `?` the statement has as the client wrote it.
+    pub params: u16,
+}
+
+impl QueryPlan {
+    /// The plan of a statement that touches nothing protected.
+    pub fn relay(effect: Effect, params: u16) -> Self {
+        Self { splices: Vec::new(), outputs: Outputs::Relay, effect, params }
+    }
+}
+
+/// What happens to the result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outputs {
+    /// Relayed byte for byte. A column definition that names a protected column is still refused (second lock).
+    Relay,
+    /// One action for each column of the result, in order. A result with another number of columns is refused.
+    Columns(Vec<CellAction>),
+}
+
+/// What happens to one column of a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CellAction {
+    /// Its cells and its definition pass.
+    Relay,
+    /// Its cells are envelopes of the granted column: they are opened and the definition is restored.
+    Open(DecryptGrant),
+}
+
+/// What a statement changes for later ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Nothing that Candado keeps track of.
+    None,
+    /// Tables, views or routines may have changed: the catalog is loaded again before the client's next statement.
+    Catalog,
+}
+
+/// One replacement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Splice {
+    /// The tokens that are replaced, from the first one's first byte to the last one's last byte.
+    pub tokens: TokenRange,
+    /// The protected column that the values belong to.
+    pub column: ColumnId,
+    /// What stands there instead.
+    pub kind: SpliceKind,
+}
+
+/// Kinds of replacements.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SpliceKind {
+    /// A value on its way into the column: replaced by its envelope as a hexadecimal literal. A parameter keeps its `?`
+    /// and is sealed when the statement is executed.
+    Seal(Value),
+    /// A comparison of the column with values: replaced, in parentheses, by ranges over the envelope's index prefix.
+    Search {
+        /// The tokens of the column's name, whose bytes are repeated for each bound.
+        column_tokens: TokenRange,
+        /// How it compares.
+        comparison: Comparison,
+        /// The values: exactly one for `=`, `<>` and `<=>`, one or more for IN.
+        values: Vec<Value>,
+    },
+}
+
+/// A comparison that a blind index answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Comparison {
+    /// `=` and IN: any of the values.
+    Equal,
+    /// `<>`, `!=` and NOT IN: none of the values.
+    NotEqual,
+    /// `<=>` with a value that may be NULL.
+    NullSafeEqual,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Value {
+    /// A string literal (with introducer and adjacent strings), or a hexadecimal one standing for bytes.
+    Literal(TokenRange),
+    /// The client's parameter of that ordinal, from 0.
+    Param(u16),
+    /// NULL written as such.
+    Null,
+}

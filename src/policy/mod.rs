@@ -1,0 +1,13 @@
+//! What is protected, how it is searched, and who may see it.
+//!
+//! [`file`] holds `policy.toml` as written; [`Policy`] is the checked form that statements are judged by. Knows neither
+//! keys nor SQL.
+
+mod column;
+#[expect(clippy::module_inception, reason = "the module's one central type")]
+mod policy;
+mod role;
+
+pub use column::{ColumnId, IndexSpec, LogicalType, Normaliser, Padding, ProtectedColumn, TextSize};
+pub use policy::{Access, DecryptGrant, Policy};
+pub use role::{Account, AccountPattern, FirewallMode, Role, RoleId};

@@ -1,0 +1,126 @@
+//! The checked policy that statements are judged by.
+
+use std::collections::HashMap;
+
+use super::{Account, AccountPattern, ColumnId, FirewallMode, ProtectedColumn, Role, RoleId};
+use crate::schema::TableRef;
+
+/// What a role may do with a protected column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// Reads and writes the value.
+    Plain,
+    /// Every statement that names the column is refused with error 1143.
+    Deny,
+}
+
+/// Proof that policy allowed a role to read a column. Only [`Policy::access`] makes one, so no cell is opened unasked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DecryptGrant {
+    column: ColumnId,
+}
+
+impl DecryptGrant {
+    /// The column that was granted.
+    pub fn column(&self) -> ColumnId {
+        self.column
+    }
+}
+
+/// An account pattern with what it is bound to. The first match in file order wins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Binding {
+    pub(super) pattern: AccountPattern,
+    pub(super) role: RoleId,
+    pub(super) firewall: FirewallMode,
+}
+
+/// An immutable snapshot of `policy.toml`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    version: u64,
+    columns: Vec<ProtectedColumn>,
+    roles: Vec<Role>,
+    bindings: Vec<Binding>,
+    default_role: RoleId,
+    default_firewall: FirewallMode,
+    by_table: HashMap<(Box<str>, Box<str>), Vec<ColumnId>>,
+}
+
+impl Policy {
+    /// Builds a snapshot from checked parts; `file` is the only caller outside tests. Bindings are tried in order.
+    pub fn new(
+        version: u64,
+        columns: Vec<ProtectedColumn>,
+        roles: Vec<Role>,
+        bindings: Vec<(AccountPattern, RoleId, FirewallMode)>,
+        default_role: RoleId,
+        default_firewall: FirewallMode,
+    ) -> Self {
+        let mut by_table: HashMap<_, Vec<ColumnId>> = HashMap::new();
+        for (id, protected) in (0_u32..).zip(&columns) {
+            by_table.entry(table_key(&protected.column.table_ref())).or_default().push(ColumnId(id));
+        }
+        let bindings =
+            bindings.into_iter().map(|(pattern, role, firewall)| Binding { pattern, role, firewall }).collect();
+        Self { version, columns, roles, bindings, default_role, default_firewall, by_table }
+    }
+
+    /// Grows by one with every reload; part of the plan cache's key.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// All protected columns; a [`ColumnId`] is a position in it.
+    pub fn columns(&self) -> &[ProtectedColumn] {
+        &self.columns
+    }
+
+    /// One protected column. `None` if the id belongs to another snapshot.
+    pub fn column(&self, id: ColumnId) -> Option<&ProtectedColumn> {
+        self.columns.get(usize::try_from(id.0).ok()?)
+    }
+
+    /// The protected columns of a table; empty for an unprotected one. Names fold case whatever the server does: a table
+    /// whose name differs from a protected one in case alone counts as protected, never the reverse.
+    pub fn columns_of(&self, table: &TableRef) -> &[ColumnId] {
+        self.by_table.get(&table_key(table)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The protected column of that name in a table.
+    pub fn column_named(&self, table: &TableRef, column: &str) -> Option<ColumnId> {
+        let folded = column.to_lowercase();
+        self.columns_of(table)
+            .iter()
+            .copied()
+            .find(|id| self.column(*id).is_some_and(|found| found.column.column.to_lowercase() == folded))
+    }
+
+    /// What a role may do with a column. A pair that policy does not list is denied.
+    pub fn access(&self, role: RoleId, column: ColumnId) -> (Access, Option<DecryptGrant>) {
+        let access = self
+            .role(role)
+            .map_or(Access::Deny, |role| role.columns.get(&column).copied().unwrap_or(role.default_access));
+        match access {
+            Access::Plain => (Access::Plain, Some(DecryptGrant { column })),
+            Access::Deny => (Access::Deny, None),
+        }
+    }
+
+    /// A role by id.
+    pub fn role(&self, id: RoleId) -> Option<&Role> {
+        self.roles.get(usize::from(id.0))
+    }
+
+    /// The role and firewall mode of an account: the first binding that matches, else the safe default.
+    pub fn resolve(&self, account: &Account) -> (RoleId, FirewallMode) {
+        self.bindings
+            .iter()
+            .find(|binding| binding.pattern.matches(account))
+            .map_or((self.default_role, self.default_firewall), |binding| (binding.role, binding.firewall))
+    }
+}
+
+fn table_key(table: &TableRef) -> (Box<str>, Box<str>) {
+    (table.database.to_lowercase().into(), table.table.to_lowercase().into())
+}

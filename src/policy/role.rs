@@ -1,0 +1,57 @@
+//! Roles and the MySQL accounts bound to them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{Access, ColumnId};
+
+/// Position of a role in the policy; valid for that policy snapshot only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RoleId(pub u16);
+
+/// A named set of rights on protected columns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Role {
+    /// Its name in policy.
+    pub name: Arc<str>,
+    /// What it gets where `columns` says nothing.
+    pub default_access: Access,
+    /// Exceptions for single columns.
+    pub columns: HashMap<ColumnId, Access>,
+}
+
+/// How the statement firewall treats an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FirewallMode {
+    /// Statements are not judged.
+    Off,
+    /// Hits are logged, statements pass.
+    Observe,
+    /// Statements with a hard hit are refused. The default.
+    Block,
+}
+
+/// The account that the server authenticated: the two halves of `CURRENT_USER()`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Account {
+    /// User name.
+    pub user: Arc<str>,
+    /// Host part as the server's grant table spells it, e.g. `%` or `10.0.0.%`.
+    pub host: Arc<str>,
+}
+
+/// Accounts that policy binds: an exact user name and an exact host part, or any host.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AccountPattern {
+    /// User name, compared byte for byte as MySQL does.
+    pub user: Arc<str>,
+    /// Host part to match, or `None` for every host part.
+    pub host: Option<Arc<str>>,
+}
+
+impl AccountPattern {
+    /// Whether the account falls under the pattern. Host parts compare without case.
+    pub fn matches(&self, account: &Account) -> bool {
+        self.user == account.user && self.host.as_ref().is_none_or(|host| host.eq_ignore_ascii_case(&account.host))
+    }
+}

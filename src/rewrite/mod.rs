@@ -1,0 +1,1 @@
+//! Carrying a plan out on bytes: statements, parameters, column definitions, rows.

@@ -1,0 +1,13 @@
+//! Names of databases, tables and columns, the catalog of the connected server, and character sets.
+//!
+//! Knows nothing of SQL text, keys or sockets. The catalog is filled by [`crate::control`].
+
+mod catalog;
+mod collation;
+mod names;
+#[cfg(test)]
+mod tests;
+
+pub use catalog::{Catalog, Column, Routine, ServerKind, ServerVersion, Table, TableKind};
+pub use collation::Charset;
+pub use names::{ColumnRef, TableRef};

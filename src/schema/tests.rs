@@ -1,0 +1,45 @@
+use super::*;
+use std::collections::HashSet;
+
+fn catalog(lower_case_table_names: u8) -> Catalog {
+    let table = Table {
+        name: TableRef::new("shop", "Customers"),
+        kind: TableKind::Base,
+        columns: vec![Column {
+            name: "Phone".into(),
+            data_type: "varbinary".into(),
+            column_type: "varbinary(128)".into(),
+            octets_max: Some(128),
+            charset: None,
+            nullable: true,
+            extra: "".into(),
+        }],
+        definition: Some("".into()),
+    };
+    let server = ServerVersion { kind: ServerKind::MySql, number: 90_704 };
+    Catalog::new(1, server, lower_case_table_names, HashSet::new(), vec![table], vec![])
+}
+
+#[test]
+fn table_names_fold_only_where_the_server_folds_them() {
+    assert!(catalog(0).table("shop", "customers").is_none());
+    assert!(catalog(0).table("shop", "Customers").is_some());
+    assert!(catalog(1).table("SHOP", "customers").is_some());
+}
+
+#[test]
+fn column_names_always_fold() {
+    let catalog = catalog(0);
+    let table = catalog.table("shop", "Customers").unwrap();
+    assert!(table.column("PHONE").is_some());
+    assert!(table.column("fax").is_none());
+}
+
+#[test]
+fn multi_byte_sets_that_hide_quotes_are_not_readable() {
+    for name in ["gbk", "big5", "gb18030", "sjis", "cp932", "ucs2", "utf16", "utf32"] {
+        assert_eq!(Charset::from_name(name), None, "{name}");
+    }
+    assert_eq!(Charset::from_collation_id(28), None, "gbk_chinese_ci");
+    assert_eq!(Charset::from_collation_id(255), Some(Charset::Utf8mb4));
+}

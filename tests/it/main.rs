@@ -1,0 +1,1 @@
+//! Integration tests: the real program in front of a real server.

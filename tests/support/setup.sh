@@ -113,15 +113,24 @@ unpack() {
         say "error: $kind: the server from $from does not run here"
         return 1
     fi
+    echo "$UNPACK_REVISION" >"$building/candado-bin/revision"
     rm -rf "$folder"
     mv "$building" "$folder"
 }
+
+# unpacked KIND is true when the folder of that kind is there and up to date.
+unpacked() {
+    [ -n "$(bin_dir "$1")" ] && [ "$(cat "$CANDADO_CACHE/$1/candado-bin/revision" 2>/dev/null)" = "$UNPACK_REVISION" ]
+}
+
+# Raised when the starters or the list of packages change: folders of another revision are made anew.
+UNPACK_REVISION=2
 
 # wrap FOLDER writes a starter for each database program in an unpacked folder. It calls the
 # folder's own dynamic loader, because the packages may need a newer C library than the machine has.
 wrap() {
     local folder=$1 loader program name
-    loader=$(cd "$folder" && find usr/lib* lib* -name 'ld-linux-*.so.*' \( -type f -o -type l \) 2>/dev/null | grep -m1 -- -linux-gnu/)
+    loader=$(cd "$folder" && find . -path '*-linux-gnu/ld-linux-*.so.*' -printf '%P\n' -quit)
     [ -n "$loader" ] || die "no dynamic loader in $folder"
     mkdir -p "$folder/candado-bin"
     for program in "$folder"/usr/sbin/{mysqld,mariadbd} "$folder"/usr/bin/{mysql,mariadb}*; do
@@ -137,6 +146,9 @@ libs=$root/usr/lib/$triple:$root/lib/$triple
 for private in "$root"/usr/lib/mysql-router/private "$root"/usr/lib/"$triple"/mysqlrouter/private; do
     [ ! -d "$private" ] || libs=$libs:$private
 done
+# Where the clients find authentication plugins; each kind has its own variable.
+export LIBMYSQL_PLUGIN_DIR="${LIBMYSQL_PLUGIN_DIR:-$root/usr/lib/mysql/plugin}"
+export MARIADB_PLUGIN_DIR="${MARIADB_PLUGIN_DIR:-$root/usr/lib/$triple/libmariadb3/plugin}"
 exec "$root/@LOADER@" --library-path "$libs" --argv0 "$root/@PROGRAM@" "$root/@PROGRAM@" "$@"
 STARTER
         chmod 755 "$folder/candado-bin/$name"
@@ -169,13 +181,14 @@ use_system_mysql() {
     for name in mysql mysqldump mysqladmin mysqlrouter; do
         if has "$name"; then ln -s "$(command -v "$name")" "$building/candado-bin/$name"; fi
     done
+    echo "$UNPACK_REVISION" >"$building/candado-bin/revision"
     rm -rf "$folder"
     mv "$building" "$folder"
 }
 
 make_mysql() {
     local server packages=mysql-server-core,mysql-client-core,mysql-router,mysql-common
-    [ -z "$(bin_dir mysql)" ] || return 0
+    ! unpacked mysql || return 0
     if server=$(system_mysql); then
         use_system_mysql "$server"
     elif [ "$(distribution)" = debian ] && unpack mysql sid main "$packages"; then
@@ -194,7 +207,7 @@ setup_mysql() {
 }
 
 make_mariadb() {
-    [ -z "$(bin_dir mariadb)" ] || return 0
+    ! unpacked mariadb || return 0
     local components=main
     [ "$(distribution)" = debian ] || components=main,universe
     unpack mariadb "$(suite)" "$components" mariadb-server-core,mariadb-client-core,mariadb-client

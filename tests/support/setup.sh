@@ -360,6 +360,7 @@ setup_bench() {
     has haproxy || wanted+=(haproxy)
     has sysbench || wanted+=(sysbench)
     has strace || wanted+=(strace)
+    has python3 || wanted+=(python3)
     [ ${#wanted[@]} -eq 0 ] || need_packages "${wanted[@]}"
     [ -x "$(bin_dir mysql)/mysqlrouter" ] || setup_mysql
     say "bench: haproxy, sysbench, strace and mysqlrouter ready"

@@ -5,5 +5,6 @@
 
 mod mode;
 pub mod tree;
+pub mod walk;
 
 pub use mode::{Dialect, SqlMode};

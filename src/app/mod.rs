@@ -1,1 +1,3 @@
 //! Composition: configuration, provider, key ring, policy, catalog, listener; spawn, wait, drain.
+
+pub mod health;

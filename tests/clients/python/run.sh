@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Runs the Python drivers and the ORM model; settings.py says which variables it needs.
+# Arguments (--plain) go to both programs.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/../../support/lib.sh"
+"$SUPPORT/setup.sh" python
+export PYTHONDONTWRITEBYTECODE=1
+"$CANDADO_CACHE/python/bin/python" "$CLIENTS/python/matrix.py" "$@"
+"$CANDADO_CACHE/python/bin/python" "$CLIENTS/python/orm_same.py" "$@"

@@ -1,0 +1,3 @@
+//! What the integration tests share: real servers.
+
+pub mod server;

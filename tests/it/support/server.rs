@@ -1,0 +1,119 @@
+//! Real database servers, one of each kind for the whole test process, started by `tests/support/server.sh`. They end
+//! with the process. Each test takes databases of its own.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Which server a test runs against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    MySql,
+    MariaDb,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::MySql => "mysql",
+            Self::MariaDb => "mariadb",
+        }
+    }
+}
+
+/// A running server. `root` has no password.
+#[derive(Debug)]
+pub struct Server {
+    pub kind: Kind,
+    pub host: String,
+    pub port: u16,
+    /// The authority that signed the server's certificate, PEM.
+    pub ca: PathBuf,
+    pub datadir: PathBuf,
+    client: PathBuf,
+}
+
+impl Server {
+    /// The process's server of that kind; started when first asked for.
+    pub fn start(kind: Kind) -> &'static Self {
+        static MYSQL: OnceLock<Server> = OnceLock::new();
+        static MARIADB: OnceLock<Server> = OnceLock::new();
+        match kind {
+            Kind::MySql => MYSQL.get_or_init(|| Self::launch(kind, &[])),
+            Kind::MariaDb => MARIADB.get_or_init(|| Self::launch(kind, &[])),
+        }
+    }
+
+    /// A server for one test alone, with options of its own. It also ends with the process.
+    pub fn launch(kind: Kind, options: &[&str]) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let process = std::process::id();
+        let folder = std::env::temp_dir().join(format!("candado-it-{process}-{}-{number}", kind.name()));
+        let output = Command::new(script())
+            .args(["start", kind.name()])
+            .arg(&folder)
+            .args(["--parent", &process.to_string()])
+            .args(options)
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("tests/support/server.sh runs");
+        assert!(output.status.success(), "{kind:?} did not start");
+        let text = String::from_utf8(output.stdout).expect("UTF-8 from server.sh");
+        let values: HashMap<&str, &str> = text.lines().filter_map(|line| line.split_once('=')).collect();
+        let value = |name: &str| *values.get(name).unwrap_or_else(|| panic!("server.sh did not print {name}"));
+        eprintln!("{} {} on port {}", value("KIND"), value("VERSION"), value("PORT"));
+        Self {
+            kind,
+            host: value("HOST").to_owned(),
+            port: value("PORT").parse().expect("a port"),
+            ca: value("CA").into(),
+            datadir: value("DATADIR").into(),
+            client: value("CLIENT").into(),
+        }
+    }
+
+    /// Runs SQL as root through the server's own command-line client; returns rows without headings, cells by tabs.
+    pub fn sql(&self, sql: &str) -> String {
+        let mut client = Command::new(&self.client)
+            .args(["--batch", "--skip-column-names"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the client runs");
+        client.stdin.take().expect("stdin").write_all(sql.as_bytes()).expect("the client reads");
+        let output = client.wait_with_output().expect("the client ends");
+        let errors = String::from_utf8(output.stderr).expect("UTF-8");
+        assert!(output.status.success(), "{sql}\n{errors}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    /// Creates an empty database with a name of its own.
+    pub fn database(&self, purpose: &str) -> String {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("it_{purpose}_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        self.sql(&format!("CREATE DATABASE `{name}`"));
+        name
+    }
+}
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/server.sh")
+}
+
+/// Makes one test per server kind from each function that takes a [`Kind`].
+macro_rules! on_each_server {
+    ($($test:ident),+ $(,)?) => {
+        mod mysql {
+            $(#[test] fn $test() { super::$test(crate::support::server::Kind::MySql) })+
+        }
+        mod mariadb {
+            $(#[test] fn $test() { super::$test(crate::support::server::Kind::MariaDb) })+
+        }
+    };
+}
+pub(crate) use on_each_server;

@@ -98,7 +98,6 @@ struct WrittenKeys {
     provider: WrittenProvider,
     path: Option<PathBuf>,
     kek: Option<String>,
-    region: Option<String>,
     endpoint: Option<String>,
 }
 
@@ -319,7 +318,7 @@ fn keys(text: &mut Text<'_>, written: Spanned<WrittenKeys>, folder: &Path) -> Ke
     let at = written.span();
     let written = written.into_inner();
     match (written.provider, written.path, written.kek) {
-        (WrittenProvider::File, Some(path), None) if written.region.is_none() && written.endpoint.is_none() => {
+        (WrittenProvider::File, Some(path), None) if written.endpoint.is_none() => {
             Keys::File { path: folder.join(path) }
         }
         (WrittenProvider::File, _, _) => {
@@ -331,10 +330,10 @@ fn keys(text: &mut Text<'_>, written: Spanned<WrittenKeys>, folder: &Path) -> Ke
             if !kek.starts_with("arn:") || !kek.contains(":key/") {
                 text.wrong(&at, "kek is the key's full ARN (arn:…:key/…), not an alias or an id");
             }
-            Keys::AwsKms { kek, region: written.region, endpoint: written.endpoint }
+            Keys::AwsKms { kek, endpoint: written.endpoint }
         }
         (WrittenProvider::AwsKms, _, _) => {
-            text.wrong(&at, "provider \"aws-kms\" takes kek, and if need be region and endpoint, but no path");
+            text.wrong(&at, "provider \"aws-kms\" takes kek, and if need be endpoint, but no path");
             Keys::File { path: PathBuf::new() }
         }
     }

@@ -118,10 +118,8 @@ pub enum Keys {
     },
     /// AWS KMS.
     AwsKms {
-        /// ARN of the key-encryption key.
+        /// ARN of the key-encryption key; it names the region too.
         kek: String,
-        /// Region; the SDK's own rules decide without it.
-        region: Option<String>,
         /// Another endpoint than the region's, e.g. a VPC endpoint.
         endpoint: Option<String>,
     },

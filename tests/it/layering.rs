@@ -18,10 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("plan", &["schema", "sql", "policy", "firewall"]),
     ("rewrite", &["schema", "wire", "sql", "policy", "crypto", "keys", "plan"]),
     ("client_error", &["schema", "wire", "sql", "policy", "firewall", "crypto", "keys", "plan", "rewrite"]),
-    (
-        "proxy",
-        &["schema", "wire", "sql", "policy", "firewall", "crypto", "keys", "plan", "rewrite", "client_error"],
-    ),
+    ("proxy", &["schema", "wire", "sql", "policy", "firewall", "crypto", "keys", "plan", "rewrite", "client_error"]),
     ("control", &["schema", "policy", "crypto", "keys"]),
 ];
 

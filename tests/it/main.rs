@@ -1,1 +1,7 @@
 //! Integration tests: the real program in front of a real server.
+
+#[path = "../support/fakekms/mod.rs"]
+mod fakekms;
+#[cfg(feature = "aws-kms")]
+mod kms;
+mod support;

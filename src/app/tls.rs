@@ -152,16 +152,10 @@ pub fn towards_server(server: &Server) -> Result<proxy::ServerTls, TlsError> {
 pub fn towards_server_for_control(server: &Server) -> control::Tls {
     match &server.tls {
         ServerTls::Off(_) => control::Tls::Off,
-        ServerTls::VerifyCa { ca } => {
-            control::Tls::Verified { ca_file: Some(ca.clone()), name: control::TlsName::Any, identity: None }
-        }
+        ServerTls::VerifyCa { ca } => control::Tls::AuthorityOnly { ca_file: ca.clone() },
         ServerTls::VerifyFull { ca, name } => control::Tls::Verified {
             ca_file: Some(ca.clone()),
-            name: if *name == server.host {
-                control::TlsName::Host
-            } else {
-                control::TlsName::Other(name.clone())
-            },
+            server_name: (*name != server.host).then(|| name.clone()),
             identity: None,
         },
     }

@@ -49,11 +49,14 @@ pub enum ControlError {
         /// The id in the key store.
         found: String,
     },
-    /// A keyset has no version number left.
-    #[error("keyset `{keyset}` has no version left")]
-    VersionsExhausted {
-        /// The keyset.
+    /// The key provider failed.
+    #[error("the key provider failed for keyset `{keyset}`")]
+    Provider {
+        /// The keyset whose key was being made.
         keyset: String,
+        /// The cause.
+        #[source]
+        source: crate::keys::KeyError,
     },
 }
 

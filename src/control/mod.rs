@@ -9,6 +9,7 @@ mod catalog_loader;
 mod catalog_task;
 mod column_check;
 mod error;
+mod key_store;
 mod pool;
 #[cfg(test)]
 mod tests;
@@ -18,5 +19,8 @@ pub use catalog_loader::CatalogLoader;
 pub use catalog_task::{CatalogRequests, CatalogTask, NotRefreshed, RefreshReason};
 pub use column_check::{Finding, Problem, check_columns};
 pub use error::ControlError;
+pub use key_store::{
+    CreatedKey, Heartbeat, InitReport, KeyListing, KeyStore, ListedKey, ListedReplica, SCHEMA, StoredKeys,
+};
 use pool::Session;
 pub use pool::{Pool, Settings, Tls};

@@ -39,6 +39,11 @@ pub enum Tls {
         /// Our own certificate chain and key, PEM, for accounts that require one.
         identity: Option<(PathBuf, PathBuf)>,
     },
+    /// TLS; the server's certificate must come from the authority, whatever name it carries.
+    AuthorityOnly {
+        /// Authorities to trust, PEM.
+        ca_file: PathBuf,
+    },
 }
 
 /// The server and the control account.
@@ -89,6 +94,9 @@ impl Pool {
         let ssl = match &settings.tls {
             Tls::Off => None,
             Tls::Verified { ca_file, server_name, identity } => Some(ssl_options(ca_file, server_name, identity)),
+            Tls::AuthorityOnly { ca_file } => {
+                Some(ssl_options(&Some(ca_file.clone()), &None, &None).with_danger_skip_domain_validation(true))
+            }
         };
         // Without `Some` here the library would look for the server's socket file on loopback and leave TCP.
         let options = OptsBuilder::default()

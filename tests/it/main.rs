@@ -3,4 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod docs_in_step;
+#[path = "../support/fakekms/mod.rs"]
+mod fakekms;
+#[cfg(feature = "aws-kms")]
+mod kms;
 mod layering;
+mod support;

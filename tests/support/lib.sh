@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Shared by setup.sh and server.sh: where the cache is, and how messages look.
 # Sourced, never run. Needs bash.
 

@@ -36,6 +36,7 @@ started() {
     local stat
     { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
     # The command's name may hold spaces; the fields after its bracket do not.
+    # shellcheck disable=SC2086
     set -- ${stat##*) }
     # A zombie has ended; nobody has asked for its exit code yet.
     [ "$1" != Z ] && echo "${20}"
@@ -286,7 +287,7 @@ finish() {
     local signal=$1 dir=$2 pid since polls=0
     pid=$(value PID "$dir")
     since=$(value STARTED "$dir")
-    [ -n "$pid" ] && [ -n "$since" ] || die "no server was started in $dir"
+    if [ -z "$pid" ] || [ -z "$since" ]; then die "no server was started in $dir"; fi
     if alive "$pid" "$since"; then kill "-$signal" "$pid" 2>/dev/null || true; fi
     while alive "$pid" "$since"; do
         polls=$((polls + 1))

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests, the demo and the benchmarks need and prints one line per step.
 #
-#   setup.sh [build] [mysql] [mariadb] [python] [node] [bench] [deny] | all
+#   setup.sh [build] [tls] [mysql] [mariadb] [samples] [python] [node] [bench] [deny] [fuzz] | all
 #
 # Without arguments: build, mysql, mariadb. Every part is skipped quickly when it is there.
 # Database servers are not installed into the system: their packages are unpacked into the
@@ -106,7 +106,7 @@ unpack() {
         return 1
     fi
     as_root chown -R "$(id -u):$(id -g)" "$building"
-    rm -rf "$building"/usr/share/{doc,man,locale,info,zoneinfo} "$building/dev" "$building/var"
+    rm -rf "${building:?}"/usr/share/{doc,man,locale,info,zoneinfo} "${building:?}"/{dev,var}
     wrap "$building"
     if ! "$building/candado-bin/server" --no-defaults --version >/dev/null; then
         rm -rf "$building"
@@ -254,13 +254,18 @@ setup_tls() {
     once tls make_tls
 }
 
+# has_python is true when virtual environments can be made.
+has_python() {
+    has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null
+}
+
 make_python() {
     local folder=$CANDADO_CACHE/python wanted
     wanted=$(sha256sum <"$CLIENTS/python/requirements.txt")
     if [ -x "$folder/bin/python" ] && [ "$(cat "$folder/requirements.sha256" 2>/dev/null)" = "$wanted" ]; then
         return 0
     fi
-    has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null || need_packages python3 python3-venv
+    has_python || need_packages python3 python3-venv
     # mysqlclient is built from source against the C client library.
     has cc pkg-config || need_packages gcc libc6-dev pkg-config
     local headers
@@ -278,6 +283,56 @@ make_python() {
 setup_python() {
     once python make_python
     say "python: $("$CANDADO_CACHE/python/bin/python" --version) with drivers ready"
+}
+
+# The demo's customers, in a file, so that the demo itself needs no Python.
+SAMPLES_FROM=Faker==40.54.0
+
+make_samples() {
+    local folder=$CANDADO_CACHE/samples wanted
+    wanted=$({ echo "$SAMPLES_FROM" && cat "$SUPPORT/samples.py"; } | sha256sum)
+    if [ "$(cat "$folder/made-from" 2>/dev/null)" = "$wanted" ]; then
+        return 0
+    fi
+    has_python || need_packages python3 python3-venv
+    say "samples: drawing customers with $SAMPLES_FROM"
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    python3 -m venv "$folder/venv" >&2
+    "$folder/venv/bin/pip" install --quiet --disable-pip-version-check "$SAMPLES_FROM" >&2 ||
+        die "samples: $SAMPLES_FROM cannot be installed"
+    "$folder/venv/bin/python" "$SUPPORT/samples.py" >"$folder/customers.json"
+    echo "$wanted" >"$folder/made-from"
+}
+
+setup_samples() {
+    once samples make_samples
+    say "samples: $CANDADO_CACHE/samples/customers.json ready"
+}
+
+# cargo_tool CRATE VERSION builds one of cargo's plugins into the cache. Without optimisation:
+# it is built once and runs for seconds.
+cargo_tool() {
+    local root=$CANDADO_CACHE/cargo
+    [ "$(cat "$root/$1.version" 2>/dev/null)" != "$2" ] || return 0
+    say "$1: building version $2"
+    CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR=$CANDADO_CACHE/cargo-build cargo install --quiet --locked --debug \
+        --force --root "$root" "$1@$2" >&2 || die "$1 cannot be built"
+    rm -rf "$CANDADO_CACHE/cargo-build"
+    echo "$2" >"$root/$1.version"
+}
+
+setup_deny() {
+    setup_build
+    once cargo cargo_tool cargo-deny 0.20.2
+    say "cargo-deny: ready"
+}
+
+setup_fuzz() {
+    setup_build
+    has c++ || need_packages g++
+    once cargo cargo_tool cargo-fuzz 0.13.2
+    say "cargo-fuzz: ready"
 }
 
 make_node() {
@@ -305,6 +360,7 @@ setup_bench() {
     has haproxy || wanted+=(haproxy)
     has sysbench || wanted+=(sysbench)
     has strace || wanted+=(strace)
+    has python3 || wanted+=(python3)
     [ ${#wanted[@]} -eq 0 ] || need_packages "${wanted[@]}"
     [ -x "$(bin_dir mysql)/mysqlrouter" ] || setup_mysql
     say "bench: haproxy, sysbench, strace and mysqlrouter ready"
@@ -315,9 +371,9 @@ main() {
     local part
     for part in "$@"; do
         case $part in
-        build | tls | mysql | mariadb | python | node | bench) "setup_$part" ;;
-        all) main build mysql mariadb python node bench ;;
-        *) die "unknown part '$part'; parts are build, tls, mysql, mariadb, python, node, bench, all" ;;
+        build | tls | mysql | mariadb | samples | python | node | bench | deny | fuzz) "setup_$part" ;;
+        all) main build mysql mariadb samples python node bench deny fuzz ;;
+        *) die "unknown part '$part'; parts are build, tls, mysql, mariadb, samples, python, node, bench, deny, fuzz, all" ;;
         esac
     done
 }

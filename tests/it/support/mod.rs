@@ -1,3 +1,4 @@
 //! What the integration tests share: real servers.
+#![allow(clippy::expect_used, reason = "test support")]
 
-pub mod server;
+pub(crate) mod server;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Which server a test runs against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     MySql,
     MariaDb,
 }
@@ -26,19 +26,19 @@ impl Kind {
 
 /// A running server. `root` has no password.
 #[derive(Debug)]
-pub struct Server {
-    pub kind: Kind,
-    pub host: String,
-    pub port: u16,
+pub(crate) struct Server {
+    pub(crate) kind: Kind,
+    pub(crate) host: String,
+    pub(crate) port: u16,
     /// The authority that signed the server's certificate, PEM.
-    pub ca: PathBuf,
-    pub datadir: PathBuf,
+    pub(crate) ca: PathBuf,
+    pub(crate) datadir: PathBuf,
     client: PathBuf,
 }
 
 impl Server {
     /// The process's server of that kind; started when first asked for.
-    pub fn start(kind: Kind) -> &'static Self {
+    pub(crate) fn start(kind: Kind) -> &'static Self {
         static MYSQL: OnceLock<Server> = OnceLock::new();
         static MARIADB: OnceLock<Server> = OnceLock::new();
         match kind {
@@ -48,7 +48,7 @@ impl Server {
     }
 
     /// A server for one test alone, with options of its own. It also ends with the process.
-    pub fn launch(kind: Kind, options: &[&str]) -> Self {
+    pub(crate) fn launch(kind: Kind, options: &[&str]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let process = std::process::id();
@@ -77,7 +77,7 @@ impl Server {
     }
 
     /// Runs SQL as root through the server's own command-line client; returns rows without headings, cells by tabs.
-    pub fn sql(&self, sql: &str) -> String {
+    pub(crate) fn sql(&self, sql: &str) -> String {
         let mut client = Command::new(&self.client)
             .args(["--batch", "--skip-column-names"])
             .stdin(Stdio::piped())
@@ -93,7 +93,7 @@ impl Server {
     }
 
     /// Creates an empty database with a name of its own.
-    pub fn database(&self, purpose: &str) -> String {
+    pub(crate) fn database(&self, purpose: &str) -> String {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("it_{purpose}_{}", COUNT.fetch_add(1, Ordering::Relaxed));
         self.sql(&format!("CREATE DATABASE `{name}`"));

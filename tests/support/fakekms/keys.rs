@@ -8,18 +8,18 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKe
 use super::Failure;
 
 /// Non-secret pairs bound to a ciphertext.
-pub type Context = BTreeMap<String, String>;
+pub(crate) type Context = BTreeMap<String, String>;
 
 /// What a key may be used for at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub(crate) enum State {
     Enabled,
     Disabled,
     PendingDeletion,
 }
 
 impl State {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Enabled => "Enabled",
             Self::Disabled => "Disabled",
@@ -29,8 +29,8 @@ impl State {
 }
 
 #[derive(Debug)]
-pub struct Key {
-    pub state: State,
+pub(crate) struct Key {
+    pub(crate) state: State,
     /// Key material, oldest first: rotation adds one, and old ciphertexts still open.
     materials: Vec<[u8; 32]>,
 }
@@ -41,7 +41,7 @@ const ROTATIONS_MAX: usize = 25;
 const FORMAT: u8 = 1;
 
 impl Key {
-    pub fn rotate(&mut self) -> Result<(), Failure> {
+    pub(crate) fn rotate(&mut self) -> Result<(), Failure> {
         if self.materials.len() > ROTATIONS_MAX {
             return Err(Failure::client("LimitExceededException", "no rotation on demand is left"));
         }
@@ -62,17 +62,17 @@ impl Key {
 
 /// All keys by ARN.
 #[derive(Debug, Default)]
-pub struct Keys {
+pub(crate) struct Keys {
     keys: HashMap<String, Key>,
 }
 
 impl Keys {
-    pub fn create(&mut self, arn: String) {
+    pub(crate) fn create(&mut self, arn: String) {
         self.keys.insert(arn, Key { state: State::Enabled, materials: vec![random()] });
     }
 
     /// The full ARN of a key named by ARN or by its bare id.
-    pub fn resolve(&self, id: &str) -> Result<String, Failure> {
+    pub(crate) fn resolve(&self, id: &str) -> Result<String, Failure> {
         self.keys
             .keys()
             .find(|arn| *arn == id || arn.rsplit('/').next() == Some(id))
@@ -80,16 +80,16 @@ impl Keys {
             .ok_or_else(|| Failure::client("NotFoundException", &format!("Key '{id}' does not exist")))
     }
 
-    pub fn get(&self, arn: &str) -> Result<&Key, Failure> {
+    pub(crate) fn get(&self, arn: &str) -> Result<&Key, Failure> {
         self.keys.get(arn).ok_or_else(|| Failure::client("NotFoundException", "no such key"))
     }
 
-    pub fn get_mut(&mut self, arn: &str) -> Result<&mut Key, Failure> {
+    pub(crate) fn get_mut(&mut self, arn: &str) -> Result<&mut Key, Failure> {
         self.keys.get_mut(arn).ok_or_else(|| Failure::client("NotFoundException", "no such key"))
     }
 
     /// Seals under the key's newest material.
-    pub fn seal(&self, arn: &str, plain: &[u8], context: &Context) -> Result<Vec<u8>, Failure> {
+    pub(crate) fn seal(&self, arn: &str, plain: &[u8], context: &Context) -> Result<Vec<u8>, Failure> {
         let key = self.get(arn)?;
         key.usable(arn)?;
         let version = key.materials.len() - 1;
@@ -108,13 +108,13 @@ impl Keys {
     }
 
     /// The ARN of the key that made a ciphertext.
-    pub fn sealed_by(&self, blob: &[u8]) -> Result<String, Failure> {
+    pub(crate) fn sealed_by(&self, blob: &[u8]) -> Result<String, Failure> {
         let (arn, _, _, _) = parts(blob).ok_or_else(invalid)?;
         if self.keys.contains_key(arn) { Ok(arn.to_owned()) } else { Err(invalid()) }
     }
 
     /// Opens a ciphertext whose key was found with [`Keys::sealed_by`].
-    pub fn open(&self, arn: &str, blob: &[u8], context: &Context) -> Result<Vec<u8>, Failure> {
+    pub(crate) fn open(&self, arn: &str, blob: &[u8], context: &Context) -> Result<Vec<u8>, Failure> {
         let key = self.get(arn)?;
         key.usable(arn)?;
         let (_, version, nonce, sealed) = parts(blob).ok_or_else(invalid)?;
@@ -160,7 +160,7 @@ fn aad(context: &Context) -> Aad<Vec<u8>> {
     Aad::from(bytes)
 }
 
-pub fn random<const N: usize>() -> [u8; N] {
+pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the system gives random bytes");
     bytes

@@ -25,7 +25,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-pub use keys::State;
+pub(crate) use keys::State;
 use operations::Service;
 
 /// The largest request that KMS takes is far below this.
@@ -33,7 +33,7 @@ const BODY_OCTETS_MAX: usize = 64 * 1024;
 
 /// An error answer.
 #[derive(Clone, Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     status: StatusCode,
     kind: String,
     message: String,
@@ -41,14 +41,14 @@ pub struct Failure {
 
 impl Failure {
     /// An error that the client caused.
-    pub fn client(kind: &str, message: &str) -> Self {
+    pub(crate) fn client(kind: &str, message: &str) -> Self {
         Self { status: StatusCode::BAD_REQUEST, kind: kind.to_owned(), message: message.to_owned() }
     }
 }
 
 /// What the service does instead of its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// ThrottlingException, 400.
     Throttle,
     /// KMSInternalException, 500.
@@ -89,7 +89,7 @@ enum Order {
 
 /// The running service.
 #[derive(Debug)]
-pub struct FakeKms {
+pub(crate) struct FakeKms {
     shared: Arc<Shared>,
     address: SocketAddr,
     orders: tokio::sync::mpsc::UnboundedSender<Order>,
@@ -102,7 +102,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl FakeKms {
     /// Starts it on a free port of 127.0.0.1.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let shared = Arc::new(Shared {
             service: Mutex::default(),
             next_faults: Mutex::default(),
@@ -122,12 +122,12 @@ impl FakeKms {
     }
 
     /// The address to give to the SDK.
-    pub fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Creates an enabled key and returns its ARN.
-    pub fn create_key(&self) -> String {
+    pub(crate) fn create_key(&self) -> String {
         let id = data_encoding::HEXLOWER.encode(&keys::random::<16>());
         let arn = format!("arn:aws:kms:eu-central-1:111122223333:key/{id}");
         lock(&self.shared.service).keys.create(arn.clone());
@@ -135,63 +135,63 @@ impl FakeKms {
     }
 
     /// Gives a principal exactly these operations.
-    pub fn allow(&self, access_key_id: &str, operations: &[&str]) {
+    pub(crate) fn allow(&self, access_key_id: &str, operations: &[&str]) {
         let operations = operations.iter().map(|name| (*name).to_owned()).collect();
         lock(&self.shared.service).policy.insert(access_key_id.to_owned(), operations);
     }
 
     /// Moves a key to a state, as an administrator would.
-    pub fn set_state(&self, arn: &str, state: State) {
+    pub(crate) fn set_state(&self, arn: &str, state: State) {
         lock(&self.shared.service).keys.get_mut(arn).unwrap().state = state;
     }
 
     /// Adds a version of key material; older ciphertexts still open.
-    pub fn rotate(&self, arn: &str) {
+    pub(crate) fn rotate(&self, arn: &str) {
         lock(&self.shared.service).keys.get_mut(arn).unwrap().rotate().unwrap();
     }
 
     /// The next requests meet these faults, one each.
-    pub fn fail_next(&self, faults: &[Fault]) {
+    pub(crate) fn fail_next(&self, faults: &[Fault]) {
         lock(&self.shared.next_faults).extend(faults);
     }
 
     /// Every request meets this fault, until `None` is set.
-    pub fn fail_always(&self, fault: Option<Fault>) {
+    pub(crate) fn fail_always(&self, fault: Option<Fault>) {
         *lock(&self.shared.lasting_fault) = fault;
     }
 
     /// Requests are counted but wait for [`FakeKms::release`].
-    pub fn hold(&self) {
+    pub(crate) fn hold(&self) {
         self.shared.held.send_replace(true);
     }
 
     /// Lets held requests go on.
-    pub fn release(&self) {
+    pub(crate) fn release(&self) {
         self.shared.held.send_replace(false);
     }
 
     /// Closes the port and all connections.
-    pub fn go_down(&self) {
+    pub(crate) fn go_down(&self) {
         self.order(Order::Down);
     }
 
     /// Opens the same port again.
-    pub fn come_up(&self) {
+    pub(crate) fn come_up(&self) {
         self.order(Order::Up);
     }
 
     /// How often an operation was asked for, retries included.
-    pub fn calls(&self, operation: &str) -> usize {
+    pub(crate) fn calls(&self, operation: &str) -> usize {
         lock(&self.shared.counts).by_operation.get(operation).copied().unwrap_or(0)
     }
 
     /// How often any operation was asked for on a key.
-    pub fn calls_on(&self, arn: &str) -> usize {
+    pub(crate) fn calls_on(&self, arn: &str) -> usize {
         lock(&self.shared.counts).by_key.get(arn).copied().unwrap_or(0)
     }
 
     /// Blocks until an operation was asked for that often.
-    pub fn wait_for_calls(&self, operation: &str, number: usize) {
+    pub(crate) fn wait_for_calls(&self, operation: &str, number: usize) {
         let counts = lock(&self.shared.counts);
         drop(
             self.shared

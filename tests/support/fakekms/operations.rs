@@ -10,10 +10,10 @@ use super::keys::{Context, Keys, State, random};
 
 /// Keys and who may do what with them.
 #[derive(Debug, Default)]
-pub struct Service {
-    pub keys: Keys,
+pub(crate) struct Service {
+    pub(crate) keys: Keys,
     /// Allowed operations by access key id. Whoever is not in it may do nothing.
-    pub policy: HashMap<String, HashSet<String>>,
+    pub(crate) policy: HashMap<String, HashSet<String>>,
 }
 
 /// An operation's arguments.
@@ -42,7 +42,12 @@ impl Arguments<'_> {
 
 impl Service {
     /// Carries out one operation for a principal. The second value is the key that it was about.
-    pub fn call(&mut self, principal: &str, operation: &str, body: &Value) -> (Result<Value, Failure>, Option<String>) {
+    pub(crate) fn call(
+        &mut self,
+        principal: &str,
+        operation: &str,
+        body: &Value,
+    ) -> (Result<Value, Failure>, Option<String>) {
         let arguments = Arguments(body);
         let key = match self.key_of(operation, &arguments) {
             Ok(key) => key,

@@ -4,15 +4,18 @@
 //! sees to it that no dependency is more talkative than that, whatever level is wanted: above INFO they print requests,
 //! headers and bytes.
 
+use std::fs::File;
 use std::io::IsTerminal;
+use std::sync::Mutex;
 
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, fmt};
 
 use crate::config::{Log, LogFormat, LogLevel};
@@ -20,18 +23,31 @@ use crate::config::{Log, LogFormat, LogLevel};
 /// The least level at which dependencies may speak.
 const DEPENDENCIES_MAX: LevelFilter = LevelFilter::INFO;
 
-/// Starts logging to standard error. The environment has no say in it.
+/// Where log lines go.
+#[derive(Debug)]
+pub enum Destination {
+    /// Standard error.
+    Stderr,
+    /// A file.
+    File(File),
+}
+
+/// Starts logging. The environment has no say in it.
 ///
 /// # Errors
 /// Logging was started before.
-pub fn init(log: Log) -> Result<(), tracing_subscriber::util::TryInitError> {
-    let terminal = std::io::stderr().is_terminal();
+pub fn init(log: Log, destination: Destination) -> Result<(), TryInitError> {
+    let terminal = matches!(destination, Destination::Stderr) && std::io::stderr().is_terminal();
     let json = match log.format {
         LogFormat::Auto => !terminal,
         LogFormat::Text => false,
         LogFormat::Json => true,
     };
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    let writer = match destination {
+        Destination::Stderr => BoxMakeWriter::new(std::io::stderr),
+        Destination::File(file) => BoxMakeWriter::new(Mutex::new(file)),
+    };
+    let lines = fmt::layer().with_writer(writer);
     let lines = if json {
         lines.json().flatten_event(true).with_ansi(false).boxed()
     } else {

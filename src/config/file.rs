@@ -185,7 +185,7 @@ pub fn parse(file: &str, text: &str, folder: &Path) -> Result<Settings, ConfigEr
     let settings = Settings {
         listen,
         server,
-        control: control(&mut text, written.control, folder)?,
+        control: written_control(&mut text, written.control, folder)?,
         keys: keys(&mut text, written.keys, folder),
         policy: folder.join(written.policy.path),
         limits: limits(&mut text, &written.limits),
@@ -285,23 +285,15 @@ fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn control(text: &mut Text<'_>, written: Spanned<WrittenControl>, folder: &Path) -> Result<Control, ConfigError> {
+fn written_control(text: &mut Text<'_>, written: Spanned<WrittenControl>, folder: &Path) -> Result<Control, ConfigError> {
     let at = written.span();
     let written = written.into_inner();
     let password = match (written.password_file, written.password_env) {
-        (Some(path), None) => {
-            let path = folder.join(path);
-            let mut password = Zeroizing::new(
-                std::fs::read_to_string(&path).map_err(|source| ConfigError::Read { path: path.clone(), source })?,
-            );
-            let length = password.trim_end_matches(['\r', '\n']).len();
-            password.truncate(length);
-            password
-        }
-        (None, Some(name)) => Zeroizing::new(std::env::var(&name).unwrap_or_else(|_| {
-            text.wrong(&at, format!("environment variable {name} is not set"));
-            String::new()
-        })),
+        (Some(path), None) => password_from_file(&folder.join(path))?,
+        (None, Some(name)) => password_from_environment(&name).unwrap_or_else(|error| {
+            text.wrong(&at, error.to_string());
+            Zeroizing::default()
+        }),
         (None, None) => {
             text.wrong(&at, "the control account needs password_file or password_env");
             Zeroizing::default()
@@ -312,6 +304,31 @@ fn control(text: &mut Text<'_>, written: Spanned<WrittenControl>, folder: &Path)
         }
     };
     Ok(Control { user: written.user, password })
+}
+
+/// An account given on the command line, with the place of its password; exactly one place is given.
+///
+/// # Errors
+/// The password cannot be read.
+pub fn control(user: &str, file: Option<&Path>, variable: Option<&str>) -> Result<Control, ConfigError> {
+    let password = match (file, variable) {
+        (Some(path), _) => password_from_file(path)?,
+        (None, Some(name)) => password_from_environment(name)?,
+        (None, None) => Zeroizing::default(),
+    };
+    Ok(Control { user: user.to_owned(), password })
+}
+
+fn password_from_file(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
+    let read = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source });
+    let mut password = Zeroizing::new(read?);
+    let length = password.trim_end_matches(['\r', '\n']).len();
+    password.truncate(length);
+    Ok(password)
+}
+
+fn password_from_environment(name: &str) -> Result<Zeroizing<String>, ConfigError> {
+    std::env::var(name).map(Zeroizing::new).map_err(|_| ConfigError::NotSet { name: name.to_owned() })
 }
 
 fn keys(text: &mut Text<'_>, written: Spanned<WrittenKeys>, folder: &Path) -> Keys {

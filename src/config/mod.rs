@@ -8,7 +8,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use file::{load, parse};
+pub use file::{control, load, parse};
 pub use settings::{
     Control, Health, Keys, Limits, Listen, ListenTls, Log, LogFormat, LogLevel, NotReady, Plaintext, Server, ServerTls,
     Settings,
@@ -25,6 +25,12 @@ pub enum ConfigError {
         /// The cause.
         #[source]
         source: std::io::Error,
+    },
+    /// An environment variable is missing.
+    #[error("environment variable {name} is not set")]
+    NotSet {
+        /// The variable.
+        name: String,
     },
     /// The file says something that cannot be.
     #[error(transparent)]

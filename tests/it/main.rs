@@ -3,5 +3,7 @@
 #[path = "../support/fakekms/mod.rs"]
 mod fakekms;
 #[cfg(feature = "aws-kms")]
+mod key_store;
+#[cfg(feature = "aws-kms")]
 mod kms;
 mod support;

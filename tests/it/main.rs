@@ -6,6 +6,8 @@ mod docs_in_step;
 #[path = "../support/fakekms/mod.rs"]
 mod fakekms;
 #[cfg(feature = "aws-kms")]
+mod key_store;
+#[cfg(feature = "aws-kms")]
 mod kms;
 mod layering;
 mod support;

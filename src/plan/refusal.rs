@@ -103,6 +103,8 @@ pub enum UnknownName {
     Table(String),
     /// A column.
     Column(String),
+    /// A stored procedure.
+    Routine(String),
 }
 
 impl fmt::Display for UnknownName {
@@ -110,6 +112,7 @@ impl fmt::Display for UnknownName {
         match self {
             Self::Table(name) => write!(f, "table {name}"),
             Self::Column(name) => write!(f, "column {name}"),
+            Self::Routine(name) => write!(f, "routine {name}"),
         }
     }
 }

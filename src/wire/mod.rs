@@ -5,7 +5,11 @@
 
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
 
+pub mod binary_row;
+pub mod column;
 mod error;
+pub mod execute;
 pub mod lenenc;
+pub mod text_row;
 
 pub use error::WireError;

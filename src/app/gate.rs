@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::health::Readiness;
-use crate::client_error::ClientError;
+use crate::client_error::Complaint;
 use crate::wire::err::{self, SqlState};
 use crate::wire::packet;
 
@@ -28,10 +28,11 @@ pub(super) async fn wait(listener: &TcpListener, mut readiness: watch::Receiver<
             changed = readiness.changed() => if changed.is_err() { return },
             accepted = listener.accept() => {
                 if let Ok((mut stream, _)) = accepted {
-                    let error = ClientError::server_unreachable();
+                    let complaint = Complaint::ServerUnreachable;
+                    let (code, sqlstate) = complaint.code();
                     let mut payload = Vec::new();
                     // Before the greeting an error has no SQLSTATE.
-                    err::put(error.code, error.sqlstate, &error.text, SqlState::Absent, &mut payload);
+                    err::put(code, sqlstate, &complaint.to_string(), SqlState::Absent, &mut payload);
                     let mut bytes = Vec::new();
                     packet::put(&payload, 0, &mut bytes);
                     // Whoever is gone by now needs no answer.

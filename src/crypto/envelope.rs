@@ -153,6 +153,36 @@ impl<'a> Envelope<'a> {
     pub fn index_version(&self) -> Option<IndexVersion> {
         self.index.map(|(version, _)| version)
     }
+
+    /// The blind index, if it carries one.
+    pub fn index(&self) -> Option<&'a [u8]> {
+        self.index.map(|(_, index)| index)
+    }
+
+    /// Whether its plaintext was padded.
+    pub fn is_padded(&self) -> bool {
+        self.padded == Padded::Yes
+    }
+
+    /// Whether it is bound to its row.
+    pub fn is_row_bound(&self) -> bool {
+        self.row == RowBinding::Bound
+    }
+
+    /// The nonce.
+    pub fn nonce(&self) -> &'a [u8] {
+        self.nonce
+    }
+
+    /// The ciphertext without its tag.
+    pub fn ciphertext(&self) -> &'a [u8] {
+        self.ciphertext
+    }
+
+    /// The tag.
+    pub fn tag(&self) -> &'a [u8] {
+        self.tag
+    }
 }
 
 /// Whether the bytes have the structure of an envelope. Says nothing of who made it.

@@ -5,7 +5,7 @@
 
 use super::{Context, RewriteError};
 use crate::plan::CellAction;
-use crate::policy::{ColumnId, LogicalType, Policy, ProtectedColumn, TextSize};
+use crate::policy::{ColumnId, LogicalType, ProtectedColumn, TextSize};
 use crate::schema::{Charset, ServerKind};
 use crate::wire::column::{ColumnAttributes, ColumnDefinition, ColumnType, flag};
 

@@ -8,6 +8,7 @@
 #[cfg(any())]
 mod charset;
 mod error;
+#[cfg(any())]
 mod fit;
 #[cfg(any())]
 mod long_data;
@@ -23,6 +24,9 @@ mod search;
 mod statement;
 #[cfg(any())]
 mod value;
+
+#[cfg(any())]
+mod fixture;
 
 #[cfg(any())]
 use crate::keys::KeyRing;
@@ -45,8 +49,8 @@ pub use row::RowPlan;
 #[cfg(any())]
 pub use statement::{Rewritten, statement};
 
-/// Most bytes of a statement or parameter packet that a rewrite makes: the largest `max_allowed_packet` there is.
 #[cfg(any())]
+/// Most bytes of a statement or parameter packet that a rewrite makes: the largest `max_allowed_packet` there is.
 const PAYLOAD_OCTETS_MAX: usize = 1 << 30;
 
 /// What a rewrite depends on beside the plan. All of it belongs to the snapshot that the plan was made with.

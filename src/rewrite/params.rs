@@ -210,10 +210,8 @@ struct Search {
 fn as_sent(param_type: ParamType, value: &ParamValue) -> ParamType {
     match value {
         ParamValue::Null | ParamValue::Inline { .. } => param_type,
-        ParamValue::LongData => match param_type.column_type {
-            ColumnType::TinyBlob | ColumnType::MediumBlob | ColumnType::LongBlob | ColumnType::Blob => param_type,
-            _ => ParamType { column_type: ColumnType::VarString, flags: 0 },
-        },
+        ParamValue::LongData if param_type.column_type.is_blob() => param_type,
+        ParamValue::LongData => ParamType { column_type: ColumnType::VarString, flags: 0 },
     }
 }
 

@@ -147,8 +147,11 @@ fn open_error(error: &OpenError, grant: &DecryptGrant, cx: &Context<'_>) -> Rewr
         Err(error) => return error,
     };
     match error {
-        OpenError::UnknownKey => RewriteError::KeyUnavailable { column },
-        OpenError::Malformed | OpenError::Tampered => RewriteError::Tampered { column },
+        OpenError::UnknownKey(_) | OpenError::KeyNotUsable(_) => RewriteError::KeyUnavailable { column },
+        OpenError::NotAnEnvelope | OpenError::Malformed(_) | OpenError::RowBound | OpenError::Tampered => {
+            RewriteError::Tampered { column }
+        }
+        OpenError::NotGranted => RewriteError::PlanMismatch("grant"),
     }
 }
 

@@ -3,12 +3,12 @@
 use super::fit::fitting_octets;
 use super::search::{Term, put_hex, put_predicate};
 use super::{Context, PAYLOAD_OCTETS_MAX, RewriteError};
-use crate::crypto::{ColumnKeys, Plaintext, SealError, SearchError};
+use crate::crypto::{ColumnKeys, NormaliseError, Plaintext, SealError, SearchError};
 use crate::plan::{Admitted, Comparison, QueryPlan, Splice, SpliceKind, Value};
 use crate::policy::{ColumnId, ProtectedColumn};
 use crate::schema::ColumnRef;
 use crate::sql::tree::TokenRange;
-use crate::sql::{self, Token};
+use crate::sql::{self, LiteralError, Token};
 
 /// Whether a statement changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +165,7 @@ impl<'a> Source<'a> {
     ) -> Result<Plaintext, RewriteError> {
         sql::literal_text(self.sql, self.token_run(tokens)?, &cx.dialect)
             .map(Plaintext::from)
-            .map_err(|_| RewriteError::NotText { column: protected.column.clone() })
+            .map_err(|error| literal_error(error, &protected.column))
     }
 
     fn term(
@@ -217,21 +217,32 @@ pub(super) fn keys<'a>(
     cx.ring.column(id).ok_or_else(|| RewriteError::KeyUnavailable { column: protected.column.clone() })
 }
 
-/// How many index versions a lookup must ask for.
+/// How many ranges a lookup in the column asks for: one for each index key that stored envelopes may carry. It is the
+/// same for every value.
 pub(super) fn index_versions(keys: &ColumnKeys, protected: &ProtectedColumn) -> Result<usize, RewriteError> {
-    match keys.index_versions() {
-        0 => Err(RewriteError::KeyUnavailable { column: protected.column.clone() }),
-        versions => Ok(versions),
+    keys.search(&Plaintext::new()).map(|ranges| ranges.len()).map_err(|error| search_error(&error, &protected.column))
+}
+
+/// A literal without a value, as the client hears of it.
+fn literal_error(error: LiteralError, column: &ColumnRef) -> RewriteError {
+    let column = column.clone();
+    let remedy = "write the value as a string literal or bind it as a string";
+    match error {
+        LiteralError::NotText => RewriteError::Unsupported { column, construct: "a literal that is no string", remedy },
+        LiteralError::UnsupportedCharset => {
+            RewriteError::Unsupported { column, construct: "a literal in a character set that is not read", remedy }
+        }
+        LiteralError::InvalidText => RewriteError::NotText { column },
     }
 }
 
 /// A failed seal as the client hears of it.
-pub(super) fn seal_error(error: &SealError, column: &ColumnRef) -> RewriteError {
+fn seal_error(error: &SealError, column: &ColumnRef) -> RewriteError {
     let column = column.clone();
     match error {
-        SealError::NoKey => RewriteError::KeyUnavailable { column },
-        SealError::NoRandom => RewriteError::NoRandom { column },
+        SealError::Normalise(NormaliseError::NotUtf8) => RewriteError::NotText { column },
         SealError::TooLong => RewriteError::TooLong { column },
+        SealError::Random => RewriteError::NoRandom { column },
     }
 }
 
@@ -239,12 +250,12 @@ pub(super) fn seal_error(error: &SealError, column: &ColumnRef) -> RewriteError 
 pub(super) fn search_error(error: &SearchError, column: &ColumnRef) -> RewriteError {
     let column = column.clone();
     match error {
-        SearchError::NoIndex => RewriteError::Unsupported {
+        SearchError::NotIndexed => RewriteError::Unsupported {
             column,
             construct: "a comparison",
-            remedy: "declare an index for the column in policy",
+            remedy: "declare a blind index for the column in policy",
         },
-        SearchError::NoKey => RewriteError::KeyUnavailable { column },
+        SearchError::Normalise(NormaliseError::NotUtf8) => RewriteError::NotText { column },
     }
 }
 

@@ -94,6 +94,11 @@ impl ColumnType {
         })
     }
 
+    /// Whether a parameter of the type is bytes without a character set.
+    pub fn is_blob(self) -> bool {
+        matches!(self, Self::TinyBlob | Self::MediumBlob | Self::LongBlob | Self::Blob)
+    }
+
     /// How values of the type lie in a binary row.
     #[inline]
     pub fn row_form(self) -> ValueForm {

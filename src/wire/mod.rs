@@ -5,7 +5,17 @@
 
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
 
+pub mod auth;
+mod capability;
+pub mod command;
+pub mod err;
 mod error;
+pub mod greeting;
 pub mod lenenc;
+pub mod login;
+pub mod ok;
+pub mod packet;
+pub mod response;
 
+pub use capability::Capabilities;
 pub use error::WireError;

@@ -19,6 +19,8 @@ bitflags::bitflags! {
         const CURSOR_EXISTS = 0x40;
         /// The session's sql_mode has NO_BACKSLASH_ESCAPES.
         const NO_BACKSLASH_ESCAPES = 0x200;
+        /// MariaDB: the session's sql_mode has ANSI_QUOTES.
+        const ANSI_QUOTES = 0x8000;
         /// The packet carries session state.
         const SESSION_STATE_CHANGED = 0x4000;
         const _ = !0;

@@ -1,9 +1,15 @@
 //! What happens to a statement and to its result.
 //!
-//! [`QueryPlan`] is made once per digest and applies to every statement of that digest: it names tokens, not bytes.
-//! Carrying it out on bytes is [`crate::rewrite`]'s work.
+//! `inspect()` is the one door: it reads a statement, resolves its names against the catalog, asks policy, and returns
+//! `Admitted` with a [`QueryPlan`], or a [`Refusal`]. A plan is made once per digest and applies to every statement of
+//! that digest: it names tokens, not bytes. Carrying it out on bytes is [`crate::rewrite`]'s work.
 
+mod cache;
 #[expect(clippy::module_inception, reason = "the module's one central type")]
 mod plan;
+mod protected_names;
+mod refusal;
 
+pub use cache::PlanCache;
 pub use plan::{CellAction, Comparison, Effect, Outputs, QueryPlan, Splice, SpliceKind, Value};
+pub use refusal::{Refusal, Subject, UnknownName, Verb};

@@ -36,13 +36,18 @@ pub(super) async fn run(server: &mut Peer, end: EndMarker) -> Result<Result<Prob
     }
 }
 
-/// The client's list stays in front; `*` has everything already.
+/// The client's list stays in front; `*` has everything already. MySQL refuses a name that stands there twice.
 fn set_statement() -> String {
+    let missing: String = TRACKED
+        .iter()
+        .map(|name| {
+            format!(", IF(FIND_IN_SET('{name}', REPLACE(@@session_track_system_variables, ' ', '')), NULL, '{name}')")
+        })
+        .collect();
     format!(
         "SET SESSION session_track_system_variables = IF(@@session_track_system_variables LIKE '%*%', \
-         @@session_track_system_variables, CONCAT_WS(',', NULLIF(@@session_track_system_variables, ''), '{}')), \
-         SESSION session_track_schema = 1",
-        TRACKED.join(",")
+         @@session_track_system_variables, CONCAT_WS(',', NULLIF(@@session_track_system_variables, ''){missing})), \
+         SESSION session_track_schema = 1"
     )
 }
 

@@ -12,13 +12,12 @@ use crate::wire::WireError;
 use crate::wire::ok::{OkPacket, StateChange, Status};
 
 /// Variables that the server reports because of the proxy.
-pub(super) const TRACKED: [&str; 6] = [
+pub(super) const TRACKED: [&str; 5] = [
     "sql_mode",
     "session_track_system_variables",
     "session_track_schema",
     "character_set_client",
     "character_set_results",
-    "autocommit",
 ];
 
 /// Whether the state is the server's.

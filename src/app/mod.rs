@@ -28,7 +28,6 @@ use crate::proxy::{CatalogRefresh, RefreshRequest, Registry};
 use crate::schema::{Catalog, ServerKind, ServerVersion};
 use crate::{control, policy, proxy};
 use board::Board;
-use health::Readiness;
 pub use running::Running;
 use tls::Identity;
 

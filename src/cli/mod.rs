@@ -17,8 +17,6 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use output::Output;
-
 /// EX_USAGE of sysexits.h: the command line or a file is wrong.
 const EXIT_USAGE: u8 = 64;
 

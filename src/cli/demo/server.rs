@@ -1,6 +1,7 @@
 //! The private database server and the sample customers, by the same scripts that the tests use. They are part of the
 //! program, so the demo needs no source tree.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -13,7 +14,8 @@ use serde::Deserialize;
 use super::super::output::note;
 use super::Kind;
 
-const SCRIPTS: [(&str, &str); 3] = [
+const SCRIPTS: [(&str, &str); 4] = [
+    ("samples.py", include_str!("../../../tests/support/samples.py")),
     ("lib.sh", include_str!("../../../tests/support/lib.sh")),
     ("setup.sh", include_str!("../../../tests/support/setup.sh")),
     ("server.sh", include_str!("../../../tests/support/server.sh")),
@@ -63,18 +65,19 @@ pub(super) fn unpack(folder: &Path) -> anyhow::Result<PathBuf> {
 
 /// Reads the sample customers; fetches them first if they are not in the cache.
 pub(super) fn customers(scripts: &Path) -> anyhow::Result<Vec<Customer>> {
-    let printed = Command::new(scripts.join("setup.sh"))
-        .arg("customers")
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot run setup.sh")?;
-    if !printed.status.success() {
-        bail!("the sample customers cannot be had; the messages above say why");
-    }
-    let path = String::from_utf8(printed.stdout).context("setup.sh printed no path")?;
-    let text = fs::read_to_string(path.trim_end()).context("cannot read the sample customers")?;
+    run(scripts, "setup.sh", &["samples".as_ref()]).context("the sample customers cannot be had")?;
+    let path = cache()?.join("samples/customers.json");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     serde_json::from_str(&text).context("the sample customers are not in form")
+}
+
+/// The scripts' cache, found as they find it.
+fn cache() -> anyhow::Result<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    variable("CANDADO_CACHE")
+        .or_else(|| variable("XDG_CACHE_HOME").map(|folder| folder.join("candado")))
+        .or_else(|| variable("HOME").map(|folder| folder.join(".cache/candado")))
+        .context("neither CANDADO_CACHE nor HOME is set")
 }
 
 /// Starts a server of the wanted kind in a folder of its own.
@@ -90,30 +93,11 @@ pub(super) fn start(scripts: &Path, folder: &Path, kind: Kind) -> anyhow::Result
 }
 
 fn launch(scripts: &Path, folder: &Path, kind: &str) -> anyhow::Result<Server> {
-    // Installing may take a minute and starts nothing: Ctrl-C ends it. Starting must not be torn in the middle.
-    let installed = Command::new(scripts.join("setup.sh"))
-        .arg(kind)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .status()
-        .context("cannot run setup.sh")?;
-    if !installed.success() {
-        bail!("no {kind} server can be had here");
-    }
+    run(scripts, "setup.sh", &[kind.as_ref()]).with_context(|| format!("no {kind} server can be had here"))?;
     let folder = folder.join(kind);
-    let started = Command::new(scripts.join("server.sh"))
-        .args(["start", kind])
-        .arg(&folder)
-        .args(["--parent", &std::process::id().to_string()])
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .process_group(0)
-        .output()
-        .context("cannot run server.sh")?;
-    if !started.status.success() {
-        bail!("the private {kind} server does not start");
-    }
-    let facts = String::from_utf8(started.stdout).context("server.sh printed no facts")?;
+    let parent = std::process::id().to_string();
+    let arguments = ["start".as_ref(), kind.as_ref(), folder.as_os_str(), "--parent".as_ref(), parent.as_ref()];
+    let facts = run(scripts, "server.sh", &arguments).with_context(|| format!("no {kind} server can be started"))?;
     let fact = |name: &str| {
         facts
             .lines()
@@ -132,6 +116,20 @@ fn launch(scripts: &Path, folder: &Path, kind: &str) -> anyhow::Result<Server> {
     })
 }
 
+/// Runs a script and returns what it printed. It has its own process group: Ctrl-C must not tear a start in the middle.
+fn run(scripts: &Path, name: &str, arguments: &[&OsStr]) -> anyhow::Result<String> {
+    let done = Command::new(scripts.join(name))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .process_group(0)
+        .output()
+        .with_context(|| format!("cannot run {name}"))?;
+    if !done.status.success() {
+        bail!("{}", String::from_utf8(done.stderr).unwrap_or_default().trim_end());
+    }
+    String::from_utf8(done.stdout).with_context(|| format!("{name} printed something that is not UTF-8"))
+}
+
 impl Server {
     /// The product's name with its version.
     pub(super) fn title(&self) -> String {
@@ -144,13 +142,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // Its rows are about to be deleted: there is nothing to end in good order.
-        let ended = Command::new(self.scripts.join("server.sh"))
-            .arg("kill")
-            .arg(&self.folder)
-            .stdin(Stdio::null())
-            .process_group(0)
-            .status();
-        if !ended.is_ok_and(|status| status.success()) {
+        if run(&self.scripts, "server.sh", &["kill".as_ref(), self.folder.as_os_str()]).is_err() {
             note("the private server could not be ended; its watchdog will do it");
         }
     }

@@ -129,7 +129,7 @@ impl Teller<'_> {
         let mut admin = settings.clone();
         admin.control.user = "candado_security".into();
         admin.control.password = accounts.security.clone().into();
-        for line in handle.block_on(keys::initialise(&admin, &policy))?.lines() {
+        for line in handle.block_on(keys::initialise(&admin, &policy))?.text().lines() {
             self.line(format_args!("  {line}"))?;
         }
         Ok(())

@@ -155,7 +155,13 @@ impl CatalogTask {
     async fn load(&mut self) -> Result<Arc<Catalog>, NotRefreshed> {
         let began = Instant::now();
         let version = self.version.saturating_add(1);
-        match self.loader.load(version).await {
+        let mut loaded = self.loader.load(version).await;
+        if let Err(ControlError::Unreachable { .. }) = loaded {
+            // The server closes connections that were idle for long, and all of them when it restarts: one failure
+            // says something about a connection, two say something about the server.
+            loaded = self.loader.load(version).await;
+        }
+        match loaded {
             Ok(catalog) => {
                 let catalog = self.adopt(catalog);
                 self.current = Some((catalog.clone(), began));

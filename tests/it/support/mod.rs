@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "not every test needs everything")]
 
 pub(crate) mod key_store;
+#[cfg(feature = "aws-kms")]
+pub(crate) mod keys;
 pub(crate) mod server;
 
 /// Runs an asynchronous test.

@@ -56,10 +56,12 @@ impl CatalogRequests {
     }
 }
 
+type Publish = Box<dyn Fn(&Arc<Catalog>) + Send + Sync>;
+
 /// The task. Made with its request handle by [`CatalogTask::new`], run by the application's task tracker.
 pub struct CatalogTask {
     loader: CatalogLoader,
-    publish: Box<dyn Fn(&Arc<Catalog>) + Send + Sync>,
+    publish: Publish,
     requests: mpsc::Receiver<Request>,
     version: u64,
     current: Option<(Arc<Catalog>, Instant)>,

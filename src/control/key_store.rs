@@ -45,6 +45,9 @@ pub struct Heartbeat {
     pub digest: [u8; 32],
 }
 
+/// Id, keyset, purpose, version, state, check value.
+type KeyRow = (u32, String, String, u16, String, Option<Vec<u8>>);
+
 /// The key store of one deployment. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct KeyStore {
@@ -124,7 +127,7 @@ impl KeyStore {
              JOIN {schema}.keyset s ON s.keyset_id = k.keyset_id ORDER BY k.kid",
             schema = self.schema
         );
-        let rows: Vec<(u32, String, String, u16, String, Option<Vec<u8>>)> = session.rows(&sql).await?;
+        let rows: Vec<KeyRow> = session.rows(&sql).await?;
         rows.into_iter()
             .map(|(kid, keyset, purpose, version, state, kcv)| {
                 let malformed = |what| ControlError::Malformed { what };

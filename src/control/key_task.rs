@@ -107,12 +107,14 @@ struct Current {
     digest: [u8; 32],
 }
 
+type Publish = Box<dyn Fn(Option<&Arc<KeyRing>>) + Send + Sync>;
+
 /// The task. Run by the application's task tracker.
 pub struct KeyTask {
     store: KeyStore,
     unwrapper: Arc<dyn Unwrapper>,
     policies: watch::Receiver<Arc<Policy>>,
-    publish: Box<dyn Fn(Option<&Arc<KeyRing>>) + Send + Sync>,
+    publish: Publish,
     state: watch::Sender<KeysState>,
     instance: [u8; 16],
     boot: [u8; 16],
@@ -260,7 +262,7 @@ impl KeyTask {
         self.silent_polls = polls.saturating_add(1);
         if polls == 0 {
             tracing::warn!(cause = %error.chain(), "the key store does not answer; opened keys stay in use");
-        } else if polls % SILENT_POLLS_MAX == 0 {
+        } else if polls.is_multiple_of(SILENT_POLLS_MAX) {
             tracing::error!(cause = %error.chain(), polls, "the key store still does not answer");
         }
     }

@@ -164,7 +164,7 @@ async fn the_accounts_can_do_no_more_than_they_must(kind: Kind) {
         "CREATE TABLE {shop}.customers (phone VARBINARY(20)); INSERT INTO {shop}.customers VALUES ('x')"
     ));
     let refused = |account: &str, sql: String| {
-        let error = server.sql_as(account, PASSWORD, &sql).expect_err(&sql);
+        let error = server.sql_as(account, PASSWORD, &sql).unwrap_err();
         assert!(
             ["1044", "1142", "1143"].iter().any(|code| error.contains(&format!("ERROR {code} "))),
             "{sql}: {error}"

@@ -3,6 +3,7 @@
 mod catalog;
 #[path = "../support/fakekms/mod.rs"]
 mod fakekms;
+mod key_policies;
 #[cfg(feature = "aws-kms")]
 mod key_store;
 #[cfg(feature = "aws-kms")]

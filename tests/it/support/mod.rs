@@ -1,5 +1,6 @@
 //! What the integration tests share: real servers, and the key store's schema and accounts on them.
 #![allow(clippy::expect_used, reason = "test support")]
+#![allow(clippy::print_stderr, reason = "a test says which server it ran against")]
 #![allow(dead_code, reason = "not every test needs everything")]
 
 pub(crate) mod key_store;

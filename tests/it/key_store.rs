@@ -2,13 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use candado::control::{ControlError, Heartbeat, KeyStore, Pool, Tls};
 use candado::crypto::{KeyId, KeyPurpose};
 use candado::keys::{KeyError, KeyRecord, KeyState, Unwrapper};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::fakekms::State;
+use crate::support::gate::Gate;
 use crate::support::key_store::{self, PASSWORD, PROXY, SECURITY};
 use crate::support::keys::{Setup, policy};
 use crate::support::on_each_server;
@@ -25,6 +28,7 @@ on_each_server!(
     heartbeats_show_in_the_listing,
     the_accounts_can_do_no_more_than_they_must,
     the_control_connection_verifies_the_server,
+    a_server_that_hangs_is_given_up_and_found_again,
 );
 
 fn named(created: &[candado::control::CreatedKey]) -> Vec<(Arc<str>, KeyPurpose)> {
@@ -216,4 +220,33 @@ async fn the_control_connection_verifies_the_server(kind: Kind) {
         let error = epoch(wrong.clone()).await.unwrap_err();
         assert!(matches!(error, ControlError::Unreachable { .. }), "{wrong:?}: {error:?}");
     }
+}
+
+async fn a_server_that_hangs_is_given_up_and_found_again(kind: Kind) {
+    let setup = Setup::new(kind).await;
+    setup.init(&policy(&[("contact", false)])).await.unwrap();
+    let gate = Gate::start(setup.server.port).await;
+    let mut settings = key_store::settings(setup.server, PROXY);
+    settings.port = gate.port();
+    settings.operation_timeout = Duration::from_secs(2);
+    let store = KeyStore::new(Pool::new(&settings), &setup.schema);
+    let mut waiting = JoinSet::new();
+    for _ in 0..10 {
+        let store = store.clone();
+        waiting.spawn(async move { store.epoch().await });
+    }
+    for outcome in waiting.join_all().await {
+        assert!(matches!(outcome, Err(ControlError::TimedOut { .. })), "{outcome:?}");
+    }
+    // None of the connections that were given up stands in the way of a new one.
+    gate.open();
+    let mut attempts = 0;
+    let epoch = loop {
+        match store.epoch().await {
+            Ok(epoch) => break epoch,
+            Err(error) => assert!(attempts < 20, "{error:?}"),
+        }
+        attempts += 1;
+    };
+    assert_eq!(epoch, 1);
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr, reason = "a test says which server it ran against")]
 #![allow(dead_code, reason = "not every test needs everything")]
 
+pub(crate) mod gate;
 pub(crate) mod key_store;
 #[cfg(feature = "aws-kms")]
 pub(crate) mod keys;

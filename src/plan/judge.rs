@@ -68,6 +68,7 @@ impl Judge<'_> {
             }
             (None, class) => {
                 let (effect, remember) = words.decide(class);
+                let effect = effect.map(|effect| if stacked { Effect::Catalog } else { effect });
                 (effect.map(|effect| QueryPlan::relay(effect, params)), remember)
             }
         };
@@ -114,6 +115,8 @@ impl Judge<'_> {
             Some((_, name)) => {
                 Err(other::unsupported(&name, "syntax that Candado cannot read", "write it in simpler terms"))
             }
+            // It may be several statements, if policy protects nothing.
+            None if is_stacked(text) => Ok(QueryPlan::relay(Effect::Catalog, params)),
             None => Ok(QueryPlan::relay(Effect::None, params)),
         }
     }
@@ -121,7 +124,8 @@ impl Judge<'_> {
     /// PREPARE and EXECUTE IMMEDIATE pass if their text is a literal whose statement would pass as it is. Its splices
     /// would have to be made inside the literal, and its result belongs to a later EXECUTE, so there must be none.
     fn prepared(&self, text: &Text<'_>, params: u16) -> Result<QueryPlan, Refusal> {
-        let start = if text.is(0, "EXECUTE") { 2 } else { 3 };
+        let is_prepare = text.is(0, "PREPARE");
+        let start = if is_prepare { 3 } else { 2 };
         let end = (start..text.tokens.len()).find(|at| text.is(*at, "USING")).unwrap_or(text.tokens.len());
         let literal = text.tokens.get(start..end).unwrap_or_default();
         if !literal.first().is_some_and(|token| token.kind == TokenKind::String) {
@@ -138,6 +142,8 @@ impl Judge<'_> {
         let (planned, _) = Self { dialect, ..*self }.plan(inner);
         let (plan, _) = planned?;
         match plan.outputs {
+            // DDL would take effect at an EXECUTE, which does not show what it runs.
+            Outputs::Relay if is_prepare && plan.effect != Effect::None => Err(other::prepared()),
             Outputs::Relay if plan.splices.is_empty() => Ok(QueryPlan::relay(plan.effect, params)),
             Outputs::Relay | Outputs::Columns(_) => Err(other::prepared()),
         }

@@ -2,17 +2,12 @@
 
 mod cache;
 mod carriers;
-mod names;
-mod others;
+mod plans;
 mod property;
-mod select;
-mod write;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
-
-use expect_test::Expect;
 
 use super::*;
 use crate::policy::{
@@ -54,10 +49,6 @@ impl Shop {
         }
     }
 
-    fn engineer() -> Self {
-        Self { role: ENGINEER, account: Account { user: "eva".into(), host: "10.0.0.%".into() }, ..Self::open() }
-    }
-
     fn inspect<T>(&self, sql: &[u8], then: impl FnOnce(Result<Admitted<'_>, Refusal>) -> T) -> T {
         let mut scratch = Scratch::default();
         then(inspect(
@@ -90,22 +81,6 @@ impl Shop {
             Err(refusal) => format!("refused: {refusal}\n"),
         })
     }
-}
-
-/// Plans each statement and compares the plans.
-fn check(sql: &[&str], expected: Expect) {
-    check_in(&Shop::open(), sql, expected);
-}
-
-fn check_in(shop: &Shop, sql: &[&str], expected: Expect) {
-    let mut out = String::new();
-    for sql in sql {
-        writeln!(out, "{sql}").unwrap();
-        for line in shop.dump(sql).lines() {
-            writeln!(out, "    {line}").unwrap();
-        }
-    }
-    expected.assert_eq(&out);
 }
 
 fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {

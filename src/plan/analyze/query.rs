@@ -187,7 +187,7 @@ impl<'a> Analysis<'a> {
     }
 
     /// The columns of a select list, stars expanded.
-    pub(super) fn outputs(&mut self, items: &[SelectItem], scope: &Scope<'_>) -> Result<Vec<Output>, Refusal> {
+    pub(super) fn outputs(&self, items: &[SelectItem], scope: &Scope<'_>) -> Result<Vec<Output>, Refusal> {
         let mut outputs = Vec::with_capacity(items.len());
         for item in items {
             match item {

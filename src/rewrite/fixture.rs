@@ -112,7 +112,7 @@ fn ring(policy: &Policy, versions: u16) -> KeyRing {
     let secret = |first: u8| KeySecret::take_from(&mut [first; 32]).unwrap();
     let data = DataKey::new(secret(1));
     let active = IndexKey::new(secret(2));
-    let older: Vec<_> = (1..versions).map(|version| IndexKey::new(secret(2 + version as u8))).collect();
+    let older: Vec<_> = (3_u8..).zip(1..versions).map(|(first, _)| IndexKey::new(secret(first))).collect();
     let columns = (0_u32..).zip(policy.columns()).map(|(id, column)| {
         let data = DataMaterial { active: (KeyId::new(7).unwrap(), &data), readable: vec![], barred: vec![] };
         let readable = (2_u16..).zip(&older).map(|(version, key)| (IndexVersion::new(version).unwrap(), key)).collect();
@@ -138,7 +138,7 @@ impl<'a> Lexed<'a> {
     /// The tokens of a piece of the statement, at its last occurrence.
     pub(super) fn find(&self, piece: &str) -> TokenRange {
         let start = memchr::memmem::rfind(self.sql, piece.as_bytes()).unwrap();
-        let end = start + piece.len();
+        let end = start.checked_add(piece.len()).unwrap();
         let first = self.tokens.iter().position(|token| token.start as usize == start).unwrap();
         let last = self.tokens.iter().position(|token| token.end as usize == end).unwrap();
         TokenRange { first: first.try_into().unwrap(), last: last.try_into().unwrap() }

@@ -50,18 +50,19 @@ impl Judge<'_> {
         if is_stacked(&text) && self.is_guarded() {
             return (Err(Refusal::Firewall { rule: STACKED }), Remember::Yes);
         }
-        let is_prepare = text.is(0, "PREPARE") || (text.is(0, "EXECUTE") && text.is(1, "IMMEDIATE"));
-        if is_prepare && !self.names.is_empty() {
-            return (self.prepared(&text, params), Remember::No);
-        }
+        let class = sql::statement_class(text.sql, text.tokens);
         let words = self.words(text);
-        let reads_or_writes =
-            matches!(sql::statement_class(text.sql, text.tokens), StatementClass::Dml | StatementClass::Explain);
-        if reads_or_writes && !words.is_of_connection() {
-            return self.dml(text, params);
+        match class {
+            StatementClass::Prepare | StatementClass::ExecuteImmediate if !self.names.is_empty() => {
+                (self.prepared(&text, params), Remember::No)
+            }
+            StatementClass::Dml => self.dml(text, params),
+            StatementClass::Explain if !words.is_of_connection() && !words.is_description() => self.dml(text, params),
+            class => {
+                let (effect, remember) = words.decide(class);
+                (effect.map(|effect| (QueryPlan::relay(effect, params), None)), remember)
+            }
         }
-        let (effect, remember) = words.decide();
-        (effect.map(|effect| (QueryPlan::relay(effect, params), None)), remember)
     }
 
     fn dml(&self, text: Text<'_>, params: u16) -> (Result<Planned, Refusal>, Remember) {
@@ -135,13 +136,12 @@ impl Judge<'_> {
 /// A plan with the firewall rule that matched under a mode that only observes.
 type Planned = (QueryPlan, Option<&'static str>);
 
-/// Whether a second statement follows a semicolon. The body of a stored program holds semicolons of its own.
+/// Whether a second statement follows a semicolon. The body of a stored program holds semicolons of its own, but only
+/// between a word that opens a block and END.
 fn is_stacked(text: &Text<'_>) -> bool {
     let tokens = text.tokens.len();
     let Some(semicolon) = (0..tokens).find(|at| text.is_kind(*at, TokenKind::Semicolon)) else { return false };
-    let program = (0..semicolon)
-        .find(|at| text.is_any(*at, &["PROCEDURE", "FUNCTION", "TRIGGER", "EVENT", "PACKAGE"]))
-        .is_some_and(|kind| (kind..semicolon).any(|at| text.is_any(at, &["BEGIN", "CASE", "LOOP", "REPEAT", "WHILE"])));
     let ends = (tokens.saturating_sub(3)..tokens).any(|at| text.is(at, "END"));
-    !(text.is_any(0, &["CREATE", "ALTER"]) && program && ends)
+    let begins = (0..semicolon).any(|at| text.is_any(at, &["BEGIN", "CASE", "LOOP", "REPEAT", "WHILE"]));
+    sql::statements(text.sql, text.tokens).len() > 1 || !ends || !begins
 }

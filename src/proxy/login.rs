@@ -9,7 +9,7 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, TlsStream};
 
-use super::end::{Complaint, End};
+use super::end::End;
 use super::exchange::{Exchange, PACKET_MAX, tell};
 use super::peer::{Peer, Side};
 use super::probe;
@@ -17,6 +17,7 @@ use super::rsa::LoginKey;
 use super::settings::{ClientTls, ServerTls, Settings, display_address};
 use super::state::{State, parse_version};
 use super::stream::{Stream, set_options};
+use crate::client_error::Complaint;
 use crate::schema::{Charset, ServerVersion};
 use crate::wire::auth::{Passage, Plugin, Security};
 use crate::wire::err::SqlState;
@@ -262,7 +263,7 @@ pub(super) async fn first_state(
     version: ServerVersion,
 ) -> Result<Result<State, Vec<u8>>, End> {
     match probe::run(server, end).await? {
-        Ok(probed) => State::new(probed, version).map(Ok).ok_or(End::Told(Complaint::StateNotRead)),
+        Ok(probed) => State::new(probed, version, None).map(Ok).ok_or(End::Told(Complaint::StateNotRead)),
         Err(payload) => Ok(Err(payload)),
     }
 }

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::inspect::Remember;
-use super::protected_names::ProtectedNames;
+use super::protected_names::{ProtectedNames, may_define};
 use super::refusal::{Subject, UnknownName};
 use super::text::Text;
 use super::{Effect, Refusal, alter};
@@ -44,7 +44,7 @@ impl Words<'_> {
                 Err(opaque("BINLOG", DIRECTLY))
             }
             Class::Ddl { verb, object } => self.ddl(verb, object),
-            Class::Call => self.call(),
+            Class::Call => return (self.call(), Remember::Yes),
             Class::Grant | Class::Empty => Ok(()),
             Class::Explain
             | Class::Use
@@ -110,7 +110,7 @@ impl Words<'_> {
         !self.text.is(0, "ANALYZE") && self.text.name_at(1).is_some() && !self.text.is_any(1, STATEMENTS)
     }
 
-    fn call(&self) -> Result<(), Refusal> {
+    fn call(&self) -> Result<Effect, Refusal> {
         self.near("CALL of a routine that can reach protected data", "run its statements one by one")?;
         let first = self.text.name_at(1).unwrap_or_default();
         let (database, name) = if self.text.is_kind(2, TokenKind::Dot) {
@@ -118,12 +118,12 @@ impl Words<'_> {
         } else {
             (self.default_database.map(Into::into), first)
         };
-        let known = database.is_some_and(|database| !self.catalog.routines_named(&database, &name).is_empty());
-        if known || self.names.is_empty() {
-            Ok(())
-        } else {
-            Err(Refusal::UnknownName { name: UnknownName::Routine(name.into_owned()) })
+        let routines = database.map_or(&[][..], |database| self.catalog.routines_named(&database, &name));
+        if routines.is_empty() && !self.names.is_empty() {
+            return Err(Refusal::UnknownName { name: UnknownName::Routine(name.into_owned()) });
         }
+        let defines = routines.is_empty() || routines.iter().any(|routine| may_define(routine.definition.as_deref()));
+        Ok(if defines { Effect::Catalog } else { Effect::None })
     }
 
     fn ddl(&self, verb: DdlVerb, object: DdlObject) -> Result<(), Refusal> {
@@ -205,19 +205,16 @@ impl Words<'_> {
     }
 }
 
-/// Whether later statements may meet other tables, views or routines. Procedures and prepared texts may hold any DDL.
+/// Whether later statements may meet other tables, views or routines. What EXECUTE runs was seen at its PREPARE, where
+/// DDL is refused; CALL is decided by the routine.
 fn effect(class: StatementClass) -> Effect {
     use StatementClass as Class;
     match class {
         Class::Ddl { verb: DdlVerb::Truncate, .. }
         | Class::Ddl { object: DdlObject::Index | DdlObject::Account | DdlObject::Other, .. } => Effect::None,
-        Class::Ddl { .. }
-        | Class::Call
-        | Class::Execute
-        | Class::ExecuteImmediate
-        | Class::Import
-        | Class::Compound
-        | Class::Other => Effect::Catalog,
+        Class::Ddl { .. } | Class::Call | Class::ExecuteImmediate | Class::Import | Class::Compound | Class::Other => {
+            Effect::Catalog
+        }
         Class::Empty
         | Class::Dml
         | Class::Explain
@@ -230,6 +227,7 @@ fn effect(class: StatementClass) -> Effect {
         | Class::Grant
         | Class::Do
         | Class::Prepare
+        | Class::Execute
         | Class::Deallocate
         | Class::LoadData
         | Class::Handler

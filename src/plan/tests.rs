@@ -1,6 +1,7 @@
 //! A small shop to plan statements for, and a readable form of plans.
 
 mod cache;
+mod carriers;
 mod names;
 mod others;
 mod property;
@@ -245,6 +246,7 @@ fn catalog(server: ServerVersion, lower_case_table_names: u8) -> Catalog {
         routine("count_orders", Some("BEGIN SELECT COUNT(*) FROM orders; END")),
         routine("dynamic", Some("BEGIN PREPARE s FROM @t; EXECUTE s; END")),
         routine("unreadable", None),
+        routine("rebuild", Some("BEGIN TRUNCATE orders; DROP TABLE old; END")),
     ];
     Catalog::new(7, server, lower_case_table_names, HashSet::new(), tables, routines)
 }

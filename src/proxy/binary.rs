@@ -55,12 +55,8 @@ impl Desk {
             made_under: Versions::of(&snapshot),
             cursor: None,
         };
-        let pending = Pending {
-            response: Response::Prepared,
-            cells,
-            then: Then::default(),
-            prepared: Some(Box::new(prepared)),
-        };
+        let pending =
+            Pending { response: Response::Prepared, cells, then: Then::default(), prepared: Some(Box::new(prepared)) };
         Ok(Decision::Forward { send, pending })
     }
 
@@ -127,11 +123,8 @@ impl Desk {
                 Send::Rewritten
             }
         };
-        let cells = if opens(&plan) {
-            Cells::Open { opening, statement: Some(id) }
-        } else {
-            Cells::Relay(guard(&snapshot))
-        };
+        let cells =
+            if opens(&plan) { Cells::Open { opening, statement: Some(id) } } else { Cells::Relay(guard(&snapshot)) };
         Ok(Decision::Forward { send, pending: Pending { response, cells, then, prepared: None } })
     }
 
@@ -140,7 +133,8 @@ impl Desk {
     fn check_again(&mut self, prepared: &Prepared, snapshot: &Arc<Snapshot>) -> Result<(), NotSent> {
         let planned = self.plan(Command::STMT_PREPARE, &prepared.sql, &prepared.reading, snapshot)?;
         let map = self.param_map(&planned.plan, snapshot).map_err(NotSent::Refused)?;
-        if *planned.plan != *prepared.plan || map != prepared.map || prepared.holds_indexes() {
+        let other_keys = !prepared.made_under.has_ring_of(&Versions::of(snapshot));
+        if *planned.plan != *prepared.plan || map != prepared.map || other_keys && prepared.holds_indexes() {
             return Err(NotSent::Refused(Complaint::NeedsReprepare.into()));
         }
         Ok(())

@@ -178,9 +178,7 @@ impl Desk {
             Command::Quit => Decision::Quit,
             Command::Ping | Command::Debug => pass(Response::Status, Then::default()),
             Command::InitDb => match std::str::from_utf8(body) {
-                Ok(name) => {
-                    pass(Response::Status, Then { database: Some(name.into()), after: After::empty() })
-                }
+                Ok(name) => pass(Response::Status, Then { database: Some(name.into()), after: After::empty() }),
                 Err(_) => Decision::Refuse(Complaint::CharacterSet.into()),
             },
             Command::FieldList => self.field_list(),

@@ -33,8 +33,6 @@ pub(super) struct LoggedIn {
     pub(super) client: Peer,
     pub(super) server: Peer,
     pub(super) state: State,
-    /// What client and server agreed on.
-    pub(super) capabilities: Capabilities,
     pub(super) end: EndMarker,
     pub(super) track: SessionTrack,
 }
@@ -224,11 +222,8 @@ impl Opening<'_> {
     /// The server said OK: its session's state is read before the client hears of it.
     async fn finish(mut self, agreed: Capabilities, ok: &[u8], to_client: u8) -> Result<LoggedIn, End> {
         let end = if agreed.contains(Capabilities::DEPRECATE_EOF) { EndMarker::Ok } else { EndMarker::Eof };
-        let track = if agreed.contains(Capabilities::SESSION_TRACK) {
-            SessionTrack::Wanted
-        } else {
-            SessionTrack::Unwanted
-        };
+        let track =
+            if agreed.contains(Capabilities::SESSION_TRACK) { SessionTrack::Wanted } else { SessionTrack::Unwanted };
         let version = parse_version(&self.greeting.version);
         let state = match first_state(&mut self.server, end, version).await? {
             Ok(state) => state,
@@ -244,7 +239,7 @@ impl Opening<'_> {
         }
         put_ok(ok, track, &state, to_client, &mut bytes)?;
         self.client.write(&bytes).await?;
-        Ok(LoggedIn { client: self.client, server: self.server, state, capabilities: agreed, end, track })
+        Ok(LoggedIn { client: self.client, server: self.server, state, end, track })
     }
 }
 

@@ -39,6 +39,11 @@ pub(super) struct Versions {
 }
 
 impl Versions {
+    /// Whether both are of the same key ring.
+    pub(super) fn has_ring_of(&self, other: &Self) -> bool {
+        self.ring == other.ring
+    }
+
     pub(super) fn of(snapshot: &Snapshot) -> Self {
         Self {
             policy: snapshot.policy.version(),

@@ -62,7 +62,7 @@ enum Wake {
 
 impl Session {
     pub(super) fn new(logged_in: LoggedIn, shared: Arc<Shared>, place: Place) -> Self {
-        let LoggedIn { client, server, state, end, track, .. } = logged_in;
+        let LoggedIn { client, server, state, end, track } = logged_in;
         // A token of the session's own: waiting on it takes no lock that other sessions take.
         let shutdown = Box::pin(shared.shutdown.child_token().cancelled_owned());
         let desk = Desk::new(state, end, track, shared.clone(), place.connection.clone());
@@ -114,11 +114,7 @@ impl Session {
             return Poll::Ready(Ok(Wake::Server));
         }
         loop {
-            let found = Whole::find(
-                self.client.input.data(),
-                self.shared.settings.limits.command_bytes_max,
-                "command",
-            );
+            let found = Whole::find(self.client.input.data(), self.shared.settings.limits.command_bytes_max, "command");
             match found {
                 Ok(Some(whole)) => return Poll::Ready(Ok(Wake::Command(whole))),
                 Ok(None) => {}
@@ -244,8 +240,7 @@ impl Session {
 
     async fn change_user_within(&mut self, whole: &Whole) -> Result<(), End> {
         let mut joined = Vec::new();
-        let payload =
-            whole.payload(self.client.input.data(), &mut joined).map_err(End::ClientMalformed)?.to_vec();
+        let payload = whole.payload(self.client.input.data(), &mut joined).map_err(End::ClientMalformed)?.to_vec();
         self.client.input.consume_and_wipe(whole.length);
         let payload = zeroize::Zeroizing::new(payload);
         let change = ChangeUser::parse(&payload).map_err(End::ClientMalformed)?;
@@ -270,9 +265,7 @@ impl Session {
         let ok = exchange.run().await?;
         let to_client = exchange.to_client;
         match login::first_state(&mut self.server, self.desk.end, self.desk.state.server).await? {
-            Ok(state) if state.client_charset.is_none() => {
-                Err(self.hang_up(Complaint::CharacterSet, to_client).await)
-            }
+            Ok(state) if state.client_charset.is_none() => Err(self.hang_up(Complaint::CharacterSet, to_client).await),
             Ok(state) => {
                 self.desk.adopt(state);
                 self.publish_account();

@@ -79,9 +79,9 @@ impl Results {
             None if name.is_empty() => Self::AsStored,
             None => Self::Unreadable,
             Some(Charset::Binary) => Self::AsStored,
-            Some(
-                charset @ (Charset::Utf8mb4 | Charset::Utf8mb3 | Charset::Ascii | Charset::Latin1),
-            ) => Self::Converted(charset),
+            Some(charset @ (Charset::Utf8mb4 | Charset::Utf8mb3 | Charset::Ascii | Charset::Latin1)) => {
+                Self::Converted(charset)
+            }
         }
     }
 
@@ -182,8 +182,7 @@ fn text(bytes: &[u8]) -> Result<Option<Arc<str>>, WireError> {
 
 /// Names of a list: folded, sorted, without repetition.
 fn names<'a>(list: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let names: BTreeSet<String> =
-        list.map(|name| name.trim().to_lowercase()).filter(|name| !name.is_empty()).collect();
+    let names: BTreeSet<String> = list.map(|name| name.trim().to_lowercase()).filter(|name| !name.is_empty()).collect();
     names.into_iter().collect()
 }
 
@@ -212,7 +211,6 @@ pub(super) fn parse_version(text: &[u8]) -> ServerVersion {
     let number = next(10_000).saturating_add(next(100)).saturating_add(next(1));
     ServerVersion { kind, number }
 }
-
 
 #[cfg(test)]
 mod tests;

@@ -52,8 +52,10 @@ fn only_what_the_client_did_not_ask_for_is_hidden() {
 fn a_list_that_the_proxy_made_is_not_taken_for_the_client_s() {
     let before = state("autocommit");
     let server = before.server;
-    let again = probed("autocommit,character_set_client,character_set_results,session_track_schema,\
-        session_track_system_variables,sql_mode");
+    let again = probed(
+        "autocommit,character_set_client,character_set_results,session_track_schema,\
+        session_track_system_variables,sql_mode",
+    );
     assert!(State::new(again.clone(), server, Some(&before)).unwrap().is_hidden(b"sql_mode"));
     assert!(!State::new(again, server, None).unwrap().is_hidden(b"sql_mode"));
     let other = State::new(probed("sql_mode"), server, Some(&before)).unwrap();
@@ -119,4 +121,3 @@ fn versions_are_those_of_versioned_comments() {
         assert_eq!(parse_version(text.as_bytes()), ServerVersion { kind, number }, "{text}");
     }
 }
-

@@ -1,5 +1,6 @@
 //! `candado keys`: making the first keys, and listing what there is.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -117,6 +118,10 @@ async fn make_key_file(settings: &Settings, store: &KeyStore) -> anyhow::Result<
         ),
         Ok(_) | Err(ControlError::NotInitialised) => {}
         Err(error) => return Err(error).context("the key store cannot be read"),
+    }
+    if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
     KeyFile::create(path).with_context(|| format!("cannot make {}", path.display()))?;
     Ok(Some(path.clone()))

@@ -3,8 +3,22 @@
 //! Works on bytes; statements need not be UTF-8. Knows the catalog's reserved words and nothing of policy, keys or
 //! network. Name resolution against the catalog is [`crate::plan`]'s.
 
+mod digest;
+mod lexer;
+mod literal;
 mod mode;
+mod parser;
+mod statement_class;
+mod token;
 pub mod tree;
 pub mod walk;
+mod words;
 
+pub use digest::normalise;
+pub use lexer::{LexError, lex};
+pub use literal::{LiteralError, literal_text};
 pub use mode::{Dialect, SqlMode};
+pub use parser::{ParseError, parse};
+pub use statement_class::{DdlObject, DdlVerb, StatementClass, statement_class, statements};
+pub use token::{Marks, Token, TokenKind, name};
+pub use words::ReservedWords;

@@ -1,39 +1,31 @@
-"""Writes sample customers as JSON to standard output: a list of objects with name, email, phone and address.
+"""Writes the customers of the Chinook sample database as JSON to standard output.
 
-The people do not exist: Faker draws names, addresses and telephone numbers as each country writes
-them. The seed is fixed, so every run gives the same list. Numbers are Japanese ones in national
-notation or carry a country code, so that one default region (JP) makes all of them unambiguous.
+The argument is a wheel that carries the database as an SQLite file. Nobody here wrote these people: they are
+fictitious, with addresses and telephone numbers as their countries write them. One has no telephone number.
 """
 
 import json
+import sqlite3
 import sys
+import tempfile
+import zipfile
 
-from faker import Faker
-
-COUNTRIES = {"ja_JP": 60, "es_ES": 20, "it_IT": 20, "fr_FR": 20}
-SEED = 20240229
-
-
-def customers(locale: str, count: int):
-    fake = Faker(locale)
-    fake.seed_instance(SEED)
-    seen = set()
-    while len(seen) < count:
-        phone = fake.unique.phone_number()
-        # The others ("+33 (0)1 …", "52-4135-0789") are not how such a number is dialled.
-        if phone in seen or "(0)" in phone or not (phone.startswith("0" if locale == "ja_JP" else "+")):
-            continue
-        seen.add(phone)
-        yield {
-            "name": fake.name(),
-            "email": fake.unique.ascii_safe_email(),
-            "phone": phone,
-            "address": fake.address().replace("\n", ", "),
-        }
+MEMBER = "db/data/chinook.sqlite"
+QUERY = """
+    SELECT CustomerId AS id, FirstName || ' ' || LastName AS name, Country AS country, Phone AS phone, Email AS email,
+           Address || ', ' || COALESCE(PostalCode || ' ', '') || City AS address
+    FROM Customer ORDER BY CustomerId
+"""
 
 
 def main() -> None:
-    people = [person for locale, count in COUNTRIES.items() for person in customers(locale, count)]
+    with zipfile.ZipFile(sys.argv[1]) as wheel, tempfile.NamedTemporaryFile(suffix=".sqlite") as copy:
+        copy.write(wheel.read(MEMBER))
+        copy.flush()
+        connection = sqlite3.connect(copy.name)
+        connection.row_factory = sqlite3.Row
+        people = [dict(row) for row in connection.execute(QUERY)]
+        connection.close()
     json.dump(people, sys.stdout, ensure_ascii=False, indent=1)
     print()
 

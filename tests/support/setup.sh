@@ -285,8 +285,9 @@ setup_python() {
     say "python: $("$CANDADO_CACHE/python/bin/python" --version) with drivers ready"
 }
 
-# The demo's customers, in a file, so that the demo itself needs no Python.
-SAMPLES_FROM=Faker==40.54.0
+# The demo's customers, in a file, so that the demo itself needs no Python. The package carries the Chinook sample
+# database; it is only unpacked, never installed or run.
+SAMPLES_FROM="db.py==0.5.3 --hash=sha256:328236283ff90b419b0643bed8269287e68916f2076928c54e8afdfa1f44d437"
 
 make_samples() {
     local folder=$CANDADO_CACHE/samples wanted
@@ -295,13 +296,16 @@ make_samples() {
         return 0
     fi
     has_python || need_packages python3 python3-venv
-    say "samples: drawing customers with $SAMPLES_FROM"
+    say "samples: fetching the Chinook sample database"
     rm -rf "$folder"
     mkdir -p "$folder"
     python3 -m venv "$folder/venv" >&2
-    "$folder/venv/bin/pip" install --quiet --disable-pip-version-check "$SAMPLES_FROM" >&2 ||
-        die "samples: $SAMPLES_FROM cannot be installed"
-    "$folder/venv/bin/python" "$SUPPORT/samples.py" >"$folder/customers.json"
+    echo "$SAMPLES_FROM" >"$folder/requirements.txt"
+    "$folder/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+        --dest "$folder" --require-hashes -r "$folder/requirements.txt" >&2 ||
+        die "samples: ${SAMPLES_FROM%% *} cannot be fetched"
+    python3 "$SUPPORT/samples.py" "$folder"/*.whl >"$folder/customers.json"
+    rm -rf "$folder/venv"
     echo "$wanted" >"$folder/made-from"
 }
 

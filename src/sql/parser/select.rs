@@ -83,7 +83,7 @@ impl Parser<'_> {
         Ok(Some(path))
     }
 
-    fn select_alias(&mut self) -> Parsed<Option<TokenIndex>> {
+    pub(super) fn select_alias(&mut self) -> Parsed<Option<TokenIndex>> {
         let with_as = self.eat_keyword(Keyword::As);
         if self.eat(TokenKind::String) {
             return Ok(Some(index(self.at - 1)));

@@ -10,6 +10,8 @@ mod mode;
 mod parser;
 mod print;
 mod statement_class;
+#[cfg(test)]
+mod tests;
 mod token;
 pub mod tree;
 pub mod walk;

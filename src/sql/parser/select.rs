@@ -12,7 +12,7 @@ impl Parser<'_> {
         let distinct = self.select_options();
         let items = self.select_items()?;
         if self.keyword() == Keyword::Into {
-            self.into_clause()?;
+            self.clause_into()?;
         }
         let from = if !self.eat_keyword(Keyword::From) || self.eat_keyword(Keyword::Dual) {
             Vec::new()

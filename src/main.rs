@@ -1,3 +1,7 @@
 //! The `candado` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    candado::cli::main()
+}

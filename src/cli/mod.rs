@@ -1,1 +1,139 @@
 //! The commands of the candado program, one file each.
+//!
+//! Results go to standard output, messages and logs to standard error. Exit codes: 0 done, 1 failed or something found,
+//! 64 the command line or a file is wrong.
+
+mod check;
+mod demo;
+mod inspect;
+mod keys;
+mod output;
+mod serve;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// EX_USAGE of sysexits.h: the command line or a file is wrong.
+const EXIT_USAGE: u8 = 64;
+
+/// Encrypts protected columns of MySQL and MariaDB on the wire, decrypts them on the way back, and refuses SQL injection.
+#[derive(Debug, Parser)]
+#[command(name = "candado", version, propagate_version = true, disable_help_subcommand = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done, 1 failed or something found, 64 wrong command line or configuration.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve clients until SIGTERM or SIGINT.
+    ///
+    /// SIGTERM and SIGINT end the process when clients are done or the drain time is over; a second one ends it at once.
+    /// SIGHUP reads policy and certificates again: connections stay, and a file that is wrong changes nothing.
+    Serve(Configured),
+    /// Show what Candado does, on throw-away servers and real sample data.
+    ///
+    /// Starts a private MySQL (or MariaDB) in a temporary directory and Candado in front of it. Uses nothing of yours
+    /// and leaves nothing behind. On a terminal it stays up, with two lines to connect with, until Ctrl-C.
+    Demo(demo::Arguments),
+    /// Check configuration, policy, TLS files, key provider, key store and the live schema.
+    ///
+    /// Changes nothing. Prints the ALTER statements that are missing. Run it before `serve`, and after each change.
+    Check(Facts),
+    /// Make and list keys.
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Print the fields of a sealed value. Needs no key and opens nothing.
+    Inspect(inspect::Arguments),
+}
+
+/// Commands that need the configuration.
+#[derive(Debug, Args)]
+struct Configured {
+    /// The configuration file.
+    #[arg(short, long, value_name = "FILE", env = "CANDADO_CONFIG", default_value = "candado.toml")]
+    config: PathBuf,
+}
+
+/// Commands that need the configuration and print facts.
+#[derive(Debug, Args)]
+struct Facts {
+    #[command(flatten)]
+    configured: Configured,
+    /// Print one JSON document instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why a command did not succeed.
+#[derive(Debug)]
+enum Failure {
+    /// The command line or a file is wrong.
+    Usage(anyhow::Error),
+    /// It could not be done.
+    Failed(anyhow::Error),
+    /// It was done, and the answer is no; everything has been printed.
+    Found,
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<crate::config::ConfigError> for Failure {
+    fn from(error: crate::config::ConfigError) -> Self {
+        Self::Usage(error.into())
+    }
+}
+
+impl From<crate::policy::written::Problems> for Failure {
+    fn from(problems: crate::policy::written::Problems) -> Self {
+        Self::Usage(problems.into())
+    }
+}
+
+/// Runs the program with the process's arguments.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too, and are no errors. Nobody is left to tell if printing fails.
+            drop(error.print());
+            return if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    let outcome = match cli.command {
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Keys(command) => keys::run(&command),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Found) => ExitCode::FAILURE,
+        Err(Failure::Usage(error)) => {
+            output::complain(&error);
+            ExitCode::from(EXIT_USAGE)
+        }
+        Err(Failure::Failed(error)) => {
+            output::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A runtime for a command, and the process's one TLS provider.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    use anyhow::Context;
+    // An error means that the provider is set already, which is what is wanted.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
+}

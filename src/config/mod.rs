@@ -1,1 +1,38 @@
-//! candado.toml: as written, and as used.
+//! `candado.toml`: as written ([`file`]), and as used ([`Settings`]).
+//!
+//! Everything is checked and typed before anything binds or connects. Every default is the safe one. Secrets are read
+//! from files or from the environment; the file itself holds none.
+
+mod file;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+pub use file::{control, load, parse};
+pub use settings::{
+    Control, Health, Keys, Limits, Listen, ListenTls, Log, LogFormat, LogLevel, NotReady, Plaintext, Server, ServerTls,
+    Settings,
+};
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// An environment variable is missing.
+    #[error("environment variable {name} is not set")]
+    NotSet {
+        /// The variable.
+        name: String,
+    },
+    /// The file says something that cannot be.
+    #[error(transparent)]
+    Problems(#[from] crate::policy::written::Problems),
+}

@@ -1,1 +1,28 @@
-//! The control plane: key store, catalog loading. Everything slow.
+//! The control plane: everything slow. Reads and writes the key store in schema `candado`, opens keys with the key
+//! provider, and loads the server's catalog.
+//!
+//! It hands immutable snapshots to functions that the application gives it, and knows nothing of connections or
+//! packets. No data-plane task ever waits for the key provider: keys are opened here alone.
+
+mod backoff;
+mod catalog_loader;
+mod catalog_task;
+mod column_check;
+mod error;
+mod key_store;
+mod key_task;
+mod pool;
+#[cfg(test)]
+mod tests;
+
+use backoff::Backoff;
+pub use catalog_loader::CatalogLoader;
+pub use catalog_task::{CatalogRequests, CatalogTask, NotRefreshed, RefreshReason};
+pub use column_check::{Finding, Problem, check_columns};
+pub use error::ControlError;
+pub use key_store::{
+    CreatedKey, Heartbeat, InitReport, KeyListing, KeyStore, ListedKey, ListedReplica, SCHEMA, StoredKeys,
+};
+pub use key_task::{KeyTask, KeysMissing, KeysState};
+use pool::Session;
+pub use pool::{Pool, Settings, Tls};

@@ -1,1 +1,22 @@
 //! Envelopes, associated data, blind indexes and their normalisers. Does not know where keys come from.
+//!
+#![doc = include_str!("envelope.md")]
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
+
+mod aad;
+mod column_keys;
+mod envelope;
+mod index;
+mod key;
+mod normalise;
+mod padding;
+mod plaintext;
+#[cfg(test)]
+mod tests;
+
+pub use column_keys::{ColumnKeys, ColumnKeysError, DataMaterial, IndexMaterial, OpenError, SealError};
+pub use envelope::{ENVELOPE_OCTETS_MAX, Envelope, EnvelopeError, Field, MAGIC, is_envelope};
+pub use index::{PrefixRange, SearchError};
+pub use key::{DataKey, IndexKey, IndexVersion, KCV_LENGTH, KeyId, KeyPurpose, KeySecret, SECRET_LENGTH};
+pub use normalise::{NormaliseError, normalise, normaliser_id, warm_up};
+pub use plaintext::Plaintext;

@@ -4,9 +4,13 @@
 //! keys nor SQL.
 
 mod column;
+pub mod file;
 #[expect(clippy::module_inception, reason = "the module's one central type")]
 mod policy;
 mod role;
+#[cfg(test)]
+mod tests;
+pub mod written;
 
 pub use column::{ColumnId, IndexSpec, LogicalType, Normaliser, Padding, ProtectedColumn, TextSize};
 pub use policy::{Access, DecryptGrant, Policy};

@@ -112,6 +112,11 @@ impl Policy {
         self.roles.get(usize::from(id.0))
     }
 
+    /// All account patterns with their firewall modes, in order.
+    pub fn accounts(&self) -> impl Iterator<Item = (&AccountPattern, FirewallMode)> {
+        self.bindings.iter().map(|binding| (&binding.pattern, binding.firewall))
+    }
+
     /// The role and firewall mode of an account: the first binding that matches, else the safe default.
     pub fn resolve(&self, account: &Account) -> (RoleId, FirewallMode) {
         self.bindings

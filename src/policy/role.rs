@@ -49,6 +49,15 @@ pub struct AccountPattern {
     pub host: Option<Arc<str>>,
 }
 
+impl std::fmt::Display for AccountPattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.host {
+            Some(host) => write!(f, "{}@{host}", self.user),
+            None => write!(f, "{} from any host", self.user),
+        }
+    }
+}
+
 impl AccountPattern {
     /// Whether the account falls under the pattern. Host parts compare without case.
     pub fn matches(&self, account: &Account) -> bool {

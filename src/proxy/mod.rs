@@ -1,1 +1,32 @@
-//! The data plane: listener, login, session, relay.
+//! The data plane: clients on one side, the server on the other, one task for each pair.
+//!
+//! Carries packets and carries out plans; never calls a key service, never waits without a bound. What a statement may do
+//! is [`crate::plan`]'s to say, how bytes change is [`crate::rewrite`]'s.
+
+mod answer;
+mod binary;
+mod buffer;
+mod catalog;
+mod decision;
+mod end;
+mod exchange;
+mod listener;
+mod login;
+mod opened;
+mod peer;
+mod prepared;
+mod probe;
+mod registry;
+mod rsa;
+mod session;
+mod settings;
+mod snapshot;
+mod state;
+mod statement;
+mod stream;
+
+pub use catalog::{CatalogRefresh, RefreshRequest};
+pub use listener::{Parts, ServeError, serve};
+pub use registry::{Connection, Counters, Registry, Totals};
+pub use settings::{ClientTls, Limits, Server, ServerTls, Settings, Timeouts, WithoutKeys};
+pub use snapshot::Snapshot;

@@ -1,1 +1,50 @@
 //! Carrying a plan out on bytes: statements, parameters, column definitions, rows.
+//!
+//! No sockets, no tasks, no decisions: what happens to a value stands in the plan, which policy has agreed to. Bytes
+//! come from clients and servers: nothing here panics on any input, and on an error nothing is left in the output.
+
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
+
+mod charset;
+mod error;
+mod fit;
+mod long_data;
+mod metadata;
+mod params;
+mod row;
+mod search;
+mod statement;
+mod value;
+
+#[cfg(test)]
+mod fixture;
+
+use crate::keys::KeyRing;
+use crate::policy::Policy;
+use crate::schema::Charset;
+use crate::sql::Dialect;
+
+pub use error::RewriteError;
+pub use long_data::{LongData, LongDataRoute};
+pub use metadata::{column_definition, names_protected};
+pub use params::{ParamMap, ParamTypes, execute};
+pub use row::RowPlan;
+pub use statement::{Rewritten, statement};
+
+/// Most bytes of a statement or parameter packet that a rewrite makes: the largest `max_allowed_packet` there is.
+const PAYLOAD_OCTETS_MAX: usize = 1 << 30;
+
+/// What a rewrite depends on beside the plan. All of it belongs to the snapshot that the plan was made with.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// What is protected.
+    pub policy: &'a Policy,
+    /// The keys.
+    pub ring: &'a KeyRing,
+    /// How the server reads statements, and the character set of the client's strings.
+    pub dialect: Dialect,
+    /// `character_set_results`; `None` if it is NULL and nothing is converted.
+    pub results_charset: Option<Charset>,
+    /// The collation id that the server sends with text columns under `results_charset`. Not read if that is `None`.
+    pub results_collation_id: u16,
+}

@@ -1,0 +1,135 @@
+-- Candado's key store: tables and accounts.
+--
+-- Run it as an administrator of the server, once for each deployment. Running it again changes nothing.
+-- Valid on MySQL 8.0.16 to 9.7 and MariaDB 10.11.
+--
+--   Part 1  the tables.
+--   Part 2  two accounts with the least that they need, locked until you give them passwords.
+--
+-- No application account may hold any privilege on the schema `candado`.
+-- Times are UTC. Nothing in these tables is secret by itself: keys are stored wrapped, and only the key provider opens
+-- them. Who can write here can deny service, but cannot introduce a key of his own.
+
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Part 1: tables
+-- ---------------------------------------------------------------------------------------------------------------------
+
+CREATE DATABASE IF NOT EXISTS candado CHARACTER SET ascii COLLATE ascii_bin;
+
+-- One row. `epoch` grows with every change of a key; each proxy polls it. `deployment` names this key store in the
+-- encryption context of every wrapped key: a blob from another deployment does not open here.
+CREATE TABLE IF NOT EXISTS candado.epoch (
+    id          TINYINT         NOT NULL PRIMARY KEY,
+    epoch       BIGINT UNSIGNED NOT NULL,
+    deployment  CHAR(36)        CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    CONSTRAINT candado_epoch_one_row CHECK (id = 1)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
+-- Named groups of keys; the policy gives each protected column its keyset.
+CREATE TABLE IF NOT EXISTS candado.keyset (
+    keyset_id       INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    name            VARCHAR(64)  CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    min_decrypt_kid INT UNSIGNED NOT NULL DEFAULT 0,
+    created_at      DATETIME(6)  NOT NULL,
+    UNIQUE KEY keyset_name (name)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
+-- One row for each key that ever existed. A row is never deleted, so that a `kid` is never given twice.
+-- `kcv` (key check value) is NULL until a proxy has opened the key for the first time; from then on every proxy
+-- compares, and the column never changes again.
+CREATE TABLE IF NOT EXISTS candado.data_key (
+    kid             INT UNSIGNED      NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    keyset_id       INT UNSIGNED      NOT NULL,
+    purpose         ENUM('data', 'index', 'audit', 'subject') CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    version         SMALLINT UNSIGNED NOT NULL,
+    state           ENUM('pending', 'active', 'decrypt_only', 'suspended', 'retired', 'destroyed')
+                    CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    kcv             BINARY(16)        NULL,
+    created_at      DATETIME(6)       NOT NULL,
+    activated_at    DATETIME(6)       NULL,
+    deactivated_at  DATETIME(6)       NULL,
+    destroyed_at    DATETIME(6)       NULL,
+    row_version     INT UNSIGNED      NOT NULL DEFAULT 1,
+    UNIQUE KEY data_key_version (keyset_id, purpose, version),
+    CONSTRAINT candado_data_key_keyset FOREIGN KEY (keyset_id) REFERENCES candado.keyset (keyset_id),
+    CONSTRAINT candado_data_key_version CHECK (version > 0)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
+-- One key may be wrapped several times (regions, a change of provider); the lowest `priority` is tried first.
+CREATE TABLE IF NOT EXISTS candado.wrapped_key (
+    kid          INT UNSIGNED     NOT NULL,
+    provider     ENUM('aws-kms', 'local', 'vault') CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    kek_ref      VARCHAR(512)     CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    wrapped      VARBINARY(6144)  NOT NULL,
+    wrap_version INT UNSIGNED     NOT NULL DEFAULT 1,
+    wrapped_at   DATETIME(6)      NOT NULL,
+    priority     TINYINT UNSIGNED NOT NULL DEFAULT 0,
+    PRIMARY KEY (kid, provider, kek_ref),
+    CONSTRAINT candado_wrapped_key_kid FOREIGN KEY (kid) REFERENCES candado.data_key (kid)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
+-- One row for each proxy: which epoch it works with and when it was last there.
+CREATE TABLE IF NOT EXISTS candado.replica (
+    instance_id   BINARY(16)      NOT NULL PRIMARY KEY,
+    boot_id       BINARY(16)      NOT NULL,
+    loaded_epoch  BIGINT UNSIGNED NOT NULL,
+    loaded_digest BINARY(32)      NOT NULL,
+    last_seen     DATETIME(6)     NOT NULL,
+    version       VARCHAR(32)     CHARACTER SET ascii COLLATE ascii_bin NOT NULL
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Part 2: accounts
+--
+-- Placeholders: the names `candado_proxy` and `candado_security` and the host part `%`. Replace `%` by the hosts that the
+-- accounts connect from. Both accounts are created locked and without a password; when the grants are right, open them:
+--
+--   ALTER USER 'candado_proxy'@'%' IDENTIFIED BY '..' REQUIRE SSL ACCOUNT UNLOCK;
+--   ALTER USER 'candado_security'@'%' IDENTIFIED BY '..' REQUIRE SSL ACCOUNT UNLOCK;
+--
+-- Statements inside /*! .. */ run on MySQL alone, those inside /*M! .. */ on MariaDB alone.
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- The proxy's control account (`candado serve`, `candado check`, `candado keys list`).
+CREATE USER IF NOT EXISTS 'candado_proxy'@'%' ACCOUNT LOCK;
+
+-- Key store: reads all, publishes a key's check value once, reports that it is alive. It cannot create keys, change
+-- their states, or touch a wrapped key.
+GRANT SELECT ON candado.* TO 'candado_proxy'@'%';
+GRANT UPDATE (kcv) ON candado.data_key TO 'candado_proxy'@'%';
+GRANT INSERT, UPDATE ON candado.replica TO 'candado_proxy'@'%';
+
+-- Catalog: what the proxy must know to find protected columns in a statement. Tried on MySQL 9.7 and MariaDB 10.11:
+--
+--   REFERENCES    shows tables, columns, indexes and CHECK constraints in information_schema, and reads no row. (SHOW
+--                 VIEW alone shows tables without their columns; SELECT would show columns and rows.) Give it on *.*,
+--                 or on every database that a protected statement may name: a table that the proxy cannot see is
+--                 unknown to it, and unknown names beside protected columns are refused.
+--   SHOW VIEW     is one half of reading a view's text.
+--   SHOW_ROUTINE  [MySQL] shows the bodies of procedures and functions.
+--   SELECT ON mysql.proc  [MariaDB] does the same there.
+--
+-- Triggers and events need no privilege: inside the server there is nothing but ciphertext. Where the account happens
+-- to see them (privileges TRIGGER, EVENT), their text is loaded too.
+GRANT REFERENCES, SHOW VIEW ON *.* TO 'candado_proxy'@'%';
+/*!80020 GRANT SHOW_ROUTINE ON *.* TO 'candado_proxy'@'%' */;
+/*M! GRANT SELECT ON mysql.proc TO 'candado_proxy'@'%' */;
+
+-- Views: a server shows a view's text only to who may also read the view. Without the grant below the proxy knows the
+-- view and its columns but not what it is made of, and refuses statements that name it. With it, the account can read
+-- that view's rows (protected columns as ciphertext). Give it for each view that applications use through the proxy:
+--
+--   GRANT SELECT ON your_database.your_view TO 'candado_proxy'@'%';
+
+-- The security team (`candado keys init`): creates keys and publishes a new epoch. It reads no application data, and
+-- the key provider gives it no plaintext key.
+CREATE USER IF NOT EXISTS 'candado_security'@'%' ACCOUNT LOCK;
+
+GRANT SELECT ON candado.* TO 'candado_security'@'%';
+GRANT INSERT, UPDATE ON candado.epoch TO 'candado_security'@'%';
+GRANT INSERT ON candado.keyset TO 'candado_security'@'%';
+GRANT INSERT ON candado.data_key TO 'candado_security'@'%';
+GRANT INSERT ON candado.wrapped_key TO 'candado_security'@'%';
+GRANT DELETE ON candado.replica TO 'candado_security'@'%';

@@ -1,1 +1,0 @@
-//! Composition: configuration, provider, key ring, policy, catalog, listener; spawn, wait, drain.

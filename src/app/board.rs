@@ -1,0 +1,111 @@
+//! What the control plane's tasks have found so far, put together to the one snapshot that statements are judged by.
+//!
+//! A key ring is made for one version of the policy: its column ids are positions there. So a new policy waits until its
+//! ring has come, and both change at once.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use super::health::Readiness;
+use crate::keys::KeyRing;
+use crate::policy::Policy;
+use crate::proxy::Snapshot;
+use crate::schema::Catalog;
+
+/// The place where tasks publish.
+#[derive(Debug)]
+pub(super) struct Board {
+    parts: Mutex<Parts>,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    readiness: watch::Sender<Readiness>,
+}
+
+#[derive(Debug)]
+struct Parts {
+    policy: Arc<Policy>,
+    /// A newer policy whose key ring has not come yet.
+    next_policy: Option<Arc<Policy>>,
+    catalog: Option<Arc<Catalog>>,
+    ring: Option<Arc<KeyRing>>,
+}
+
+impl Board {
+    /// A board with a policy and nothing else. `empty` stands for the catalog until one is loaded.
+    pub(super) fn new(policy: Arc<Policy>, empty: Arc<Catalog>) -> Self {
+        let snapshot = Snapshot { policy: policy.clone(), catalog: empty, ring: None };
+        Self {
+            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            readiness: watch::Sender::new(Readiness::NoCatalog),
+            parts: Mutex::new(Parts { policy, next_policy: None, catalog: None, ring: None }),
+        }
+    }
+
+    /// What the data plane reads.
+    pub(super) fn snapshot(&self) -> Arc<ArcSwap<Snapshot>> {
+        self.snapshot.clone()
+    }
+
+    /// Whether clients can be served, now and from now on.
+    pub(super) fn readiness(&self) -> watch::Receiver<Readiness> {
+        self.readiness.subscribe()
+    }
+
+    /// The catalog was loaded.
+    pub(super) fn catalog(&self, catalog: &Arc<Catalog>) {
+        self.change(|parts| parts.catalog = Some(catalog.clone()));
+    }
+
+    /// Keys were opened.
+    pub(super) fn ring(&self, ring: &Arc<KeyRing>) {
+        self.change(|parts| {
+            if let Some(next) = parts.next_policy.take_if(|next| next.version() == ring.policy_version()) {
+                tracing::info!(version = next.version(), "policy in force");
+                parts.policy = next;
+            }
+            // A ring for a policy that is no longer wanted names other columns.
+            if parts.policy.version() == ring.policy_version() {
+                parts.ring = Some(ring.clone());
+            }
+        });
+    }
+
+    /// Keys were revoked: nothing protected is opened or sealed any more.
+    pub(super) fn no_ring(&self) {
+        self.change(|parts| parts.ring = None);
+    }
+
+    /// A new policy was read. It is in force when its keys are there.
+    pub(super) fn policy(&self, policy: Arc<Policy>) {
+        self.change(|parts| {
+            if parts.ring.is_some() {
+                parts.next_policy = Some(policy);
+            } else {
+                parts.policy = policy;
+                parts.next_policy = None;
+            }
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Parts)) {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut parts);
+        let readiness = match (&parts.catalog, &parts.ring) {
+            (None, _) => Readiness::NoCatalog,
+            (Some(_), None) => Readiness::NoKeys,
+            (Some(_), Some(_)) => Readiness::Ready,
+        };
+        let catalog = parts.catalog.clone().unwrap_or_else(|| self.snapshot.load().catalog.clone());
+        self.snapshot.store(Arc::new(Snapshot { policy: parts.policy.clone(), catalog, ring: parts.ring.clone() }));
+        let before = self.readiness.send_replace(readiness);
+        if before != readiness {
+            match readiness {
+                Readiness::Ready => tracing::info!("ready: catalog and keys are loaded"),
+                Readiness::NoCatalog => tracing::warn!("not ready: no catalog"),
+                Readiness::NoKeys => tracing::warn!("not ready: no keys; protected columns are refused"),
+                Readiness::Draining => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+use http_body_util::BodyExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::*;
+
+fn endpoint(readiness: Readiness) -> Endpoint {
+    Endpoint::new(move || readiness, crate::telemetry::registry())
+}
+
+#[test]
+fn readiness_is_a_status_and_a_reason() {
+    let ready = endpoint(Readiness::Ready).answer(&Method::GET, "/readyz");
+    assert_eq!(ready.status(), StatusCode::OK);
+    for missing in [Readiness::NoCatalog, Readiness::NoKeys, Readiness::Draining] {
+        let answer = endpoint(missing).answer(&Method::GET, "/readyz");
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{missing}");
+        assert_eq!(endpoint(missing).answer(&Method::GET, "/livez").status(), StatusCode::OK, "{missing}");
+    }
+}
+
+#[test]
+fn nothing_else_is_answered() {
+    assert_eq!(endpoint(Readiness::Ready).answer(&Method::GET, "/").status(), StatusCode::NOT_FOUND);
+    assert_eq!(endpoint(Readiness::Ready).answer(&Method::POST, "/readyz").status(), StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn metrics_name_the_version() {
+    let body = endpoint(Readiness::Ready).answer(&Method::GET, "/metrics").into_body().collect().await.unwrap();
+    let body = String::from_utf8(body.to_bytes().to_vec()).unwrap();
+    assert!(body.contains(&format!("candado_build{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))), "{body}");
+}
+
+#[tokio::test]
+async fn the_endpoint_answers_over_a_socket_and_ends_on_the_token() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
+    let endpoint = Arc::new(endpoint(Readiness::NoKeys));
+    let served = tracker.spawn(serve(listener, endpoint, tracker.clone(), shutdown.clone()));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("not ready: no keys\n"), "{answer}");
+    shutdown.cancel();
+    served.await.unwrap();
+    tracker.close();
+    tracker.wait().await;
+}

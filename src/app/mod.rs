@@ -1,0 +1,253 @@
+//! Composition: configuration → key provider → key store → policy → catalog → listener and health endpoint; spawn, wait,
+//! drain. The data plane and the control plane meet only here.
+
+mod board;
+mod gate;
+pub mod health;
+mod metrics;
+pub mod provider;
+mod running;
+pub mod tls;
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{NotReady, Plaintext, ServerTls, Settings};
+use crate::control::{CatalogLoader, CatalogRequests, CatalogTask, KeyStore, KeyTask, Pool, RefreshReason, SCHEMA};
+use crate::policy::{Policy, written::Problems};
+use crate::proxy::{CatalogRefresh, RefreshRequest, Registry};
+use crate::schema::{Catalog, ServerKind, ServerVersion};
+use crate::{control, policy, proxy};
+use board::Board;
+pub use running::Running;
+use tls::Identity;
+
+/// Limit for one operation of the control plane.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(5);
+/// Limit for loading the catalog.
+const CATALOG_TIMEOUT: Duration = Duration::from_secs(30);
+/// Requests for a fresh catalog that may wait at once; more wait in their connections.
+const REFRESHES_MAX: usize = 256;
+
+/// Why the proxy could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The policy cannot be used.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// TLS files cannot be used.
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
+    /// The key provider cannot be used.
+    #[error(transparent)]
+    Provider(#[from] provider::ProviderError),
+    /// An address is taken, or not ours.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Why a policy file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// It cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It says something that cannot be.
+    #[error(transparent)]
+    Problems(#[from] Problems),
+}
+
+/// Reads the configured policy.
+///
+/// # Errors
+/// The file cannot be read or used.
+pub fn load_policy(settings: &Settings, version: u64) -> Result<Policy, PolicyError> {
+    let path = &settings.policy;
+    let text = std::fs::read_to_string(path).map_err(|source| PolicyError::Read { path: path.clone(), source })?;
+    Ok(policy::file::parse(&path.display().to_string(), &text, version)?)
+}
+
+/// What the control plane is told.
+pub fn control_settings(settings: &Settings) -> control::Settings {
+    control::Settings {
+        host: settings.server.host.clone(),
+        port: settings.server.port,
+        user: settings.control.user.clone(),
+        password: settings.control.password.clone(),
+        tls: tls::towards_server_for_control(&settings.server),
+        operation_timeout: OPERATION_TIMEOUT,
+        catalog_timeout: CATALOG_TIMEOUT,
+    }
+}
+
+/// Starts the proxy. Returns when it listens; whether it is ready is another matter.
+///
+/// # Errors
+/// What a change of files or configuration must mend. A server or key service that does not answer is no error: it is
+/// waited for.
+pub async fn start(settings: Settings) -> Result<Running, StartError> {
+    warn_of_plaintext(&settings);
+    let policy = Arc::new(load_policy(&settings, 1)?);
+    let identity = settings.listen.tls.as_ref().map(Identity::load).transpose()?;
+    let proxy_settings = proxy_settings(&settings, identity.as_ref())?;
+    let provider = provider::open(&settings.keys).await?;
+    let listener = bind(settings.listen.address).await?;
+    let health_listener = match settings.health {
+        Some(health) => Some(bind(health.address).await?),
+        None => None,
+    };
+    let board = Arc::new(Board::new(policy.clone(), Arc::new(no_catalog())));
+    let (shutdown, stop) = (CancellationToken::new(), CancellationToken::new());
+    let (tasks, data_plane) = (TaskTracker::new(), TaskTracker::new());
+    let registry = Arc::new(Registry::default());
+    let pool = Pool::new(&control_settings(&settings));
+    let catalog = spawn_catalog(&board, &pool, &tasks, &stop);
+    let policies = spawn_keys(&board, &pool, provider, policy, &tasks, &stop);
+    let running = Running {
+        address: local(&listener, settings.listen.address)?,
+        health: health_listener.as_ref().map(|listener| local(listener, settings.listen.address)).transpose()?,
+        identity,
+        policies,
+        policy_version: AtomicU64::new(1),
+        pool,
+        board,
+        shutdown,
+        stop,
+        data_plane,
+        tasks,
+        settings,
+    };
+    running.spawn_health(health_listener, &registry);
+    running.spawn_data_plane(listener, proxy_settings, catalog, registry);
+    Ok(running)
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source })
+}
+
+fn local(listener: &TcpListener, wanted: SocketAddr) -> Result<SocketAddr, StartError> {
+    listener.local_addr().map_err(|source| StartError::Bind { address: wanted, source })
+}
+
+fn warn_of_plaintext(settings: &Settings) {
+    if settings.listen.plaintext == Plaintext::Allowed {
+        tracing::warn!("clients may connect over the network without TLS: passwords and values can be read on the way");
+    }
+    if settings.server.tls == ServerTls::Off(Plaintext::Allowed) {
+        tracing::warn!("the server is on another machine and reached without TLS: what is not protected can be read");
+    }
+}
+
+/// Stands for the catalog until one is loaded. The gate stays shut as long, so no statement meets it.
+fn no_catalog() -> Catalog {
+    let server = ServerVersion { kind: ServerKind::MySql, number: 0 };
+    Catalog::new(0, server, 0, HashSet::new(), Vec::new(), Vec::new())
+}
+
+fn proxy_settings(settings: &Settings, identity: Option<&Identity>) -> Result<proxy::Settings, tls::TlsError> {
+    let limits = &settings.limits;
+    let octets_max = usize::try_from(limits.packet_octets_max).unwrap_or(usize::MAX);
+    Ok(proxy::Settings {
+        server: proxy::Server {
+            host: settings.server.host.clone(),
+            port: settings.server.port,
+            tls: tls::towards_server(&settings.server)?,
+        },
+        client_tls: tls::towards_clients(&settings.listen, identity)?,
+        timeouts: proxy::Timeouts {
+            connect: limits.connect_timeout,
+            login: limits.login_timeout,
+            write_stall: limits.write_timeout,
+            drain: limits.drain_timeout,
+            ..proxy::Timeouts::default()
+        },
+        limits: proxy::Limits {
+            connections_max: usize::try_from(limits.connections_max).unwrap_or(usize::MAX),
+            command_bytes_max: octets_max,
+            statement_bytes_max: octets_max,
+            row_bytes_max: octets_max,
+            ..proxy::Limits::default()
+        },
+        without_keys: match settings.not_ready {
+            NotReady::Refuse => proxy::WithoutKeys::RefuseAll,
+            NotReady::PassthroughUnprotected => proxy::WithoutKeys::RelayUnprotected,
+        },
+    })
+}
+
+/// Starts loading the catalog; gives the data plane's way to ask for a fresh one.
+fn spawn_catalog(board: &Arc<Board>, pool: &Pool, tasks: &TaskTracker, stop: &CancellationToken) -> CatalogRefresh {
+    let publish = board.clone();
+    let (task, requests) =
+        CatalogTask::new(CatalogLoader::new(pool.clone()), move |catalog| publish.catalog(catalog));
+    tasks.spawn(task.run(stop.clone()));
+    let (sender, receiver) = mpsc::channel(REFRESHES_MAX);
+    tasks.spawn(pass_on(receiver, requests, tasks.clone(), stop.clone()));
+    CatalogRefresh::new(sender)
+}
+
+/// Carries requests from the data plane to the control plane, which do not know each other.
+async fn pass_on(
+    mut receiver: mpsc::Receiver<RefreshRequest>,
+    requests: CatalogRequests,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+) {
+    loop {
+        let request = tokio::select! {
+            () = stop.cancelled() => return,
+            request = receiver.recv() => request,
+        };
+        let Some(request) = request else { return };
+        let requests = requests.clone();
+        tasks.spawn(async move {
+            // Without an answer the connection counts its catalog as stale. It may also have gone away meanwhile.
+            if requests.refresh(RefreshReason::Changed).await.is_ok() && request.send(()).is_err() {
+                tracing::trace!("nobody waits for the catalog any more");
+            }
+        });
+    }
+}
+
+/// Starts fetching keys; gives the way to tell of a new policy.
+fn spawn_keys(
+    board: &Arc<Board>,
+    pool: &Pool,
+    provider: provider::Provider,
+    policy: Arc<Policy>,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> watch::Sender<Arc<Policy>> {
+    let (sender, policies) = watch::channel(policy);
+    let publish = board.clone();
+    let task = KeyTask::new(KeyStore::new(pool.clone(), SCHEMA), provider.unwrapper, policies, move |ring| match ring {
+        Some(ring) => publish.ring(ring),
+        None => publish.no_ring(),
+    });
+    tasks.spawn(task.run(stop.clone()));
+    sender
+}

@@ -1,0 +1,68 @@
+//! The key provider that the configuration names.
+
+use std::sync::Arc;
+
+use crate::config::Keys;
+#[cfg(feature = "aws-kms")]
+use crate::keys::{AwsCredentials, AwsKms, AwsKmsSettings, AwsKmsSettingsError};
+use crate::keys::{KekAdmin, KekRef, KeyFile, KeyFileError, ProviderKind, Unwrapper};
+
+/// A provider that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProviderError {
+    /// The key file cannot be used.
+    #[error(transparent)]
+    File(#[from] KeyFileError),
+    /// The settings of AWS KMS cannot be used.
+    #[cfg(feature = "aws-kms")]
+    #[error(transparent)]
+    AwsKms(#[from] AwsKmsSettingsError),
+    /// This program was built without AWS KMS.
+    #[cfg(not(feature = "aws-kms"))]
+    #[error("this program was built without AWS KMS")]
+    NoAwsKms,
+}
+
+/// A provider with the key-encryption key to use.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    /// Opens wrapped keys.
+    pub unwrapper: Arc<dyn Unwrapper>,
+    /// Makes wrapped keys.
+    pub admin: Arc<dyn KekAdmin>,
+    /// The key-encryption key that wraps new keys.
+    pub kek: KekRef,
+}
+
+/// Opens the provider. For AWS KMS this makes no request yet.
+///
+/// # Errors
+/// The key file or the settings cannot be used.
+pub async fn open(keys: &Keys) -> Result<Provider, ProviderError> {
+    match keys {
+        Keys::File { path } => {
+            let file = Arc::new(KeyFile::open(path)?);
+            let kek = file.kek();
+            Ok(Provider { unwrapper: file.clone(), admin: file, kek })
+        }
+        Keys::AwsKms { kek, endpoint } => aws_kms(kek, endpoint.as_ref()).await,
+    }
+}
+
+#[cfg(feature = "aws-kms")]
+async fn aws_kms(kek: &str, endpoint: Option<&String>) -> Result<Provider, ProviderError> {
+    let settings = AwsKmsSettings {
+        kek_arns: vec![kek.to_owned()],
+        endpoint: endpoint.cloned(),
+        credentials: AwsCredentials::DefaultChain,
+    };
+    let service = Arc::new(AwsKms::new(settings).await?);
+    let kek = KekRef::new(ProviderKind::AwsKms, kek);
+    Ok(Provider { unwrapper: service.clone(), admin: service, kek })
+}
+
+#[cfg(not(feature = "aws-kms"))]
+async fn aws_kms(_kek: &str, _endpoint: Option<&String>) -> Result<Provider, ProviderError> {
+    Err(ProviderError::NoAwsKms)
+}

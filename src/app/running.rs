@@ -1,0 +1,125 @@
+//! A proxy that runs: its tasks, its reload, and its end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::board::Board;
+use super::health::{self, Readiness};
+use super::metrics::DataPlane;
+use super::tls::Identity;
+use super::{gate, load_policy};
+use crate::config::Settings;
+use crate::control::Pool;
+use crate::policy::Policy;
+use crate::proxy::{self, CatalogRefresh, Parts, Registry};
+
+/// A proxy that runs.
+#[derive(Debug)]
+pub struct Running {
+    pub(super) address: SocketAddr,
+    pub(super) health: Option<SocketAddr>,
+    pub(super) settings: Settings,
+    pub(super) identity: Option<Identity>,
+    pub(super) board: Arc<Board>,
+    /// The newest policy that was read; its keys are fetched by the control plane.
+    pub(super) policies: watch::Sender<Arc<Policy>>,
+    pub(super) policy_version: AtomicU64,
+    pub(super) pool: Pool,
+    /// Ends the data plane; the control plane goes on until it is drained.
+    pub(super) shutdown: CancellationToken,
+    /// Ends everything else.
+    pub(super) stop: CancellationToken,
+    pub(super) data_plane: TaskTracker,
+    pub(super) tasks: TaskTracker,
+}
+
+impl Running {
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where health is told.
+    pub fn health_address(&self) -> Option<SocketAddr> {
+        self.health
+    }
+
+    /// Waits until catalog and keys are there. Cancel-safe.
+    pub async fn ready(&self) {
+        let mut readiness = self.board.readiness();
+        // The sender lives as long as this value.
+        drop(readiness.wait_for(|readiness| *readiness == Readiness::Ready).await);
+    }
+
+    /// Waits until the data plane has ended, which it does by itself only on a defect. Cancel-safe.
+    pub async fn ended(&self) {
+        self.data_plane.wait().await;
+    }
+
+    /// Reads policy and certificate again. What is wrong is logged and changes nothing; connections stay.
+    pub fn reload(&self) {
+        let version = self.policy_version.load(Ordering::Relaxed).saturating_add(1);
+        match load_policy(&self.settings, version) {
+            Ok(policy) => {
+                self.policy_version.store(version, Ordering::Relaxed);
+                let policy = Arc::new(policy);
+                self.board.policy(policy.clone());
+                self.policies.send_replace(policy);
+                tracing::info!(version, "policy read; it is in force as soon as its keys are there");
+            }
+            Err(error) => tracing::error!(cause = %error, "policy not read; the old one stays in force"),
+        }
+        match self.identity.as_ref().map(Identity::reload) {
+            Some(Ok(())) => tracing::info!("certificate read again"),
+            Some(Err(error)) => tracing::error!(cause = %error, "certificate not read; the old one stays in use"),
+            None => {}
+        }
+    }
+
+    /// Ends in good order: idle clients at once, running statements within the drain time, then everything else.
+    pub async fn end(self) {
+        tracing::info!("draining");
+        self.shutdown.cancel();
+        self.data_plane.wait().await;
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.pool.close().await;
+        tracing::info!("ended");
+    }
+
+    pub(super) fn spawn_health(&self, listener: Option<TcpListener>, registry: &Arc<Registry>) {
+        let Some(listener) = listener else { return };
+        let mut metrics = crate::telemetry::registry();
+        let data_plane = DataPlane { registry: registry.clone(), readiness: self.board.readiness() };
+        metrics.register_collector(Box::new(data_plane));
+        let (readiness, draining) = (self.board.readiness(), self.shutdown.clone());
+        let readiness = move || if draining.is_cancelled() { Readiness::Draining } else { *readiness.borrow() };
+        let endpoint = Arc::new(health::Endpoint::new(readiness, metrics));
+        self.tasks.spawn(health::serve(listener, endpoint, self.tasks.clone(), self.stop.clone()));
+    }
+
+    pub(super) fn spawn_data_plane(
+        &self,
+        listener: TcpListener,
+        settings: proxy::Settings,
+        catalog: CatalogRefresh,
+        registry: Arc<Registry>,
+    ) {
+        let (readiness, shutdown) = (self.board.readiness(), self.shutdown.clone());
+        let parts = Parts { settings, snapshot: self.board.snapshot(), catalog, registry, shutdown: shutdown.clone() };
+        self.data_plane.spawn(async move {
+            gate::wait(&listener, readiness, &shutdown).await;
+            if let Err(error) = proxy::serve(vec![listener], parts).await {
+                tracing::error!(cause = %error, "the data plane ended");
+            }
+        });
+        self.data_plane.close();
+    }
+}

@@ -1,0 +1,334 @@
+//! `candado check`: everything that must be right before clients are served, asked and reported at once.
+//!
+//! Changes nothing anywhere. A part that cannot be asked because an earlier one failed is reported as not asked, so that
+//! silence never looks like success.
+
+use anyhow::Context;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::output::Output;
+use super::{Facts, Failure, runtime};
+use crate::app::{control_settings, load_policy, provider, tls};
+use crate::config::{self, Keys, NotReady, Plaintext, ServerTls, Settings};
+use crate::control::{CatalogLoader, ControlError, KeyStore, Pool, SCHEMA, StoredKeys, check_columns};
+use crate::crypto::{KeyId, KeyPurpose};
+use crate::keys::{EncryptionContext, KeyError};
+use crate::policy::{FirewallMode, Policy};
+use crate::schema::ServerKind;
+
+/// How a part is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    Ok,
+    /// Works, and somebody should know.
+    Warning,
+    Wrong,
+    /// Could not be asked.
+    Skipped,
+}
+
+/// One answer.
+#[derive(Debug, Serialize)]
+struct Item {
+    part: &'static str,
+    verdict: Verdict,
+    text: String,
+    /// The statement that puts it right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<String>,
+}
+
+/// All answers.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    items: Vec<Item>,
+}
+
+/// Asks and prints.
+pub(super) fn run(arguments: &Facts) -> Result<(), Failure> {
+    let settings = config::load(&arguments.configured.config)?;
+    let report = runtime()?.block_on(examine(&settings));
+    let output = Output::new();
+    if arguments.json { output.json(&report)? } else { output.line(report.text())? }
+    if report.has(Verdict::Wrong) || report.has(Verdict::Skipped) { Err(Failure::Found) } else { Ok(()) }
+}
+
+/// The statements that the live schema lacks. Used by the demo, which runs them.
+pub(super) async fn missing_statements(settings: &Settings, policy: &Policy) -> anyhow::Result<Vec<String>> {
+    let pool = Pool::new(&control_settings(settings));
+    let findings = check_columns(&pool, policy.columns()).await.context("the schema cannot be read");
+    pool.close().await;
+    findings?
+        .into_iter()
+        .map(|finding| finding.remedy.with_context(|| format!("column {} {}", finding.column, finding.problem)))
+        .collect()
+}
+
+async fn examine(settings: &Settings) -> Report {
+    let mut report = Report::default();
+    report.configuration(settings);
+    report.tls(settings);
+    let policy = match load_policy(settings, 1) {
+        Ok(policy) => Some(policy),
+        Err(error) => {
+            report.add("policy", Verdict::Wrong, describe(&error));
+            None
+        }
+    };
+    if let Some(policy) = &policy {
+        report.policy(policy);
+    }
+    let pool = Pool::new(&control_settings(settings));
+    let reachable = report.server(&pool).await;
+    let stored = report.key_store(&pool, policy.as_ref(), reachable).await;
+    report.provider(settings, stored.as_ref()).await;
+    report.columns(&pool, policy.as_ref(), reachable).await;
+    pool.close().await;
+    report
+}
+
+/// Whether the server can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reachable {
+    Yes,
+    No,
+}
+
+impl Report {
+    fn add(&mut self, part: &'static str, verdict: Verdict, text: impl Into<String>) {
+        self.items.push(Item { part, verdict, text: text.into(), remedy: None });
+    }
+
+    fn has(&self, verdict: Verdict) -> bool {
+        self.items.iter().any(|item| item.verdict == verdict)
+    }
+
+    fn configuration(&mut self, settings: &Settings) {
+        self.add("configuration", Verdict::Ok, "read and understood");
+        if settings.listen.plaintext == Plaintext::Allowed {
+            let text = "clients may send passwords and values in the clear over the network (listen.allow_plaintext)";
+            self.add("configuration", Verdict::Warning, text);
+        }
+        if settings.server.tls == ServerTls::Off(Plaintext::Allowed) {
+            let text = "passwords and unprotected values cross the network to the server in the clear \
+                        (server.allow_plaintext)";
+            self.add("configuration", Verdict::Warning, text);
+        }
+        if matches!(settings.keys, Keys::File { .. }) {
+            let text = "keys are wrapped by a key file: safe against a database dump, not against the owner of this machine";
+            self.add("configuration", Verdict::Warning, text);
+        }
+        if settings.not_ready == NotReady::PassthroughUnprotected {
+            self.add("configuration", Verdict::Ok, "while keys are missing, statements on unprotected data pass");
+        }
+    }
+
+    fn tls(&mut self, settings: &Settings) {
+        let identity = settings.listen.tls.as_ref().map(tls::Identity::load).transpose();
+        let towards_clients =
+            identity.and_then(|identity| tls::towards_clients(&settings.listen, identity.as_ref()).map(drop));
+        match towards_clients {
+            Ok(()) if settings.listen.tls.is_none() => {
+                self.add("tls", Verdict::Ok, "towards clients: none, as configured");
+            }
+            Ok(()) => self.add("tls", Verdict::Ok, "towards clients: certificate and key belong together"),
+            Err(error) => self.add("tls", Verdict::Wrong, format!("towards clients: {}", describe(&error))),
+        }
+        match tls::towards_server(&settings.server) {
+            Ok(_) => self.add("tls", Verdict::Ok, "towards the server: files can be used"),
+            Err(error) => self.add("tls", Verdict::Wrong, format!("towards the server: {}", describe(&error))),
+        }
+    }
+
+    fn policy(&mut self, policy: &Policy) {
+        let indexed = policy.columns().iter().filter(|column| column.index.is_some()).count();
+        let count = policy.columns().len();
+        self.add("policy", Verdict::Ok, format!("{count} protected columns, {indexed} of them searched"));
+        if count == 0 {
+            self.add("policy", Verdict::Warning, "nothing is protected");
+        }
+        for column in policy.columns() {
+            if column.index.as_ref().is_some_and(|index| index.length < 8) {
+                let text = format!("{}: an index under 8 bytes finds rows that were not asked for", column.column);
+                self.add("policy", Verdict::Warning, text);
+            }
+        }
+        for (pattern, firewall) in policy.accounts() {
+            match firewall {
+                FirewallMode::Block => {}
+                FirewallMode::Observe | FirewallMode::Off => {
+                    let text = format!("account {pattern}: the firewall refuses nothing");
+                    self.add("policy", Verdict::Warning, text);
+                }
+            }
+        }
+    }
+
+    async fn server(&mut self, pool: &Pool) -> Reachable {
+        match CatalogLoader::new(pool.clone()).load(1).await {
+            Ok(catalog) => {
+                let product = match catalog.server.kind {
+                    ServerKind::MySql => "MySQL",
+                    ServerKind::MariaDb => "MariaDB",
+                };
+                let number = catalog.server.number;
+                let version = format!("{}.{}.{}", number / 10_000, number / 100 % 100, number % 100);
+                let tables = catalog.tables().count();
+                self.add("server", Verdict::Ok, format!("{product} {version}, {tables} tables and views visible"));
+                Reachable::Yes
+            }
+            Err(error) => {
+                self.add("server", Verdict::Wrong, error.chain());
+                Reachable::No
+            }
+        }
+    }
+
+    async fn key_store(
+        &mut self,
+        pool: &Pool,
+        policy: Option<&Policy>,
+        reachable: Reachable,
+    ) -> Option<StoredKeys> {
+        if reachable == Reachable::No {
+            self.add("key store", Verdict::Skipped, "not asked: the server cannot be reached");
+            return None;
+        }
+        let stored = match KeyStore::new(pool.clone(), SCHEMA).load().await {
+            Ok(stored) => stored,
+            Err(error @ ControlError::NotInitialised) => {
+                self.add("key store", Verdict::Wrong, error.to_string());
+                return None;
+            }
+            Err(error) => {
+                self.add("key store", Verdict::Wrong, error.chain());
+                return None;
+            }
+        };
+        let text = format!("deployment {}, epoch {}, {} keys", stored.deployment, stored.epoch, stored.records.len());
+        self.add("key store", Verdict::Ok, text);
+        for column in policy.map(Policy::columns).unwrap_or_default() {
+            let purposes = [Some(KeyPurpose::Data), column.index.as_ref().map(|_| KeyPurpose::Index)];
+            for purpose in purposes.into_iter().flatten() {
+                let mut keys = stored.records.iter().filter(|key| key.keyset == column.keyset && key.purpose == purpose);
+                if !keys.any(|key| key.state.may_encrypt()) {
+                    let text = format!("keyset {} has no active {} key: run `candado keys init`", column.keyset, purpose.name());
+                    if !self.items.iter().any(|item| item.text == text) {
+                        self.add("key store", Verdict::Wrong, text);
+                    }
+                }
+            }
+        }
+        Some(stored)
+    }
+
+    /// Opens every key that a proxy would open; with an empty store, makes a key in memory and opens that.
+    async fn provider(&mut self, settings: &Settings, stored: Option<&StoredKeys>) {
+        let provider = match provider::open(&settings.keys).await {
+            Ok(provider) => provider,
+            Err(error) => {
+                self.add("key provider", Verdict::Wrong, describe(&error));
+                return;
+            }
+        };
+        let needed: Vec<_> = stored
+            .map(|stored| stored.records.iter().filter(|key| key.state.may_decrypt()).collect())
+            .unwrap_or_default();
+        let deployment = stored.map(|stored| stored.deployment).unwrap_or_default();
+        for key in &needed {
+            let context = key.encryption_context(deployment);
+            let mut outcome = Err(KeyError::NotFound);
+            for wrapped in &key.wraps {
+                outcome = provider.unwrapper.unwrap(wrapped, &context).await.map(drop);
+                if outcome.is_ok() {
+                    break;
+                }
+            }
+            if let Err(error) = outcome {
+                self.add("key provider", Verdict::Wrong, format!("key {}: {error}", key.kid));
+                return;
+            }
+        }
+        if !needed.is_empty() {
+            self.add("key provider", Verdict::Ok, format!("{} opens all {} keys", provider.kek, needed.len()));
+            return;
+        }
+        match probe(&provider).await {
+            Ok(()) => self.add("key provider", Verdict::Ok, format!("{} wraps and opens a probe", provider.kek)),
+            // A proxy's own principal may only open keys: it cannot make the probe, and there is nothing to open yet.
+            Err(KeyError::Denied) => {
+                let text = format!("{} may not make keys for this principal, and there is none to open", provider.kek);
+                self.add("key provider", Verdict::Warning, text);
+            }
+            Err(error) => self.add("key provider", Verdict::Wrong, error.to_string()),
+        }
+    }
+
+    async fn columns(&mut self, pool: &Pool, policy: Option<&Policy>, reachable: Reachable) {
+        let Some(policy) = policy else {
+            self.add("schema", Verdict::Skipped, "not compared: the policy cannot be used");
+            return;
+        };
+        if reachable == Reachable::No {
+            self.add("schema", Verdict::Skipped, "not compared: the server cannot be reached");
+            return;
+        }
+        match check_columns(pool, policy.columns()).await {
+            Ok(findings) if findings.is_empty() => {
+                self.add("schema", Verdict::Ok, "types, lengths, CHECK constraints and indexes are as they must be");
+            }
+            Ok(findings) => self.items.extend(findings.into_iter().map(|finding| Item {
+                part: "schema",
+                verdict: Verdict::Wrong,
+                text: format!("column {} {}", finding.column, finding.problem),
+                remedy: finding.remedy,
+            })),
+            Err(error) => self.add("schema", Verdict::Wrong, error.chain()),
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut lines: Vec<String> = self
+            .items
+            .iter()
+            .map(|item| {
+                let mark = match item.verdict {
+                    Verdict::Ok => "ok     ",
+                    Verdict::Warning => "WARNING",
+                    Verdict::Wrong => "WRONG  ",
+                    Verdict::Skipped => "skipped",
+                };
+                format!("{mark}  {:<13}  {}", item.part, item.text.replace('\n', "\n                        "))
+            })
+            .collect();
+        let remedies: Vec<&String> = self.items.iter().filter_map(|item| item.remedy.as_ref()).collect();
+        if !remedies.is_empty() {
+            lines.push("\nStatements that are missing:\n".to_owned());
+            lines.extend(remedies.iter().map(|statement| format!("{statement};")));
+        }
+        lines.join("\n")
+    }
+}
+
+/// Wraps a key that nobody will use and opens it.
+async fn probe(provider: &provider::Provider) -> Result<(), KeyError> {
+    let Some(kid) = KeyId::new(u32::MAX) else { return Err(KeyError::Protocol("no key id".to_owned())) };
+    let context =
+        EncryptionContext { deployment: Uuid::nil(), keyset: "probe".into(), purpose: KeyPurpose::Data, kid };
+    let wrapped = provider.admin.generate_wrapped(&provider.kek, &context).await?;
+    provider.unwrapper.unwrap(&wrapped, &context).await.map(drop)
+}
+
+/// An error with its causes in one line.
+fn describe(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,117 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::plan::{Subject, UnknownName, Verb};
+use crate::policy::Account;
+use crate::schema::{ColumnRef, TableRef};
+
+fn column() -> ColumnRef {
+    ColumnRef::new("shop", "customers", "phone")
+}
+
+fn account() -> Account {
+    Account { user: "engineer".into(), host: "%".into() }
+}
+
+fn refusals() -> Vec<Refusal> {
+    vec![
+        Refusal::Firewall { rule: "tautology" },
+        Refusal::Denied { verb: Verb::Select, column: column(), account: account() },
+        Refusal::Unsupported { subject: Subject::Column(column()), construct: "ORDER BY", remedy: "sort by another" },
+        Refusal::Unsupported { subject: Subject::Table(TableRef::new("a", "b")), construct: "x", remedy: "y" },
+        Refusal::UnknownName { name: UnknownName::Column("fone".into()) },
+        Refusal::NotReady,
+    ]
+}
+
+fn rewrites() -> Vec<RewriteError> {
+    vec![
+        RewriteError::TooLong { column: column() },
+        RewriteError::NotText { column: column() },
+        RewriteError::Unsupported { column: column(), construct: "a number", remedy: "use a string" },
+        RewriteError::KeyUnavailable { column: column() },
+        RewriteError::NoRandom { column: column() },
+        RewriteError::Tampered { column: column() },
+        RewriteError::Unplanned { column: column() },
+        RewriteError::Outdated,
+        RewriteError::TooLarge,
+        RewriteError::Wire(WireError::Truncated("row")),
+        RewriteError::Wire(WireError::Malformed("row")),
+        RewriteError::Wire(WireError::TooLarge("row")),
+        RewriteError::Wire(WireError::Unexpected("row")),
+        RewriteError::PlanMismatch("columns"),
+    ]
+}
+
+fn complaints() -> Vec<Complaint> {
+    use Complaint::*;
+    vec![
+        TooManyConnections,
+        ShuttingDown,
+        Drained,
+        Idle,
+        ServerUnreachable,
+        ServerWithoutTls,
+        ServerTooOld,
+        TlsRequired,
+        ClientTooOld,
+        PluginNotCarried,
+        PasswordNotDecrypted,
+        CharacterSet,
+        UnknownCommand,
+        CopyingDenied,
+        PacketTooLarge,
+        OutOfOrder,
+        Malformed,
+        TooManyPrepared,
+        UnknownStatement,
+        NeedsReprepare,
+        CatalogNotLoaded,
+        KeysNotLoaded,
+        ProtectedColumn,
+        StateNotRead,
+    ]
+}
+
+#[test]
+fn every_error_has_a_row_and_every_row_an_error() {
+    let refusals = refusals();
+    let rewrites = rewrites();
+    let used: BTreeSet<(u16, [u8; 5])> = refusals
+        .iter()
+        .map(ClientError::from)
+        .chain(rewrites.iter().map(ClientError::from))
+        .chain(complaints().into_iter().map(ClientError::from))
+        .map(|error| (error.code, error.sqlstate))
+        .collect();
+    let rows: BTreeSet<(u16, [u8; 5])> = ROWS.iter().map(|row| (row.code, row.sqlstate)).collect();
+    assert_eq!(used, rows);
+    assert_eq!(rows.len(), ROWS.len(), "a code stands twice");
+    assert!(ROWS.is_sorted_by_key(|row| row.code));
+}
+
+#[test]
+fn the_codes_are_those_that_drivers_class_rightly() {
+    let code = |refusal: &Refusal| ClientError::from(refusal).code;
+    assert_eq!(refusals().iter().map(code).collect::<Vec<_>>(), [6444, 1143, 1235, 1235, 1235, 3185]);
+    let code = |error: &RewriteError| ClientError::from(error).code;
+    assert_eq!(
+        rewrites().iter().map(code).collect::<Vec<_>>(),
+        [1406, 1366, 1235, 3185, 1105, 1105, 1143, 1615, 1153, 1835, 1835, 1153, 1156, 1105]
+    );
+}
+
+#[test]
+fn a_firewall_rule_is_not_told_to_the_client() {
+    let error = ClientError::from(&Refusal::Firewall { rule: "tautology" }).with_reference(18, 42);
+    assert_eq!(error.text, "Access denied: statement refused by policy (ref 18:42)");
+}
+
+#[test]
+fn a_denied_column_reads_as_the_server_would_say_it() {
+    let denied = Refusal::Denied { verb: Verb::Select, column: column(), account: account() };
+    assert_eq!(
+        ClientError::from(&denied).with_reference(1, 2).text,
+        "SELECT command denied to user 'engineer'@'%' for column 'phone' in table 'customers' (ref 1:2)"
+    );
+}

@@ -1,0 +1,401 @@
+//! `candado.toml` as written, and the way from there to checked [`Settings`].
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+use zeroize::Zeroizing;
+
+use super::ConfigError;
+use super::settings::{
+    Control, Health, Keys, Limits, Listen, ListenTls, Log, LogFormat, LogLevel, NotReady, Plaintext, Server, ServerTls,
+    Settings,
+};
+use crate::policy::written::Text;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    on_not_ready: WrittenNotReady,
+    listen: Spanned<WrittenListen>,
+    server: Spanned<WrittenServer>,
+    control: Spanned<WrittenControl>,
+    keys: Spanned<WrittenKeys>,
+    policy: WrittenPolicy,
+    #[serde(default)]
+    limits: WrittenLimits,
+    #[serde(default)]
+    log: WrittenLog,
+    health: Option<WrittenHealth>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WrittenNotReady {
+    #[default]
+    Refuse,
+    PassthroughUnprotected,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenListen {
+    address: Spanned<String>,
+    tls: Option<WrittenListenTls>,
+    #[serde(default)]
+    allow_plaintext: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenListenTls {
+    certificate: PathBuf,
+    key: PathBuf,
+    client_ca: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenServer {
+    address: Spanned<String>,
+    tls: Option<WrittenServerTls>,
+    #[serde(default)]
+    allow_plaintext: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenServerTls {
+    #[serde(default)]
+    mode: WrittenTlsMode,
+    ca: Option<PathBuf>,
+    name: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum WrittenTlsMode {
+    #[default]
+    VerifyFull,
+    VerifyCa,
+    Off,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenControl {
+    user: String,
+    password_file: Option<PathBuf>,
+    password_env: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenKeys {
+    provider: WrittenProvider,
+    path: Option<PathBuf>,
+    kek: Option<String>,
+    endpoint: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum WrittenProvider {
+    File,
+    AwsKms,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenPolicy {
+    path: PathBuf,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenLimits {
+    connections_max: Option<Spanned<u64>>,
+    packet_octets_max: Option<Spanned<u64>>,
+    login_timeout_s: Option<Spanned<u64>>,
+    connect_timeout_s: Option<Spanned<u64>>,
+    write_timeout_s: Option<Spanned<u64>>,
+    drain_timeout_s: Option<Spanned<u64>>,
+    plans_max: Option<Spanned<u64>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenLog {
+    #[serde(default)]
+    format: WrittenFormat,
+    #[serde(default)]
+    level: WrittenLevel,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WrittenFormat {
+    #[default]
+    Auto,
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WrittenLevel {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenHealth {
+    address: Spanned<String>,
+}
+
+/// Reads a configuration file, and the secrets it points to.
+///
+/// # Errors
+/// What cannot be read, or everything that is wrong with the file.
+pub fn load(path: &Path) -> Result<Settings, ConfigError> {
+    let read = |source| ConfigError::Read { path: path.to_owned(), source };
+    let text = std::fs::read_to_string(path).map_err(read)?;
+    let folder = std::path::absolute(path).map_err(read)?;
+    let folder = folder.parent().unwrap_or(Path::new("/"));
+    parse(&path.display().to_string(), &text, folder)
+}
+
+/// Reads a configuration's text. `file` is its name in messages; relative paths in it start at `folder`.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse(file: &str, text: &str, folder: &Path) -> Result<Settings, ConfigError> {
+    let mut text = Text::new(file, text);
+    let written: File = text.parse()?;
+    let listen = listen(&mut text, written.listen, folder);
+    let server = server(&mut text, written.server, folder);
+    let settings = Settings {
+        listen,
+        server,
+        control: written_control(&mut text, written.control, folder)?,
+        keys: keys(&mut text, written.keys, folder),
+        policy: folder.join(written.policy.path),
+        limits: limits(&mut text, &written.limits),
+        log: log(&written.log),
+        health: written.health.map(|health| Health { address: socket_address(&mut text, &health.address) }),
+        not_ready: match written.on_not_ready {
+            WrittenNotReady::Refuse => NotReady::Refuse,
+            WrittenNotReady::PassthroughUnprotected => NotReady::PassthroughUnprotected,
+        },
+    };
+    Ok(text.finish(settings)?)
+}
+
+fn socket_address(text: &mut Text<'_>, written: &Spanned<String>) -> SocketAddr {
+    written.get_ref().parse().unwrap_or_else(|_| {
+        text.wrong(
+            &written.span(),
+            format!("`{}` is no address with port, such as 127.0.0.1:3307 or [::]:3307", written.get_ref()),
+        );
+        SocketAddr::from(([127, 0, 0, 1], 0))
+    })
+}
+
+fn listen(text: &mut Text<'_>, written: Spanned<WrittenListen>, folder: &Path) -> Listen {
+    let at = written.span();
+    let written = written.into_inner();
+    let address = socket_address(text, &written.address);
+    let plaintext = match (written.allow_plaintext, address.ip().is_loopback()) {
+        (_, true) => Plaintext::Loopback,
+        (true, false) => Plaintext::Allowed,
+        (false, false) => Plaintext::Refused,
+    };
+    if written.tls.is_none() && plaintext == Plaintext::Refused {
+        text.wrong(
+            &at,
+            "clients would send passwords and values in the clear: give [listen.tls] a certificate and key, listen on a \
+             loopback address, or write allow_plaintext = true",
+        );
+    }
+    let tls = written.tls.map(|tls| ListenTls {
+        certificate: folder.join(tls.certificate),
+        key: folder.join(tls.key),
+        client_ca: tls.client_ca.map(|path| folder.join(path)),
+    });
+    Listen { address, tls, plaintext }
+}
+
+fn server(text: &mut Text<'_>, written: Spanned<WrittenServer>, folder: &Path) -> Server {
+    let at = written.span();
+    let written = written.into_inner();
+    let (host, port) = host_and_port(written.address.get_ref()).unwrap_or_else(|| {
+        text.wrong(&written.address.span(), "the server's address is host:port, such as db.internal:3306");
+        (String::new(), 0)
+    });
+    let tls = written.tls.unwrap_or_default();
+    let ca = tls.ca.map(|path| folder.join(path));
+    let tls = match (tls.mode, ca) {
+        (WrittenTlsMode::VerifyFull, Some(ca)) => {
+            ServerTls::VerifyFull { ca, name: tls.name.unwrap_or_else(|| host.clone()) }
+        }
+        (WrittenTlsMode::VerifyCa, Some(ca)) => ServerTls::VerifyCa { ca },
+        (WrittenTlsMode::VerifyFull | WrittenTlsMode::VerifyCa, None) => {
+            text.wrong(
+                &at,
+                "TLS to the server needs its authority: [server.tls] ca = \"ca.pem\" (MySQL's own is ca.pem in its data \
+                 directory, with mode = \"verify-ca\")",
+            );
+            ServerTls::Off(Plaintext::Refused)
+        }
+        (WrittenTlsMode::Off, _) if is_loopback(&host) => ServerTls::Off(Plaintext::Loopback),
+        (WrittenTlsMode::Off, _) if written.allow_plaintext => ServerTls::Off(Plaintext::Allowed),
+        (WrittenTlsMode::Off, _) => {
+            text.wrong(
+                &at,
+                "mode = \"off\" to a server on another machine: passwords and unprotected values would cross the network \
+                 in the clear; write allow_plaintext = true if that is meant",
+            );
+            ServerTls::Off(Plaintext::Refused)
+        }
+    };
+    Server { host, port, tls }
+}
+
+/// `host:port`, `address:port` or `[v6 address]:port`.
+fn host_and_port(written: &str) -> Option<(String, u16)> {
+    let (host, port) = written.rsplit_once(':')?;
+    let host = match host.strip_prefix('[') {
+        Some(address) => address.strip_suffix(']')?,
+        None if host.contains(':') => return None,
+        None => host,
+    };
+    let port: u16 = port.parse().ok()?;
+    (!host.is_empty() && port != 0).then(|| (host.to_owned(), port))
+}
+
+fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn written_control(text: &mut Text<'_>, written: Spanned<WrittenControl>, folder: &Path) -> Result<Control, ConfigError> {
+    let at = written.span();
+    let written = written.into_inner();
+    let password = match (written.password_file, written.password_env) {
+        (Some(path), None) => password_from_file(&folder.join(path))?,
+        (None, Some(name)) => password_from_environment(&name).unwrap_or_else(|error| {
+            text.wrong(&at, error.to_string());
+            Zeroizing::default()
+        }),
+        (None, None) => {
+            text.wrong(&at, "the control account needs password_file or password_env");
+            Zeroizing::default()
+        }
+        (Some(_), Some(_)) => {
+            text.wrong(&at, "password_file and password_env exclude each other");
+            Zeroizing::default()
+        }
+    };
+    Ok(Control { user: written.user, password })
+}
+
+/// An account given on the command line, with the place of its password; exactly one place is given.
+///
+/// # Errors
+/// The password cannot be read.
+pub fn control(user: &str, file: Option<&Path>, variable: Option<&str>) -> Result<Control, ConfigError> {
+    let password = match (file, variable) {
+        (Some(path), _) => password_from_file(path)?,
+        (None, Some(name)) => password_from_environment(name)?,
+        (None, None) => Zeroizing::default(),
+    };
+    Ok(Control { user: user.to_owned(), password })
+}
+
+fn password_from_file(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
+    let read = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source });
+    let mut password = Zeroizing::new(read?);
+    let length = password.trim_end_matches(['\r', '\n']).len();
+    password.truncate(length);
+    Ok(password)
+}
+
+fn password_from_environment(name: &str) -> Result<Zeroizing<String>, ConfigError> {
+    std::env::var(name).map(Zeroizing::new).map_err(|_| ConfigError::NotSet { name: name.to_owned() })
+}
+
+fn keys(text: &mut Text<'_>, written: Spanned<WrittenKeys>, folder: &Path) -> Keys {
+    let at = written.span();
+    let written = written.into_inner();
+    match (written.provider, written.path, written.kek) {
+        (WrittenProvider::File, Some(path), None) if written.endpoint.is_none() => {
+            Keys::File { path: folder.join(path) }
+        }
+        (WrittenProvider::File, _, _) => {
+            text.wrong(&at, "provider \"file\" takes path, and nothing else");
+            Keys::File { path: PathBuf::new() }
+        }
+        (WrittenProvider::AwsKms, None, Some(kek)) => {
+            // An alias could be pointed at another key by somebody who may not use either.
+            if !kek.starts_with("arn:") || !kek.contains(":key/") {
+                text.wrong(&at, "kek is the key's full ARN (arn:…:key/…), not an alias or an id");
+            }
+            Keys::AwsKms { kek, endpoint: written.endpoint }
+        }
+        (WrittenProvider::AwsKms, _, _) => {
+            text.wrong(&at, "provider \"aws-kms\" takes kek, and if need be endpoint, but no path");
+            Keys::File { path: PathBuf::new() }
+        }
+    }
+}
+
+fn limits(text: &mut Text<'_>, written: &WrittenLimits) -> Limits {
+    let mut bounded = |value: &Option<Spanned<u64>>, default: u32, least: u32, most: u32| -> u32 {
+        let Some(value) = value else { return default };
+        match u32::try_from(*value.get_ref()) {
+            Ok(number) if (least..=most).contains(&number) => number,
+            Ok(_) | Err(_) => {
+                text.wrong(&value.span(), format!("{} is out of bounds: {least} to {most}", value.get_ref()));
+                default
+            }
+        }
+    };
+    let mut seconds = |value, default, most| Duration::from_secs(bounded(value, default, 1, most).into());
+    let login_timeout = seconds(&written.login_timeout_s, 10, 600);
+    let connect_timeout = seconds(&written.connect_timeout_s, 5, 600);
+    let write_timeout = seconds(&written.write_timeout_s, 60, 3600);
+    let drain_timeout = seconds(&written.drain_timeout_s, 30, 3600);
+    Limits {
+        connections_max: bounded(&written.connections_max, 1000, 1, 1_000_000),
+        packet_octets_max: bounded(&written.packet_octets_max, 64 << 20, 1 << 20, 1 << 30),
+        plans_max: bounded(&written.plans_max, 10_000, 16, 1_000_000),
+        login_timeout,
+        connect_timeout,
+        write_timeout,
+        drain_timeout,
+    }
+}
+
+fn log(written: &WrittenLog) -> Log {
+    Log {
+        format: match written.format {
+            WrittenFormat::Auto => LogFormat::Auto,
+            WrittenFormat::Text => LogFormat::Text,
+            WrittenFormat::Json => LogFormat::Json,
+        },
+        level: match written.level {
+            WrittenLevel::Error => LogLevel::Error,
+            WrittenLevel::Warn => LogLevel::Warn,
+            WrittenLevel::Info => LogLevel::Info,
+            WrittenLevel::Debug => LogLevel::Debug,
+            WrittenLevel::Trace => LogLevel::Trace,
+        },
+    }
+}

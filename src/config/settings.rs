@@ -1,0 +1,196 @@
+//! `candado.toml` as used: typed, with defaults filled in and paths made absolute.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+/// All settings of a process.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where clients connect.
+    pub listen: Listen,
+    /// The database server behind us.
+    pub server: Server,
+    /// The account for key store and catalog.
+    pub control: Control,
+    /// What wraps data keys.
+    pub keys: Keys,
+    /// `policy.toml`.
+    pub policy: PathBuf,
+    /// Bounds on what peers can make us do.
+    pub limits: Limits,
+    /// Logging.
+    pub log: Log,
+    /// Liveness, readiness and metrics, if wanted.
+    pub health: Option<Health>,
+    /// What clients get while keys are missing.
+    pub not_ready: NotReady,
+}
+
+/// Where clients connect.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    /// Address and port; port 0 lets the system choose.
+    pub address: SocketAddr,
+    /// Certificate for TLS towards clients.
+    pub tls: Option<ListenTls>,
+    /// Whether clients may stay without TLS.
+    pub plaintext: Plaintext,
+}
+
+/// TLS towards clients.
+#[derive(Clone, Debug)]
+pub struct ListenTls {
+    /// Certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Private key, PEM.
+    pub key: PathBuf,
+    /// Authorities of client certificates, PEM. With it, clients must show one.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// Whether a connection may go without TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plaintext {
+    /// It may: the other end is on this machine.
+    Loopback,
+    /// It may, over a network: somebody wrote `allow_plaintext = true`. Warned about at every start.
+    Allowed,
+    /// It may not.
+    Refused,
+}
+
+/// The database server.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// TLS towards it.
+    pub tls: ServerTls,
+}
+
+/// TLS towards the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerTls {
+    /// None.
+    Off(Plaintext),
+    /// The certificate must come from the authority; its names are not compared.
+    VerifyCa {
+        /// The authority, PEM.
+        ca: PathBuf,
+    },
+    /// The certificate must come from the authority and carry the server's name.
+    VerifyFull {
+        /// The authority, PEM.
+        ca: PathBuf,
+        /// The name to expect: that of `server.address` unless written.
+        name: String,
+    },
+}
+
+/// The account for key store and catalog.
+#[derive(Clone)]
+pub struct Control {
+    /// User name.
+    pub user: String,
+    /// Password, read from a file or the environment.
+    pub password: Zeroizing<String>,
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// What wraps data keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// A key file on this machine. Protects against a database dump, not against the owner of the machine.
+    File {
+        /// The file.
+        path: PathBuf,
+    },
+    /// AWS KMS.
+    AwsKms {
+        /// ARN of the key-encryption key; it names the region too.
+        kek: String,
+        /// Another endpoint than the region's, e.g. a VPC endpoint.
+        endpoint: Option<String>,
+    },
+}
+
+/// Bounds on what peers can make us do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Client connections at one time.
+    pub connections_max: u32,
+    /// Bytes of one command that is analysed, and of one row that is rewritten.
+    pub packet_octets_max: u32,
+    /// From accepting a connection to the server's OK.
+    pub login_timeout: Duration,
+    /// Connecting to the server.
+    pub connect_timeout: Duration,
+    /// A peer that takes no byte for that long is given up.
+    pub write_timeout: Duration,
+    /// From the signal to end to closing connections that are still busy.
+    pub drain_timeout: Duration,
+    /// Plans kept.
+    pub plans_max: u32,
+}
+
+/// Logging.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Form of a line.
+    pub format: LogFormat,
+    /// Least level that is written.
+    pub level: LogLevel,
+}
+
+/// Form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// Text.
+    Text,
+    /// One JSON object for each line.
+    Json,
+}
+
+/// Least level that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Errors only.
+    Error,
+    /// And warnings.
+    Warn,
+    /// And what happens to the process.
+    Info,
+    /// And what happens to connections.
+    Debug,
+    /// And what happens to statements: digests, never text.
+    Trace,
+}
+
+/// Liveness, readiness and metrics over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Address and port; port 0 lets the system choose.
+    pub address: SocketAddr,
+}
+
+/// What clients get while keys are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotReady {
+    /// Connections are refused.
+    Refuse,
+    /// Statements that touch nothing protected work.
+    PassthroughUnprotected,
+}

@@ -1,0 +1,91 @@
+//! What goes wrong on the control connection. Causes are kept as sources: they are logged, never sent to clients.
+
+use std::time::Duration;
+
+/// A failure of the control plane. None of its texts holds a value, a key or a password.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// The server could not be reached or closed the connection.
+    #[error("cannot reach the server to {doing}")]
+    Unreachable {
+        /// What was being done.
+        doing: &'static str,
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The server did not answer in time.
+    #[error("the server did not answer within {limit:?} to {doing}")]
+    TimedOut {
+        /// What was being done.
+        doing: &'static str,
+        /// The limit that was set for it.
+        limit: Duration,
+    },
+    /// The server answered with an error: a missing grant, a missing table.
+    #[error("the server refused to {doing} (error {code})")]
+    Refused {
+        /// What was being done.
+        doing: &'static str,
+        /// MySQL's error code.
+        code: u16,
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The answer cannot be what this program asked for.
+    #[error("the server's answer makes no sense: {what}")]
+    Malformed {
+        /// Which part of it.
+        what: &'static str,
+    },
+    /// Schema `candado` is missing, or `keys init` has not run.
+    #[error("the key store is empty: run keys-policy/schema.sql and `candado keys init` first")]
+    NotInitialised,
+    /// `keys init` was given another deployment id than the key store has.
+    #[error("the key store belongs to deployment {found}")]
+    OtherDeployment {
+        /// The id in the key store.
+        found: String,
+    },
+    /// The key provider failed.
+    #[error("the key provider failed for keyset `{keyset}`")]
+    Provider {
+        /// The keyset whose key was being made.
+        keyset: String,
+        /// The cause.
+        #[source]
+        source: crate::keys::KeyError,
+    },
+}
+
+/// MySQL codes that say that the key store's tables do not exist: unknown database, unknown table.
+const MISSING_SCHEMA: [u16; 2] = [1049, 1146];
+
+impl ControlError {
+    /// Turns "there is no such table" into [`ControlError::NotInitialised`]; everything else stays.
+    pub(super) fn or_not_initialised(self) -> Self {
+        if matches!(&self, Self::Refused { code, .. } if MISSING_SCHEMA.contains(code)) {
+            return Self::NotInitialised;
+        }
+        self
+    }
+
+    /// The whole chain of causes in one line, for the log.
+    pub fn chain(&self) -> String {
+        chain(self)
+    }
+}
+
+/// An error with all its causes in one line, for the log.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,172 @@
+//! The key store in schema `candado`: wrapped keys, their states and the epoch. Only ciphertext and public facts pass
+//! through here; opening keys is [`super::key_task`]'s work, and what the states mean is the key ring's.
+//!
+//! Tables and the accounts that may do what: `keys-policy/schema.sql`.
+
+mod init;
+mod list;
+
+use std::collections::HashMap;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::{ControlError, Pool, Session};
+use crate::crypto::{KCV_LENGTH, KeyId, KeyPurpose};
+use crate::keys::{KekRef, KeyRecord, KeyState, ProviderKind, WrappedKey};
+pub use init::{CreatedKey, InitReport};
+pub use list::{KeyListing, ListedKey, ListedReplica};
+
+/// The schema's usual name.
+pub const SCHEMA: &str = "candado";
+
+/// Everything that a proxy needs from the key store, as of one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredKeys {
+    /// The deployment that all wraps are bound to.
+    pub deployment: Uuid,
+    /// Grows with every change.
+    pub epoch: u64,
+    /// All keys that ever existed, in order of their ids.
+    pub records: Vec<KeyRecord>,
+}
+
+/// What a proxy tells about itself every two seconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// The proxy, the same after a restart.
+    pub instance: [u8; 16],
+    /// This start of it.
+    pub boot: [u8; 16],
+    /// The epoch it works with.
+    pub epoch: u64,
+    /// [`crate::keys::KeyRing::digest`] of the ring it made of it.
+    pub digest: [u8; 32],
+}
+
+/// Id, keyset, purpose, version, state, check value.
+type KeyRow = (u32, String, String, u16, String, Option<Vec<u8>>);
+
+/// The key store of one deployment. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct KeyStore {
+    pool: Pool,
+    /// Quoted, ready to stand in a statement.
+    schema: Arc<str>,
+}
+
+impl KeyStore {
+    /// A key store in a schema of the given name, usually [`SCHEMA`].
+    pub fn new(pool: Pool, schema: &str) -> Self {
+        Self { pool, schema: format!("`{}`", schema.replace('`', "``")).into() }
+    }
+
+    /// Reads the epoch: one row by primary key.
+    pub async fn epoch(&self) -> Result<u64, ControlError> {
+        let mut session = self.session("read the key store's epoch").await?;
+        let (_, epoch) = self.header(&mut session).await.map_err(ControlError::or_not_initialised)?;
+        Ok(epoch)
+    }
+
+    /// Reads everything, as of one moment.
+    pub async fn load(&self) -> Result<StoredKeys, ControlError> {
+        let mut session = self.session("load the key store").await?;
+        session.control("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
+        let (deployment, epoch) = self.header(&mut session).await.map_err(ControlError::or_not_initialised)?;
+        let records = self.records(&mut session).await?;
+        session.control("COMMIT").await?;
+        Ok(StoredKeys { deployment, epoch, records })
+    }
+
+    /// Publishes a key check value if the key has none yet, and returns the one that counts. The caller compares.
+    pub async fn publish_kcv(&self, kid: KeyId, kcv: [u8; KCV_LENGTH]) -> Result<[u8; KCV_LENGTH], ControlError> {
+        let mut session = self.session("publish a key check value").await?;
+        let schema = &self.schema;
+        let update = format!("UPDATE {schema}.data_key SET kcv = ? WHERE kid = ? AND kcv IS NULL");
+        session.change(&update, (kcv.to_vec(), kid.number())).await?;
+        let select = format!("SELECT kcv FROM {schema}.data_key WHERE kid = ?");
+        let rows: Vec<Option<Vec<u8>>> = session.rows_with(&select, (kid.number(),)).await?;
+        let stored = rows.into_iter().next().flatten().and_then(|bytes| bytes.try_into().ok());
+        stored.ok_or(ControlError::Malformed { what: "a key without a check value" })
+    }
+
+    /// Reports a proxy as alive.
+    pub async fn heartbeat(&self, beat: &Heartbeat) -> Result<(), ControlError> {
+        let mut session = self.session("report this proxy as alive").await?;
+        let sql = format!(
+            "INSERT INTO {}.replica (instance_id, boot_id, loaded_epoch, loaded_digest, last_seen, version) \
+             VALUES (?, ?, ?, ?, UTC_TIMESTAMP(6), ?) ON DUPLICATE KEY UPDATE \
+             boot_id = ?, loaded_epoch = ?, loaded_digest = ?, last_seen = UTC_TIMESTAMP(6), version = ?",
+            self.schema
+        );
+        let (boot, digest, version) = (beat.boot.to_vec(), beat.digest.to_vec(), env!("CARGO_PKG_VERSION"));
+        let insert = (beat.instance.to_vec(), boot.clone(), beat.epoch, digest.clone(), version);
+        let update = (boot, beat.epoch, digest, version);
+        let params = (insert.0, insert.1, insert.2, insert.3, insert.4, update.0, update.1, update.2, update.3);
+        session.change(&sql, params).await?;
+        Ok(())
+    }
+
+    async fn session(&self, doing: &'static str) -> Result<Session, ControlError> {
+        self.pool.session(doing, self.pool.operation_timeout).await
+    }
+
+    /// Deployment and epoch.
+    async fn header(&self, session: &mut Session) -> Result<(Uuid, u64), ControlError> {
+        let sql = format!("SELECT deployment, epoch FROM {}.epoch WHERE id = 1", self.schema);
+        let rows: Vec<(String, u64)> = session.rows(&sql).await?;
+        let (deployment, epoch) = rows.into_iter().next().ok_or(ControlError::NotInitialised)?;
+        Ok((parse_deployment(&deployment)?, epoch))
+    }
+
+    async fn records(&self, session: &mut Session) -> Result<Vec<KeyRecord>, ControlError> {
+        let mut wraps = self.wraps(session).await?;
+        let sql = format!(
+            "SELECT k.kid, s.name, k.purpose, k.version, k.state, k.kcv FROM {schema}.data_key k \
+             JOIN {schema}.keyset s ON s.keyset_id = k.keyset_id ORDER BY k.kid",
+            schema = self.schema
+        );
+        let rows: Vec<KeyRow> = session.rows(&sql).await?;
+        rows.into_iter()
+            .map(|(kid, keyset, purpose, version, state, kcv)| {
+                let malformed = |what| ControlError::Malformed { what };
+                let kid = KeyId::new(kid).ok_or(malformed("key id 0"))?;
+                let kcv = kcv.map(<[u8; KCV_LENGTH]>::try_from).transpose();
+                Ok(KeyRecord {
+                    kid,
+                    keyset: keyset.into(),
+                    purpose: KeyPurpose::from_name(&purpose).ok_or(malformed("a key's purpose"))?,
+                    version: NonZeroU16::new(version).ok_or(malformed("key version 0"))?,
+                    state: KeyState::from_name(&state).ok_or(malformed("a key's state"))?,
+                    kcv: kcv.map_err(|_| malformed("a key check value"))?,
+                    wraps: wraps.remove(&kid).unwrap_or_default(),
+                })
+            })
+            .collect()
+    }
+
+    /// Wraps by key, the preferred one first. A provider that this program does not know is passed over: another wrap
+    /// of the same key may serve.
+    async fn wraps(&self, session: &mut Session) -> Result<HashMap<KeyId, Vec<WrappedKey>>, ControlError> {
+        let sql = format!(
+            "SELECT kid, provider, kek_ref, wrapped FROM {}.wrapped_key ORDER BY kid, priority, provider, kek_ref",
+            self.schema
+        );
+        let rows: Vec<(u32, String, String, Vec<u8>)> = session.rows(&sql).await?;
+        let mut wraps: HashMap<KeyId, Vec<WrappedKey>> = HashMap::new();
+        for (kid, provider, reference, blob) in rows {
+            let kid = KeyId::new(kid).ok_or(ControlError::Malformed { what: "key id 0" })?;
+            let Some(provider) = ProviderKind::from_name(&provider) else {
+                tracing::warn!(%kid, provider, "wrap of a provider that this version does not know");
+                continue;
+            };
+            wraps.entry(kid).or_default().push(WrappedKey { kek: KekRef::new(provider, reference), blob });
+        }
+        Ok(wraps)
+    }
+}
+
+fn parse_deployment(text: &str) -> Result<Uuid, ControlError> {
+    Uuid::parse_str(text).map_err(|_| ControlError::Malformed { what: "the deployment id" })
+}

@@ -1,0 +1,108 @@
+//! `keys list`: what the key store holds, for people. No secrets are in it, wrapped or not.
+
+use super::{ControlError, KeyStore};
+
+/// The whole listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyListing {
+    /// The deployment id.
+    pub deployment: String,
+    /// The current epoch.
+    pub epoch: u64,
+    /// Keys in order of their ids.
+    pub keys: Vec<ListedKey>,
+    /// Proxies that have reported, most recent first.
+    pub replicas: Vec<ListedReplica>,
+}
+
+/// One key. Times are UTC, `YYYY-MM-DDThh:mm:ssZ`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedKey {
+    /// Its id.
+    pub kid: u32,
+    /// Its keyset.
+    pub keyset: String,
+    /// `data`, `index`, `audit` or `subject`.
+    pub purpose: String,
+    /// Its version within keyset and purpose.
+    pub version: u16,
+    /// Its state's name.
+    pub state: String,
+    /// The key check value in hexadecimal; `None` until a proxy has opened the key.
+    pub kcv: Option<String>,
+    /// When it was made.
+    pub created_at: String,
+    /// When it became active.
+    pub activated_at: Option<String>,
+    /// The KEKs that wrap it, `provider:reference`, the preferred one first.
+    pub keks: Vec<String>,
+}
+
+/// One proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedReplica {
+    /// Its instance id in hexadecimal.
+    pub instance: String,
+    /// The epoch it works with.
+    pub epoch: u64,
+    /// Seconds since it was last seen, by the server's clock.
+    pub last_seen_seconds: u64,
+    /// Its program version.
+    pub version: String,
+}
+
+type KeyRow = (u32, String, String, u16, String, Option<String>, String, Option<String>);
+
+impl KeyStore {
+    /// Reads the listing, as of one moment.
+    pub async fn list(&self) -> Result<KeyListing, ControlError> {
+        let mut session = self.session("list the key store").await?;
+        session.control("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
+        let (deployment, epoch) = self.header(&mut session).await.map_err(ControlError::or_not_initialised)?;
+        let schema = &self.schema;
+        let keks: Vec<(u32, String)> = session
+            .rows(&format!(
+                "SELECT kid, CONCAT(provider, ':', kek_ref) FROM {schema}.wrapped_key ORDER BY kid, priority, provider"
+            ))
+            .await?;
+        let rows: Vec<KeyRow> = session
+            .rows(&format!(
+                "SELECT k.kid, s.name, k.purpose, k.version, k.state, LOWER(HEX(k.kcv)), \
+                 DATE_FORMAT(k.created_at, '%Y-%m-%dT%H:%i:%sZ'), DATE_FORMAT(k.activated_at, '%Y-%m-%dT%H:%i:%sZ') \
+                 FROM {schema}.data_key k JOIN {schema}.keyset s ON s.keyset_id = k.keyset_id ORDER BY k.kid"
+            ))
+            .await?;
+        let replicas: Vec<(String, u64, u64, String)> = session
+            .rows(&format!(
+                "SELECT LOWER(HEX(instance_id)), loaded_epoch, \
+                 CAST(GREATEST(0, TIMESTAMPDIFF(SECOND, last_seen, UTC_TIMESTAMP(6))) AS UNSIGNED), version \
+                 FROM {schema}.replica ORDER BY last_seen DESC"
+            ))
+            .await?;
+        session.control("COMMIT").await?;
+        let keys = rows
+            .into_iter()
+            .map(|(kid, keyset, purpose, version, state, kcv, created_at, activated_at)| ListedKey {
+                keks: keks.iter().filter(|(of, _)| *of == kid).map(|(_, kek)| kek.clone()).collect(),
+                kid,
+                keyset,
+                purpose,
+                version,
+                state,
+                kcv,
+                created_at,
+                activated_at,
+            })
+            .collect();
+        let replicas = replicas
+            .into_iter()
+            .map(|(instance, epoch, last_seen_seconds, version)| ListedReplica {
+                instance,
+                epoch,
+                last_seen_seconds,
+                version,
+            })
+            .collect();
+        Ok(KeyListing { deployment: deployment.hyphenated().to_string(), epoch, keys, replicas })
+    }
+}

@@ -1,0 +1,313 @@
+//! Seals, opens and searches the values of one protected column with the keys that belong to it.
+//!
+//! Key states, policies and snapshots are the key ring's affair; this type is immutable once built.
+
+use std::fmt;
+use std::sync::Arc;
+
+use xaes_256_gcm::Xaes256Gcm;
+use xaes_256_gcm::aead::{AeadInOut, KeyInit};
+use zeroize::Zeroizing;
+
+use super::aad::{Aad, CONTEXT_OCTETS_MAX};
+use super::envelope::{
+    ENVELOPE_OCTETS_MAX, Envelope, EnvelopeError, Field, NONCE_LENGTH, Padded, RowBinding, write_key, write_prefix,
+};
+use super::index::{ColumnIndex, KeyedIndex, PrefixRange, SearchError};
+use super::normalise::NormaliseError;
+use super::padding::{pad, unpadded_length};
+use super::{DataKey, IndexKey, IndexVersion, KeyId, Plaintext};
+use crate::policy::{ColumnId, DecryptGrant, Padding, ProtectedColumn};
+
+const SALT: &[u8] = b"candado/v1/data";
+/// Header with the longest index, nonce, tag, and the most padding that a value may get.
+const OVERHEAD_MAX: usize = 28 + NONCE_LENGTH + 16 + 64;
+
+/// Why a value was not sealed. Nothing was appended to the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// The value cannot be normalised for its blind index.
+    #[error(transparent)]
+    Normalise(#[from] NormaliseError),
+    /// The value is longer than any cell.
+    #[error("the value is too long to be sealed")]
+    TooLong,
+    /// The system's random number generator failed. There is no fallback.
+    #[error("the system's random number generator failed")]
+    Random,
+}
+
+/// Why a cell was not opened. The output is empty then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The grant is for another column.
+    #[error("the grant is for another column")]
+    NotGranted,
+    /// The cell holds something that is no envelope.
+    #[error("not an envelope")]
+    NotAnEnvelope,
+    /// The cell begins like an envelope and a field is wrong.
+    #[error("malformed envelope: {0}")]
+    Malformed(Field),
+    /// The envelope is bound to its row; this version does not open such envelopes.
+    #[error("the envelope is bound to its row, which this version does not support")]
+    RowBound,
+    /// The column's keyset has no such key.
+    #[error("unknown key id {0}")]
+    UnknownKey(KeyId),
+    /// The key exists and its state forbids opening.
+    #[error("key {0} may not be used")]
+    KeyNotUsable(KeyId),
+    /// The envelope is not what was sealed for this column.
+    #[error("the envelope is not authentic")]
+    Tampered,
+}
+
+impl From<EnvelopeError> for OpenError {
+    fn from(error: EnvelopeError) -> Self {
+        match error {
+            EnvelopeError::NotAnEnvelope => Self::NotAnEnvelope,
+            EnvelopeError::Malformed(field) => Self::Malformed(field),
+        }
+    }
+}
+
+/// Why a column's keys cannot be put together. All of it is wrong policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ColumnKeysError {
+    /// The context is empty or longer than three full-length names.
+    #[error("the context must have 1 to 578 bytes")]
+    Context,
+    /// The block is zero or more than 64.
+    #[error("the padding block must have 1 to 64 bytes")]
+    Padding,
+    /// The tag length is not 2 to 16, or the domain is longer than 65,535 bytes.
+    #[error("the blind index must have 2 to 16 bytes and a domain of at most 65535")]
+    Index,
+    /// The column has an index and no index key was given.
+    #[error("the column has a blind index and no index key")]
+    NoIndexKey,
+}
+
+/// The data keys of a column's keyset.
+#[derive(Debug)]
+pub struct DataMaterial<'a> {
+    /// The key that seals.
+    pub active: (KeyId, &'a DataKey),
+    /// Further keys that open.
+    pub readable: Vec<(KeyId, &'a DataKey)>,
+    /// Keys that exist and may do nothing.
+    pub barred: Vec<KeyId>,
+}
+
+/// The index keys of a column's keyset.
+#[derive(Debug)]
+pub struct IndexMaterial<'a> {
+    /// The key under which new envelopes are indexed.
+    pub active: (IndexVersion, &'a IndexKey),
+    /// Further keys under which stored envelopes may be indexed.
+    pub readable: Vec<(IndexVersion, &'a IndexKey)>,
+}
+
+/// A data key as this column uses it. The cipher stands on the heap, so that moves leave no key schedule behind.
+enum Cipher {
+    Usable(Box<Xaes256Gcm>),
+    Barred,
+}
+
+/// One protected column with its keys: cached ciphers, cached index states, context and padding.
+pub struct ColumnKeys {
+    column: ColumnId,
+    context: Arc<str>,
+    padding: Padding,
+    active: (KeyId, Box<Xaes256Gcm>),
+    others: Vec<(KeyId, Cipher)>,
+    index: Option<ColumnIndex>,
+}
+
+impl ColumnKeys {
+    /// Derives the column's keys: `K_aead = HKDF(DEK, "candado/v1/data", context)` and one index state per index key.
+    pub fn new(
+        id: ColumnId,
+        column: &ProtectedColumn,
+        data: &DataMaterial<'_>,
+        index: Option<&IndexMaterial<'_>>,
+    ) -> Result<Self, ColumnKeysError> {
+        if column.context.is_empty() || column.context.len() > CONTEXT_OCTETS_MAX {
+            return Err(ColumnKeysError::Context);
+        }
+        if let Padding::Block(block) = column.padding
+            && !(1..=64).contains(&block)
+        {
+            return Err(ColumnKeysError::Padding);
+        }
+        let cipher = |key: &DataKey| {
+            let mut derived = Zeroizing::new([0; 32]);
+            key.0.derive(SALT, &[column.context.as_bytes()], &mut derived);
+            Box::new(Xaes256Gcm::new((&*derived).into()))
+        };
+        let readable = data.readable.iter().map(|(kid, key)| (*kid, Cipher::Usable(cipher(key))));
+        let barred = data.barred.iter().map(|kid| (*kid, Cipher::Barred));
+        let index = match (&column.index, index) {
+            (None, _) => None,
+            (Some(_), None) => return Err(ColumnKeysError::NoIndexKey),
+            (Some(spec), Some(keys)) => {
+                let keyed = |(version, key): &(IndexVersion, &IndexKey)| {
+                    KeyedIndex::new(*version, key, &spec.domain, &spec.normaliser)
+                };
+                let others: Option<Vec<_>> = keys.readable.iter().map(keyed).collect();
+                let index =
+                    keyed(&keys.active).zip(others).and_then(|(active, others)| ColumnIndex::new(spec, active, others));
+                Some(index.ok_or(ColumnKeysError::Index)?)
+            }
+        };
+        Ok(Self {
+            column: id,
+            context: Arc::clone(&column.context),
+            padding: column.padding,
+            active: (data.active.0, cipher(data.active.1)),
+            others: readable.chain(barred).collect(),
+            index,
+        })
+    }
+
+    /// Seals a value under the active key and appends the envelope. Every value is plaintext, also one that is itself
+    /// an envelope: who pastes a stolen envelope gets the same bytes back, not their content.
+    pub fn seal(&self, plain: &Plaintext, out: &mut Vec<u8>) -> Result<(), SealError> {
+        let mut nonce = [0; NONCE_LENGTH];
+        getrandom::fill(&mut nonce).map_err(|_| SealError::Random)?;
+        if plain.len() > ENVELOPE_OCTETS_MAX.saturating_sub(OVERHEAD_MAX) {
+            return Err(SealError::TooLong);
+        }
+        let start = out.len();
+        // The value stands in `out` in the clear until it is encrypted in place: with the room reserved first, `out`
+        // never grows, so never moves, while it does.
+        out.reserve(plain.len().saturating_add(OVERHEAD_MAX));
+        let sealed = self.write_index(plain, out).and_then(|()| self.seal_body(plain, &nonce, out, start));
+        if sealed.is_err() {
+            out.truncate(start);
+        }
+        sealed
+    }
+
+    fn write_index(&self, plain: &Plaintext, out: &mut Vec<u8>) -> Result<(), SealError> {
+        match &self.index {
+            Some(index) => Ok(index.write_prefix(plain, out)?),
+            None => write_prefix(out, None).ok_or(SealError::TooLong),
+        }
+    }
+
+    /// Appends what follows the index prefix, which begins at `start`.
+    pub(super) fn seal_body(
+        &self,
+        plain: &Plaintext,
+        nonce: &[u8; NONCE_LENGTH],
+        out: &mut Vec<u8>,
+        start: usize,
+    ) -> Result<(), SealError> {
+        let (kid, cipher) = &self.active;
+        let padded = match self.padding {
+            Padding::None => Padded::No,
+            Padding::Block(_) => Padded::Yes,
+        };
+        write_key(out, padded, *kid);
+        let aad = Aad::new(out.get(start..).unwrap_or_default(), self.context.as_bytes()).ok_or(SealError::TooLong)?;
+        out.extend_from_slice(nonce);
+        let body = out.len();
+        out.extend_from_slice(plain.expose());
+        if let Padding::Block(block) = self.padding {
+            pad(out, body, block);
+        }
+        let body = out.get_mut(body..).unwrap_or_default();
+        let tag =
+            cipher.encrypt_inout_detached(nonce.into(), aad.as_bytes(), body.into()).map_err(|_| SealError::TooLong)?;
+        out.extend_from_slice(&tag);
+        Ok(())
+    }
+
+    /// Opens a cell into `plain`, whose buffer is the only memory it takes. After an error `plain` is empty: bytes that
+    /// were not authenticated are never left in it.
+    pub fn open(&self, grant: &DecryptGrant, stored: &[u8], plain: &mut Plaintext) -> Result<(), OpenError> {
+        plain.clear();
+        if grant.column() != self.column {
+            return Err(OpenError::NotGranted);
+        }
+        let opened = self.open_envelope(&Envelope::parse(stored)?, plain);
+        if opened.is_err() {
+            plain.clear();
+        }
+        opened
+    }
+
+    fn open_envelope(&self, envelope: &Envelope<'_>, plain: &mut Plaintext) -> Result<(), OpenError> {
+        match envelope.row {
+            RowBinding::Free => {}
+            RowBinding::Bound => return Err(OpenError::RowBound),
+        }
+        let cipher = self.cipher(envelope.kid)?;
+        let aad = Aad::new(envelope.header, self.context.as_bytes()).ok_or(OpenError::Malformed(Field::Length))?;
+        plain.extend(envelope.ciphertext);
+        cipher
+            .decrypt_inout_detached(
+                envelope.nonce.into(),
+                aad.as_bytes(),
+                plain.expose_mut().into(),
+                envelope.tag.into(),
+            )
+            .map_err(|_| OpenError::Tampered)?;
+        match envelope.padded {
+            Padded::Yes => {
+                let length = unpadded_length(plain.expose()).ok_or(OpenError::Malformed(Field::Padding))?;
+                plain.truncate(length);
+            }
+            Padded::No => {}
+        }
+        Ok(())
+    }
+
+    /// The ranges of envelopes that carry the value, one for each index key that stored envelopes may carry.
+    pub fn search(&self, plain: &Plaintext) -> Result<Vec<PrefixRange>, SearchError> {
+        Ok(self.index.as_ref().ok_or(SearchError::NotIndexed)?.search(plain)?)
+    }
+
+    /// Whether a stored envelope carries exactly the blind index that `plain` has today. The tag binds the index to the
+    /// value, so reading does not need this; a scan that proves a column complete does.
+    ///
+    /// An envelope indexed under a key that is not here, or not indexed as policy asks, gives `false`.
+    pub fn index_agrees(&self, stored: &[u8], plain: &Plaintext) -> Result<bool, OpenError> {
+        let envelope = Envelope::parse(stored)?;
+        match (&self.index, envelope.index) {
+            (None, None) => Ok(true),
+            (None, Some(_)) | (Some(_), None) => Ok(false),
+            (Some(index), Some((version, tag))) => {
+                Ok(index.agrees(version, tag, plain).ok().flatten().unwrap_or(false))
+            }
+        }
+    }
+
+    /// The key that seals.
+    pub fn active_key(&self) -> KeyId {
+        self.active.0
+    }
+
+    fn cipher(&self, kid: KeyId) -> Result<&Xaes256Gcm, OpenError> {
+        let (active, cipher) = &self.active;
+        if *active == kid {
+            return Ok(cipher);
+        }
+        match self.others.iter().find(|(other, _)| *other == kid) {
+            Some((_, Cipher::Usable(cipher))) => Ok(cipher),
+            Some((_, Cipher::Barred)) => Err(OpenError::KeyNotUsable(kid)),
+            None => Err(OpenError::UnknownKey(kid)),
+        }
+    }
+}
+
+impl fmt::Debug for ColumnKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ColumnKeys")
+            .field("context", &self.context)
+            .field("active", &self.active.0)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,418 @@
+//! `policy.toml` as written, and the way from there to a checked [`Policy`].
+//!
+//! The language is described in `keys-policy/README.md`. Everything that a later stage would have to doubt is decided
+//! here: names are complete, keysets are declared, contexts are unique, lengths are in their bounds, roles exist.
+//! Reading the file is the caller's work; whether the database agrees is `candado check`'s.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::written::{Problems, Text, suggestion};
+use super::{
+    Access, AccountPattern, ColumnId, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy,
+    ProtectedColumn, Role, RoleId, TextSize,
+};
+use crate::schema::ColumnRef;
+
+/// A VARCHAR of utf8mb4 holds at most 65,535 bytes.
+const VARCHAR_CHARS_MAX: u32 = 16_383;
+/// Shorter tags would make unequal values equal (crypto.md 4.2); one byte is not representable in an envelope.
+const INDEX_LENGTHS: std::ops::RangeInclusive<u8> = 2..=16;
+const INDEX_LENGTH: u8 = 16;
+const PADDING: u8 = 16;
+/// MySQL names are at most 64 characters; three of them, two dots and room for a deployment's own prefix.
+const CONTEXT_OCTETS_MAX: usize = 255;
+/// The role of accounts that no `[[account]]` names.
+const UNLISTED: &str = "unlisted";
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    keysets: Vec<Spanned<String>>,
+    #[serde(default)]
+    column: Vec<Column>,
+    #[serde(default)]
+    role: BTreeMap<String, Spanned<WrittenRole>>,
+    #[serde(default)]
+    account: Vec<WrittenAccount>,
+    #[serde(default)]
+    unlisted: Unlisted,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Column {
+    name: Spanned<String>,
+    keyset: Spanned<String>,
+    #[serde(rename = "type")]
+    logical: Spanned<String>,
+    context: Option<Spanned<String>>,
+    collation: Option<Spanned<String>>,
+    index: Option<Index>,
+    padding: Option<Spanned<u8>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Index {
+    normaliser: Spanned<WrittenNormaliser>,
+    region: Option<Spanned<String>>,
+    domain: Option<Spanned<String>>,
+    length: Option<Spanned<u8>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WrittenNormaliser {
+    Raw,
+    Text,
+    Email,
+    E164,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WrittenAccess {
+    Plain,
+    Deny,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenRole {
+    access: WrittenAccess,
+    #[serde(default)]
+    columns: BTreeMap<String, Spanned<WrittenAccess>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenAccount {
+    user: Spanned<String>,
+    host: Option<String>,
+    role: Spanned<String>,
+    #[serde(default)]
+    firewall: WrittenFirewall,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unlisted {
+    #[serde(default)]
+    firewall: WrittenFirewall,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WrittenFirewall {
+    #[default]
+    Block,
+    Observe,
+    Off,
+}
+
+impl From<WrittenFirewall> for FirewallMode {
+    fn from(written: WrittenFirewall) -> Self {
+        match written {
+            WrittenFirewall::Block => Self::Block,
+            WrittenFirewall::Observe => Self::Observe,
+            WrittenFirewall::Off => Self::Off,
+        }
+    }
+}
+
+impl From<WrittenAccess> for Access {
+    fn from(written: WrittenAccess) -> Self {
+        match written {
+            WrittenAccess::Plain => Self::Plain,
+            WrittenAccess::Deny => Self::Deny,
+        }
+    }
+}
+
+/// Reads the text of a policy file. `file` is its name in messages, `version` the new snapshot's.
+///
+/// # Errors
+/// Everything that is wrong with it, each with file and line.
+pub fn parse(file: &str, text: &str, version: u64) -> Result<Policy, Problems> {
+    let mut text = Text::new(file, text);
+    let written: File = text.parse()?;
+    let keysets = keysets(&mut text, &written.keysets);
+    let columns = columns(&mut text, &written.column, &keysets);
+    let by_name: HashMap<String, ColumnId> =
+        (0_u32..).zip(&columns).map(|(id, column)| (column.column.to_string().to_lowercase(), ColumnId(id))).collect();
+    domains(&mut text, &written.column, &columns);
+    let mut roles = roles(&mut text, &written.role, &by_name);
+    let bindings = bindings(&mut text, &written.account, &roles);
+    let unlisted = RoleId(u16::try_from(roles.len()).unwrap_or(u16::MAX));
+    roles.push(Role { name: UNLISTED.into(), default_access: Access::Deny, columns: HashMap::new() });
+    text.finish(Policy::new(version, columns, roles, bindings, unlisted, written.unlisted.firewall.into()))
+}
+
+fn keysets<'a>(text: &mut Text<'_>, written: &'a [Spanned<String>]) -> Vec<&'a str> {
+    let mut names: Vec<&str> = Vec::with_capacity(written.len());
+    for keyset in written {
+        let name = keyset.get_ref().as_str();
+        let in_form = !name.is_empty()
+            && name.len() <= 64
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+        if !in_form {
+            text.wrong(&keyset.span(), format!("keyset `{name}`: 1 to 64 letters, digits, `_` and `-` are allowed"));
+        } else if names.contains(&name) {
+            text.wrong(&keyset.span(), format!("keyset `{name}` is declared twice"));
+        }
+        names.push(name);
+    }
+    names
+}
+
+fn columns(text: &mut Text<'_>, written: &[Column], keysets: &[&str]) -> Vec<ProtectedColumn> {
+    let mut names = HashSet::new();
+    let mut contexts = HashSet::new();
+    let mut columns = Vec::with_capacity(written.len());
+    for column in written {
+        let at = column.name.span();
+        let Some(name) = column_ref(column.name.get_ref()) else {
+            let text_of = "a column's name is `database.table.column`; a part with a dot in it stands in backticks";
+            text.wrong(&at, text_of);
+            continue;
+        };
+        if !names.insert(name.to_string().to_lowercase()) {
+            text.wrong(&at, format!("column `{name}` is declared twice"));
+        }
+        let keyset = column.keyset.get_ref();
+        if !keysets.contains(&keyset.as_str()) {
+            let hint = suggestion(keyset, keysets.iter().copied());
+            text.wrong(&column.keyset.span(), format!("keyset `{keyset}` is not among `keysets`{hint}"));
+        }
+        let context = bound_name(text, column.context.as_ref(), "context", &name.to_string());
+        if !contexts.insert(context.clone()) {
+            let at = column.context.as_ref().map_or(at, Spanned::span);
+            text.wrong(&at, format!("context `{context}` belongs to another column: envelopes could be exchanged"));
+        }
+        columns.push(ProtectedColumn {
+            logical: logical(text, &column.logical),
+            collation: collation(text, column.collation.as_ref()),
+            index: column.index.as_ref().map(|index| index_spec(text, index, &context)),
+            padding: padding(text, column.padding.as_ref()),
+            keyset: keyset.as_str().into(),
+            column: name,
+            context,
+        });
+    }
+    columns
+}
+
+/// Tags of one domain can be compared only if the same key and the same rules made them.
+fn domains(text: &mut Text<'_>, written: &[Column], columns: &[ProtectedColumn]) {
+    let mut first: HashMap<&str, &ProtectedColumn> = HashMap::new();
+    for column in columns {
+        let Some(index) = &column.index else { continue };
+        let earlier = *first.entry(&index.domain).or_insert(column);
+        let differs = earlier.keyset != column.keyset || earlier.index.as_ref() != Some(index);
+        let place = written.iter().find(|of| column_ref(of.name.get_ref()).as_ref() == Some(&column.column));
+        if let (true, Some(place)) = (differs, place) {
+            let other = &earlier.column;
+            text.wrong(
+                &place.name.span(),
+                format!("index domain `{}` is that of `{other}`: both need the same keyset and index", index.domain),
+            );
+        }
+    }
+}
+
+/// `database.table.column`, each part bare or in backticks (a backtick inside is doubled).
+pub fn column_ref(written: &str) -> Option<ColumnRef> {
+    let mut parts: Vec<String> = vec![];
+    let mut rest = written;
+    loop {
+        let (part, tail) = if let Some(quoted) = rest.strip_prefix('`') {
+            quoted_part(quoted)?
+        } else {
+            let end = rest.find('.').unwrap_or(rest.len());
+            let (part, tail) = rest.split_at_checked(end)?;
+            (part.to_owned(), tail)
+        };
+        if part.is_empty() || part.chars().count() > 64 || part.contains('\0') {
+            return None;
+        }
+        parts.push(part);
+        match tail.strip_prefix('.') {
+            Some(more) => rest = more,
+            None if tail.is_empty() => break,
+            None => return None,
+        }
+    }
+    let [database, table, column] = <[String; 3]>::try_from(parts).ok()?;
+    Some(ColumnRef::new(database, table, column))
+}
+
+/// The part up to its closing backtick, and what follows.
+fn quoted_part(quoted: &str) -> Option<(String, &str)> {
+    let mut part = String::new();
+    let mut rest = quoted;
+    loop {
+        let (before, after) = rest.split_once('`')?;
+        part.push_str(before);
+        match after.strip_prefix('`') {
+            Some(more) => {
+                part.push('`');
+                rest = more;
+            }
+            None => return Some((part, after)),
+        }
+    }
+}
+
+/// A string that is bound into keys and envelopes; `default` if none is written.
+fn bound_name(text: &mut Text<'_>, written: Option<&Spanned<String>>, what: &str, default: &str) -> Arc<str> {
+    let Some(written) = written else { return default.into() };
+    let name = written.get_ref();
+    if name.is_empty() || name.len() > CONTEXT_OCTETS_MAX {
+        text.wrong(&written.span(), format!("{what}: 1 to {CONTEXT_OCTETS_MAX} bytes"));
+    }
+    name.as_str().into()
+}
+
+fn logical(text: &mut Text<'_>, written: &Spanned<String>) -> LogicalType {
+    let lower = written.get_ref().to_ascii_lowercase();
+    match lower.as_str() {
+        "tinytext" => return LogicalType::Text(TextSize::Tiny),
+        "text" => return LogicalType::Text(TextSize::Text),
+        "mediumtext" => return LogicalType::Text(TextSize::Medium),
+        "longtext" => return LogicalType::Text(TextSize::Long),
+        _ => {}
+    }
+    let length = lower.strip_prefix("varchar(").and_then(|rest| rest.strip_suffix(')'));
+    match length.and_then(|digits| digits.trim().parse().ok()) {
+        Some(chars_max) if (1..=VARCHAR_CHARS_MAX).contains(&chars_max) => return LogicalType::Varchar { chars_max },
+        Some(_) => {
+            text.wrong(&written.span(), format!("varchar has 1 to {VARCHAR_CHARS_MAX} characters in utf8mb4"));
+        }
+        None => text.wrong(
+            &written.span(),
+            format!("type `{}`: use varchar(n), tinytext, text, mediumtext or longtext", written.get_ref()),
+        ),
+    }
+    LogicalType::Text(TextSize::Tiny)
+}
+
+fn collation(text: &mut Text<'_>, written: Option<&Spanned<String>>) -> Option<Arc<str>> {
+    let written = written?;
+    if !written.get_ref().to_ascii_lowercase().starts_with("utf8mb4_") {
+        text.wrong(
+            &written.span(),
+            format!("collation `{}`: sealed values are UTF-8, only utf8mb4 collations can be shown", written.get_ref()),
+        );
+    }
+    Some(written.get_ref().as_str().into())
+}
+
+fn padding(text: &mut Text<'_>, written: Option<&Spanned<u8>>) -> Padding {
+    match written.map(|block| (*block.get_ref(), block.span())) {
+        None => Padding::Block(PADDING),
+        Some((0, _)) => Padding::None,
+        Some((block @ (16 | 32 | 64), _)) => Padding::Block(block),
+        Some((_, at)) => {
+            text.wrong(&at, "padding is 0 (none, lengths show), 16, 32 or 64");
+            Padding::Block(PADDING)
+        }
+    }
+}
+
+fn index_spec(text: &mut Text<'_>, written: &Index, context: &Arc<str>) -> IndexSpec {
+    let normaliser = match written.normaliser.get_ref() {
+        WrittenNormaliser::Raw => Normaliser::Raw,
+        WrittenNormaliser::Text => Normaliser::Text,
+        WrittenNormaliser::Email => Normaliser::Email,
+        WrittenNormaliser::E164 => Normaliser::E164 { region: region(text, written) },
+    };
+    if let (false, Some(region)) = (matches!(normaliser, Normaliser::E164 { .. }), &written.region) {
+        text.wrong(&region.span(), "region belongs to normaliser `e164` only");
+    }
+    let length = written.length.as_ref().map_or(INDEX_LENGTH, |length| *length.get_ref());
+    if let Some(at) = written.length.as_ref().filter(|_| !INDEX_LENGTHS.contains(&length)) {
+        text.wrong(&at.span(), "an index has 2 to 16 bytes");
+    }
+    IndexSpec { domain: bound_name(text, written.domain.as_ref(), "domain", context), length, normaliser }
+}
+
+fn region(text: &mut Text<'_>, index: &Index) -> Arc<str> {
+    let Some(region) = &index.region else {
+        text.wrong(&index.normaliser.span(), "normaliser `e164` needs a region such as \"JP\" for national notations");
+        return "".into();
+    };
+    if region.get_ref().parse::<phonenumber::country::Id>().is_err() {
+        text.wrong(
+            &region.span(),
+            format!("region `{}` is no ISO 3166 code in capitals, such as \"JP\"", region.get_ref()),
+        );
+    }
+    region.get_ref().as_str().into()
+}
+
+fn roles(
+    text: &mut Text<'_>,
+    written: &BTreeMap<String, Spanned<WrittenRole>>,
+    by_name: &HashMap<String, ColumnId>,
+) -> Vec<Role> {
+    let mut roles = Vec::with_capacity(written.len() + 1);
+    for (name, role) in written {
+        if name == UNLISTED {
+            text.wrong(&role.span(), "role name `unlisted` is taken: it is what accounts without an entry have");
+        }
+        let mut columns = HashMap::new();
+        for (column, access) in &role.get_ref().columns {
+            let id = column_ref(column).and_then(|name| by_name.get(&name.to_string().to_lowercase()));
+            let Some(id) = id else {
+                let hint = suggestion(column, by_name.keys().map(String::as_str));
+                text.wrong(&access.span(), format!("role `{name}`: `{column}` is no protected column{hint}"));
+                continue;
+            };
+            columns.insert(*id, Access::from(*access.get_ref()));
+        }
+        roles.push(Role { name: name.as_str().into(), default_access: role.get_ref().access.into(), columns });
+    }
+    if roles.len() >= usize::from(u16::MAX) {
+        text.wrong(&Range { start: 0, end: 0 }, "too many roles");
+    }
+    roles
+}
+
+fn bindings(
+    text: &mut Text<'_>,
+    written: &[WrittenAccount],
+    roles: &[Role],
+) -> Vec<(AccountPattern, RoleId, FirewallMode)> {
+    let mut bindings: Vec<(AccountPattern, RoleId, FirewallMode)> = Vec::with_capacity(written.len());
+    for account in written {
+        let user = account.user.get_ref();
+        let pattern = AccountPattern { user: user.as_str().into(), host: account.host.as_deref().map(Arc::from) };
+        // The first match wins, so an entry behind one that takes all its accounts is never used.
+        let shadowed = bindings.iter().any(|(earlier, _, _)| {
+            earlier.user == pattern.user
+                && (earlier.host.is_none()
+                    || matches!((&earlier.host, &pattern.host), (Some(a), Some(b)) if a.eq_ignore_ascii_case(b)))
+        });
+        if shadowed {
+            text.wrong(
+                &account.user.span(),
+                format!("an earlier entry takes all accounts of this one (user `{user}`)"),
+            );
+        }
+        let role = account.role.get_ref();
+        match (0_u16..).zip(roles).find(|(_, known)| *known.name == **role) {
+            Some((id, _)) => bindings.push((pattern, RoleId(id), account.firewall.into())),
+            None => {
+                let hint = suggestion(role, roles.iter().map(|role| &*role.name));
+                text.wrong(&account.role.span(), format!("role `{role}` is not declared{hint}"));
+            }
+        }
+    }
+    bindings
+}

@@ -1,0 +1,154 @@
+use super::file::{column_ref, parse};
+use super::*;
+use crate::schema::{ColumnRef, TableRef};
+
+const GOOD: &str = r#"
+keysets = ["contact"]
+
+[[column]]
+name = "shop.customers.phone"
+keyset = "contact"
+type = "varchar(20)"
+index = { normaliser = "e164", region = "JP" }
+
+[[column]]
+name = "shop.customers.address"
+keyset = "contact"
+type = "text"
+
+[role.support]
+access = "plain"
+columns = { "shop.customers.address" = "deny" }
+
+[role.engineer]
+access = "deny"
+
+[[account]]
+user = "support"
+role = "support"
+
+[[account]]
+user = "engineer"
+host = "10.%"
+role = "engineer"
+firewall = "observe"
+"#;
+
+fn problems(change: impl Fn(String) -> String) -> String {
+    parse("policy.toml", &change(GOOD.to_owned()), 1).expect_err("refused").to_string()
+}
+
+fn account(user: &str, host: &str) -> Account {
+    Account { user: user.into(), host: host.into() }
+}
+
+#[test]
+fn a_policy_gives_columns_roles_and_accounts() {
+    let policy = parse("policy.toml", GOOD, 7).unwrap();
+    assert_eq!(policy.version(), 7);
+    let phone = policy.column_named(&TableRef::new("shop", "customers"), "phone").unwrap();
+    let column = policy.column(phone).unwrap();
+    assert_eq!(&*column.context, "shop.customers.phone");
+    assert_eq!(column.logical, LogicalType::Varchar { chars_max: 20 });
+    assert_eq!(column.padding, Padding::Block(16));
+    let index = column.index.as_ref().unwrap();
+    assert_eq!((index.length, &*index.domain), (16, "shop.customers.phone"));
+    let (support, firewall) = policy.resolve(&account("support", "%"));
+    assert_eq!(firewall, FirewallMode::Block);
+    assert_eq!(policy.access(support, phone).0, Access::Plain);
+    assert_eq!(policy.access(support, ColumnId(1)).0, Access::Deny);
+}
+
+#[test]
+fn an_account_that_no_entry_names_is_denied_and_blocked() {
+    let policy = parse("policy.toml", GOOD, 1).unwrap();
+    for account in [account("someone", "%"), account("engineer", "192.0.2.1"), account("Support", "%")] {
+        let (role, firewall) = policy.resolve(&account);
+        assert_eq!(policy.access(role, ColumnId(0)).0, Access::Deny, "{account:?}");
+        assert_eq!(firewall, FirewallMode::Block);
+    }
+}
+
+#[test]
+fn an_unknown_key_is_an_error_that_names_the_nearest_one() {
+    let text = problems(|good| good.replace("keyset = ", "keysat = "));
+    assert_eq!(text, "policy.toml:6: unknown key `keysat`; did you mean `keyset`?");
+    let text = problems(|good| good.replace("firewall = \"observe\"", "firewall = \"obsreve\""));
+    assert_eq!(text, "policy.toml:30: unknown value `obsreve`; did you mean `observe`?");
+}
+
+#[test]
+fn references_to_what_is_not_declared_are_errors() {
+    let text =
+        problems(|good| good.replace("keyset = \"contact\"\ntype = \"text\"", "keyset = \"kontact\"\ntype = \"text\""));
+    assert_eq!(text, "policy.toml:12: keyset `kontact` is not among `keysets`; did you mean `contact`?");
+    let text = problems(|good| good.replace("role = \"engineer\"", "role = \"enginer\""));
+    assert_eq!(text, "policy.toml:29: role `enginer` is not declared; did you mean `engineer`?");
+    let text = problems(|good| good.replace("{ \"shop.customers.address\"", "{ \"shop.customers.adress\""));
+    assert_eq!(
+        text,
+        "policy.toml:17: role `support`: `shop.customers.adress` is no protected column; \
+         did you mean `shop.customers.address`?"
+    );
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once() {
+    let text = problems(|good| {
+        good.replace("varchar(20)", "varchar(20000)").replace("region = \"JP\"", "region = \"Japan\", length = 17")
+    });
+    assert_eq!(
+        text,
+        "policy.toml:7: varchar has 1 to 16383 characters in utf8mb4\n\
+         policy.toml:8: region `Japan` is no ISO 3166 code in capitals, such as \"JP\"\n\
+         policy.toml:8: an index has 2 to 16 bytes"
+    );
+}
+
+#[test]
+fn single_mistakes_have_their_own_words() {
+    let cases: &[(&str, &str, &str)] = &[
+        ("shop.customers.address\"\nkeyset", "Shop.Customers.Phone\"\nkeyset", "is declared twice"),
+        ("type = \"text\"", "type = \"text\"\ncontext = \"shop.customers.phone\"", "belongs to another column"),
+        ("type = \"text\"", "type = \"int\"", "use varchar(n), tinytext"),
+        ("type = \"text\"", "type = \"text\"\ncollation = \"latin1_swedish_ci\"", "only utf8mb4 collations"),
+        ("type = \"text\"", "type = \"text\"\npadding = 8", "padding is 0"),
+        ("type = \"text\"", "type = \"text\"\nindex = { normaliser = \"raw\", region = \"JP\" }", "e164` only"),
+        ("type = \"text\"", "type = \"text\"\nindex = { normaliser = \"e164\" }", "needs a region"),
+        ("type = \"text\"", "type = \"text\"\nindex = { normaliser = \"raw\", length = 1 }", "2 to 16 bytes"),
+        ("type = \"text\"", "type = \"text\"\ncontext = \"\"", "1 to 255 bytes"),
+        (
+            "type = \"text\"",
+            "type = \"text\"\nindex = { normaliser = \"raw\", domain = \"shop.customers.phone\" }",
+            "both need the same keyset and index",
+        ),
+        ("\"shop.customers.address\"\nkeyset", "\"customers.address\"\nkeyset", "`database.table.column`"),
+        ("[role.engineer]", "[role.unlisted]", "is taken"),
+        ("user = \"engineer\"\nhost = \"10.%\"", "user = \"support\"\nhost = \"10.%\"", "an earlier entry takes"),
+        ("[\"contact\"]", "[\"contact\", \"contact\"]", "declared twice"),
+        ("[\"contact\"]", "[\"contact\", \"a b\"]", "letters, digits"),
+    ];
+    for (from, to, expected) in cases {
+        let text = problems(|good| good.replace(from, to));
+        assert!(text.contains(expected), "{to}: {text}");
+    }
+}
+
+#[test]
+fn names_with_dots_stand_in_backticks() {
+    assert_eq!(column_ref("a.b.c"), Some(ColumnRef::new("a", "b", "c")));
+    assert_eq!(column_ref("`a.x`.`b``y`.c"), Some(ColumnRef::new("a.x", "b`y", "c")));
+    for wrong in ["", "a.b", "a.b.c.d", "a..c", "`a.b.c", "`a`b.c.d", "a.b."] {
+        assert_eq!(column_ref(wrong), None, "{wrong}");
+    }
+}
+
+#[test]
+fn the_shipped_policies_load() {
+    for file in ["keys-policy/policy.toml", "keys-policy/examples/minimal.toml", "keys-policy/examples/rollout.toml"] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        let text = std::fs::read_to_string(path).unwrap();
+        let policy = parse(file, &text, 1).unwrap_or_else(|problems| panic!("{problems}"));
+        assert!(!policy.columns().is_empty(), "{file}");
+    }
+}

@@ -1,0 +1,126 @@
+//! The connections that exist, with counters.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Counters of one connection, or of all that are gone.
+#[derive(Debug, Default)]
+pub struct Counters {
+    statements: AtomicU64,
+    refusals: AtomicU64,
+    bytes_to_client: AtomicU64,
+    bytes_to_server: AtomicU64,
+}
+
+/// The counters' values at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Connections accepted since start.
+    pub accepted: u64,
+    /// Connections that exist.
+    pub connections: u64,
+    /// Statements received.
+    pub statements: u64,
+    /// Statements that the proxy refused.
+    pub refusals: u64,
+    /// Bytes written to clients in answers.
+    pub bytes_to_client: u64,
+    /// Bytes written to the server in commands.
+    pub bytes_to_server: u64,
+}
+
+impl Counters {
+    pub(super) fn statement(&self) {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn refusal(&self) {
+        self.refusals.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn to_client(&self, bytes: usize) {
+        self.bytes_to_client.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn to_server(&self, bytes: usize) {
+        self.bytes_to_server.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn add_to(&self, totals: &mut Totals) {
+        totals.statements += self.statements.load(Ordering::Relaxed);
+        totals.refusals += self.refusals.load(Ordering::Relaxed);
+        totals.bytes_to_client += self.bytes_to_client.load(Ordering::Relaxed);
+        totals.bytes_to_server += self.bytes_to_server.load(Ordering::Relaxed);
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Connection {
+    /// Its number since start; in logs and in texts to the client.
+    pub id: u64,
+    /// The client's address.
+    pub client: SocketAddr,
+    /// The account that the server authenticated, as `user@host`.
+    pub account: Mutex<Option<Arc<str>>>,
+    /// Its counters.
+    pub counters: Counters,
+}
+
+/// All connections.
+#[derive(Debug, Default)]
+pub struct Registry {
+    next_id: AtomicU64,
+    connections: Mutex<HashMap<u64, Arc<Connection>>>,
+    gone: Mutex<Totals>,
+}
+
+/// A place in the registry, left on drop.
+#[derive(Debug)]
+pub(super) struct Place {
+    registry: Arc<Registry>,
+    pub(super) connection: Arc<Connection>,
+}
+
+impl Registry {
+    /// The connections that exist, in no order.
+    pub fn connections(&self) -> Vec<Arc<Connection>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Sums over all connections since start.
+    pub fn totals(&self) -> Totals {
+        let mut totals = *self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        let connections = self.connections();
+        for connection in &connections {
+            connection.counters.add_to(&mut totals);
+        }
+        totals.connections = connections.len() as u64;
+        totals.accepted = self.next_id.load(Ordering::Relaxed);
+        totals
+    }
+
+    /// Enters a connection; `None` if `connections_max` are there.
+    pub(super) fn enter(self: &Arc<Self>, client: SocketAddr, connections_max: usize) -> Option<Place> {
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        if connections.len() >= connections_max {
+            return None;
+        }
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let connection = Arc::new(Connection { id, client, account: Mutex::default(), counters: Counters::default() });
+        connections.insert(id, connection.clone());
+        drop(connections);
+        Some(Place { registry: self.clone(), connection })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut gone = self.registry.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        self.connection.counters.add_to(&mut gone);
+        drop(gone);
+        self.registry.connections.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.connection.id);
+    }
+}

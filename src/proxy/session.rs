@@ -1,0 +1,312 @@
+//! The command loop of a logged-in client.
+//!
+//! One task owns both directions. At most one command without its answer is at the server; what the client sent beyond
+//! it waits in the client's buffer, which gives order to refusals and back-pressure to the client for nothing.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use arc_swap::ArcSwap;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use super::buffer::poll_some;
+use super::catalog::CatalogRefresh;
+use super::decision::{Attempt, Decision, Desk, Send, put_error};
+use super::end::End;
+use super::exchange::{Exchange, tell};
+use super::login::{self, LoggedIn, put_ok};
+use super::peer::Peer;
+use super::probe;
+use super::registry::Place;
+use super::rsa::LoginKey;
+use super::settings::SharedSettings;
+use super::snapshot::Snapshot;
+use super::state::{Freshness, State};
+use crate::client_error::{ClientError, Complaint};
+use crate::plan::PlanCache;
+use crate::wire::auth::{Passage, Plugin};
+use crate::wire::err::SqlState;
+use crate::wire::login::ChangeUser;
+use crate::wire::packet::Whole;
+
+/// What all sessions share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) settings: SharedSettings,
+    pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(super) catalog: CatalogRefresh,
+    pub(super) plans: Arc<PlanCache>,
+    pub(super) key: Option<LoginKey>,
+    pub(super) shutdown: CancellationToken,
+}
+
+/// A logged-in client.
+pub(super) struct Session {
+    pub(super) client: Peer,
+    pub(super) server: Peer,
+    pub(super) desk: Desk,
+    pub(super) shared: Arc<Shared>,
+    shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
+    place: Place,
+}
+
+/// What happened while the session was idle.
+enum Wake {
+    Command(Whole),
+    Server,
+    Shutdown,
+    Idle,
+}
+
+impl Session {
+    pub(super) fn new(logged_in: LoggedIn, shared: Arc<Shared>, place: Place) -> Self {
+        let LoggedIn { client, server, state, end, track } = logged_in;
+        // A token of the session's own: waiting on it takes no lock that other sessions take.
+        let shutdown = Box::pin(shared.shutdown.child_token().cancelled_owned());
+        let desk = Desk::new(state, end, track, shared.clone(), place.connection.clone());
+        let session = Self { client, server, desk, shared, shutdown, place };
+        session.publish_account();
+        session
+    }
+
+    /// Serves the client until one side ends.
+    pub(super) async fn run(&mut self) -> End {
+        loop {
+            if let Err(end) = self.turn().await {
+                return end;
+            }
+        }
+    }
+
+    /// One command.
+    async fn turn(&mut self) -> Result<(), End> {
+        if self.desk.state.freshness == Freshness::Stale {
+            self.probe_again().await?;
+        }
+        match self.next_command().await? {
+            Wake::Command(whole) => self.command(whole).await,
+            Wake::Server => self.unasked().await,
+            Wake::Shutdown => {
+                tell(&mut self.client, Complaint::Drained, SqlState::Present, 0).await?;
+                Err(End::Drained)
+            }
+            Wake::Idle => {
+                tell(&mut self.client, Complaint::Idle, SqlState::Present, 0).await?;
+                Err(End::Told(Complaint::Idle))
+            }
+        }
+    }
+
+    async fn next_command(&mut self) -> Result<Wake, End> {
+        match self.shared.settings.timeouts.idle {
+            None => poll_fn(|cx| self.poll_command(cx)).await,
+            Some(limit) => {
+                tokio::time::timeout(limit, poll_fn(|cx| self.poll_command(cx))).await.unwrap_or(Ok(Wake::Idle))
+            }
+        }
+    }
+
+    /// Waits for a whole command, a word of the server, or the shutdown. Cancel-safe.
+    fn poll_command(&mut self, cx: &mut Context<'_>) -> Poll<Result<Wake, End>> {
+        if !self.server.input.is_empty() {
+            return Poll::Ready(Ok(Wake::Server));
+        }
+        loop {
+            let found = Whole::find(self.client.input.data(), self.shared.settings.limits.command_bytes_max, "command");
+            match found {
+                Ok(Some(whole)) => return Poll::Ready(Ok(Wake::Command(whole))),
+                Ok(None) => {}
+                Err(error) => return Poll::Ready(Err(End::ClientMalformed(error))),
+            }
+            if self.client.input.is_empty() && self.shutdown.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(Wake::Shutdown));
+            }
+            let Peer { side, stream, input, .. } = &mut self.server;
+            match poll_some(input, stream, cx) {
+                Poll::Ready(Ok(_)) => return Poll::Ready(Ok(Wake::Server)),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(side.failed(error))),
+                Poll::Pending => {}
+            }
+            let Peer { side, stream, input, .. } = &mut self.client;
+            match poll_some(input, stream, cx) {
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(side.failed(error))),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// The server spoke without being asked: an error before it closes, or nothing that belongs here.
+    async fn unasked(&mut self) -> Result<(), End> {
+        let (sequence, payload) = self.server.packet(super::exchange::PACKET_MAX).await?;
+        if payload.first() == Some(&0xff) {
+            self.client.write_packet(&payload, sequence).await?;
+            return Err(End::ServerClosed);
+        }
+        Err(End::ServerMalformed(crate::wire::WireError::Unexpected("idle connection")))
+    }
+
+    async fn command(&mut self, whole: Whole) -> Result<(), End> {
+        if whole.first_sequence != 0 {
+            return Err(self.hang_up(Complaint::OutOfOrder, whole.first_sequence.wrapping_add(1)).await);
+        }
+        let reply_sequence = whole.last_sequence.wrapping_add(1);
+        if self.desk.needs_catalog() {
+            self.desk.refresh_catalog().await;
+        }
+        let mut decision = self.decide(&whole, Attempt::First)?;
+        if let Decision::WithFreshCatalog = decision {
+            self.desk.refresh_catalog().await;
+            decision = self.decide(&whole, Attempt::Second)?;
+        }
+        if let Decision::WithFreshState = decision {
+            self.probe_again().await?;
+            decision = self.decide(&whole, Attempt::Second)?;
+        }
+        match decision {
+            Decision::Forward { send, pending } => {
+                let shift = self.send(&whole, send).await?;
+                self.answer(pending, shift, reply_sequence).await
+            }
+            Decision::NoAnswer(send) => self.send(&whole, send).await.map(|_| ()),
+            Decision::Nothing => {
+                self.client.input.consume(whole.length);
+                Ok(())
+            }
+            Decision::Refuse(error) => self.refuse(&whole, &error).await,
+            // Neither comes twice: the catalog is as fresh and the state as known as they can be.
+            Decision::WithFreshCatalog | Decision::WithFreshState => {
+                self.refuse(&whole, &Complaint::StateNotRead.into()).await
+            }
+            Decision::ChangeUser => self.change_user(&whole).await,
+            Decision::Quit => {
+                self.send(&whole, Send::AsItCame).await?;
+                Err(End::ClientClosed)
+            }
+        }
+    }
+
+    fn decide(&mut self, whole: &Whole, attempt: Attempt) -> Result<Decision, End> {
+        self.desk.decide(whole, self.client.input.data(), attempt).map_err(End::ClientMalformed)
+    }
+
+    async fn refuse(&mut self, whole: &Whole, error: &ClientError) -> Result<(), End> {
+        self.client.input.consume(whole.length);
+        self.place.connection.counters.refusal();
+        let mut bytes = Vec::new();
+        put_error(error, whole.last_sequence.wrapping_add(1), &mut bytes);
+        self.client.write(&bytes).await
+    }
+
+    /// Sends the command and gives its bytes up. Returns what the server's sequence ids are short of the client's.
+    async fn send(&mut self, whole: &Whole, send: Send) -> Result<u8, End> {
+        let sent = match send {
+            Send::AsItCame => {
+                self.place.connection.counters.to_server(whole.length);
+                self.server.write_from(&self.client.input, whole.length).await.map(|()| whole.last_sequence)
+            }
+            Send::Rewritten => {
+                let out = std::mem::take(&mut self.desk.out);
+                let mut bytes = std::mem::take(&mut self.desk.bytes);
+                bytes.clear();
+                let next = crate::wire::packet::put(&out, 0, &mut bytes);
+                self.place.connection.counters.to_server(bytes.len());
+                let sent = self.server.write(&bytes).await;
+                (self.desk.out, self.desk.bytes) = (out, bytes);
+                sent.map(|()| next.wrapping_sub(1))
+            }
+        };
+        match sent {
+            Ok(last) => {
+                self.client.input.consume(whole.length);
+                Ok(whole.last_sequence.wrapping_sub(last))
+            }
+            // A server that refuses a packet's size says so before it closes.
+            Err(End::ServerClosed) => match self.unasked().await {
+                Ok(()) => Err(End::ServerClosed),
+                Err(end) => Err(end),
+            },
+            Err(end) => Err(end),
+        }
+    }
+
+    /// COM_CHANGE_USER: a login on an open connection. The old account's rights end before the server hears of it.
+    async fn change_user(&mut self, whole: &Whole) -> Result<(), End> {
+        let limit = self.shared.settings.timeouts.login;
+        login::within(limit, self.change_user_within(whole)).await
+    }
+
+    async fn change_user_within(&mut self, whole: &Whole) -> Result<(), End> {
+        let mut joined = Vec::new();
+        let payload = whole.payload(self.client.input.data(), &mut joined).map_err(End::ClientMalformed)?.to_vec();
+        self.client.input.consume_and_wipe(whole.length);
+        let payload = zeroize::Zeroizing::new(payload);
+        let change = ChangeUser::parse(&payload).map_err(End::ClientMalformed)?;
+        self.desk.forget_session();
+        let plugin = Plugin::from_name(change.plugin);
+        let mut exchange = Exchange {
+            client: &mut self.client,
+            server: &mut self.server,
+            to_client: whole.last_sequence.wrapping_add(1),
+            to_server: 0,
+            plugin,
+            nonce: Vec::new(),
+            key: self.shared.key.as_ref(),
+        };
+        if !change.plugin.is_empty() && exchange.passage() == Passage::Refuse {
+            return Err(exchange.complain(Complaint::PluginNotCarried).await);
+        }
+        if change.collation.is_some_and(|id| crate::schema::Charset::from_collation_id(id).is_none()) {
+            return Err(exchange.complain(Complaint::CharacterSet).await);
+        }
+        exchange.send_to_server(&payload).await?;
+        let ok = exchange.run().await?;
+        let to_client = exchange.to_client;
+        match login::first_state(&mut self.server, self.desk.end, self.desk.state.server).await? {
+            Ok(state) if state.client_charset.is_none() => Err(self.hang_up(Complaint::CharacterSet, to_client).await),
+            Ok(state) => {
+                self.desk.adopt(state);
+                self.publish_account();
+                let mut bytes = Vec::new();
+                put_ok(&ok, self.desk.track, &self.desk.state, to_client, &mut bytes)?;
+                self.client.write(&bytes).await
+            }
+            Err(payload) => {
+                self.client.write_packet(&payload, to_client).await?;
+                Err(End::LoginRefused)
+            }
+        }
+    }
+
+    /// Asks for the session's state again.
+    pub(super) async fn probe_again(&mut self) -> Result<(), End> {
+        let state = match probe::run(&mut self.server, self.desk.end).await? {
+            Ok(probed) => State::new(probed, self.desk.state.server, Some(&self.desk.state)),
+            Err(_) => None,
+        };
+        match state {
+            Some(state) => {
+                self.desk.adopt(state);
+                Ok(())
+            }
+            None => Err(self.hang_up(Complaint::StateNotRead, 0).await),
+        }
+    }
+
+    /// Tells the client why and ends.
+    pub(super) async fn hang_up(&mut self, complaint: Complaint, sequence: u8) -> End {
+        match tell(&mut self.client, complaint, SqlState::Present, sequence).await {
+            Ok(()) => End::Told(complaint),
+            Err(end) => end,
+        }
+    }
+
+    fn publish_account(&self) {
+        let account = &self.desk.state.account;
+        let text = Arc::from(format!("{}@{}", account.user, account.host));
+        let mut place = self.place.connection.account.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *place = Some(text);
+    }
+}

@@ -1,0 +1,67 @@
+//! What can go wrong in a rewrite. Texts name columns and rules, never values.
+
+use crate::schema::ColumnRef;
+use crate::wire::WireError;
+
+/// A rewrite that could not be done. Nothing of it was written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RewriteError {
+    /// The value does not fit the column's logical type (MySQL: 1406).
+    #[error("data too long for column {column}")]
+    TooLong {
+        /// The column.
+        column: ColumnRef,
+    },
+    /// The value's bytes are no text in the character set that they came in (MySQL: 1366).
+    #[error("incorrect string value for column {column}")]
+    NotText {
+        /// The column.
+        column: ColumnRef,
+    },
+    /// The value's form cannot be sealed or searched.
+    #[error("{construct} is not supported with protected column {column}; {remedy}")]
+    Unsupported {
+        /// The column.
+        column: ColumnRef,
+        /// What stands in the way.
+        construct: &'static str,
+        /// What to do instead.
+        remedy: &'static str,
+    },
+    /// The key that the column needs is not in the ring.
+    #[error("the data key for column {column} is not available")]
+    KeyUnavailable {
+        /// The column.
+        column: ColumnRef,
+    },
+    /// The system gave no random bytes for a nonce.
+    #[error("no random bytes to seal column {column} with")]
+    NoRandom {
+        /// The column.
+        column: ColumnRef,
+    },
+    /// A stored value is no envelope of the column, or was changed.
+    #[error("stored value of column {column} does not authenticate")]
+    Tampered {
+        /// The column.
+        column: ColumnRef,
+    },
+    /// A result names a protected column where the plan does not expect it.
+    #[error("the result holds protected column {column}, which the statement was not planned to read")]
+    Unplanned {
+        /// The column.
+        column: ColumnRef,
+    },
+    /// More index keys are live than when the statement was prepared: it has to be prepared again (MySQL: 1615).
+    #[error("prepared statement needs to be re-prepared")]
+    Outdated,
+    /// The rewritten statement or packet would pass the protocol's limit.
+    #[error("the rewritten statement is too large")]
+    TooLarge,
+    /// A packet is malformed.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// The plan does not fit the statement, the result or the policy snapshot.
+    #[error("the plan does not fit: {0}")]
+    PlanMismatch(&'static str),
+}

@@ -1,0 +1,284 @@
+//! Parameters of prepared statements: COM_STMT_EXECUTE as the client wrote it becomes one for the rewritten statement.
+//!
+//! A sealed parameter stays one parameter. A searched one becomes two bounds for each live index version, in the order
+//! in which [`super::statement`] wrote their `?`. All others are copied.
+
+use super::statement::{column, index_versions, keys, seal, search_error};
+use super::value::{self, Purpose};
+use super::{Context, LongData, LongDataRoute, PAYLOAD_OCTETS_MAX, RewriteError};
+use crate::crypto::Plaintext;
+use crate::plan::{Comparison, QueryPlan, SpliceKind, Value};
+use crate::policy::ColumnId;
+use crate::wire::WireError;
+use crate::wire::column::ColumnType;
+use crate::wire::execute::{Arrival, Execute, ExecuteWriter, ParamType, ParamValue};
+
+/// What becomes of one parameter of the client's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    /// Copied.
+    Copy,
+    /// Sealed for a column.
+    Seal(ColumnId),
+    /// Looked up in a column's blind index.
+    Search { column: ColumnId, versions: usize, null: NullTerm },
+}
+
+/// What a NULL parameter means in a lookup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NullTerm {
+    /// The comparison is NULL: both bounds are.
+    Bounds,
+    /// The comparison is with NULL itself: the bounds enclose nothing and one more parameter is NULL.
+    Marker,
+}
+
+impl Use {
+    fn server_params(self) -> usize {
+        match self {
+            Self::Copy | Self::Seal(_) => 1,
+            Self::Search { versions, null, .. } => versions.saturating_mul(2).saturating_add(match null {
+                NullTerm::Bounds => 0,
+                NullTerm::Marker => 1,
+            }),
+        }
+    }
+}
+
+/// Which parameters of the server's statement stand for which of the client's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParamMap {
+    uses: Vec<Use>,
+    /// The first server parameter of each client parameter.
+    firsts: Vec<usize>,
+    server_params: usize,
+}
+
+impl ParamMap {
+    /// The map of a plan; `None` if no parameter is protected, and COM_STMT_EXECUTE passes as it is. The context must
+    /// be the one that the statement was rewritten with.
+    pub fn of(plan: &QueryPlan, cx: &Context<'_>) -> Result<Option<Self>, RewriteError> {
+        const MISFIT: RewriteError = RewriteError::PlanMismatch("parameters");
+        let mut uses = vec![Use::Copy; usize::from(plan.params)];
+        let mut next = 0_usize;
+        let mut any = false;
+        for splice in &plan.splices {
+            let (values, found) = match &splice.kind {
+                SpliceKind::Seal(value) => (std::slice::from_ref(value), Use::Seal(splice.column)),
+                SpliceKind::Search { comparison, values, .. } => {
+                    let null = match comparison {
+                        Comparison::Equal | Comparison::NotEqual => NullTerm::Bounds,
+                        Comparison::NullSafeEqual => NullTerm::Marker,
+                    };
+                    (values.as_slice(), Use::Search { column: splice.column, versions: 0, null })
+                }
+            };
+            for value in values {
+                let Value::Param(param) = value else { continue };
+                let param = usize::from(*param);
+                // Parameters are counted through the text, so anything else would pair values with the wrong `?`.
+                if param < next {
+                    return Err(MISFIT);
+                }
+                next = param.saturating_add(1);
+                any = true;
+                *uses.get_mut(param).ok_or(MISFIT)? = match found {
+                    Use::Search { column: id, null, .. } => {
+                        let protected = column(cx, id)?;
+                        let versions = index_versions(keys(cx, id, protected)?, protected)?;
+                        Use::Search { column: id, versions, null }
+                    }
+                    Use::Copy | Use::Seal(_) => found,
+                };
+            }
+        }
+        Ok(any.then(|| Self::new(uses)))
+    }
+
+    fn new(uses: Vec<Use>) -> Self {
+        let mut server_params = 0_usize;
+        let mut firsts = Vec::with_capacity(uses.len());
+        for used in &uses {
+            firsts.push(server_params);
+            server_params = server_params.saturating_add(used.server_params());
+        }
+        Self { uses, firsts, server_params }
+    }
+
+    /// How many parameters the client's statement has.
+    pub fn client_params(&self) -> u16 {
+        u16::try_from(self.uses.len()).unwrap_or(u16::MAX)
+    }
+
+    /// How many parameters the server's statement has. The protocol counts to 65,535; the server refuses more.
+    pub fn server_params(&self) -> usize {
+        self.server_params
+    }
+
+    /// The client's parameter that a parameter definition of COM_STMT_PREPARE's answer is shown for; `None` if the
+    /// definition is left out.
+    pub fn shown_for(&self, server_param: usize) -> Option<u16> {
+        self.firsts.binary_search(&server_param).ok().and_then(|param| u16::try_from(param).ok())
+    }
+
+    /// Where a piece of a parameter's long data goes.
+    pub fn long_data_route(&self, param: u16) -> LongDataRoute {
+        let param = usize::from(param);
+        match (self.uses.get(param), self.firsts.get(param).map(|first| u16::try_from(*first))) {
+            (Some(Use::Copy), Some(Ok(server_param))) => LongDataRoute::Forward { server_param },
+            (Some(Use::Seal(_) | Use::Search { .. }), _) => LongDataRoute::Hold,
+            (Some(Use::Copy) | None, _) => LongDataRoute::Unknown,
+        }
+    }
+}
+
+/// The types that a client sent last for a prepared statement: they hold until it sends others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ParamTypes(Vec<ParamType>);
+
+impl ParamTypes {
+    /// The types of this execution, kept for the next ones.
+    fn update(&mut self, execute: &Execute<'_>, params: u16) -> Result<&[ParamType], RewriteError> {
+        if let Some(types) = execute.types() {
+            self.0 = types.collect::<Result<_, WireError>>()?;
+        }
+        if self.0.len() == usize::from(params) {
+            Ok(&self.0)
+        } else {
+            Err(WireError::Malformed("COM_STMT_EXECUTE without parameter types").into())
+        }
+    }
+}
+
+/// Rewrites a COM_STMT_EXECUTE, command byte included, and appends it. Types are always sent with it, because they are
+/// not those that the client sent.
+pub fn execute(
+    payload: &[u8],
+    map: &ParamMap,
+    types: &mut ParamTypes,
+    long_data: &LongData,
+    cx: &Context<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), RewriteError> {
+    let execute = Execute::parse(payload, map.client_params())?;
+    let types = types.update(&execute, map.client_params())?;
+    let mut values = execute.values();
+    let mut writer = ExecuteWriter::default();
+    let mut plain = Plaintext::new();
+    for ((param, used), param_type) in (0_u16..).zip(&map.uses).zip(types) {
+        let held = long_data.held(param);
+        let before = held.is_some() || long_data.is_forwarded(param);
+        let arrival = if before { Arrival::Before } else { Arrival::Here };
+        let value = values.next_value(*param_type, arrival)?;
+        let bytes = match &value {
+            ParamValue::Null => None,
+            ParamValue::LongData => held.map(Plaintext::expose),
+            ParamValue::Inline { value, .. } => payload.get(value.clone()),
+        };
+        match *used {
+            Use::Copy => match value {
+                ParamValue::Null => writer.put_null(*param_type),
+                ParamValue::LongData => writer.put_long_data(*param_type),
+                ParamValue::Inline { whole, .. } => {
+                    writer.put_value(*param_type, payload.get(whole).unwrap_or_default());
+                }
+            },
+            Use::Seal(id) => put_sealed(bytes, as_sent(*param_type, &value), id, cx, &mut plain, &mut writer)?,
+            Use::Search { column, versions, null } => {
+                let search = Search { column, versions, null };
+                put_bounds(bytes, as_sent(*param_type, &value), &search, cx, &mut plain, &mut writer)?;
+            }
+        }
+        if writer.len() > PAYLOAD_OCTETS_MAX {
+            return Err(RewriteError::TooLarge);
+        }
+    }
+    values.finish()?;
+    writer.finish(&execute, out);
+    Ok(())
+}
+
+/// A lookup's side of [`Use::Search`].
+#[derive(Clone, Copy, Debug)]
+struct Search {
+    column: ColumnId,
+    versions: usize,
+    null: NullTerm,
+}
+
+/// The type that a value's bytes are in. Long data are text, whatever type is bound, unless that says bytes.
+fn as_sent(param_type: ParamType, value: &ParamValue) -> ParamType {
+    match value {
+        ParamValue::Null | ParamValue::Inline { .. } => param_type,
+        ParamValue::LongData if param_type.column_type.is_blob() => param_type,
+        ParamValue::LongData => ParamType { column_type: ColumnType::VarString, flags: 0 },
+    }
+}
+
+fn put_sealed(
+    bytes: Option<&[u8]>,
+    param_type: ParamType,
+    id: ColumnId,
+    cx: &Context<'_>,
+    plain: &mut Plaintext,
+    writer: &mut ExecuteWriter,
+) -> Result<(), RewriteError> {
+    let Some(bytes) = bytes else {
+        writer.put_null(ParamType::BLOB);
+        return Ok(());
+    };
+    let protected = column(cx, id)?;
+    value::read(bytes, param_type, Purpose::Seal, cx.dialect.charset, &protected.column, plain)?;
+    let mut envelope = Vec::new();
+    seal(protected, keys(cx, id, protected)?, plain, &mut envelope)?;
+    writer.put_string(ParamType::BLOB, &envelope);
+    Ok(())
+}
+
+fn put_bounds(
+    bytes: Option<&[u8]>,
+    param_type: ParamType,
+    search: &Search,
+    cx: &Context<'_>,
+    plain: &mut Plaintext,
+    writer: &mut ExecuteWriter,
+) -> Result<(), RewriteError> {
+    let bounds = search.versions.saturating_mul(2);
+    match (bytes, search.null) {
+        (None, NullTerm::Bounds) => (0..bounds).for_each(|_| writer.put_null(ParamType::BLOB)),
+        (None, NullTerm::Marker) => {
+            (0..bounds).for_each(|_| writer.put_string(ParamType::BLOB, &[]));
+            writer.put_null(ParamType::BLOB);
+        }
+        (Some(bytes), null) => {
+            let protected = column(cx, search.column)?;
+            value::read(bytes, param_type, Purpose::Search, cx.dialect.charset, &protected.column, plain)?;
+            let keys = keys(cx, search.column, protected)?;
+            let ranges = keys.search(plain).map_err(|error| search_error(&error, &protected.column))?;
+            if ranges.len() > search.versions {
+                return Err(RewriteError::Outdated);
+            }
+            // Fewer than there are `?` for: bounds that enclose nothing add nothing.
+            for position in 0..search.versions {
+                let (low, high) = match ranges.get(position) {
+                    // An index prefix starts with the envelope's magic, so there is always a successor.
+                    Some(range) => {
+                        let high = range.high.as_deref();
+                        (range.low.as_slice(), high.ok_or(RewriteError::PlanMismatch("index prefix"))?)
+                    }
+                    None => (&[][..], &[][..]),
+                };
+                writer.put_string(ParamType::BLOB, low);
+                writer.put_string(ParamType::BLOB, high);
+            }
+            match null {
+                NullTerm::Bounds => {}
+                NullTerm::Marker => writer.put_string(ParamType::BLOB, &[]),
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! Rows: cells of protected columns are opened, all others are copied in as few runs as possible.
+
+use super::charset::{converted_length, is_relayed, put_converted};
+use super::{Context, RewriteError};
+use crate::crypto::{OpenError, Plaintext};
+use crate::plan::CellAction;
+use crate::policy::DecryptGrant;
+use crate::schema::{Charset, ColumnRef};
+use crate::wire::binary_row::BinaryCells;
+use crate::wire::column::ColumnType;
+use crate::wire::lenenc;
+use crate::wire::text_row::{Cell, TextCells};
+
+/// One protected column of a result.
+#[derive(Clone, Debug)]
+struct Step {
+    /// Columns that are copied before it, since the last protected one.
+    skipped: usize,
+    grant: DecryptGrant,
+}
+
+/// What happens to each row of one result set. Made once per result set; opening a cell allocates nothing.
+///
+/// The context of each call must belong to the snapshot that the plan was made with; a cursor keeps that snapshot from
+/// execution to its last fetch.
+#[derive(Debug)]
+pub struct RowPlan {
+    steps: Vec<Step>,
+    types: Vec<ColumnType>,
+    plain: Plaintext,
+}
+
+impl RowPlan {
+    /// The plan for a result with the columns that the server announced, given by the type bytes of its own
+    /// definitions (before [`super::column_definition`]). `None` if no cell is opened and rows pass as they are.
+    pub fn new(actions: &[CellAction], column_types: &[u8]) -> Result<Option<Self>, RewriteError> {
+        if actions.len() != column_types.len() {
+            return Err(RewriteError::PlanMismatch("number of result columns"));
+        }
+        let mut steps = Vec::new();
+        let mut skipped = 0_usize;
+        for action in actions {
+            match action {
+                CellAction::Relay => skipped = skipped.saturating_add(1),
+                CellAction::Open(grant) => {
+                    steps.push(Step { skipped, grant: grant.clone() });
+                    skipped = 0;
+                }
+            }
+        }
+        if steps.is_empty() {
+            return Ok(None);
+        }
+        let types = column_types.iter().map(|byte| ColumnType::from_byte(*byte)).collect::<Result<_, _>>()?;
+        Ok(Some(Self { steps, types, plain: Plaintext::new() }))
+    }
+
+    /// Appends a row of a text result as the client is to see it.
+    pub fn text_row(&mut self, row: &[u8], cx: &Context<'_>, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+        let start = out.len();
+        let done = self.put_text_row(row, cx, out);
+        if done.is_err() {
+            out.truncate(start);
+        }
+        done
+    }
+
+    /// Appends a row of a binary result as the client is to see it. A NULL bitmap stays as it is.
+    pub fn binary_row(&mut self, row: &[u8], cx: &Context<'_>, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+        let start = out.len();
+        let done = self.put_binary_row(row, cx, out);
+        if done.is_err() {
+            out.truncate(start);
+        }
+        done
+    }
+
+    fn put_text_row(&mut self, row: &[u8], cx: &Context<'_>, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+        let mut cells = TextCells::new(row);
+        let mut copied = 0_usize;
+        out.reserve(row.len());
+        for step in &self.steps {
+            for _ in 0..step.skipped {
+                cells.next_cell()?;
+            }
+            let cell = cells.next_cell()?;
+            copied = put_opened(row, copied, &cell, &step.grant, &mut self.plain, cx, out)?;
+        }
+        out.extend_from_slice(row.get(copied..).unwrap_or_default());
+        Ok(())
+    }
+
+    fn put_binary_row(&mut self, row: &[u8], cx: &Context<'_>, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+        let mut cells = BinaryCells::new(row, self.types.len())?;
+        let mut types = self.types.iter().copied();
+        let mut copied = 0_usize;
+        out.reserve(row.len());
+        for step in &self.steps {
+            for column_type in types.by_ref().take(step.skipped) {
+                cells.next_cell(column_type)?;
+            }
+            let column_type = types.next().ok_or(RewriteError::PlanMismatch("number of result columns"))?;
+            let cell = cells.next_cell(column_type)?;
+            copied = put_opened(row, copied, &cell, &step.grant, &mut self.plain, cx, out)?;
+        }
+        out.extend_from_slice(row.get(copied..).unwrap_or_default());
+        Ok(())
+    }
+}
+
+/// Copies what stands before the cell and puts the opened value in its place; NULL stays. Returns up to where the row
+/// has been written.
+#[inline]
+fn put_opened(
+    row: &[u8],
+    copied: usize,
+    cell: &Cell,
+    grant: &DecryptGrant,
+    plain: &mut Plaintext,
+    cx: &Context<'_>,
+    out: &mut Vec<u8>,
+) -> Result<usize, RewriteError> {
+    let Some(value) = &cell.value else { return Ok(copied) };
+    out.extend_from_slice(row.get(copied..cell.start).unwrap_or_default());
+    let stored = row.get(value.clone()).unwrap_or_default();
+    match cx.ring.column(grant.column()) {
+        Some(keys) => keys.open(grant, stored, plain).map_err(|error| open_error(&error, grant, cx))?,
+        None => return Err(RewriteError::KeyUnavailable { column: name(grant, cx)? }),
+    }
+    put_text(plain.expose(), cx.results_charset, out);
+    Ok(cell.end)
+}
+
+/// Appends a value as a length-encoded string in the character set of results.
+#[inline]
+fn put_text(text: &[u8], charset: Option<Charset>, out: &mut Vec<u8>) {
+    match charset {
+        Some(charset) if !is_relayed(Some(charset), text) => {
+            lenenc::put_integer(converted_length(charset, text) as u64, out);
+            put_converted(charset, text, out);
+        }
+        Some(_) | None => lenenc::put_string(text, out),
+    }
+}
+
+/// A cell that cannot be opened, as the client hears of it.
+fn open_error(error: &OpenError, grant: &DecryptGrant, cx: &Context<'_>) -> RewriteError {
+    let column = match name(grant, cx) {
+        Ok(column) => column,
+        Err(error) => return error,
+    };
+    match error {
+        OpenError::UnknownKey(_) | OpenError::KeyNotUsable(_) => RewriteError::KeyUnavailable { column },
+        OpenError::NotAnEnvelope | OpenError::Malformed(_) | OpenError::RowBound | OpenError::Tampered => {
+            RewriteError::Tampered { column }
+        }
+        OpenError::NotGranted => RewriteError::PlanMismatch("grant"),
+    }
+}
+
+fn name(grant: &DecryptGrant, cx: &Context<'_>) -> Result<ColumnRef, RewriteError> {
+    let protected = cx.policy.column(grant.column()).ok_or(RewriteError::PlanMismatch("column"))?;
+    Ok(protected.column.clone())
+}
+
+#[cfg(test)]
+mod tests;

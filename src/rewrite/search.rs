@@ -1,0 +1,129 @@
+//! The predicate that stands for a comparison with values: ranges over the envelope's index prefix.
+//!
+//! Each form has exactly the truth table of the comparison it replaces, NULL included, so it may stand wherever the
+//! comparison stood: under NOT, in CASE, in the select list. The column stands bare on the left of each bound, which
+//! an ordinary prefix index answers.
+
+use crate::crypto::PrefixRange;
+use crate::plan::Comparison;
+
+/// One value that the column is compared with.
+#[derive(Debug)]
+pub(super) enum Term {
+    /// A known value: its range under each live index version. None: no stored value can equal it.
+    Ranges(Vec<PrefixRange>),
+    /// A parameter: two bounds for each of so many index versions.
+    Param {
+        /// Live index versions.
+        versions: usize,
+    },
+    /// NULL.
+    Null,
+}
+
+/// Appends the predicate, in parentheses.
+pub(super) fn put_predicate(column: &[u8], comparison: Comparison, terms: &[Term], out: &mut Vec<u8>) {
+    match comparison {
+        Comparison::Equal => put_any(column, terms, out),
+        Comparison::NotEqual => {
+            out.extend_from_slice(b"(NOT ");
+            put_any(column, terms, out);
+            out.push(b')');
+        }
+        Comparison::NullSafeEqual => put_separated(terms, out, |term, out| put_null_safe(column, term, out)),
+    }
+}
+
+/// `=` with any of the terms: TRUE, FALSE or NULL as IN has it.
+fn put_any(column: &[u8], terms: &[Term], out: &mut Vec<u8>) {
+    // A single range needs no second pair of parentheses.
+    match terms {
+        [term] => put_equal(column, term, out),
+        terms => put_separated(terms, out, |term, out| put_equal(column, term, out)),
+    }
+}
+
+fn put_separated<T>(items: &[T], out: &mut Vec<u8>, mut put: impl FnMut(&T, &mut Vec<u8>)) {
+    out.push(b'(');
+    for (position, item) in items.iter().enumerate() {
+        if position > 0 {
+            out.extend_from_slice(b" OR ");
+        }
+        put(item, out);
+    }
+    out.push(b')');
+}
+
+fn put_equal(column: &[u8], term: &Term, out: &mut Vec<u8>) {
+    match term {
+        Term::Ranges(ranges) => match ranges.as_slice() {
+            // FALSE for a value, NULL for NULL.
+            [] => put_all(out, &[b"(", column, b" IS NULL AND NULL)"]),
+            [range] => put_range(column, range, out),
+            ranges => put_separated(ranges, out, |range, out| put_range(column, range, out)),
+        },
+        Term::Param { versions } => {
+            let versions = vec![(); *versions];
+            match versions.as_slice() {
+                [()] => put_param_range(column, out),
+                versions => put_separated(versions, out, |(), out| put_param_range(column, out)),
+            }
+        }
+        // NULL for each row, which keeps NOT IN's answer for a list with NULL.
+        Term::Null => put_all(out, &[b"(", column, b" = NULL)"]),
+    }
+}
+
+/// TRUE or FALSE, never NULL.
+fn put_null_safe(column: &[u8], term: &Term, out: &mut Vec<u8>) {
+    match term {
+        Term::Ranges(_) => {
+            put_all(out, &[b"(", column, b" IS NOT NULL AND "]);
+            put_equal(column, term, out);
+            out.push(b')');
+        }
+        // A NULL parameter arrives as empty bounds, which no value lies between, and NULL as the last parameter.
+        Term::Param { .. } => {
+            put_all(out, &[b"((", column, b" IS NOT NULL AND "]);
+            put_equal(column, term, out);
+            put_all(out, &[b") OR (", column, b" IS NULL AND ? IS NULL))"]);
+        }
+        Term::Null => put_all(out, &[b"(", column, b" IS NULL)"]),
+    }
+}
+
+fn put_range(column: &[u8], range: &PrefixRange, out: &mut Vec<u8>) {
+    put_all(out, &[b"(", column, b" >= "]);
+    put_hex(&range.low, out);
+    // A prefix of nothing but FF has no successor: everything from it on has it.
+    if let Some(high) = &range.high {
+        put_all(out, &[b" AND ", column, b" < "]);
+        put_hex(high, out);
+    }
+    out.push(b')');
+}
+
+fn put_param_range(column: &[u8], out: &mut Vec<u8>) {
+    put_all(out, &[b"(", column, b" >= ? AND ", column, b" < ?)"]);
+}
+
+/// Appends `x'…'`: a binary string in every SQL mode and character set. The caller sees to what stands before it.
+pub(super) fn put_hex(bytes: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    out.reserve(bytes.len().saturating_mul(2).saturating_add(3));
+    out.extend_from_slice(b"x'");
+    for byte in bytes {
+        let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
+        out.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    }
+    out.push(b'\'');
+}
+
+fn put_all(out: &mut Vec<u8>, parts: &[&[u8]]) {
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+}
+
+#[cfg(test)]
+mod tests;

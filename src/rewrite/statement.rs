@@ -1,0 +1,293 @@
+//! Statements: the text between the spans is copied, each span is replaced by what the plan says.
+
+use super::fit::fitting_octets;
+use super::search::{Term, put_hex, put_predicate};
+use super::{Context, PAYLOAD_OCTETS_MAX, RewriteError};
+use crate::crypto::{ColumnKeys, NormaliseError, Plaintext, SealError, SearchError};
+use crate::plan::Admitted;
+use crate::plan::{Comparison, QueryPlan, Splice, SpliceKind, Value};
+use crate::policy::{ColumnId, ProtectedColumn};
+use crate::schema::ColumnRef;
+use crate::sql::tree::TokenRange;
+use crate::sql::{self, LiteralError, Token};
+
+/// Whether a statement changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rewritten {
+    /// It goes out as it came; nothing was written.
+    Unchanged,
+    /// The new text was appended.
+    Replaced,
+}
+
+/// Carries out a plan on a statement, for COM_QUERY and COM_STMT_PREPARE alike, and appends the new text.
+pub fn statement(admitted: &Admitted<'_>, cx: &Context<'_>, out: &mut Vec<u8>) -> Result<Rewritten, RewriteError> {
+    splice(Source { sql: admitted.sql(), tokens: admitted.tokens() }, admitted.plan(), cx, out)
+}
+
+/// A statement and its executed tokens.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source<'a> {
+    pub(super) sql: &'a [u8],
+    pub(super) tokens: &'a [Token],
+}
+
+/// Carries out the splices; on an error nothing is left in `out`.
+pub(super) fn splice(
+    source: Source<'_>,
+    plan: &QueryPlan,
+    cx: &Context<'_>,
+    out: &mut Vec<u8>,
+) -> Result<Rewritten, RewriteError> {
+    let start = out.len();
+    let done = put_spliced(source, plan, cx, out);
+    if done.is_err() {
+        out.truncate(start);
+    }
+    done
+}
+
+fn put_spliced(
+    source: Source<'_>,
+    plan: &QueryPlan,
+    cx: &Context<'_>,
+    out: &mut Vec<u8>,
+) -> Result<Rewritten, RewriteError> {
+    let start = out.len();
+    let mut copied = 0_usize;
+    let mut rewritten = Rewritten::Unchanged;
+    for splice in &plan.splices {
+        if matches!(splice.kind, SpliceKind::Seal(Value::Param(_) | Value::Null)) {
+            continue;
+        }
+        let span = source.span(splice.tokens)?;
+        let protected = column(cx, splice.column)?;
+        if !source.gaps_are_plain(splice.tokens) {
+            return Err(RewriteError::Unsupported {
+                column: protected.column.clone(),
+                construct: "a versioned comment within a comparison or value",
+                remedy: "write the comparison or value without it",
+            });
+        }
+        let before = source.sql.get(copied..span.start).ok_or(MISFIT)?;
+        out.extend_from_slice(before);
+        copied = span.end;
+        if out.last().is_some_and(|byte| is_word(*byte)) {
+            out.push(b' ');
+        }
+        put_replacement(source, splice, protected, cx, out)?;
+        if source.sql.get(copied).is_some_and(|byte| is_word(*byte) || is_quote(*byte)) {
+            out.push(b' ');
+        }
+        if out.len().saturating_sub(start) > PAYLOAD_OCTETS_MAX {
+            return Err(RewriteError::TooLarge);
+        }
+        rewritten = Rewritten::Replaced;
+    }
+    match rewritten {
+        Rewritten::Unchanged => {}
+        Rewritten::Replaced => out.extend_from_slice(source.sql.get(copied..).ok_or(MISFIT)?),
+    }
+    Ok(rewritten)
+}
+
+const MISFIT: RewriteError = RewriteError::PlanMismatch("tokens");
+
+fn put_replacement(
+    source: Source<'_>,
+    splice: &Splice,
+    protected: &ProtectedColumn,
+    cx: &Context<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), RewriteError> {
+    let keys = keys(cx, splice.column, protected)?;
+    match &splice.kind {
+        SpliceKind::Seal(Value::Literal(tokens)) => {
+            let plain = source.literal(*tokens, protected, cx)?;
+            let mut envelope = Vec::new();
+            seal(protected, keys, &plain, &mut envelope)?;
+            put_hex(&envelope, out);
+        }
+        SpliceKind::Seal(Value::Param(_) | Value::Null) => {}
+        SpliceKind::Search { column_tokens, comparison, values } => {
+            let span = source.span(*column_tokens)?;
+            let name = source.sql.get(span).ok_or(MISFIT)?;
+            let terms = values
+                .iter()
+                .map(|value| source.term(*value, protected, keys, cx))
+                .collect::<Result<Vec<_>, RewriteError>>()?;
+            match (comparison, terms.as_slice()) {
+                (_, []) | (Comparison::NullSafeEqual, [_, _, ..]) => {
+                    return Err(RewriteError::PlanMismatch("values"));
+                }
+                (Comparison::Equal | Comparison::NotEqual | Comparison::NullSafeEqual, [_, ..]) => {}
+            }
+            put_predicate(name, *comparison, &terms, out);
+        }
+    }
+    Ok(())
+}
+
+impl<'a> Source<'a> {
+    fn token(self, index: u32) -> Result<&'a Token, RewriteError> {
+        usize::try_from(index).ok().and_then(|index| self.tokens.get(index)).ok_or(MISFIT)
+    }
+
+    fn token_run(self, range: TokenRange) -> Result<&'a [Token], RewriteError> {
+        let first = usize::try_from(range.first).map_err(|_| MISFIT)?;
+        let last = usize::try_from(range.last).map_err(|_| MISFIT)?;
+        self.tokens.get(first..=last).ok_or(MISFIT)
+    }
+
+    /// The bytes from the first token's first to the last token's last.
+    fn span(self, range: TokenRange) -> Result<std::ops::Range<usize>, RewriteError> {
+        let start = usize::try_from(self.token(range.first)?.start).map_err(|_| MISFIT)?;
+        let end = usize::try_from(self.token(range.last)?.end).map_err(|_| MISFIT)?;
+        if start < end && end <= self.sql.len() { Ok(start..end) } else { Err(MISFIT) }
+    }
+
+    /// Whether nothing but blanks and ordinary comments stands between the tokens. `/*!` opens an executed comment
+    /// and a lone `*/` closes one: were one of the two replaced, the other would be left over.
+    fn gaps_are_plain(self, range: TokenRange) -> bool {
+        let Ok(run) = self.token_run(range) else { return false };
+        run.windows(2).all(|pair| {
+            let [left, right] = pair else { return false };
+            let gap = left.end as usize..right.start as usize;
+            self.sql.get(gap).is_some_and(is_plain_gap)
+        })
+    }
+
+    /// A literal's value as UTF-8 bytes.
+    fn literal(
+        self,
+        tokens: TokenRange,
+        protected: &ProtectedColumn,
+        cx: &Context<'_>,
+    ) -> Result<Plaintext, RewriteError> {
+        sql::literal_text(self.sql, self.token_run(tokens)?, &cx.dialect)
+            .map(Plaintext::from)
+            .map_err(|error| literal_error(error, &protected.column))
+    }
+
+    fn term(
+        self,
+        value: Value,
+        protected: &ProtectedColumn,
+        keys: &ColumnKeys,
+        cx: &Context<'_>,
+    ) -> Result<Term, RewriteError> {
+        Ok(match value {
+            Value::Literal(tokens) => {
+                let plain = self.literal(tokens, protected, cx)?;
+                Term::Ranges(keys.search(&plain).map_err(|error| search_error(&error, &protected.column))?)
+            }
+            Value::Param(_) => Term::Param { versions: index_versions(keys, protected)? },
+            Value::Null => Term::Null,
+        })
+    }
+}
+
+/// Seals a value if it fits the logical type, and appends the envelope.
+pub(super) fn seal(
+    protected: &ProtectedColumn,
+    keys: &ColumnKeys,
+    plain: &Plaintext,
+    out: &mut Vec<u8>,
+) -> Result<(), RewriteError> {
+    let value = plain.expose();
+    let octets =
+        fitting_octets(protected, value).ok_or_else(|| RewriteError::TooLong { column: protected.column.clone() })?;
+    let sealed = match value.get(..octets) {
+        Some(fitting) if fitting.len() < value.len() => keys.seal(&Plaintext::from(fitting.to_vec()), out),
+        Some(_) | None => keys.seal(plain, out),
+    };
+    sealed.map_err(|error| seal_error(&error, &protected.column))
+}
+
+/// The protected column of a splice.
+pub(super) fn column<'a>(cx: &Context<'a>, id: ColumnId) -> Result<&'a ProtectedColumn, RewriteError> {
+    cx.policy.column(id).ok_or(RewriteError::PlanMismatch("column"))
+}
+
+/// The keys of a column.
+pub(super) fn keys<'a>(
+    cx: &Context<'a>,
+    id: ColumnId,
+    protected: &ProtectedColumn,
+) -> Result<&'a ColumnKeys, RewriteError> {
+    cx.ring.column(id).ok_or_else(|| RewriteError::KeyUnavailable { column: protected.column.clone() })
+}
+
+/// How many ranges a lookup in the column asks for: one for each index key that stored envelopes may carry. It is the
+/// same for every value.
+pub(super) fn index_versions(keys: &ColumnKeys, protected: &ProtectedColumn) -> Result<usize, RewriteError> {
+    keys.search(&Plaintext::new()).map(|ranges| ranges.len()).map_err(|error| search_error(&error, &protected.column))
+}
+
+/// A literal without a value, as the client hears of it.
+fn literal_error(error: LiteralError, column: &ColumnRef) -> RewriteError {
+    let column = column.clone();
+    let remedy = "write the value as a string literal or bind it as a string";
+    match error {
+        LiteralError::NotText => RewriteError::Unsupported { column, construct: "a literal that is no string", remedy },
+        LiteralError::UnsupportedCharset => {
+            RewriteError::Unsupported { column, construct: "a literal in a character set that is not read", remedy }
+        }
+        LiteralError::InvalidText => RewriteError::NotText { column },
+    }
+}
+
+/// A failed seal as the client hears of it.
+fn seal_error(error: &SealError, column: &ColumnRef) -> RewriteError {
+    let column = column.clone();
+    match error {
+        SealError::Normalise(NormaliseError::NotUtf8) => RewriteError::NotText { column },
+        SealError::TooLong => RewriteError::TooLong { column },
+        SealError::Random => RewriteError::NoRandom { column },
+    }
+}
+
+/// A failed lookup as the client hears of it.
+pub(super) fn search_error(error: &SearchError, column: &ColumnRef) -> RewriteError {
+    let column = column.clone();
+    match error {
+        SearchError::NotIndexed => RewriteError::Unsupported {
+            column,
+            construct: "a comparison",
+            remedy: "declare a blind index for the column in policy",
+        },
+        SearchError::Normalise(NormaliseError::NotUtf8) => RewriteError::NotText { column },
+    }
+}
+
+/// Whether a gap between tokens is blanks and comments that end within it.
+fn is_plain_gap(gap: &[u8]) -> bool {
+    let mut rest = gap;
+    loop {
+        rest = match rest {
+            [] => return true,
+            [b'/', b'*', b'!', ..] | [b'/', b'*', b'M', b'!', ..] | [b'*', b'/', ..] => return false,
+            [b'/', b'*', body @ ..] => match memchr::memmem::find(body, b"*/") {
+                Some(end) => body.get(end.saturating_add(2)..).unwrap_or(&[]),
+                None => return false,
+            },
+            [b'#', body @ ..] | [b'-', b'-', body @ ..] => match memchr::memchr(b'\n', body) {
+                Some(end) => body.get(end..).unwrap_or(&[]),
+                None => return false,
+            },
+            [_, rest @ ..] => rest,
+        }
+    }
+}
+
+/// Whether a byte can belong to an unquoted identifier, keyword or number.
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'@' | 0x80..)
+}
+
+fn is_quote(byte: u8) -> bool {
+    matches!(byte, b'\'' | b'"' | b'`')
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,37 @@
+//! What the integration tests share: real servers, and the key store's schema and accounts on them.
+#![allow(clippy::expect_used, reason = "test support")]
+#![allow(clippy::print_stderr, reason = "a test says which server it ran against")]
+#![allow(dead_code, reason = "not every test needs everything")]
+
+pub(crate) mod gate;
+pub(crate) mod key_store;
+#[cfg(feature = "aws-kms")]
+pub(crate) mod keys;
+pub(crate) mod server;
+
+/// Runs an asynchronous test.
+pub(crate) fn block_on<T>(test: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(test)
+}
+
+/// Makes one test per server kind from each asynchronous function that takes a [`server::Kind`].
+macro_rules! on_each_server {
+    ($($test:ident),+ $(,)?) => {
+        mod mysql {
+            $(#[test] fn $test() {
+                crate::support::block_on(super::$test(crate::support::server::Kind::MySql));
+            })+
+        }
+        mod mariadb {
+            $(#[test] fn $test() {
+                crate::support::block_on(super::$test(crate::support::server::Kind::MariaDb));
+            })+
+        }
+    };
+}
+pub(crate) use on_each_server;

@@ -15,3 +15,4 @@ mod key_task;
 mod kms;
 mod layering;
 mod support;
+mod twin;

@@ -14,4 +14,6 @@ mod key_task;
 #[cfg(feature = "aws-kms")]
 mod kms;
 mod layering;
+mod protected;
 mod support;
+mod twin;

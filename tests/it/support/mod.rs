@@ -3,10 +3,12 @@
 #![allow(clippy::print_stderr, reason = "a test says which server it ran against")]
 #![allow(dead_code, reason = "not every test needs everything")]
 
+pub(crate) mod data_plane;
 pub(crate) mod gate;
 pub(crate) mod key_store;
 #[cfg(feature = "aws-kms")]
 pub(crate) mod keys;
+pub(crate) mod raw;
 pub(crate) mod server;
 
 /// Runs an asynchronous test.

@@ -1,0 +1,171 @@
+//! What the rules ask of a statement: its words, calls and expressions.
+
+use std::borrow::Cow;
+
+use crate::sql::tree::{Expr, ExprKind, LiteralKind, Query, Statement, TokenIndex};
+use crate::sql::walk::{self, Visitor};
+use crate::sql::{self, Marks, StatementClass, Token, TokenKind};
+
+/// The unquoted words of a statement, by token.
+pub type Words = Vec<TokenIndex>;
+
+/// A statement as the rules see it.
+#[derive(Debug)]
+pub struct Reading<'a> {
+    sql: &'a [u8],
+    tokens: &'a [Token],
+    class: StatementClass,
+    statement: Option<&'a Statement>,
+    words: Words,
+    exprs: Vec<&'a Expr>,
+    queries: Vec<&'a Query>,
+}
+
+impl<'a> Reading<'a> {
+    /// Prepares a lexed statement for the rules; `statement` is its tree if it could be parsed.
+    pub fn new(sql: &'a [u8], tokens: &'a [Token], class: StatementClass, statement: Option<&'a Statement>) -> Self {
+        let words = (0..).zip(tokens).filter(|(_, token)| token.kind == TokenKind::Word).map(|(index, _)| index).collect();
+        let mut nodes = Nodes { exprs: Vec::new(), queries: Vec::new() };
+        if let Some(statement) = statement {
+            walk::statement(&mut nodes, statement);
+        }
+        Self { sql, tokens, class, statement, words, exprs: nodes.exprs, queries: nodes.queries }
+    }
+
+    /// The tree, if there is one.
+    pub fn statement(&self) -> Option<&'a Statement> {
+        self.statement
+    }
+
+    /// Positions of the unquoted words (keywords and bare names).
+    pub fn words(&self) -> &[TokenIndex] {
+        &self.words
+    }
+
+    /// All expressions, outer ones before inner ones.
+    pub fn exprs(&self) -> &[&'a Expr] {
+        &self.exprs
+    }
+
+    /// All query expressions, outer ones before inner ones.
+    pub fn queries(&self) -> &[&'a Query] {
+        &self.queries
+    }
+
+    /// Whether the statement is SELECT, INSERT, REPLACE, UPDATE, DELETE or the like.
+    pub fn is_dml(&self) -> bool {
+        self.class == StatementClass::Dml
+    }
+
+    /// Whether the statement works on rows: one of FROM, WHERE, SET, VALUES or INTO stands in it.
+    pub fn reads_or_writes(&self) -> bool {
+        ["FROM", "WHERE", "SET", "VALUES", "INTO"].iter().any(|word| self.has_word(word))
+    }
+
+    /// Whether the token is that word, given in upper case.
+    pub fn is_word(&self, token: TokenIndex, word: &str) -> bool {
+        self.bytes(token).eq_ignore_ascii_case(word.as_bytes())
+    }
+
+    /// Whether an unquoted word stands anywhere in the statement.
+    pub fn has_word(&self, word: &str) -> bool {
+        self.words.iter().any(|token| self.is_word(*token, word))
+    }
+
+    /// Whether one of the names is followed by an opening parenthesis.
+    pub fn has_call(&self, names: &[&str]) -> bool {
+        self.words
+            .iter()
+            .any(|token| names.iter().any(|name| self.is_word(*token, name)) && self.followed_by_parenthesis(*token))
+    }
+
+    /// Whether the next token is `(`.
+    pub fn followed_by_parenthesis(&self, token: TokenIndex) -> bool {
+        self.kind_behind(token) == Some(TokenKind::LeftParen)
+    }
+
+    /// Whether the next token is a string or hexadecimal literal.
+    pub fn followed_by_string(&self, token: TokenIndex) -> bool {
+        matches!(
+            self.kind_behind(token),
+            Some(TokenKind::String | TokenKind::NationalString | TokenKind::Introducer | TokenKind::Hex)
+        )
+    }
+
+    /// Whether the token came from inside a versioned comment.
+    pub fn in_versioned_comment(&self, token: TokenIndex) -> bool {
+        self.token(token).is_some_and(|token| token.marks.contains(Marks::VERSIONED))
+    }
+
+    /// A name as the catalog spells it.
+    pub fn name(&self, token: TokenIndex) -> Cow<'a, str> {
+        self.token(token).map_or(Cow::Borrowed(""), |token| sql::name(self.sql, *token))
+    }
+
+    /// Name in upper case and arguments, if the expression is a call of an unqualified function.
+    pub fn call<'e>(&self, expr: &'e Expr) -> Option<(String, &'e [Expr])> {
+        match &expr.kind {
+            ExprKind::Function(function) => match function.name.parts.as_slice() {
+                [name] => Some((self.name(*name).to_ascii_uppercase(), &function.args)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// USER(), VERSION(), DATABASE() and kin: what an injector asks first.
+    pub fn is_session_value(&self, expr: &Expr) -> bool {
+        const NAMES: [&str; 8] = [
+            "USER",
+            "VERSION",
+            "DATABASE",
+            "SCHEMA",
+            "CURRENT_USER",
+            "SESSION_USER",
+            "SYSTEM_USER",
+            "CURRENT_ROLE",
+        ];
+        self.call(expr).is_some_and(|(name, args)| args.is_empty() && NAMES.contains(&&*name))
+    }
+
+    /// Whether the expression is the literal `''`.
+    pub fn is_empty_string(&self, expr: &Expr) -> bool {
+        matches!(expr.kind, ExprKind::Literal(LiteralKind::String))
+            && expr.tokens.first == expr.tokens.last
+            && self.bytes(expr.tokens.first).len() == 2
+    }
+
+    /// The expression and all expressions below it.
+    pub fn below<'e>(&self, expr: &'e Expr) -> Vec<&'e Expr> {
+        let mut nodes = Nodes { exprs: Vec::new(), queries: Vec::new() };
+        walk::expr(&mut nodes, expr);
+        nodes.exprs
+    }
+
+    fn kind_behind(&self, token: TokenIndex) -> Option<TokenKind> {
+        self.token(token.checked_add(1)?).map(|next| next.kind)
+    }
+
+    fn token(&self, token: TokenIndex) -> Option<&'a Token> {
+        self.tokens.get(usize::try_from(token).ok()?)
+    }
+
+    fn bytes(&self, token: TokenIndex) -> &'a [u8] {
+        self.token(token).map_or(&[], |token| token.bytes(self.sql))
+    }
+}
+
+struct Nodes<'t> {
+    exprs: Vec<&'t Expr>,
+    queries: Vec<&'t Query>,
+}
+
+impl<'t> Visitor<'t> for Nodes<'t> {
+    fn expr(&mut self, expr: &'t Expr) {
+        self.exprs.push(expr);
+    }
+
+    fn query(&mut self, query: &'t Query) {
+        self.queries.push(query);
+    }
+}

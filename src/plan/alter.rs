@@ -1,0 +1,80 @@
+//! ALTER TABLE on a protected table: other columns and all indexes may change, the protected ones may not.
+
+use super::Refusal;
+use super::other::{Words, unsupported};
+use crate::sql::TokenKind;
+
+/// Clauses that leave columns as they are, or concern the column that they name.
+const HEADS: &[&str] = &[
+    "ADD",
+    "DROP",
+    "MODIFY",
+    "CHANGE",
+    "ALTER",
+    "ENGINE",
+    "AUTO_INCREMENT",
+    "COMMENT",
+    "ROW_FORMAT",
+    "ALGORITHM",
+    "LOCK",
+    "FORCE",
+    "KEY_BLOCK_SIZE",
+    "STATS_PERSISTENT",
+    "STATS_AUTO_RECALC",
+    "STATS_SAMPLE_PAGES",
+    "DISABLE",
+    "ENABLE",
+];
+
+const REMEDY: &str = "have an administrator run it on the server itself, together with a change of policy";
+
+/// Judges an ALTER TABLE by its clauses.
+pub(super) fn table(words: &Words<'_>) -> Result<(), Refusal> {
+    let text = &words.text;
+    let Some(start) = (1..text.tokens.len()).find(|at| text.is(*at, "TABLE")) else { return Ok(()) };
+    let start = if text.is(start + 1, "IF") && text.is(start + 2, "EXISTS") { start + 3 } else { start + 1 };
+    let last = if text.is_kind(start + 1, TokenKind::Dot) { start + 2 } else { start };
+    let table = text.name_at(last).unwrap_or_default();
+    if let Some((_, name)) = text.names().find(|(at, name)| *at != last && words.is_carrier(*at, name)) {
+        return Err(unsupported(&name, "ALTER TABLE", REMEDY));
+    }
+    if !words.names.has_carrier(&table) {
+        return Ok(());
+    }
+    for (first, end) in clauses(words, last + 1) {
+        let index = text.is(first, "ADD")
+            && text.is_any(first + 1, &["INDEX", "KEY", "UNIQUE", "FULLTEXT", "SPATIAL", "PRIMARY"]);
+        let rename_index = text.is(first, "RENAME") && text.is_any(first + 1, &["INDEX", "KEY"]);
+        if !text.is_any(first, HEADS) && !rename_index {
+            return Err(unsupported(&table, "this clause of ALTER TABLE", REMEDY));
+        }
+        let column = (first..end)
+            .filter(|at| !at.checked_sub(1).is_some_and(|before| text.is(before, "AFTER")))
+            .filter_map(|at| text.name_at(at))
+            .find(|name| words.names.has_column(name));
+        if let (Some(column), false) = (column, index) {
+            return Err(unsupported(&column, "ALTER TABLE that names a protected column", REMEDY));
+        }
+    }
+    Ok(())
+}
+
+/// Runs of tokens between commas outside parentheses.
+fn clauses(words: &Words<'_>, start: usize) -> Vec<(usize, usize)> {
+    let text = &words.text;
+    let mut clauses = Vec::new();
+    let (mut first, mut depth) = (start, 0_usize);
+    for at in start..text.tokens.len() {
+        match () {
+            () if text.is_kind(at, TokenKind::LeftParen) => depth += 1,
+            () if text.is_kind(at, TokenKind::RightParen) => depth = depth.saturating_sub(1),
+            () if depth == 0 && text.is_kind(at, TokenKind::Comma) => {
+                clauses.push((first, at));
+                first = at + 1;
+            }
+            () => {}
+        }
+    }
+    clauses.push((first, text.tokens.len()));
+    clauses
+}

@@ -1,0 +1,79 @@
+//! What cannot be done with protected data in this version, in the words that clients see.
+
+/// A construct with the advice that follows it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Construct {
+    /// Beginning of the sentence.
+    pub(super) name: &'static str,
+    /// End of the sentence.
+    pub(super) remedy: &'static str,
+}
+
+const fn construct(name: &'static str, remedy: &'static str) -> Construct {
+    Construct { name, remedy }
+}
+
+const SELECT_ALONE: &str = "select the column by itself and compute in the application";
+const COMPARE_WITH_VALUE: &str =
+    "compare the column with a string literal or a parameter by =, <>, <=> or IN in WHERE or ON";
+
+pub(super) const ARITHMETIC: Construct = construct("an arithmetic or bit operator", SELECT_ALONE);
+pub(super) const ASSIGN: Construct = construct("assignment to a user variable", SELECT_ALONE);
+pub(super) const BETWEEN: Construct = construct("BETWEEN", COMPARE_WITH_VALUE);
+pub(super) const BOOLEAN: Construct = construct("use as a truth value", COMPARE_WITH_VALUE);
+pub(super) const CASE: Construct = construct("CASE", SELECT_ALONE);
+pub(super) const CAST: Construct = construct("CAST, CONVERT, BINARY or COLLATE", SELECT_ALONE);
+pub(super) const COMPARE_EXPRESSION: Construct =
+    construct("comparison with anything but a string literal, a parameter or NULL", COMPARE_WITH_VALUE);
+pub(super) const COMPARE_PLACE: Construct = construct(
+    "comparison in this place",
+    "compare in WHERE or ON of the outermost SELECT, or in WHERE of an UPDATE or DELETE of one table",
+);
+pub(super) const COMMON_TABLE: Construct =
+    construct("output of a common table expression", "select the column in the outermost query");
+pub(super) const COPY: Construct =
+    construct("copying its value", "read the value and write it back as a literal or a parameter");
+pub(super) const DEFAULT: Construct = construct("DEFAULT", "write NULL or the value itself");
+pub(super) const DERIVED: Construct =
+    construct("output of a derived table", "select the column in the outermost query");
+pub(super) const DISTINCT: Construct = construct(
+    "DISTINCT",
+    "leave DISTINCT out: equal values have different envelopes, so remove duplicates in the application",
+);
+pub(super) const FUNCTION: Construct = construct("a function call", SELECT_ALONE);
+pub(super) const GROUP_BY: Construct = construct("GROUP BY", "group by an unprotected column");
+pub(super) const INSERT_QUERY: Construct =
+    construct("INSERT … SELECT", "read the rows and insert them as literals or parameters");
+pub(super) const INSERT_VALUE: Construct =
+    construct("a value other than a string literal, a parameter or NULL", "write the value as a string");
+pub(super) const INTO: Construct = construct("SELECT … INTO", "select the column without INTO");
+pub(super) const JOIN_COLUMNS: Construct =
+    construct("NATURAL JOIN or USING", "join on unprotected columns, named in ON");
+pub(super) const JSON: Construct = construct("a JSON operator", SELECT_ALONE);
+pub(super) const MULTI_TABLE: Construct =
+    construct("UPDATE or DELETE of several tables", "change one table at a time, or leave the column out");
+pub(super) const NO_INDEX: Construct =
+    construct("comparison without a blind index", "declare an index for the column in the policy");
+pub(super) const ORDER_BY: Construct =
+    construct("ORDER BY", "order by an unprotected column, or sort in the application: envelopes have no order");
+pub(super) const ORDERING: Construct = construct("comparison by <, <=, > or >=", COMPARE_WITH_VALUE);
+pub(super) const OVERLAP: Construct = construct("this combination of clauses", "split the statement");
+pub(super) const PATTERN: Construct = construct("LIKE, REGEXP, SOUNDS LIKE or MEMBER OF", COMPARE_WITH_VALUE);
+pub(super) const RECURSIVE: Construct =
+    construct("WITH RECURSIVE whose first SELECT has a star", "name the columns of the common table expression");
+pub(super) const RETURNING: Construct = construct("RETURNING", "select the row afterwards");
+pub(super) const ROUTINE: Construct = construct("a stored function that can reach it", "query the base table");
+pub(super) const ROW: Construct = construct("a row constructor", COMPARE_WITH_VALUE);
+pub(super) const ROW_LENGTH: Construct =
+    construct("a row with another number of values than columns", "give each column one value");
+pub(super) const SET_OPERATION: Construct = construct("UNION, INTERSECT or EXCEPT", "run the SELECTs one by one");
+pub(super) const SUBQUERY: Construct = construct("output of a subquery", "select the column in the outermost query");
+pub(super) const TABLE_FUNCTION: Construct =
+    construct("JSON_TABLE or another table function beside it", "split the statement");
+pub(super) const TRUTH_TEST: Construct = construct("IS TRUE, IS FALSE or IS UNKNOWN", COMPARE_WITH_VALUE);
+pub(super) const UNARY: Construct = construct("a prefix operator", SELECT_ALONE);
+pub(super) const VALUES_ROW: Construct = construct("use in VALUES ROW", SELECT_ALONE);
+pub(super) const VIEW: Construct = construct("a view", "query the base table");
+pub(super) const WINDOW: Construct = construct("a window function", SELECT_ALONE);
+pub(super) const SELECT_EXPRESSION: Construct = construct("use inside an expression", SELECT_ALONE);
+pub(super) const LIMIT: Construct = construct("LIMIT", "write a number or a parameter");

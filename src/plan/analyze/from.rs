@@ -1,0 +1,261 @@
+//! FROM clauses: sources, joins and the order in which `*` shows their columns.
+
+use super::construct;
+use super::query::Place;
+use super::{Analysis, Named, Refusal, Scope, SourceColumn, UnknownName, Verb, Visibility};
+use crate::plan::scope::{Aliases, Output, Qualifier, Search, Slot, Source, merge};
+use crate::sql::tree::{JoinCondition, JoinKind, Path, Query, TableReference, TokenIndex};
+
+/// Where a FROM clause stands.
+#[derive(Clone, Copy)]
+pub(super) struct Surroundings<'s> {
+    /// The enclosing level of names.
+    pub(super) outer: Option<&'s Scope<'s>>,
+    /// Whether comparisons in ON are rewritten.
+    pub(super) search: Search,
+}
+
+/// What a FROM clause brings into sight.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    pub(super) sources: Vec<Source>,
+    pub(super) slots: Vec<Slot>,
+}
+
+impl Analysis<'_> {
+    /// Resolves the table references of a FROM clause; several of them are a cross join.
+    pub(super) fn from(
+        &mut self,
+        references: &[TableReference],
+        surroundings: Surroundings<'_>,
+    ) -> Result<Rows, Refusal> {
+        let mut sources = Vec::new();
+        let slots = self.references(references, surroundings, &mut sources)?;
+        Ok(Rows { sources, slots })
+    }
+
+    fn references(
+        &mut self,
+        references: &[TableReference],
+        surroundings: Surroundings<'_>,
+        sources: &mut Vec<Source>,
+    ) -> Result<Vec<Slot>, Refusal> {
+        let mut slots = Vec::new();
+        for reference in references {
+            slots.extend(self.reference(reference, surroundings, sources)?);
+        }
+        Ok(slots)
+    }
+
+    fn reference(
+        &mut self,
+        reference: &TableReference,
+        surroundings: Surroundings<'_>,
+        sources: &mut Vec<Source>,
+    ) -> Result<Vec<Slot>, Refusal> {
+        match reference {
+            TableReference::Named { path, alias, modifiers: _ } => {
+                let source = self.source(path, *alias)?;
+                Ok(push(sources, source))
+            }
+            TableReference::Derived { query, alias, columns, lateral } => {
+                let columns = if *lateral {
+                    let slots = all_slots(sources);
+                    let scope = level(sources, 0, &slots, Surroundings { search: Search::Refused, ..surroundings });
+                    self.derived(query, columns, Some(&scope))?
+                } else {
+                    self.derived(query, columns, surroundings.outer)?
+                };
+                let label = alias.map(|alias| self.cx.text.name(alias)).unwrap_or_default();
+                Ok(push(sources, Source { label: label.into(), database: None, columns }))
+            }
+            TableReference::Function { .. } => Err(self.unsupported_data(construct::TABLE_FUNCTION)),
+            TableReference::Join { left, right, kind, condition } => {
+                let first = sources.len();
+                let left = self.reference(left, surroundings, sources)?;
+                let right = self.reference(right, surroundings, sources)?;
+                self.join(first, left, right, *kind, condition, surroundings, sources)
+            }
+            TableReference::Parenthesised(list) => self.references(list, surroundings, sources),
+        }
+    }
+
+    /// A named source of a FROM clause.
+    pub(super) fn source(&self, path: &Path, alias: Option<TokenIndex>) -> Result<Source, Refusal> {
+        let alias = alias.map(|alias| self.cx.text.name(alias));
+        Ok(match self.named(path)? {
+            Named::Table(table) => Source {
+                label: alias.unwrap_or_else(|| (&*table.name.table).into()).into(),
+                database: Some(table.name.database.clone()),
+                columns: self.columns_of(table),
+            },
+            Named::Cte(columns) => {
+                let own = path.parts.last().map(|part| self.cx.text.name(*part));
+                Source { label: alias.or(own).unwrap_or_default().into(), database: None, columns }
+            }
+        })
+    }
+
+    fn derived(
+        &mut self,
+        query: &Query,
+        columns: &[TokenIndex],
+        outer: Option<&Scope<'_>>,
+    ) -> Result<Vec<SourceColumn>, Refusal> {
+        let outputs = self.query(query, outer, Place::Nested(construct::DERIVED))?;
+        Ok(self.renamed(outputs.into_iter().map(|output| output.name), columns))
+    }
+
+    /// Columns of a derived table or common table expression: the given names, else those of its query. Nothing
+    /// protected comes out of one, or its query would have been refused.
+    pub(super) fn renamed(
+        &self,
+        names: impl Iterator<Item = Option<Box<str>>>,
+        columns: &[TokenIndex],
+    ) -> Vec<SourceColumn> {
+        let mut given = columns.iter();
+        names
+            .map(|name| SourceColumn {
+                name: given.next().map(|column| self.folded(*column)).or(name),
+                protected: None,
+                visibility: Visibility::Visible,
+            })
+            .collect()
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "both operands of a join with where they stand")]
+    fn join(
+        &mut self,
+        first: usize,
+        left: Vec<Slot>,
+        right: Vec<Slot>,
+        kind: JoinKind,
+        condition: &JoinCondition,
+        surroundings: Surroundings<'_>,
+        sources: &[Source],
+    ) -> Result<Vec<Slot>, Refusal> {
+        match condition {
+            JoinCondition::None => Ok([left, right].concat()),
+            JoinCondition::On(on) => {
+                let slots = [left, right].concat();
+                self.condition(on, &level(sources, first, &slots, surroundings))?;
+                Ok(slots)
+            }
+            JoinCondition::Using(columns) => {
+                let names: Vec<Box<str>> = columns.iter().map(|column| self.folded(*column)).collect();
+                self.coalesce(sources, first, &names, &left, &right, kind)
+            }
+            JoinCondition::Natural => {
+                let names: Vec<Box<str>> = visible_names(sources, &left)
+                    .filter(|name| visible_names(sources, &right).any(|other| other == *name))
+                    .map(Box::from)
+                    .collect();
+                self.coalesce(sources, first, &names, &left, &right, kind)
+            }
+        }
+    }
+
+    /// Joins by equal names. A right join shows the right operand's common columns, in the right operand's order.
+    fn coalesce(
+        &self,
+        sources: &[Source],
+        first: usize,
+        names: &[Box<str>],
+        left: &[Slot],
+        right: &[Slot],
+        kind: JoinKind,
+    ) -> Result<Vec<Slot>, Refusal> {
+        let mut common = Vec::with_capacity(names.len());
+        for name in names {
+            let pair = (self.one(sources, first, left, name)?, self.one(sources, first, right, name)?);
+            common.push(match kind {
+                JoinKind::Inner | JoinKind::Left => pair,
+                JoinKind::Right => (pair.1, pair.0),
+            });
+        }
+        let operand = match kind {
+            JoinKind::Inner | JoinKind::Left => left,
+            JoinKind::Right => right,
+        };
+        let rank = |slot: Slot| operand.iter().position(|at| at.source == slot.source && at.column == slot.column);
+        common.sort_by_key(|(kept, _)| rank(*kept));
+        Ok(match kind {
+            JoinKind::Inner | JoinKind::Left => merge(&common, left, right),
+            JoinKind::Right => merge(&common, right, left),
+        })
+    }
+
+    /// The one column of that name in an operand, which must not be protected: envelopes of equal values differ.
+    fn one(&self, sources: &[Source], first: usize, operand: &[Slot], name: &str) -> Result<Slot, Refusal> {
+        let scope = Scope { sources, first, slots: operand, ..Scope::EMPTY };
+        let mut found = operand
+            .iter()
+            .filter(|slot| scope.column(**slot).is_some_and(|column| column.name.as_deref() == Some(name)));
+        let (Some(slot), None) = (found.next(), found.next()) else {
+            return Err(Refusal::UnknownName { name: UnknownName::Column(name.to_owned()) });
+        };
+        match scope.column(*slot).and_then(|column| column.protected) {
+            Some(column) => {
+                self.grant(column, Verb::Select)?;
+                Err(self.unsupported(column, construct::JOIN_COLUMNS))
+            }
+            None => Ok(*slot),
+        }
+    }
+
+    /// The sources that `t.*` names, or a refusal if there is none.
+    pub(super) fn qualified_star(&self, path: &Path, scope: &Scope<'_>) -> Result<Vec<Output>, Refusal> {
+        let parts: Vec<_> = path.parts.iter().map(|part| self.cx.text.name(*part)).collect();
+        let qualifier = match parts.as_slice() {
+            [table] => Qualifier::Table { database: None, table },
+            [database, table] => Qualifier::Table { database: Some(database), table },
+            _ => return Err(self.unknown_table(path)),
+        };
+        let mut found = scope.sources_named(qualifier, self.table_names()).peekable();
+        if found.peek().is_none() {
+            return Err(self.unknown_table(path));
+        }
+        Ok(found.flat_map(Source::visible).map(Output::of).collect())
+    }
+}
+
+/// The level of names that a part of a FROM clause sees.
+pub(super) fn level<'s>(
+    sources: &'s [Source],
+    first: usize,
+    slots: &'s [Slot],
+    surroundings: Surroundings<'s>,
+) -> Scope<'s> {
+    Scope {
+        outer: surroundings.outer,
+        sources,
+        first,
+        slots,
+        outputs: &[],
+        aliases: Aliases::Hidden,
+        search: surroundings.search,
+    }
+}
+
+fn push(sources: &mut Vec<Source>, source: Source) -> Vec<Slot> {
+    let at = sources.len();
+    let slots = (0..source.columns.len()).map(|column| Slot { source: at, column }).collect();
+    sources.push(source);
+    slots
+}
+
+fn all_slots(sources: &[Source]) -> Vec<Slot> {
+    sources
+        .iter()
+        .enumerate()
+        .flat_map(|(at, source)| (0..source.columns.len()).map(move |column| Slot { source: at, column }))
+        .collect()
+}
+
+fn visible_names<'s>(sources: &'s [Source], slots: &'s [Slot]) -> impl Iterator<Item = &'s str> {
+    slots
+        .iter()
+        .filter_map(|slot| sources.get(slot.source)?.columns.get(slot.column))
+        .filter(|column| column.visibility == Visibility::Visible)
+        .filter_map(|column| column.name.as_deref())
+}

@@ -1,0 +1,199 @@
+//! From a parsed statement to its plan: every name is resolved, every expression is visited, and a protected column is
+//! accepted only where this module knows what to do with it (sql.md section 4).
+//!
+//! [`query`] walks query expressions, [`from`] builds the scope of a FROM clause, [`expression`] refuses and
+//! [`predicate`] accepts protected columns in expressions, [`write`] plans INSERT, UPDATE and DELETE.
+
+mod construct;
+mod expression;
+mod from;
+mod predicate;
+mod query;
+mod write;
+
+use std::borrow::Cow;
+
+use self::construct::Construct;
+use super::inspect::Remember;
+use super::protected_names::{ProtectedNames, fold};
+use super::refusal::{Subject, UnknownName, Verb};
+use super::scope::{Meaning, Qualifier, Scope, SourceColumn, TableNames, Visibility};
+use super::text::Text;
+use super::{CellAction, Effect, Outputs, QueryPlan, Refusal, Splice};
+use crate::policy::{Access, Account, ColumnId, DecryptGrant, Policy, RoleId};
+use crate::schema::{Catalog, Table, TableKind};
+use crate::sql::tree::{Path, Statement, TokenIndex};
+
+/// What an analysis needs beside the statement.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Context<'a> {
+    pub(super) text: Text<'a>,
+    pub(super) catalog: &'a Catalog,
+    pub(super) policy: &'a Policy,
+    pub(super) names: &'a ProtectedNames,
+    pub(super) default_database: Option<&'a str>,
+    pub(super) role: RoleId,
+    pub(super) account: &'a Account,
+}
+
+/// Plans a statement that mentions protected data.
+pub(super) fn analyze(cx: Context<'_>, statement: &Statement, params: u16) -> (Result<QueryPlan, Refusal>, Remember) {
+    let mut analysis = Analysis { cx, ctes: Vec::new(), splices: Vec::new(), remember: Remember::Yes };
+    let plan = analysis.statement(statement).and_then(|outputs| analysis.plan(outputs, params));
+    (plan, analysis.remember)
+}
+
+struct Analysis<'a> {
+    cx: Context<'a>,
+    /// Common table expressions in sight, innermost last.
+    ctes: Vec<Cte>,
+    splices: Vec<Splice>,
+    remember: Remember,
+}
+
+/// A common table expression in sight.
+struct Cte {
+    name: Box<str>,
+    columns: Vec<SourceColumn>,
+}
+
+/// A table name of a statement, resolved.
+enum Named<'a> {
+    Table(&'a Table),
+    Cte(Vec<SourceColumn>),
+}
+
+impl<'a> Analysis<'a> {
+    fn statement(&mut self, statement: &Statement) -> Result<Outputs, Refusal> {
+        match statement {
+            Statement::Query(query) => self.top_query(query),
+            Statement::Insert(insert) => self.insert(insert).map(|()| Outputs::Relay),
+            Statement::Update(update) => self.update(update).map(|()| Outputs::Relay),
+            Statement::Delete(delete) => self.delete(delete).map(|()| Outputs::Relay),
+            // The server describes the rewritten statement; its answer carries no cell of a table.
+            Statement::Explain(inner) => self.statement(inner).map(|_| Outputs::Relay),
+        }
+    }
+
+    /// Orders the splices and makes sure that they cannot overlap.
+    fn plan(&mut self, outputs: Outputs, params: u16) -> Result<QueryPlan, Refusal> {
+        let mut splices = std::mem::take(&mut self.splices);
+        splices.sort_by_key(|splice| splice.tokens.first);
+        let overlap =
+            splices.windows(2).any(|pair| matches!(pair, [left, right] if left.tokens.last >= right.tokens.first));
+        if overlap {
+            return Err(self.unsupported_data(construct::OVERLAP));
+        }
+        Ok(QueryPlan { splices, outputs, effect: Effect::None, params })
+    }
+
+    /// The base table, view or common table expression behind a name.
+    fn named(&self, path: &Path) -> Result<Named<'a>, Refusal> {
+        let rule = self.table_names();
+        let (database, table) = match path.parts.as_slice() {
+            [table] => (None, self.cx.text.name(*table)),
+            [database, table] => (Some(self.cx.text.name(*database)), self.cx.text.name(*table)),
+            _ => return Err(self.unknown_table(path)),
+        };
+        if database.is_none() {
+            if let Some(cte) = self.ctes.iter().rev().find(|cte| rule.equal(&cte.name, &table)) {
+                return Ok(Named::Cte(cte.columns.clone()));
+            }
+            // Two names that differ in case alone are too easily taken for one another.
+            if self.ctes.iter().any(|cte| TableNames::Folded.equal(&cte.name, &table)) {
+                return Err(self.unknown_table(path));
+            }
+        }
+        let default = self.cx.default_database.map(Cow::Borrowed);
+        let database = database.or(default).ok_or_else(|| self.unknown_table(path))?;
+        let found = self.cx.catalog.table(&database, &table).ok_or_else(|| self.unknown_table(path))?;
+        if found.kind == TableKind::View && self.cx.names.has_view(&found.name.table) {
+            return Err(Refusal::Unsupported {
+                subject: Subject::Table(found.name.clone()),
+                construct: construct::VIEW.name,
+                remedy: construct::VIEW.remedy,
+            });
+        }
+        Ok(Named::Table(found))
+    }
+
+    /// A table's columns as names find them.
+    fn columns_of(&self, table: &Table) -> Vec<SourceColumn> {
+        table
+            .columns
+            .iter()
+            .map(|column| SourceColumn {
+                name: Some(fold(&column.name)),
+                protected: self.cx.policy.column_named(&table.name, &column.name),
+                visibility: if column.is_invisible() { Visibility::Invisible } else { Visibility::Visible },
+            })
+            .collect()
+    }
+
+    /// What a column name means here, after the role was asked about each protected column that it can mean.
+    fn meaning(&self, path: &Path, scope: &Scope<'_>, verb: Verb) -> Result<Meaning, Refusal> {
+        let parts: Vec<Cow<'_, str>> = path.parts.iter().map(|part| self.cx.text.name(*part)).collect();
+        let (qualifier, column) = match parts.as_slice() {
+            [column] => (Qualifier::None, column),
+            [table, column] => (Qualifier::Table { database: None, table }, column),
+            [database, table, column] => (Qualifier::Table { database: Some(database), table }, column),
+            _ => return Err(self.unknown_column(path)),
+        };
+        let meaning = scope.resolve(qualifier, column, self.table_names());
+        match &meaning {
+            Meaning::Unknown => return Err(self.unknown_column(path)),
+            Meaning::Unprotected => {}
+            Meaning::Protected(columns) => {
+                for column in columns {
+                    self.grant(*column, verb)?;
+                }
+            }
+        }
+        Ok(meaning)
+    }
+
+    /// The role's right to name a protected column at all.
+    fn grant(&self, column: ColumnId, verb: Verb) -> Result<DecryptGrant, Refusal> {
+        let denied = || match self.cx.policy.column(column) {
+            Some(found) => Refusal::Denied { verb, column: found.column.clone(), account: self.cx.account.clone() },
+            None => self.unsupported_data(construct::OVERLAP),
+        };
+        match self.cx.policy.access(self.cx.role, column) {
+            (Access::Plain, Some(grant)) => Ok(grant),
+            (Access::Plain, None) | (Access::Deny, _) => Err(denied()),
+        }
+    }
+
+    fn cell(&self, protected: Option<ColumnId>) -> Result<CellAction, Refusal> {
+        match protected {
+            Some(column) => self.grant(column, Verb::Select).map(CellAction::Open),
+            None => Ok(CellAction::Relay),
+        }
+    }
+
+    fn unsupported(&self, column: ColumnId, construct: Construct) -> Refusal {
+        let subject =
+            self.cx.policy.column(column).map_or(Subject::Data, |found| Subject::Column(found.column.clone()));
+        Refusal::Unsupported { subject, construct: construct.name, remedy: construct.remedy }
+    }
+
+    fn unsupported_data(&self, construct: Construct) -> Refusal {
+        Refusal::Unsupported { subject: Subject::Data, construct: construct.name, remedy: construct.remedy }
+    }
+
+    fn unknown_table(&self, path: &Path) -> Refusal {
+        Refusal::UnknownName { name: UnknownName::Table(self.cx.text.path(path)) }
+    }
+
+    fn unknown_column(&self, path: &Path) -> Refusal {
+        Refusal::UnknownName { name: UnknownName::Column(self.cx.text.path(path)) }
+    }
+
+    fn table_names(&self) -> TableNames {
+        TableNames::of(self.cx.catalog.lower_case_table_names)
+    }
+
+    fn folded(&self, token: TokenIndex) -> Box<str> {
+        fold(&self.cx.text.name(token))
+    }
+}

@@ -1,0 +1,288 @@
+//! INSERT, REPLACE, UPDATE and DELETE: values on their way into protected columns.
+
+use super::construct;
+use super::expression::bare;
+use super::from::{Rows, Surroundings, level};
+use super::predicate::value;
+use super::query::Place;
+use super::{Analysis, Meaning, Refusal, Scope, SourceColumn, Verb, Visibility, fold};
+use crate::plan::scope::{Search, Slot, Source};
+use crate::plan::{Splice, SpliceKind, Value};
+use crate::policy::ColumnId;
+use crate::schema::Table;
+use crate::sql::tree::{
+    Assignment, Delete, Expr, ExprKind, Insert, InsertSource, Path, RowAlias, SelectItem, TableReference, Update,
+};
+
+/// A column that an INSERT gives a value.
+#[derive(Clone, Debug)]
+struct Target {
+    name: Box<str>,
+    protected: Option<ColumnId>,
+}
+
+/// What the assignments of a clause see.
+struct Assigning<'s> {
+    /// Names of the assigned columns, and of `VALUES(col)`.
+    target: &'s Scope<'s>,
+    /// Names inside the values.
+    values: &'s Scope<'s>,
+    /// What the clause does to its columns.
+    verb: Verb,
+}
+
+impl Analysis<'_> {
+    pub(super) fn insert(&mut self, insert: &Insert) -> Result<(), Refusal> {
+        let table = self.written_table(&insert.table)?;
+        let source = Source {
+            label: (&*table.name.table).into(),
+            database: Some(table.name.database.clone()),
+            columns: self.columns_of(table),
+        };
+        let slots = slots_of(&source);
+        let sources = std::slice::from_ref(&source);
+        let scope = Scope { sources, slots: &slots, ..Scope::EMPTY };
+        let targets = self.targets(insert, table, &scope)?;
+        match &insert.source {
+            InsertSource::Values(rows) => {
+                for row in rows.iter().filter(|row| !row.is_empty()) {
+                    self.row(row, &targets, &scope)?;
+                }
+            }
+            InsertSource::Set(assignments) => {
+                let assigning = Assigning { target: &scope, values: &scope, verb: Verb::Insert };
+                self.assignments(assignments, &assigning)?;
+            }
+            InsertSource::Query(query) => {
+                if let Some(column) = targets.iter().find_map(|target| target.protected) {
+                    return Err(self.unsupported(column, construct::INSERT_QUERY));
+                }
+                self.query(query, None, Place::Nested(construct::INSERT_QUERY))?;
+            }
+        }
+        self.on_duplicate(insert, &targets, &scope)?;
+        self.returning(&insert.returning, &scope)
+    }
+
+    /// The columns that each row fills, after the role was asked about the protected ones.
+    fn targets(&self, insert: &Insert, table: &Table, scope: &Scope<'_>) -> Result<Vec<Target>, Refusal> {
+        let listed: Vec<&Path> = match (&insert.source, &insert.columns) {
+            (InsertSource::Set(assignments), _) => assignments.iter().map(|assignment| &assignment.column).collect(),
+            (InsertSource::Values(_) | InsertSource::Query(_), columns) => columns.iter().flatten().collect(),
+        };
+        if !listed.is_empty() {
+            return listed
+                .into_iter()
+                .map(|path| {
+                    let name = path.parts.last().map(|part| self.folded(*part)).unwrap_or_default();
+                    Ok(Target { name, protected: self.assigned(path, scope, Verb::Insert)? })
+                })
+                .collect();
+        }
+        if let InsertSource::Values(rows) = &insert.source
+            && rows.iter().all(Vec::is_empty)
+        {
+            return Ok(Vec::new());
+        }
+        table
+            .columns
+            .iter()
+            .filter(|column| !column.is_invisible())
+            .map(|column| {
+                let protected = self.cx.policy.column_named(&table.name, &column.name);
+                if let Some(column) = protected {
+                    self.grant(column, Verb::Insert)?;
+                }
+                Ok(Target { name: fold(&column.name), protected })
+            })
+            .collect()
+    }
+
+    /// The protected column that an assigned name means.
+    fn assigned(&self, path: &Path, scope: &Scope<'_>, verb: Verb) -> Result<Option<ColumnId>, Refusal> {
+        match self.meaning(path, scope, verb)? {
+            Meaning::Unprotected => Ok(None),
+            Meaning::Protected(columns) => match columns.as_slice() {
+                [column] => Ok(Some(*column)),
+                _ => Err(self.unknown_column(path)),
+            },
+            Meaning::Unknown => Err(self.unknown_column(path)),
+        }
+    }
+
+    fn row(&mut self, row: &[Expr], targets: &[Target], scope: &Scope<'_>) -> Result<(), Refusal> {
+        if row.len() != targets.len() {
+            let protected = targets.iter().find_map(|target| target.protected);
+            return Err(protected.map_or_else(
+                || self.unsupported_data(construct::ROW_LENGTH),
+                |column| self.unsupported(column, construct::ROW_LENGTH),
+            ));
+        }
+        for (expr, target) in row.iter().zip(targets) {
+            match target.protected {
+                Some(column) => self.seal(expr, column, scope)?,
+                None => self.value(expr, scope, construct::COPY)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Plans a value that goes into a protected column.
+    fn seal(&mut self, expr: &Expr, column: ColumnId, scope: &Scope<'_>) -> Result<(), Refusal> {
+        match value(expr) {
+            Some(Value::Null) => {}
+            Some(found @ (Value::Literal(_) | Value::Param(_))) => {
+                self.splices.push(Splice { tokens: bare(expr).tokens, column, kind: SpliceKind::Seal(found) });
+            }
+            None => {
+                // The walk may have something more telling to say, such as that a column in it is denied.
+                self.value(expr, scope, construct::COPY)?;
+                let default = matches!(bare(expr).kind, ExprKind::Default(_));
+                let construct = if default { construct::DEFAULT } else { construct::INSERT_VALUE };
+                return Err(self.unsupported(column, construct));
+            }
+        }
+        Ok(())
+    }
+
+    fn assignments(&mut self, assignments: &[Assignment], assigning: &Assigning<'_>) -> Result<(), Refusal> {
+        for assignment in assignments {
+            match self.assigned(&assignment.column, assigning.target, assigning.verb)? {
+                None => self.value(&assignment.value, assigning.values, construct::COPY)?,
+                Some(column) => {
+                    if !self.is_copy_of(column, &assignment.value, assigning)? {
+                        self.seal(&assignment.value, column, assigning.values)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a value is the column's own: of the same row, or of the row that was to be inserted. Its envelope fits.
+    fn is_copy_of(&self, column: ColumnId, value: &Expr, assigning: &Assigning<'_>) -> Result<bool, Refusal> {
+        if assigning.verb == Verb::Insert {
+            // There is no row yet: the server would take the column's default.
+            return Ok(false);
+        }
+        let value = bare(value);
+        let (path, scope) = if let ExprKind::Column(path) = &value.kind {
+            (path, assigning.values)
+        } else if let ExprKind::Values(path) = &value.kind {
+            (path, assigning.target)
+        } else {
+            return Ok(false);
+        };
+        match self.meaning(path, scope, Verb::Select)? {
+            Meaning::Protected(columns) => Ok(columns == [column]),
+            Meaning::Unprotected | Meaning::Unknown => Ok(false),
+        }
+    }
+
+    fn on_duplicate(&mut self, insert: &Insert, targets: &[Target], scope: &Scope<'_>) -> Result<(), Refusal> {
+        if insert.on_duplicate.is_empty() {
+            return Ok(());
+        }
+        let Some(alias) = &insert.row_alias else {
+            let assigning = Assigning { target: scope, values: scope, verb: Verb::Update };
+            return self.assignments(&insert.on_duplicate, &assigning);
+        };
+        let row = self.row_source(alias, targets);
+        let own: Vec<Source> = scope
+            .sources
+            .iter()
+            .map(|source| Source {
+                label: source.label.clone(),
+                database: source.database.clone(),
+                columns: source.columns.clone(),
+            })
+            .chain([row])
+            .collect();
+        let slots: Vec<Slot> = own
+            .iter()
+            .enumerate()
+            .flat_map(|(at, source)| (0..source.columns.len()).map(move |column| Slot { source: at, column }))
+            .collect();
+        let values = Scope { sources: &own, slots: &slots, ..Scope::EMPTY };
+        let assigning = Assigning { target: scope, values: &values, verb: Verb::Update };
+        self.assignments(&insert.on_duplicate, &assigning)
+    }
+
+    /// The row that was to be inserted, under its alias.
+    fn row_source(&self, alias: &RowAlias, targets: &[Target]) -> Source {
+        let mut given = alias.columns.iter();
+        let columns = targets
+            .iter()
+            .map(|target| SourceColumn {
+                name: Some(given.next().map_or_else(|| target.name.clone(), |name| self.folded(*name))),
+                protected: target.protected,
+                visibility: Visibility::Visible,
+            })
+            .collect();
+        Source { label: self.cx.text.name(alias.name).into(), database: None, columns }
+    }
+
+    pub(super) fn update(&mut self, update: &Update) -> Result<(), Refusal> {
+        self.with(update.with.as_ref(), None)?;
+        let surroundings = Surroundings { outer: None, search: search_in(&update.tables) };
+        let Rows { sources, slots } = self.from(&update.tables, surroundings)?;
+        let scope = level(&sources, 0, &slots, surroundings);
+        match surroundings.search {
+            Search::Allowed => {
+                let values = Scope { search: Search::Refused, ..scope };
+                let assigning = Assigning { target: &values, values: &values, verb: Verb::Update };
+                self.assignments(&update.assignments, &assigning)?;
+            }
+            Search::Refused => {
+                for assignment in &update.assignments {
+                    if let Some(column) = self.assigned(&assignment.column, &scope, Verb::Update)? {
+                        return Err(self.unsupported(column, construct::MULTI_TABLE));
+                    }
+                    self.value(&assignment.value, &scope, construct::COPY)?;
+                }
+            }
+        }
+        if let Some(filter) = &update.filter {
+            self.condition(filter, &scope)?;
+        }
+        self.values(update.order_by.iter().map(|item| &item.expr), &scope, construct::ORDER_BY)?;
+        self.values(&update.limit, &scope, construct::LIMIT)?;
+        self.returning(&update.returning, &scope)
+    }
+
+    pub(super) fn delete(&mut self, delete: &Delete) -> Result<(), Refusal> {
+        self.with(delete.with.as_ref(), None)?;
+        let search = if delete.targets.is_empty() { search_in(&delete.tables) } else { Search::Refused };
+        let surroundings = Surroundings { outer: None, search };
+        let Rows { sources, slots } = self.from(&delete.tables, surroundings)?;
+        let scope = level(&sources, 0, &slots, surroundings);
+        if let Some(filter) = &delete.filter {
+            self.condition(filter, &scope)?;
+        }
+        self.values(delete.order_by.iter().map(|item| &item.expr), &scope, construct::ORDER_BY)?;
+        self.values(&delete.limit, &scope, construct::LIMIT)?;
+        self.returning(&delete.returning, &scope)
+    }
+
+    fn returning(&mut self, items: &[SelectItem], scope: &Scope<'_>) -> Result<(), Refusal> {
+        let scope = Scope { search: Search::Refused, ..*scope };
+        let outputs = self.outputs(items, &scope)?;
+        self.granted(&outputs)?;
+        match outputs.iter().find_map(|output| output.protected) {
+            Some(column) => Err(self.unsupported(column, construct::RETURNING)),
+            None => self.items(items, &scope),
+        }
+    }
+}
+
+/// Comparisons are rewritten in statements that change one table alone.
+fn search_in(tables: &[TableReference]) -> Search {
+    match tables {
+        [TableReference::Named { .. }] => Search::Allowed,
+        _ => Search::Refused,
+    }
+}
+
+fn slots_of(source: &Source) -> Vec<Slot> {
+    (0..source.columns.len()).map(|column| Slot { source: 0, column }).collect()
+}

@@ -1,0 +1,254 @@
+//! Statements other than DML, decided by their words alone (sql.md section 5).
+//!
+//! Away from protected names they pass. Near them only kinds pass that are known to move no value: the rest is refused,
+//! so a kind that nobody thought of is refused too.
+
+use std::borrow::Cow;
+
+use super::inspect::Remember;
+use super::protected_names::{ProtectedNames, may_define};
+use super::refusal::{Subject, UnknownName};
+use super::text::Text;
+use super::{Effect, Refusal, alter};
+use crate::schema::{Catalog, Charset};
+use crate::sql::{self, DdlObject, DdlVerb, StatementClass, TokenKind};
+
+const DIRECTLY: &str = "have an administrator run it on the server itself";
+const LITERALLY: &str = "send the statement itself instead of preparing it from text";
+
+/// What a decision by words needs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Words<'a> {
+    pub(super) text: Text<'a>,
+    pub(super) names: &'a ProtectedNames,
+    pub(super) catalog: &'a Catalog,
+    pub(super) default_database: Option<&'a str>,
+}
+
+impl Words<'_> {
+    /// Decides a statement of a class that is neither DML nor text to be prepared.
+    pub(super) fn decide(&self, class: StatementClass) -> (Result<Effect, Refusal>, Remember) {
+        use StatementClass as Class;
+        let unknown = || self.near("a statement of this kind", DIRECTLY);
+        let moves_nothing = || self.without_query();
+        let decided = match class {
+            Class::Set | Class::SetStatement => {
+                let (charset, remember) = self.charset();
+                let decided = charset.and_then(|()| self.near("SET", "leave the table out"));
+                return (decided.map(|()| Effect::None), remember);
+            }
+            Class::Explain if !self.names.is_empty() && self.is_of_connection() => {
+                Err(opaque("EXPLAIN FOR CONNECTION", "explain the statement itself"))
+            }
+            Class::Administration if !self.names.is_empty() && self.text.is(0, "BINLOG") => {
+                Err(opaque("BINLOG", DIRECTLY))
+            }
+            Class::Ddl { verb, object } => self.ddl(verb, object),
+            Class::Call => return (self.call(), Remember::Yes),
+            Class::Grant | Class::Empty => Ok(()),
+            Class::Explain
+            | Class::Use
+            | Class::Show
+            | Class::Transaction
+            | Class::Lock
+            | Class::Maintenance
+            | Class::Kill
+            | Class::Execute
+            | Class::Deallocate => moves_nothing(),
+            Class::LoadData => self.near("LOAD DATA", "insert the rows"),
+            Class::Handler => self.near("HANDLER", "use SELECT"),
+            Class::Do => self.near("DO", "use SELECT"),
+            Class::Dml
+            | Class::Prepare
+            | Class::ExecuteImmediate
+            | Class::Import
+            | Class::Administration
+            | Class::Diagnostics
+            | Class::Compound
+            | Class::Other => unknown(),
+        };
+        (decided.map(|()| effect(class)), Remember::Yes)
+    }
+
+    /// Refuses a statement that mentions a name which can lead to protected data.
+    fn near(&self, construct: &'static str, remedy: &'static str) -> Result<(), Refusal> {
+        match self.text.names().find(|(_, name)| self.names.has_carrier(name)) {
+            Some((_, name)) => Err(unsupported(&name, construct, remedy)),
+            None => Ok(()),
+        }
+    }
+
+    /// Some statements that move no value take conditions, and conditions take subqueries.
+    fn without_query(&self) -> Result<(), Refusal> {
+        let query = (1..self.text.tokens.len()).any(|at| self.text.is(at, "SELECT"));
+        if query { self.near("a subquery in a statement of this kind", "run the SELECT by itself") } else { Ok(()) }
+    }
+
+    /// Whether the plan of another connection's statement is asked for, whatever that statement is.
+    pub(super) fn is_of_connection(&self) -> bool {
+        (1..self.text.tokens.len()).any(|at| self.text.is(at, "FOR") && self.text.is(at + 1, "CONNECTION"))
+    }
+
+    /// Whether `EXPLAIN`, `DESCRIBE` or `DESC` is followed by a table's name, not by a statement.
+    pub(super) fn is_description(&self) -> bool {
+        const STATEMENTS: &[&str] = &[
+            "SELECT",
+            "INSERT",
+            "UPDATE",
+            "DELETE",
+            "REPLACE",
+            "WITH",
+            "TABLE",
+            "VALUES",
+            "FORMAT",
+            "ANALYZE",
+            "EXTENDED",
+            "PARTITIONS",
+            "FOR",
+            "INTO",
+        ];
+        !self.text.is(0, "ANALYZE") && self.text.name_at(1).is_some() && !self.text.is_any(1, STATEMENTS)
+    }
+
+    fn call(&self) -> Result<Effect, Refusal> {
+        self.near("CALL of a routine that can reach protected data", "run its statements one by one")?;
+        let first = self.text.name_at(1).unwrap_or_default();
+        let (database, name) = if self.text.is_kind(2, TokenKind::Dot) {
+            (Some(first), self.text.name_at(3).unwrap_or_default())
+        } else {
+            (self.default_database.map(Into::into), first)
+        };
+        let routines = database.map_or(&[][..], |database| self.catalog.routines_named(&database, &name));
+        if routines.is_empty() && !self.names.is_empty() {
+            return Err(Refusal::UnknownName { name: UnknownName::Routine(name.into_owned()) });
+        }
+        let defines = routines.is_empty() || routines.iter().any(|routine| may_define(routine.definition.as_deref()));
+        Ok(if defines { Effect::Catalog } else { Effect::None })
+    }
+
+    fn ddl(&self, verb: DdlVerb, object: DdlObject) -> Result<(), Refusal> {
+        use DdlObject as Object;
+        let program = || self.near("CREATE or ALTER of a view, trigger, routine or event", DIRECTLY);
+        let unknown = || self.near("a statement of this kind", DIRECTLY);
+        match (verb, object) {
+            (DdlVerb::Drop | DdlVerb::Truncate, _) => Ok(()),
+            (DdlVerb::Rename, Object::Account) => Ok(()),
+            (DdlVerb::Rename, _) => self.near("RENAME", DIRECTLY),
+            (DdlVerb::Create, Object::Table) => match self.carrier() {
+                Some((_, name)) => Err(unsupported(&name, "CREATE TABLE", DIRECTLY)),
+                None => Ok(()),
+            },
+            (DdlVerb::Alter, Object::Table) => alter::table(self),
+            (DdlVerb::Create | DdlVerb::Alter, Object::Index | Object::Account | Object::Database) => {
+                self.without_query()
+            }
+            (DdlVerb::Create | DdlVerb::Alter, Object::View | Object::Trigger | Object::Routine | Object::Event) => {
+                program()
+            }
+            (DdlVerb::Create | DdlVerb::Alter, Object::Other) => unknown(),
+        }
+    }
+
+    /// The first name that leads to protected data other than as the target of a foreign key.
+    fn carrier(&self) -> Option<(usize, Cow<'_, str>)> {
+        self.text.names().find(|(at, name)| self.is_carrier(*at, name))
+    }
+
+    /// Whether a name leads to protected data other than as the target of a foreign key.
+    pub(super) fn is_carrier(&self, at: usize, name: &str) -> bool {
+        let references = |at: Option<usize>| at.is_some_and(|at| self.text.is(at, "REFERENCES"));
+        let qualified = at.checked_sub(1).is_some_and(|dot| self.text.is_kind(dot, TokenKind::Dot));
+        let target = references(at.checked_sub(1)) || (qualified && references(at.checked_sub(3)));
+        self.names.has_carrier(name) && !target
+    }
+
+    /// Refuses a switch of the client's character set to one whose bytes can hide quotes (sql.md P2). The name is a
+    /// literal as often as a word, so such a decision is never remembered.
+    fn charset(&self) -> (Result<(), Refusal>, Remember) {
+        let mut remember = Remember::Yes;
+        for at in 1..self.text.tokens.len() {
+            let begins = at == 1 || self.text.is_kind(at - 1, TokenKind::Comma);
+            let value = match () {
+                () if begins && self.text.is_any(at, &["NAMES", "CHARSET"]) => at + 1,
+                () if begins && self.text.is(at, "CHARACTER") && self.text.is(at + 1, "SET") => at + 2,
+                () if self.is_client_charset(at) && self.is_assignment(at + 1) => at + 2,
+                () => continue,
+            };
+            remember = Remember::No;
+            let ends = value + 1 == self.text.tokens.len()
+                || self.text.is_kind(value + 1, TokenKind::Comma)
+                || self.text.is(value + 1, "COLLATE");
+            if !ends || self.charset_at(value).is_none() {
+                return (Err(Refusal::Firewall { rule: "charset" }), remember);
+            }
+        }
+        (Ok(()), remember)
+    }
+
+    /// Whether a variable's name stands there, alone or behind `@@`, `@@session.` and the like.
+    fn is_client_charset(&self, at: usize) -> bool {
+        let token = self.text.tokens.get(at).filter(|token| token.kind != TokenKind::UserVariable);
+        token.is_some_and(|token| sql::name(self.text.sql, *token).eq_ignore_ascii_case("character_set_client"))
+    }
+
+    fn is_assignment(&self, at: usize) -> bool {
+        self.text.is_kind(at, TokenKind::Equal) || self.text.is_kind(at, TokenKind::Assign)
+    }
+
+    fn charset_at(&self, at: usize) -> Option<Charset> {
+        let bytes = self.text.bytes(*self.text.tokens.get(at)?);
+        let bytes = match bytes {
+            [b'\'', inner @ .., b'\''] | [b'"', inner @ .., b'"'] | [b'`', inner @ .., b'`'] => inner,
+            _ => bytes,
+        };
+        Charset::from_name(&std::str::from_utf8(bytes).ok()?.to_ascii_lowercase())
+    }
+}
+
+/// Whether later statements may meet other tables, views or routines. What EXECUTE runs was seen at its PREPARE, where
+/// DDL is refused; CALL is decided by the routine.
+fn effect(class: StatementClass) -> Effect {
+    use StatementClass as Class;
+    match class {
+        Class::Ddl { verb: DdlVerb::Truncate, .. }
+        | Class::Ddl { object: DdlObject::Index | DdlObject::Account | DdlObject::Other, .. } => Effect::None,
+        Class::Ddl { .. } | Class::Call | Class::ExecuteImmediate | Class::Import | Class::Compound | Class::Other => {
+            Effect::Catalog
+        }
+        Class::Empty
+        | Class::Dml
+        | Class::Explain
+        | Class::Set
+        | Class::SetStatement
+        | Class::Use
+        | Class::Show
+        | Class::Transaction
+        | Class::Lock
+        | Class::Grant
+        | Class::Do
+        | Class::Prepare
+        | Class::Execute
+        | Class::Deallocate
+        | Class::LoadData
+        | Class::Handler
+        | Class::Maintenance
+        | Class::Kill
+        | Class::Administration
+        | Class::Diagnostics => Effect::None,
+    }
+}
+
+/// Refusal of something done to a table, view or routine known by its bare name.
+pub(super) fn unsupported(name: &str, construct: &'static str, remedy: &'static str) -> Refusal {
+    Refusal::Unsupported { subject: Subject::Named(name.into()), construct, remedy }
+}
+
+/// Refusal of a statement whose text is somewhere else.
+pub(super) fn opaque(construct: &'static str, remedy: &'static str) -> Refusal {
+    Refusal::Unsupported { subject: Subject::Data, construct, remedy }
+}
+
+/// Refusal of text that the server would prepare by itself.
+pub(super) fn prepared() -> Refusal {
+    opaque("PREPARE or EXECUTE IMMEDIATE", LITERALLY)
+}

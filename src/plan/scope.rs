@@ -1,0 +1,270 @@
+//! What a name can mean at one place of a statement (sql.md P10).
+//!
+//! A [`Scope`] is one level of a statement: the sources of its FROM clause, the order of its columns, and the names of
+//! its select list. Levels are chained outward. Where the server's own preference between a select-list name and a
+//! column is a matter of clause and version, every candidate is returned and the caller judges by the worst.
+
+use std::sync::Arc;
+
+use super::protected_names::fold;
+use crate::policy::ColumnId;
+
+/// A table, view, derived table or common table expression in a FROM clause.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// Alias, or the table's name as the catalog spells it.
+    pub(super) label: Box<str>,
+    /// Database of a base table or view.
+    pub(super) database: Option<Arc<str>>,
+    /// Columns in ordinal order.
+    pub(super) columns: Vec<SourceColumn>,
+}
+
+/// A column of a source.
+#[derive(Clone, Debug)]
+pub(super) struct SourceColumn {
+    /// Folded name; `None` for an unnamed expression of a derived table, which no name finds.
+    pub(super) name: Option<Box<str>>,
+    /// The protected column whose envelopes it carries.
+    pub(super) protected: Option<ColumnId>,
+    /// Whether `*` shows it.
+    pub(super) visibility: Visibility,
+}
+
+/// Whether `*` shows a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Visibility {
+    /// It does.
+    Visible,
+    /// Only its name finds it.
+    Invisible,
+}
+
+/// Position of a column: source and column in it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slot {
+    pub(super) source: usize,
+    pub(super) column: usize,
+}
+
+/// A column that a query returns.
+#[derive(Clone, Debug)]
+pub(super) struct Output {
+    /// Folded name; `None` for an expression without alias.
+    pub(super) name: Option<Box<str>>,
+    /// The protected column whose envelopes it carries.
+    pub(super) protected: Option<ColumnId>,
+}
+
+impl Output {
+    /// A column shown as it is.
+    pub(super) fn of(column: &SourceColumn) -> Self {
+        Self { name: column.name.clone(), protected: column.protected }
+    }
+}
+
+/// Whether select-list names are found at the scope's own level. They always are from nested levels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Aliases {
+    /// GROUP BY, HAVING, ORDER BY.
+    Visible,
+    /// FROM, WHERE and the select list itself.
+    Hidden,
+}
+
+/// Whether a comparison with a protected column can be rewritten here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Search {
+    /// WHERE and ON of the statement itself.
+    Allowed,
+    /// Everywhere else.
+    Refused,
+}
+
+/// One level of names.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scope<'s> {
+    /// The enclosing level.
+    pub(super) outer: Option<&'s Scope<'s>>,
+    /// All sources of the level's FROM clause that are known so far.
+    pub(super) sources: &'s [Source],
+    /// Sources before this one are out of sight (operands of other joins).
+    pub(super) first: usize,
+    /// Columns in the order of `*`, common columns of USING and NATURAL once.
+    pub(super) slots: &'s [Slot],
+    /// Names of the select list.
+    pub(super) outputs: &'s [Output],
+    /// Whether `outputs` count at this level.
+    pub(super) aliases: Aliases,
+    /// Whether comparisons are rewritten here.
+    pub(super) search: Search,
+}
+
+/// What a name means.
+#[derive(Debug)]
+pub(super) enum Meaning {
+    /// Nothing, or more than one column.
+    Unknown,
+    /// Columns none of which is protected.
+    Unprotected,
+    /// At least one protected column; all of them.
+    Protected(Vec<ColumnId>),
+}
+
+impl Scope<'static> {
+    /// A level without any name.
+    pub(super) const EMPTY: Self = Self {
+        outer: None,
+        sources: &[],
+        first: 0,
+        slots: &[],
+        outputs: &[],
+        aliases: Aliases::Hidden,
+        search: Search::Refused,
+    };
+}
+
+impl Scope<'_> {
+    /// Resolves a column name, outward if need be.
+    pub(super) fn resolve(&self, qualifier: Qualifier<'_>, column: &str, rule: TableNames) -> Meaning {
+        let column = fold(column);
+        let mut level = self;
+        let mut aliases = self.aliases;
+        loop {
+            match level.resolve_here(qualifier, &column, rule, aliases) {
+                Some(meaning) => return meaning,
+                None => match level.outer {
+                    Some(outer) => level = outer,
+                    None => return Meaning::Unknown,
+                },
+            }
+            aliases = Aliases::Visible;
+        }
+    }
+
+    fn resolve_here(
+        &self,
+        qualifier: Qualifier<'_>,
+        column: &str,
+        rule: TableNames,
+        aliases: Aliases,
+    ) -> Option<Meaning> {
+        let found = match qualifier {
+            Qualifier::None => self.columns_named(column),
+            Qualifier::Table { .. } => {
+                self.sources_named(qualifier, rule).flat_map(|source| source.columns_named(column)).collect()
+            }
+        };
+        let named: Vec<Option<ColumnId>> = match (qualifier, aliases) {
+            (Qualifier::None, Aliases::Visible) => self
+                .outputs
+                .iter()
+                .filter(|output| output.name.as_deref() == Some(column))
+                .map(|output| output.protected)
+                .collect(),
+            (Qualifier::Table { .. }, _) | (_, Aliases::Hidden) => Vec::new(),
+        };
+        if named.is_empty() && found.len() > 1 {
+            return Some(Meaning::Unknown);
+        }
+        if named.is_empty() && found.is_empty() {
+            return None;
+        }
+        let mut protected: Vec<ColumnId> = found.into_iter().chain(named).flatten().collect();
+        protected.dedup();
+        Some(if protected.is_empty() { Meaning::Unprotected } else { Meaning::Protected(protected) })
+    }
+
+    fn columns_named(&self, column: &str) -> Vec<Option<ColumnId>> {
+        self.slots
+            .iter()
+            .filter_map(|slot| self.column(*slot))
+            .filter(|found| found.name.as_deref() == Some(column))
+            .map(|found| found.protected)
+            .collect()
+    }
+
+    /// The column at a slot.
+    pub(super) fn column(&self, slot: Slot) -> Option<&SourceColumn> {
+        self.sources.get(slot.source)?.columns.get(slot.column)
+    }
+
+    /// The level's sources that a qualifier names.
+    pub(super) fn sources_named<'q>(
+        &'q self,
+        qualifier: Qualifier<'q>,
+        rule: TableNames,
+    ) -> impl Iterator<Item = &'q Source> {
+        self.sources.iter().skip(self.first).filter(move |source| source.is_named(qualifier, rule))
+    }
+}
+
+impl Source {
+    fn is_named(&self, qualifier: Qualifier<'_>, rule: TableNames) -> bool {
+        match qualifier {
+            Qualifier::None => false,
+            Qualifier::Table { database: None, table } => rule.equal(&self.label, table),
+            Qualifier::Table { database: Some(database), table } => {
+                rule.equal(&self.label, table) && self.database.as_deref().is_some_and(|own| rule.equal(own, database))
+            }
+        }
+    }
+
+    fn columns_named(&self, column: &str) -> impl Iterator<Item = Option<ColumnId>> {
+        self.columns.iter().filter(move |found| found.name.as_deref() == Some(column)).map(|found| found.protected)
+    }
+
+    /// What `t.*` shows.
+    pub(super) fn visible(&self) -> impl Iterator<Item = &SourceColumn> {
+        self.columns.iter().filter(|column| column.visibility == Visibility::Visible)
+    }
+}
+
+/// The part of a column's name before the column.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Qualifier<'q> {
+    /// None.
+    None,
+    /// A table or alias, perhaps with its database.
+    Table {
+        /// The database.
+        database: Option<&'q str>,
+        /// The table or alias.
+        table: &'q str,
+    },
+}
+
+/// How the server compares names of tables, databases and aliases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TableNames {
+    /// Byte for byte (`lower_case_table_names` is 0).
+    Exact,
+    /// Without case.
+    Folded,
+}
+
+impl TableNames {
+    /// The rule of a server.
+    pub(super) fn of(lower_case_table_names: u8) -> Self {
+        if lower_case_table_names == 0 { Self::Exact } else { Self::Folded }
+    }
+
+    /// Whether two names are one.
+    pub(super) fn equal(self, left: &str, right: &str) -> bool {
+        match self {
+            Self::Exact => left == right,
+            Self::Folded => fold(left) == fold(right),
+        }
+    }
+}
+
+/// Columns that a natural join or USING leaves of two row sets: common ones first, then the rest of the left, then the
+/// rest of the right operand.
+pub(super) fn merge(common: &[(Slot, Slot)], left: &[Slot], right: &[Slot]) -> Vec<Slot> {
+    let is = |slot: &Slot, other: &Slot| slot.source == other.source && slot.column == other.column;
+    let mut merged: Vec<Slot> = common.iter().map(|(kept, _)| *kept).collect();
+    let gone = |slot: &&Slot| !common.iter().any(|(kept, dropped)| is(slot, kept) || is(slot, dropped));
+    merged.extend(left.iter().filter(gone));
+    merged.extend(right.iter().filter(gone));
+    merged
+}

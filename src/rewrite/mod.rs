@@ -29,7 +29,7 @@ pub use long_data::{LongData, LongDataRoute};
 pub use metadata::{column_definition, names_protected};
 pub use params::{ParamMap, ParamTypes, execute};
 pub use row::RowPlan;
-pub use statement::Rewritten;
+pub use statement::{Rewritten, statement};
 
 /// Most bytes of a statement or parameter packet that a rewrite makes: the largest `max_allowed_packet` there is.
 const PAYLOAD_OCTETS_MAX: usize = 1 << 30;

@@ -4,9 +4,7 @@ use super::fit::fitting_octets;
 use super::search::{Term, put_hex, put_predicate};
 use super::{Context, PAYLOAD_OCTETS_MAX, RewriteError};
 use crate::crypto::{ColumnKeys, NormaliseError, Plaintext, SealError, SearchError};
-#[cfg(any())]
-use crate::plan::Admitted;
-use crate::plan::{Comparison, QueryPlan, Splice, SpliceKind, Value};
+use crate::plan::{Admitted, Comparison, QueryPlan, Splice, SpliceKind, Value};
 use crate::policy::{ColumnId, ProtectedColumn};
 use crate::schema::ColumnRef;
 use crate::sql::tree::TokenRange;
@@ -21,7 +19,6 @@ pub enum Rewritten {
     Replaced,
 }
 
-#[cfg(any())]
 /// Carries out a plan on a statement, for COM_QUERY and COM_STMT_PREPARE alike, and appends the new text.
 pub fn statement(admitted: &Admitted<'_>, cx: &Context<'_>, out: &mut Vec<u8>) -> Result<Rewritten, RewriteError> {
     splice(Source { sql: admitted.sql(), tokens: admitted.tokens() }, admitted.plan(), cx, out)

@@ -204,8 +204,9 @@ impl Teller<'_> {
     }
 
     fn injection(&self, application: &Client, root: &Client) -> anyhow::Result<()> {
-        self.heading("An injection: the application pasted  ' OR '1'='1  into its statement")?;
-        let sql = "SELECT id, name FROM customers WHERE name = '' OR '1'='1' LIMIT 3";
+        self.heading("An injection: somebody's name is  ' UNION SELECT … --  and the application pastes it")?;
+        let sql = "SELECT id, name FROM customers WHERE name = '' UNION SELECT ordinal_position, column_name \
+                   FROM information_schema.columns WHERE table_name = 'customers' LIMIT 3 -- '";
         let (through, direct) = self.both(sql, application, root)?;
         let refused = matches!(&through, Answer::Error { code: 6444, .. });
         let harm = matches!(&direct, Answer::Rows(rows) if rows.len() == 3);
@@ -234,7 +235,7 @@ impl Teller<'_> {
 
     /// Runs one statement on both sides and shows the answers.
     fn both(&self, sql: &str, application: &Client, root: &Client) -> anyhow::Result<(Answer, Answer)> {
-        self.line(format_args!("  {sql};"))?;
+        self.line(format_args!("  {sql}"))?;
         let through = application.run(&format!("USE shop; {sql}"))?;
         let direct = root.run(&format!("USE shop; {sql}"))?;
         self.beside(&through, &direct)?;
@@ -243,7 +244,7 @@ impl Teller<'_> {
 
     fn one(&self, sql: &str, client: &Client) -> anyhow::Result<Answer> {
         let answer = client.run(&format!("USE shop; {sql}"))?;
-        self.line(format_args!("  {sql};"))?;
+        self.line(format_args!("  {sql}"))?;
         for line in show(&answer) {
             self.line(format_args!("      {line}"))?;
         }

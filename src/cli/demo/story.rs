@@ -356,18 +356,18 @@ fn show(answer: &Answer) -> Vec<String> {
         Answer::Error { code, text } => vec![shorten(&format!("ERROR {code}: {text}"), 120)],
         Answer::Rows(rows) if rows.is_empty() => vec!["(no rows)".to_owned()],
         Answer::Rows(rows) => {
-            rows.iter().map(|row| row.iter().map(show_cell).collect::<Vec<_>>().join(" │ ")).collect()
+            rows.iter().map(|row| row.iter().map(|cell| show_cell(cell)).collect::<Vec<_>>().join(" │ ")).collect()
         }
     }
 }
 
-fn show_cell(cell: &String) -> String {
+fn show_cell(cell: &str) -> String {
     match cell.strip_prefix("0xC1FE1D") {
         Some(rest) => {
             let start: String = rest.chars().take(14).collect();
             format!("C1FE1D{start}… ({} bytes)", 3 + rest.len() / 2)
         }
-        None => cell.clone(),
+        None => cell.to_owned(),
     }
 }
 

@@ -26,7 +26,7 @@ use crate::control::{CatalogLoader, CatalogRequests, CatalogTask, KeyStore, KeyT
 use crate::policy::{Policy, written::Problems};
 use crate::proxy::{CatalogRefresh, RefreshRequest, Registry};
 use crate::schema::{Catalog, ServerKind, ServerVersion};
-use crate::{control, policy, proxy};
+use crate::{control, crypto, policy, proxy};
 use board::Board;
 pub use running::Running;
 use tls::Identity;
@@ -125,7 +125,9 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let registry = Arc::new(Registry::default());
     let pool = Pool::new(&control_settings(&settings));
     let catalog = spawn_catalog(&board, &pool, &tasks, &stop);
-    let policies = spawn_keys(&board, &pool, provider, policy, &tasks, &stop);
+    tasks.spawn_blocking(crypto::warm_up);
+    let instance = instance(&local(&listener, settings.listen.address)?);
+    let policies = spawn_keys(&board, &pool, provider, policy, &instance, &tasks, &stop);
     let running = Running {
         address: local(&listener, settings.listen.address)?,
         health: health_listener.as_ref().map(|listener| local(listener, settings.listen.address)).transpose()?,
@@ -238,6 +240,7 @@ fn spawn_keys(
     pool: &Pool,
     provider: provider::Provider,
     policy: Arc<Policy>,
+    instance: &str,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> watch::Sender<Arc<Policy>> {
@@ -248,6 +251,11 @@ fn spawn_keys(
             Some(ring) => publish.ring(ring),
             None => publish.no_ring(),
         });
-    tasks.spawn(task.run(stop.clone()));
+    tasks.spawn(task.with_instance(instance).run(stop.clone()));
     sender
+}
+
+/// What the key store calls this replica: host and port, which stay the same from start to start.
+fn instance(address: &SocketAddr) -> String {
+    format!("{}:{}", rustix::system::uname().nodename().to_string_lossy(), address.port())
 }

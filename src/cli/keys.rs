@@ -33,7 +33,7 @@ pub(super) enum Command {
 pub(super) struct InitArguments {
     #[command(flatten)]
     configured: Configured,
-    /// The account that writes to the key store, if it is not that of [control].
+    /// The account that writes to the key store, if it is not that of `[control]`.
     #[arg(short, long, value_name = "NAME", requires = "password")]
     user: Option<String>,
     /// A file with that account's password.

@@ -1,4 +1,4 @@
-//! `candado.toml`: as written ([`file`]), and as used ([`Settings`]).
+//! `candado.toml`: as written (`file.rs`), and as used ([`Settings`]).
 //!
 //! Everything is checked and typed before anything binds or connects. Every default is the safe one. Secrets are read
 //! from files or from the environment; the file itself holds none.

@@ -1,6 +1,6 @@
 //! What is protected, how it is searched, and who may see it.
 //!
-//! [`file`] holds `policy.toml` as written; [`Policy`] is the checked form that statements are judged by. Knows neither
+//! [`mod@file`] holds `policy.toml` as written; [`Policy`] is the checked form that statements are judged by. Knows neither
 //! keys nor SQL.
 
 mod column;

@@ -149,7 +149,7 @@ impl Session {
                 refused.map_or(0, |header| header.sequence)
             }
         };
-        put_error(&Complaint::ProtectedColumn.into(), sequence, &mut bytes);
+        put_error(&Complaint::ProtectedColumn.into(), &self.desk.connection, sequence, &mut bytes);
         self.server.input.consume(step.consume);
         self.client.write(&bytes).await?;
         while relay.walker.response != Response::Complete {

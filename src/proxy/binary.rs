@@ -68,7 +68,7 @@ impl Desk {
         let Some(dialect) = self.state.dialect() else { return Err(Complaint::CharacterSet.into()) };
         let opening = self.opening(plan, dialect, snapshot);
         let Some(context) = opening.context() else { return Err(Complaint::KeysNotLoaded.into()) };
-        ParamMap::of(plan, &context).map_err(|error| refuse(&error, self.connection.id))
+        ParamMap::of(plan, &context).map_err(|error| refuse(&error, &self.connection))
     }
 
     /// COM_STMT_EXECUTE.
@@ -119,7 +119,7 @@ impl Desk {
                     opening.context().ok_or_else(|| NotSent::Refused(Complaint::KeysNotLoaded.into()))?;
                 self.out.clear();
                 rewrite::execute(payload, map, &mut prepared.types, &prepared.long_data, &context, &mut self.out)
-                    .map_err(|error| NotSent::Refused(refuse(&error, self.connection.id)))?;
+                    .map_err(|error| NotSent::Refused(refuse(&error, &self.connection)))?;
                 Send::Rewritten
             }
         };

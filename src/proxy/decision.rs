@@ -102,8 +102,9 @@ pub(super) enum Cells {
     Fields { opening: Opening, role: RoleId },
 }
 
-/// Appends an ERR packet; returns the next sequence id.
-pub(super) fn put_error(error: &ClientError, sequence: u8, out: &mut Vec<u8>) -> u8 {
+/// Appends an ERR packet with the reference under which the log knows the statement; returns the next sequence id.
+pub(super) fn put_error(error: &ClientError, connection: &Connection, sequence: u8, out: &mut Vec<u8>) -> u8 {
+    let error = error.clone().with_reference(connection.id, connection.statement());
     let mut payload = Vec::new();
     err::put(error.code, error.sqlstate, &error.text, SqlState::Present, &mut payload);
     packet::put(&payload, sequence, out)

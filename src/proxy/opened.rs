@@ -7,6 +7,7 @@
 use super::decision::{Cells, Desk, Pending, put_error};
 use super::end::End;
 use super::prepared::{Cursor, Prepared};
+use super::registry::Connection;
 use super::session::Session;
 use super::statement::{Opening, refuse};
 use crate::client_error::{ClientError, Complaint};
@@ -94,7 +95,7 @@ impl Session {
                     Ok(()) => {}
                     Err(error) => {
                         self.desk.connection.counters.refusal();
-                        reader.refuse(&error);
+                        reader.refuse(&error, &self.desk.connection);
                         course = Course::Dropping;
                         failed = true;
                     }
@@ -178,17 +179,16 @@ impl Reader {
 
     /// Takes a packet and gathers what the client gets of it.
     fn take(&mut self, event: Event<'_>, bytes: &[u8], next: Response, desk: &mut Desk) -> Result<(), ClientError> {
-        let connection = desk.connection.id;
         let emit = match event {
-            Event::Row(row) => return self.row(row, next).map_err(|error| refuse(&error, connection)),
+            Event::Row(row) => return self.row(row, next).map_err(|error| refuse(&error, &desk.connection)),
             Event::ColumnCount(count) => {
                 self.columns = count;
                 if usize::from(count) != self.opening.actions().len() {
-                    return Err(refuse(&RewriteError::PlanMismatch("number of result columns"), connection));
+                    return Err(refuse(&RewriteError::PlanMismatch("number of result columns"), &desk.connection));
                 }
                 Emit::AsItIs
             }
-            Event::Column(definition) => self.column(definition).map_err(|error| refuse(&error, connection))?,
+            Event::Column(definition) => self.column(definition).map_err(|error| refuse(&error, &desk.connection))?,
             Event::Param(_) => self.param(),
             Event::Prepared(ok) => self.prepared(ok, bytes, desk)?,
             Event::Ok(ok) => self.ok(&ok, next, desk)?,
@@ -291,7 +291,7 @@ impl Reader {
         };
         let columns = self.opening.actions().len();
         if usize::from(ok.params) != at_server || columns > 0 && usize::from(ok.columns) != columns {
-            return Err(refuse(&RewriteError::PlanMismatch("prepared statement"), desk.connection.id));
+            return Err(refuse(&RewriteError::PlanMismatch("prepared statement"), &desk.connection));
         }
         self.payload.clear();
         self.payload.extend_from_slice(bytes);
@@ -316,12 +316,12 @@ impl Reader {
     }
 
     /// Puts an error in place of the answer, or of what of it is still to come.
-    fn refuse(&mut self, error: &ClientError) {
+    fn refuse(&mut self, error: &ClientError, connection: &Connection) {
         if !self.written {
             self.gathered.clear();
             self.sequence = self.first_sequence;
         }
-        self.sequence = put_error(error, self.sequence, &mut self.gathered);
+        self.sequence = put_error(error, connection, self.sequence, &mut self.gathered);
     }
 }
 

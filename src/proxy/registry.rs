@@ -69,6 +69,14 @@ pub struct Connection {
     pub counters: Counters,
 }
 
+impl Connection {
+    /// The number of the statement that is being decided: under it and the connection's own number the log has what an
+    /// error's text leaves out.
+    pub(super) fn statement(&self) -> u64 {
+        self.counters.statements.load(Ordering::Relaxed)
+    }
+}
+
 /// All connections.
 #[derive(Debug, Default)]
 pub struct Registry {

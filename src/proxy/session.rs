@@ -202,7 +202,7 @@ impl Session {
         self.client.input.consume(whole.length);
         self.place.connection.counters.refusal();
         let mut bytes = Vec::new();
-        put_error(error, whole.last_sequence.wrapping_add(1), &mut bytes);
+        put_error(error, &self.place.connection, whole.last_sequence.wrapping_add(1), &mut bytes);
         self.client.write(&bytes).await
     }
 

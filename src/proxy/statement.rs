@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use super::decision::Desk;
+use super::registry::Connection;
 use super::snapshot::Snapshot;
 use crate::client_error::{ClientError, Complaint};
 use crate::plan::{self, CellAction, Effect, Inspection, Outputs, QueryPlan, Refusal};
-use crate::policy::{FirewallMode, RoleId};
+use crate::policy::{Account, FirewallMode, RoleId};
 use crate::rewrite::{self, Context, RewriteError, Rewritten};
 use crate::schema::Charset;
-use crate::sql::Dialect;
+use crate::sql::{self, Dialect};
 
 /// What a statement is read by. A prepared statement keeps the one that it was prepared under.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,9 +142,15 @@ impl Desk {
             cache: plans,
             scratch,
         };
-        let admitted = plan::inspect(sql, inspection).map_err(|refusal| not_sent(&refusal, connection.id))?;
+        let event = |rule, outcome| FirewallEvent { rule, outcome, sql, reading, account: &state.account, connection };
+        let admitted = plan::inspect(sql, inspection).map_err(|refusal| {
+            if let Refusal::Firewall { rule } = &refusal {
+                event(rule, "refused").log();
+            }
+            not_sent(&refusal, connection)
+        })?;
         if let Some(rule) = admitted.observed() {
-            tracing::warn!(target: "candado::firewall", connection = connection.id, rule, "statement observed");
+            event(rule, "observed").log();
         }
         let plan = admitted.plan().clone();
         if !is_protected(&plan) {
@@ -161,7 +170,7 @@ impl Desk {
         out.push(command);
         match rewrite::statement(&admitted, &context, out) {
             Ok(rewritten) => Ok(Planned { plan, rewritten }),
-            Err(error) => Err(NotSent::Refused(refuse(&error, connection.id))),
+            Err(error) => Err(NotSent::Refused(refuse(&error, connection))),
         }
     }
 
@@ -177,25 +186,60 @@ impl Desk {
     }
 }
 
+/// What the log keeps of a statement that a firewall rule matched: who, where, which rule and which digest, no text.
+struct FirewallEvent<'a> {
+    rule: &'a str,
+    outcome: &'a str,
+    sql: &'a [u8],
+    reading: &'a Reading,
+    account: &'a Account,
+    connection: &'a Connection,
+}
+
+impl FirewallEvent<'_> {
+    fn log(&self) {
+        tracing::warn!(
+            target: "candado::firewall",
+            connection = self.connection.id,
+            statement = self.connection.statement(),
+            user = %self.account.user,
+            host = %self.account.host,
+            client = %self.connection.client,
+            database = self.reading.database.as_deref(),
+            rule = self.rule,
+            digest = self.digest(),
+            outcome = self.outcome,
+            "firewall event"
+        );
+    }
+
+    /// SHA-256 of the digest text, as hexadecimal digits; empty for a statement that has no tokens to digest.
+    fn digest(&self) -> String {
+        let (mut tokens, mut text) = (Vec::new(), Vec::new());
+        if sql::lex(self.sql, &self.reading.dialect, &mut tokens).is_err() {
+            return String::new();
+        }
+        sql::normalise(self.sql, &tokens, &mut text);
+        data_encoding::HEXLOWER.encode(&Sha256::digest(&text))
+    }
+}
+
 /// A refusal as the client hears of it; the log has what the client is not told.
-fn not_sent(refusal: &Refusal, connection: u64) -> NotSent {
+fn not_sent(refusal: &Refusal, connection: &Connection) -> NotSent {
     let error = ClientError::from(refusal);
     match refusal {
-        Refusal::Firewall { rule } => {
-            tracing::warn!(target: "candado::firewall", connection, rule, "statement refused");
-            NotSent::Refused(error)
-        }
         Refusal::UnknownName { .. } => NotSent::UnknownName(error),
         Refusal::Denied { column, .. } => {
-            tracing::info!(connection, %column, "column denied");
+            tracing::info!(connection = connection.id, statement = connection.statement(), %column, "column denied");
             NotSent::Refused(error)
         }
-        Refusal::Unsupported { .. } | Refusal::NotReady => NotSent::Refused(error),
+        Refusal::Firewall { .. } | Refusal::Unsupported { .. } | Refusal::NotReady => NotSent::Refused(error),
     }
 }
 
 /// A rewrite that failed, as the client hears of it.
-pub(super) fn refuse(error: &RewriteError, connection: u64) -> ClientError {
-    tracing::warn!(connection, %error, "statement or result refused");
+pub(super) fn refuse(error: &RewriteError, connection: &Connection) -> ClientError {
+    let statement = connection.statement();
+    tracing::warn!(connection = connection.id, statement, %error, "statement or result refused");
     ClientError::from(error)
 }

@@ -1,7 +1,7 @@
 //! Parameters of prepared statements: COM_STMT_EXECUTE as the client wrote it becomes one for the rewritten statement.
 //!
 //! A sealed parameter stays one parameter. A searched one becomes two bounds for each live index version, in the order
-//! in which [`super::statement`] wrote their `?`. All others are copied.
+//! in which [`super::statement()`] wrote their `?`. All others are copied.
 
 use super::statement::{column, index_versions, keys, seal, search_error};
 use super::value::{self, Purpose};

@@ -97,7 +97,7 @@ pub enum QueryBody {
     Parenthesised(Box<Query>),
 }
 
-/// WITH [RECURSIVE] name [(columns)] AS (query), …
+/// WITH \[RECURSIVE\] name [(columns)] AS (query), …
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct With {
     /// The expressions in order.
@@ -206,9 +206,9 @@ pub enum TableReference {
 pub enum JoinKind {
     /// INNER, CROSS, STRAIGHT_JOIN or comma.
     Inner,
-    /// LEFT [OUTER].
+    /// LEFT \[OUTER\].
     Left,
-    /// RIGHT [OUTER].
+    /// RIGHT \[OUTER\].
     Right,
 }
 
@@ -375,7 +375,7 @@ pub enum ExprKind {
         /// Right operand.
         right: Box<Expr>,
     },
-    /// IS [NOT] NULL | TRUE | FALSE | UNKNOWN.
+    /// IS \[NOT\] NULL | TRUE | FALSE | UNKNOWN.
     Is {
         /// Operand.
         operand: Box<Expr>,
@@ -384,14 +384,14 @@ pub enum ExprKind {
         /// With NOT.
         negated: bool,
     },
-    /// [NOT] BETWEEN.
+    /// \[NOT\] BETWEEN.
     Between {
         /// Operand, lower and upper bound.
         operands: Box<[Expr; 3]>,
         /// With NOT.
         negated: bool,
     },
-    /// [NOT] IN (list).
+    /// \[NOT\] IN (list).
     In {
         /// Operand.
         operand: Box<Expr>,
@@ -400,7 +400,7 @@ pub enum ExprKind {
         /// With NOT.
         negated: bool,
     },
-    /// [NOT] IN (query).
+    /// \[NOT\] IN (query).
     InQuery {
         /// Operand.
         operand: Box<Expr>,
@@ -409,7 +409,7 @@ pub enum ExprKind {
         /// With NOT.
         negated: bool,
     },
-    /// [NOT] LIKE, REGEXP, RLIKE, SOUNDS LIKE, MEMBER OF: operand, pattern and, for LIKE, the escape.
+    /// \[NOT\] LIKE, REGEXP, RLIKE, SOUNDS LIKE, MEMBER OF: operand, pattern and, for LIKE, the escape.
     Match {
         /// Which of them.
         op: MatchOp,

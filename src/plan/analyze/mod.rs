@@ -2,7 +2,7 @@
 //! accepted only where this module knows what to do with it (sql.md section 4).
 //!
 //! [`query`] walks query expressions, [`from`] builds the scope of a FROM clause, [`expression`] refuses and
-//! [`predicate`] accepts protected columns in expressions, [`write`] plans INSERT, UPDATE and DELETE.
+//! [`predicate`] accepts protected columns in expressions, [`mod@write`] plans INSERT, UPDATE and DELETE.
 
 mod construct;
 mod expression;

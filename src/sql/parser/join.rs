@@ -263,7 +263,7 @@ impl Parser<'_> {
         Ok(TableReference::Function { args, alias, tokens })
     }
 
-    /// COLUMNS (name FOR ORDINALITY | name type [EXISTS] PATH path [… ON EMPTY] [… ON ERROR] | NESTED [PATH] path
+    /// COLUMNS (name FOR ORDINALITY | name type \[EXISTS\] PATH path [… ON EMPTY] [… ON ERROR] | NESTED \[PATH\] path
     /// COLUMNS (…), …)
     fn json_columns(&mut self, args: &mut Vec<Expr>) -> Parsed<()> {
         self.enter()?;

@@ -1,9 +1,12 @@
-//! What the integration tests share: real servers, and the key store's schema and accounts on them.
+//! What the integration tests share: real servers, the key store's schema and accounts on them, and the program itself
+//! in front of them.
 #![allow(clippy::expect_used, reason = "test support")]
 #![allow(dead_code, reason = "not every test needs everything")]
 
 pub(crate) mod key_store;
+pub(crate) mod proxy;
 pub(crate) mod server;
+pub(crate) mod shop;
 
 /// Runs an asynchronous test.
 pub(crate) fn block_on<T>(test: impl Future<Output = T>) -> T {

@@ -4,13 +4,12 @@
 
 use std::collections::HashMap;
 use std::hint::black_box;
+use std::num::NonZeroU16;
 
-use candado::crypto::Plaintext;
-use candado::keys::KeyRing;
+use candado::crypto::{KeyId, KeyPurpose, KeySecret, Plaintext};
+use candado::keys::{KeyRecord, KeyRing, KeyState, RingBuilder};
 use candado::plan::CellAction;
-use candado::policy::{
-    Access, ColumnId, FirewallMode, LogicalType, Padding, Policy, ProtectedColumn, Role, RoleId,
-};
+use candado::policy::{Access, ColumnId, FirewallMode, LogicalType, Padding, Policy, ProtectedColumn, Role, RoleId};
 use candado::rewrite::{Context, RowPlan};
 use candado::schema::{Charset, ColumnRef, ServerKind, ServerVersion};
 use candado::sql::{Dialect, SqlMode};
@@ -27,9 +26,9 @@ const VALUES: [&str; 3] =
     ["+81901234567", "1-2-3 Marunouchi, Chiyoda-ku, Tokyo 100-0005, Japan, 4F", "somebody@mail.example.com"];
 
 /// Adds the group.
-pub fn bench(criterion: &mut Criterion) {
+pub(crate) fn bench(criterion: &mut Criterion) {
     let policy = policy();
-    let ring = super::ring(&policy);
+    let ring = ring(&policy);
     let cx = Context {
         policy: &policy,
         ring: &ring,
@@ -83,6 +82,23 @@ fn policy() -> Policy {
         .collect();
     let role = Role { name: "all".into(), default_access: Access::Plain, columns: HashMap::new() };
     Policy::new(1, columns, vec![role], vec![], RoleId(0), FirewallMode::Block)
+}
+
+fn ring(policy: &Policy) -> KeyRing {
+    let secret = || KeySecret::take_from(&mut [7; 32]).expect("32 bytes");
+    let kid = KeyId::new(7).expect("not zero");
+    let record = KeyRecord {
+        kid,
+        keyset: "contact".into(),
+        purpose: KeyPurpose::Data,
+        version: NonZeroU16::MIN,
+        state: KeyState::Active,
+        kcv: Some(secret().kcv(kid, KeyPurpose::Data)),
+        wraps: vec![],
+    };
+    let mut builder = RingBuilder::new();
+    builder.add(record, Some(secret())).expect("a key with its check value");
+    builder.build(policy, 1).expect("a key for each column")
 }
 
 /// Protected columns lie spread over the row.

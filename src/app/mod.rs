@@ -225,9 +225,9 @@ async fn pass_on(
         let Some(request) = request else { return };
         let requests = requests.clone();
         tasks.spawn(async move {
-            // Without an answer the connection counts its catalog as stale.
-            if requests.refresh(RefreshReason::Changed).await.is_ok() {
-                drop(request.send(()));
+            // Without an answer the connection counts its catalog as stale. It may also have gone away meanwhile.
+            if requests.refresh(RefreshReason::Changed).await.is_ok() && request.send(()).is_err() {
+                tracing::trace!("nobody waits for the catalog any more");
             }
         });
     }

@@ -1,6 +1,5 @@
 //! `candado keys`: making the first keys, and listing what there is.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -165,8 +164,8 @@ impl Initialised {
 }
 
 fn append(text: &mut String, line: std::fmt::Arguments<'_>) {
-    // Writing to a string cannot fail.
-    drop(write!(text, "\n{line}"));
+    text.push('\n');
+    text.push_str(&line.to_string());
 }
 
 fn list(arguments: &Facts) -> Result<(), Failure> {

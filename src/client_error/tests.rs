@@ -75,9 +75,15 @@ fn complaints() -> Vec<Complaint> {
 
 #[test]
 fn every_error_has_a_row_and_every_row_an_error() {
-    let errors = refusals().iter().map(ClientError::from).collect::<Vec<_>>().into_iter();
-    let errors = errors.chain(rewrites().iter().map(ClientError::from)).chain(complaints().into_iter().map(Into::into));
-    let used: BTreeSet<(u16, [u8; 5])> = errors.map(|error| (error.code, error.sqlstate)).collect();
+    let refusals = refusals();
+    let rewrites = rewrites();
+    let used: BTreeSet<(u16, [u8; 5])> = refusals
+        .iter()
+        .map(ClientError::from)
+        .chain(rewrites.iter().map(ClientError::from))
+        .chain(complaints().into_iter().map(ClientError::from))
+        .map(|error| (error.code, error.sqlstate))
+        .collect();
     let rows: BTreeSet<(u16, [u8; 5])> = ROWS.iter().map(|row| (row.code, row.sqlstate)).collect();
     assert_eq!(used, rows);
     assert_eq!(rows.len(), ROWS.len(), "a code stands twice");

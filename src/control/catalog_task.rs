@@ -56,10 +56,12 @@ impl CatalogRequests {
     }
 }
 
+type Publish = Box<dyn Fn(&Arc<Catalog>) + Send + Sync>;
+
 /// The task. Made with its request handle by [`CatalogTask::new`], run by the application's task tracker.
 pub struct CatalogTask {
     loader: CatalogLoader,
-    publish: Box<dyn Fn(&Arc<Catalog>) + Send + Sync>,
+    publish: Publish,
     requests: mpsc::Receiver<Request>,
     version: u64,
     current: Option<(Arc<Catalog>, Instant)>,
@@ -155,7 +157,13 @@ impl CatalogTask {
     async fn load(&mut self) -> Result<Arc<Catalog>, NotRefreshed> {
         let began = Instant::now();
         let version = self.version.saturating_add(1);
-        match self.loader.load(version).await {
+        let mut loaded = self.loader.load(version).await;
+        if let Err(ControlError::Unreachable { .. }) = loaded {
+            // The server closes connections that were idle for long, and all of them when it restarts: one failure
+            // says something about a connection, two say something about the server.
+            loaded = self.loader.load(version).await;
+        }
+        match loaded {
             Ok(catalog) => {
                 let catalog = self.adopt(catalog);
                 self.current = Some((catalog.clone(), began));

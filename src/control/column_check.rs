@@ -104,6 +104,9 @@ pub async fn check_columns<'a>(
     Ok(findings)
 }
 
+/// Table type, data type, column type, bytes, nullable, default.
+type ColumnRow = (String, String, String, Option<u64>, String, Option<String>);
+
 /// A column as the server has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StoredColumn {
@@ -139,7 +142,7 @@ pub(super) struct LeadingIndex {
 impl StoredColumn {
     async fn load(session: &mut Session, column: &ColumnRef) -> Result<Option<Self>, ControlError> {
         let names = (&*column.database, &*column.table, &*column.column);
-        let rows: Vec<(String, String, String, Option<u64>, String, Option<String>)> = session
+        let rows: Vec<ColumnRow> = session
             .rows_with(
                 "SELECT t.TABLE_TYPE, LOWER(c.DATA_TYPE), c.COLUMN_TYPE, c.CHARACTER_OCTET_LENGTH, c.IS_NULLABLE, \
                  c.COLUMN_DEFAULT FROM information_schema.COLUMNS c JOIN information_schema.TABLES t \
@@ -249,12 +252,9 @@ pub(super) fn judge(protected: &ProtectedColumn, stored: Option<&StoredColumn>) 
         let remedy = format!("{table} ALTER COLUMN {} DROP DEFAULT", quoted(&column.column));
         findings.push(finding(Problem::PlainDefault, Some(remedy)));
     }
-    findings.extend(check_problem(protected, stored).map(|problem| {
-        let action = match &problem {
-            Problem::CheckNotEnforced { constraint } => format!("ALTER CHECK {} ENFORCED", quoted(constraint)),
-            _ => format!("ADD CONSTRAINT {} CHECK ({})", quoted(&object_name(column, "sealed")), guard(&column.column)),
-        };
-        finding(problem, Some(format!("{table} {action}")))
+    findings.extend(check_problem(protected, stored).map(|(problem, action)| {
+        let remedy = format!("{table} {action}");
+        finding(problem, Some(remedy))
     }));
     let prefix_length = protected.prefix_length();
     for index in stored.indexes.iter().filter(|index| index.unique && index.parts == 1) {
@@ -289,13 +289,21 @@ fn type_problem(protected: &ProtectedColumn, stored: &StoredColumn) -> Option<Pr
     }
 }
 
-fn check_problem(protected: &ProtectedColumn, stored: &StoredColumn) -> Option<Problem> {
-    let wanted = canonical(&guard(&protected.column.column));
+/// What is wrong with the constraint, and the action of ALTER TABLE that puts it right.
+fn check_problem(protected: &ProtectedColumn, stored: &StoredColumn) -> Option<(Problem, String)> {
+    let column = &protected.column;
+    let wanted = canonical(&guard(&column.column));
     let matching: Vec<&Check> = stored.checks.iter().filter(|check| canonical(&check.clause) == wanted).collect();
     match matching.first() {
-        None => Some(Problem::CheckMissing),
+        None => {
+            let name = quoted(&object_name(column, "sealed"));
+            Some((Problem::CheckMissing, format!("ADD CONSTRAINT {name} CHECK ({})", guard(&column.column))))
+        }
         Some(_) if matching.iter().any(|check| check.enforced) => None,
-        Some(check) => Some(Problem::CheckNotEnforced { constraint: check.name.clone() }),
+        Some(check) => {
+            let action = format!("ALTER CHECK {} ENFORCED", quoted(&check.name));
+            Some((Problem::CheckNotEnforced { constraint: check.name.clone() }, action))
+        }
     }
 }
 

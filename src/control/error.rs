@@ -66,10 +66,10 @@ const MISSING_SCHEMA: [u16; 2] = [1049, 1146];
 impl ControlError {
     /// Turns "there is no such table" into [`ControlError::NotInitialised`]; everything else stays.
     pub(super) fn or_not_initialised(self) -> Self {
-        match self {
-            Self::Refused { code, .. } if MISSING_SCHEMA.contains(&code) => Self::NotInitialised,
-            other => other,
+        if matches!(&self, Self::Refused { code, .. } if MISSING_SCHEMA.contains(code)) {
+            return Self::NotInitialised;
         }
+        self
     }
 
     /// The whole chain of causes in one line, for the log.

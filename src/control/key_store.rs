@@ -10,7 +10,6 @@ use std::collections::HashMap;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{ControlError, Pool, Session};
@@ -33,27 +32,6 @@ pub struct StoredKeys {
     pub records: Vec<KeyRecord>,
 }
 
-impl StoredKeys {
-    /// A digest of what a proxy works with, for comparison between replicas. Wraps do not count: they may change
-    /// without the key changing.
-    pub fn digest(&self) -> [u8; 32] {
-        let mut digest = Sha256::new();
-        digest.update(self.deployment.as_bytes());
-        digest.update(self.epoch.to_be_bytes());
-        for record in &self.records {
-            digest.update(record.kid.number().to_be_bytes());
-            digest.update((record.keyset.len() as u64).to_be_bytes());
-            digest.update(record.keyset.as_bytes());
-            for name in [record.purpose.name(), record.state.name()] {
-                digest.update((name.len() as u64).to_be_bytes());
-                digest.update(name.as_bytes());
-            }
-            digest.update(record.version.get().to_be_bytes());
-        }
-        digest.finalize().into()
-    }
-}
-
 /// What a proxy tells about itself every two seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
@@ -63,9 +41,12 @@ pub struct Heartbeat {
     pub boot: [u8; 16],
     /// The epoch it works with.
     pub epoch: u64,
-    /// [`StoredKeys::digest`] of it.
+    /// [`crate::keys::KeyRing::digest`] of the ring it made of it.
     pub digest: [u8; 32],
 }
+
+/// Id, keyset, purpose, version, state, check value.
+type KeyRow = (u32, String, String, u16, String, Option<Vec<u8>>);
 
 /// The key store of one deployment. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -146,7 +127,7 @@ impl KeyStore {
              JOIN {schema}.keyset s ON s.keyset_id = k.keyset_id ORDER BY k.kid",
             schema = self.schema
         );
-        let rows: Vec<(u32, String, String, u16, String, Option<Vec<u8>>)> = session.rows(&sql).await?;
+        let rows: Vec<KeyRow> = session.rows(&sql).await?;
         rows.into_iter()
             .map(|(kid, keyset, purpose, version, state, kcv)| {
                 let malformed = |what| ControlError::Malformed { what };

@@ -10,6 +10,7 @@ mod catalog_task;
 mod column_check;
 mod error;
 mod key_store;
+mod key_task;
 mod pool;
 #[cfg(test)]
 mod tests;
@@ -22,5 +23,6 @@ pub use error::ControlError;
 pub use key_store::{
     CreatedKey, Heartbeat, InitReport, KeyListing, KeyStore, ListedKey, ListedReplica, SCHEMA, StoredKeys,
 };
+pub use key_task::{KeyTask, KeysMissing, KeysState};
 use pool::Session;
 pub use pool::{Pool, Settings, Tls};

@@ -16,6 +16,8 @@ use crate::policy::{
 };
 use crate::schema::ColumnRef;
 
+mod primitives;
+
 /// The bytes `first`, `first + 1` and so on: the keys of the known answers.
 pub(super) fn counting<const N: usize>(first: u8) -> [u8; N] {
     let mut bytes = [0; N];

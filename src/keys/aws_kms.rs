@@ -303,8 +303,10 @@ where
             (class_of(code, status), code, service.err().request_id())
         }
         SdkError::ResponseError(_) => (class_of(None, status), None, None),
-        // ConstructionFailure, and whatever later versions add.
-        _ => (KeyError::Protocol("the request could not be made".into()), None, None),
+        // And whatever later versions add.
+        SdkError::ConstructionFailure(_) | _ => {
+            (KeyError::Protocol("the request could not be made".into()), None, None)
+        }
     };
     tracing::warn!(operation, kek, class = %class, code, status, request_id, "key service");
     class

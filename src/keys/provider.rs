@@ -4,6 +4,9 @@
 //! security team holds one that makes and rewraps them without seeing any (crypto.md 8.1). Retrying, caching and
 //! reporting belong to the caller.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::pin::Pin;
 

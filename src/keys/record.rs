@@ -1,5 +1,8 @@
 //! Keys as the key store holds them: wrapped, in a state, bound to an encryption context. No secrets here.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::num::NonZeroU16;
 use std::sync::Arc;

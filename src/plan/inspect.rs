@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::cache::Decision;
-use super::judge::{Judge, PARSE};
+use super::judge::Judge;
 use super::text::Text;
 use super::{Effect, PlanCache, QueryPlan, Refusal};
+use crate::firewall::rules::PARSE;
 use crate::policy::{Account, FirewallMode, Policy, RoleId};
 use crate::schema::{Catalog, Charset, ServerKind};
 use crate::sql::{self, Dialect, Token};
@@ -90,11 +91,12 @@ pub fn inspect<'a>(sql: &'a [u8], cx: Inspection<'a>) -> Result<Admitted<'a>, Re
     let guarded = !cx.policy.columns().is_empty() || cx.firewall == FirewallMode::Block;
     if sql::lex(sql, &cx.dialect, tokens).is_err() {
         if guarded {
-            return Err(Refusal::Firewall { rule: PARSE });
+            return Err(Refusal::Firewall { rule: PARSE.0 });
         }
         tokens.clear();
         let plan = Arc::new(QueryPlan::relay(Effect::Catalog, 0));
-        return Ok(Admitted { sql, tokens, plan, observed: None });
+        let observed = (cx.firewall == FirewallMode::Observe).then_some(PARSE.0);
+        return Ok(Admitted { sql, tokens, plan, observed });
     }
     let tokens: &'a [Token] = tokens;
     let text = Text { sql, tokens };

@@ -9,14 +9,12 @@ use super::other::{self, Words};
 use super::protected_names::ProtectedNames;
 use super::text::Text;
 use super::{Effect, Outputs, QueryPlan, Refusal};
+use crate::firewall::rules::{PARSE, STACKED};
+use crate::firewall::{self, Reading, Verdict};
 use crate::policy::{Account, FirewallMode, Policy, RoleId};
 use crate::schema::{Catalog, Charset};
+use crate::sql::tree::Statement;
 use crate::sql::{self, Dialect, ReservedWords, StatementClass, TokenKind};
-
-/// The firewall's rule for a statement that cannot be split into tokens.
-pub(super) const PARSE: &str = "parse";
-/// The firewall's rule for a second statement behind a semicolon.
-const STACKED: &str = "stacked";
 
 /// Everything that a decision depends on beside the statement.
 #[derive(Clone, Copy, Debug)]
@@ -47,61 +45,87 @@ impl Judge<'_> {
         let params = text.tokens.iter().filter(|token| token.kind == TokenKind::Param).count();
         let params = u16::try_from(params).unwrap_or(u16::MAX);
         let text = text.without_terminator();
-        if is_stacked(&text) && self.is_guarded() {
-            return (Err(Refusal::Firewall { rule: STACKED }), Remember::Yes);
+        let stacked = is_stacked(&text);
+        if stacked && self.is_guarded() {
+            return (Err(Refusal::Firewall { rule: STACKED.0 }), Remember::Yes);
         }
-        let is_prepare = text.is(0, "PREPARE") || (text.is(0, "EXECUTE") && text.is(1, "IMMEDIATE"));
-        if is_prepare && !self.names.is_empty() {
-            return (self.prepared(&text, params), Remember::No);
-        }
+        let class = sql::statement_class(text.sql, text.tokens);
         let words = self.words(text);
-        let reads_or_writes =
-            matches!(sql::statement_class(text.sql, text.tokens), StatementClass::Dml | StatementClass::Explain);
-        if reads_or_writes && !words.is_of_connection() {
-            return self.dml(text, params);
-        }
-        let (effect, remember) = words.decide();
-        (effect.map(|effect| (QueryPlan::relay(effect, params), None)), remember)
+        let read = class == StatementClass::Dml
+            || (class == StatementClass::Explain && !words.is_of_connection() && !words.is_description());
+        let reserved = ReservedWords::of_catalog(self.catalog);
+        let statement = read.then(|| sql::parse(text.sql, text.tokens, &self.dialect, &reserved));
+        let observed = match self.firewall(&text, class, statement.as_ref().and_then(|parsed| parsed.as_ref().ok())) {
+            Ok(None) if stacked && self.firewall == FirewallMode::Observe => Some(STACKED.0),
+            Ok(observed) => observed,
+            Err(refusal) => return (Err(refusal), Remember::Yes),
+        };
+        let (plan, remember) = match (statement, class) {
+            (Some(Ok(statement)), _) => self.parsed(&text, &statement, params),
+            (Some(Err(_)), _) => (self.unparsed(&text, params), Remember::Yes),
+            (None, StatementClass::Prepare | StatementClass::ExecuteImmediate) if !self.names.is_empty() => {
+                (self.prepared(&text, params), Remember::No)
+            }
+            (None, class) => {
+                let (effect, remember) = words.decide(class);
+                let effect = effect.map(|effect| if stacked { Effect::Catalog } else { effect });
+                (effect.map(|effect| QueryPlan::relay(effect, params)), remember)
+            }
+        };
+        (plan.map(|plan| (plan, observed)), remember)
     }
 
-    fn dml(&self, text: Text<'_>, params: u16) -> (Result<Planned, Refusal>, Remember) {
-        let statement = sql::parse(text.sql, text.tokens, &self.dialect, &ReservedWords::of_catalog(self.catalog));
-        let carrier = text.names().map(|(_, name)| name).find(|name| self.names.has_carrier(name));
-        match (statement, carrier) {
-            (Ok(_), None) => (Ok((QueryPlan::relay(Effect::None, params), None)), Remember::Yes),
-            (Ok(statement), Some(_)) => {
-                let cx = Context {
-                    text,
-                    catalog: self.catalog,
-                    policy: self.policy,
-                    names: self.names,
-                    default_database: self.default_database,
-                    role: self.role,
-                    account: self.account,
-                };
-                let (plan, remember) = analyze::analyze(cx, &statement, params);
-                (plan.map(|plan| (plan, None)), remember)
-            }
-            (Err(_), carrier) => (self.unparsed(&text, carrier.as_deref(), params), Remember::Yes),
+    /// The firewall's verdict, as the account's mode takes it.
+    fn firewall(
+        &self,
+        text: &Text<'_>,
+        class: StatementClass,
+        statement: Option<&Statement>,
+    ) -> Result<Option<&'static str>, Refusal> {
+        if self.firewall == FirewallMode::Off {
+            return Ok(None);
         }
+        match (firewall::judge(&Reading::new(text.sql, text.tokens, class, statement)), self.firewall) {
+            (Verdict::Pass, _) => Ok(None),
+            (Verdict::Hit(rule), FirewallMode::Block) => Err(Refusal::Firewall { rule: rule.0 }),
+            (Verdict::Hit(rule), FirewallMode::Observe | FirewallMode::Off) => Ok(Some(rule.0)),
+        }
+    }
+
+    fn parsed(&self, text: &Text<'_>, statement: &Statement, params: u16) -> (Result<QueryPlan, Refusal>, Remember) {
+        if !text.names().any(|(_, name)| self.names.has_carrier(&name)) {
+            return (Ok(QueryPlan::relay(Effect::None, params)), Remember::Yes);
+        }
+        let cx = Context {
+            text: *text,
+            catalog: self.catalog,
+            policy: self.policy,
+            names: self.names,
+            default_database: self.default_database,
+            role: self.role,
+            account: self.account,
+        };
+        analyze::analyze(cx, statement, params)
     }
 
     /// A statement that the parser cannot read passes only if it names nothing that could be protected (sql.md P13).
-    fn unparsed(&self, text: &Text<'_>, carrier: Option<&str>, params: u16) -> Result<Planned, Refusal> {
-        let column = || text.names().map(|(_, name)| name).find(|name| self.names.has_column(name));
-        let name = carrier.map(Into::into).or_else(column);
-        match name {
-            Some(name) => {
+    fn unparsed(&self, text: &Text<'_>, params: u16) -> Result<QueryPlan, Refusal> {
+        let dangerous = |name: &str| self.names.has_carrier(name) || self.names.has_column(name);
+        match text.names().find(|(_, name)| dangerous(name)) {
+            Some((_, name)) => {
                 Err(other::unsupported(&name, "syntax that Candado cannot read", "write it in simpler terms"))
             }
-            None => Ok((QueryPlan::relay(Effect::None, params), None)),
+            // It may be several statements, if policy protects nothing.
+            None if is_stacked(text) => Ok(QueryPlan::relay(Effect::Catalog, params)),
+            None => Ok(QueryPlan::relay(Effect::None, params)),
         }
     }
 
     /// PREPARE and EXECUTE IMMEDIATE pass if their text is a literal whose statement would pass as it is. Its splices
     /// would have to be made inside the literal, and its result belongs to a later EXECUTE, so there must be none.
-    fn prepared(&self, text: &Text<'_>, params: u16) -> Result<Planned, Refusal> {
-        let start = if text.is(0, "EXECUTE") { 2 } else { 3 };
+    fn prepared(&self, text: &Text<'_>, params: u16) -> Result<QueryPlan, Refusal> {
+        let is_prepare = text.is(0, "PREPARE");
+        let start = if is_prepare { 3 } else { 2 };
         let end = (start..text.tokens.len()).find(|at| text.is(*at, "USING")).unwrap_or(text.tokens.len());
         let literal = text.tokens.get(start..end).unwrap_or_default();
         if !literal.first().is_some_and(|token| token.kind == TokenKind::String) {
@@ -110,15 +134,17 @@ impl Judge<'_> {
         let inner = sql::literal_text(text.sql, literal, &self.dialect).map_err(|_| other::prepared())?;
         let dialect = Dialect { charset: Charset::Utf8mb4, ..self.dialect };
         let mut tokens = Vec::new();
-        sql::lex(&inner, &dialect, &mut tokens).map_err(|_| Refusal::Firewall { rule: PARSE })?;
+        sql::lex(&inner, &dialect, &mut tokens).map_err(|_| Refusal::Firewall { rule: PARSE.0 })?;
         let inner = Text { sql: &inner, tokens: &tokens };
         if inner.is_any(0, &["PREPARE", "EXECUTE"]) {
             return Err(other::prepared());
         }
         let (planned, _) = Self { dialect, ..*self }.plan(inner);
-        let (plan, observed) = planned?;
+        let (plan, _) = planned?;
         match plan.outputs {
-            Outputs::Relay if plan.splices.is_empty() => Ok((QueryPlan::relay(plan.effect, params), observed)),
+            // DDL would take effect at an EXECUTE, which does not show what it runs.
+            Outputs::Relay if is_prepare && plan.effect != Effect::None => Err(other::prepared()),
+            Outputs::Relay if plan.splices.is_empty() => Ok(QueryPlan::relay(plan.effect, params)),
             Outputs::Relay | Outputs::Columns(_) => Err(other::prepared()),
         }
     }
@@ -135,13 +161,12 @@ impl Judge<'_> {
 /// A plan with the firewall rule that matched under a mode that only observes.
 type Planned = (QueryPlan, Option<&'static str>);
 
-/// Whether a second statement follows a semicolon. The body of a stored program holds semicolons of its own.
+/// Whether a second statement follows a semicolon. The body of a stored program holds semicolons of its own, but only
+/// between a word that opens a block and END.
 fn is_stacked(text: &Text<'_>) -> bool {
     let tokens = text.tokens.len();
     let Some(semicolon) = (0..tokens).find(|at| text.is_kind(*at, TokenKind::Semicolon)) else { return false };
-    let program = (0..semicolon)
-        .find(|at| text.is_any(*at, &["PROCEDURE", "FUNCTION", "TRIGGER", "EVENT", "PACKAGE"]))
-        .is_some_and(|kind| (kind..semicolon).any(|at| text.is_any(at, &["BEGIN", "CASE", "LOOP", "REPEAT", "WHILE"])));
     let ends = (tokens.saturating_sub(3)..tokens).any(|at| text.is(at, "END"));
-    !(text.is_any(0, &["CREATE", "ALTER"]) && program && ends)
+    let begins = (0..semicolon).any(|at| text.is_any(at, &["BEGIN", "CASE", "LOOP", "REPEAT", "WHILE"]));
+    sql::statements(text.sql, text.tokens).len() > 1 || !ends || !begins
 }

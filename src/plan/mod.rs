@@ -1,15 +1,25 @@
 //! What happens to a statement and to its result.
 //!
-//! `inspect()` is the one door: it reads a statement, resolves its names against the catalog, asks policy, and returns
-//! `Admitted` with a [`QueryPlan`], or a [`Refusal`]. A plan is made once per digest and applies to every statement of
+//! [`inspect()`] is the one door: it reads a statement, resolves its names against the catalog, asks policy, and returns
+//! [`Admitted`] with a [`QueryPlan`], or a [`Refusal`]. A plan is made once per digest and applies to every statement of
 //! that digest: it names tokens, not bytes. Carrying it out on bytes is [`crate::rewrite`]'s work.
 
+mod alter;
+mod analyze;
 mod cache;
+mod inspect;
+mod judge;
+mod other;
 #[expect(clippy::module_inception, reason = "the module's one central type")]
 mod plan;
 mod protected_names;
 mod refusal;
+mod scope;
+#[cfg(test)]
+mod tests;
+mod text;
 
 pub use cache::PlanCache;
+pub use inspect::{Admitted, Inspection, Scratch, inspect};
 pub use plan::{CellAction, Comparison, Effect, Outputs, QueryPlan, Splice, SpliceKind, Value};
 pub use refusal::{Refusal, Subject, UnknownName, Verb};

@@ -3,45 +3,15 @@
 //! Away from protected names they pass. Near them only kinds pass that are known to move no value: the rest is refused,
 //! so a kind that nobody thought of is refused too.
 
+use std::borrow::Cow;
+
 use super::inspect::Remember;
-use super::protected_names::ProtectedNames;
+use super::protected_names::{ProtectedNames, may_define};
 use super::refusal::{Subject, UnknownName};
 use super::text::Text;
 use super::{Effect, Refusal, alter};
 use crate::schema::{Catalog, Charset};
-use crate::sql::{self, TokenKind};
-
-/// Near a protected table these move no value, whatever else they do.
-const HARMLESS: &[&str] = &[
-    "SHOW",
-    "DESCRIBE",
-    "DESC",
-    "EXPLAIN",
-    "USE",
-    "BEGIN",
-    "START",
-    "COMMIT",
-    "ROLLBACK",
-    "SAVEPOINT",
-    "RELEASE",
-    "LOCK",
-    "UNLOCK",
-    "KILL",
-    "FLUSH",
-    "CHECK",
-    "OPTIMIZE",
-    "REPAIR",
-    "CHECKSUM",
-    "CACHE",
-    "XA",
-    "TRUNCATE",
-    "DROP",
-    "DEALLOCATE",
-    "HELP",
-    "EXECUTE",
-    "GRANT",
-    "REVOKE",
-];
+use crate::sql::{self, DdlObject, DdlVerb, StatementClass, TokenKind};
 
 const DIRECTLY: &str = "have an administrator run it on the server itself";
 const LITERALLY: &str = "send the statement itself instead of preparing it from text";
@@ -56,36 +26,48 @@ pub(super) struct Words<'a> {
 }
 
 impl Words<'_> {
-    /// Decides a statement that is neither DML nor text to be prepared.
-    pub(super) fn decide(&self) -> (Result<Effect, Refusal>, Remember) {
-        let text = &self.text;
-        if text.is(0, "SET") {
-            let (charset, remember) = self.charset();
-            return (charset.and_then(|()| self.near("SET", "leave the table out").map(|()| Effect::None)), remember);
-        }
-        let decided = match () {
-            () if self.names.is_empty() => Ok(self.effect()),
-            () if self.is_of_connection() => Err(opaque("EXPLAIN FOR CONNECTION", "explain the statement itself")),
-            () if text.is(0, "BINLOG") => Err(opaque("BINLOG", DIRECTLY)),
-            () if text.is(0, "CALL") => self.call(),
-            () if text.is(0, "CREATE") => self.create(),
-            () if text.is(0, "ALTER") => self.alter(),
-            () if text.is(0, "ANALYZE") => {
-                let maintenance = text.is_any(1, &["TABLE", "LOCAL", "NO_WRITE_TO_BINLOG"]);
-                if maintenance {
-                    self.harmless()
-                } else {
-                    self.near("ANALYZE of a statement", "use EXPLAIN").map(|()| Effect::None)
-                }
+    /// Decides a statement of a class that is neither DML nor text to be prepared.
+    pub(super) fn decide(&self, class: StatementClass) -> (Result<Effect, Refusal>, Remember) {
+        use StatementClass as Class;
+        let unknown = || self.near("a statement of this kind", DIRECTLY);
+        let moves_nothing = || self.without_query();
+        let decided = match class {
+            Class::Set | Class::SetStatement => {
+                let (charset, remember) = self.charset();
+                let decided = charset.and_then(|()| self.near("SET", "leave the table out"));
+                return (decided.map(|()| Effect::None), remember);
             }
-            () if text.is(0, "LOAD") => self.near("LOAD DATA", "insert the rows").map(|()| Effect::None),
-            () if text.is(0, "HANDLER") => self.near("HANDLER", "use SELECT").map(|()| Effect::None),
-            () if text.is(0, "RENAME") && text.is(1, "USER") => Ok(Effect::None),
-            () if text.is(0, "RENAME") => self.near("RENAME", DIRECTLY).map(|()| Effect::Catalog),
-            () if text.is_any(0, HARMLESS) => self.harmless(),
-            () => self.near("a statement of this kind", DIRECTLY).map(|()| self.effect()),
+            Class::Explain if !self.names.is_empty() && self.is_of_connection() => {
+                Err(opaque("EXPLAIN FOR CONNECTION", "explain the statement itself"))
+            }
+            Class::Administration if !self.names.is_empty() && self.text.is(0, "BINLOG") => {
+                Err(opaque("BINLOG", DIRECTLY))
+            }
+            Class::Ddl { verb, object } => self.ddl(verb, object),
+            Class::Call => return (self.call(), Remember::Yes),
+            Class::Grant | Class::Empty => Ok(()),
+            Class::Explain
+            | Class::Use
+            | Class::Show
+            | Class::Transaction
+            | Class::Lock
+            | Class::Maintenance
+            | Class::Kill
+            | Class::Execute
+            | Class::Deallocate => moves_nothing(),
+            Class::LoadData => self.near("LOAD DATA", "insert the rows"),
+            Class::Handler => self.near("HANDLER", "use SELECT"),
+            Class::Do => self.near("DO", "use SELECT"),
+            Class::Dml
+            | Class::Prepare
+            | Class::ExecuteImmediate
+            | Class::Import
+            | Class::Administration
+            | Class::Diagnostics
+            | Class::Compound
+            | Class::Other => unknown(),
         };
-        (decided, Remember::Yes)
+        (decided.map(|()| effect(class)), Remember::Yes)
     }
 
     /// Refuses a statement that mentions a name which can lead to protected data.
@@ -96,94 +78,80 @@ impl Words<'_> {
         }
     }
 
-    fn harmless(&self) -> Result<Effect, Refusal> {
-        let words = 0..self.text.tokens.len();
-        // Some of these take conditions with subqueries. GRANT and REVOKE only name the privilege.
-        if !self.text.is_any(0, &["GRANT", "REVOKE"]) && words.into_iter().any(|at| self.text.is(at, "SELECT")) {
-            self.near("a subquery in a statement of this kind", "run the SELECT by itself")?;
-        }
-        Ok(self.effect())
+    /// Some statements that move no value take conditions, and conditions take subqueries.
+    fn without_query(&self) -> Result<(), Refusal> {
+        let query = (1..self.text.tokens.len()).any(|at| self.text.is(at, "SELECT"));
+        if query { self.near("a subquery in a statement of this kind", "run the SELECT by itself") } else { Ok(()) }
     }
 
-    /// Whether later statements may meet other tables, views or routines.
-    fn effect(&self) -> Effect {
-        let text = &self.text;
-        let changes = match () {
-            () if text.is_any(0, &["CREATE", "ALTER", "DROP"]) => {
-                !text.is_any(1, &["INDEX", "USER", "ROLE", "PREPARE", "SERVER", "RESOURCE"])
-            }
-            () if text.is(0, "RENAME") => !text.is(1, "USER"),
-            // A procedure or a prepared text may hold any of them.
-            () => text.is_any(0, &["CALL", "IMPORT", "EXECUTE"]),
-        };
-        if changes { Effect::Catalog } else { Effect::None }
-    }
-
+    /// Whether the plan of another connection's statement is asked for, whatever that statement is.
     pub(super) fn is_of_connection(&self) -> bool {
-        self.text.is_any(0, &["EXPLAIN", "DESCRIBE", "DESC", "ANALYZE"])
-            && (1..self.text.tokens.len()).any(|at| self.text.is(at, "FOR") && self.text.is(at + 1, "CONNECTION"))
+        (1..self.text.tokens.len()).any(|at| self.text.is(at, "FOR") && self.text.is(at + 1, "CONNECTION"))
+    }
+
+    /// Whether `EXPLAIN`, `DESCRIBE` or `DESC` is followed by a table's name, not by a statement.
+    pub(super) fn is_description(&self) -> bool {
+        const STATEMENTS: &[&str] = &[
+            "SELECT",
+            "INSERT",
+            "UPDATE",
+            "DELETE",
+            "REPLACE",
+            "WITH",
+            "TABLE",
+            "VALUES",
+            "FORMAT",
+            "ANALYZE",
+            "EXTENDED",
+            "PARTITIONS",
+            "FOR",
+            "INTO",
+        ];
+        !self.text.is(0, "ANALYZE") && self.text.name_at(1).is_some() && !self.text.is_any(1, STATEMENTS)
     }
 
     fn call(&self) -> Result<Effect, Refusal> {
+        self.near("CALL of a routine that can reach protected data", "run its statements one by one")?;
         let first = self.text.name_at(1).unwrap_or_default();
         let (database, name) = if self.text.is_kind(2, TokenKind::Dot) {
             (Some(first), self.text.name_at(3).unwrap_or_default())
         } else {
             (self.default_database.map(Into::into), first)
         };
-        self.near("CALL of a routine that can reach protected data", "run its statements one by one")?;
-        let known = database.is_some_and(|database| !self.catalog.routines_named(&database, &name).is_empty());
-        if known {
-            Ok(self.effect())
-        } else {
-            Err(Refusal::UnknownName { name: UnknownName::Routine(name.into_owned()) })
+        let routines = database.map_or(&[][..], |database| self.catalog.routines_named(&database, &name));
+        if routines.is_empty() && !self.names.is_empty() {
+            return Err(Refusal::UnknownName { name: UnknownName::Routine(name.into_owned()) });
         }
+        let defines = routines.is_empty() || routines.iter().any(|routine| may_define(routine.definition.as_deref()));
+        Ok(if defines { Effect::Catalog } else { Effect::None })
     }
 
-    fn create(&self) -> Result<Effect, Refusal> {
-        match self.created() {
-            Some("TABLE") => match self.text.names().find(|(at, name)| self.is_carrier(*at, name)) {
+    fn ddl(&self, verb: DdlVerb, object: DdlObject) -> Result<(), Refusal> {
+        use DdlObject as Object;
+        let program = || self.near("CREATE or ALTER of a view, trigger, routine or event", DIRECTLY);
+        let unknown = || self.near("a statement of this kind", DIRECTLY);
+        match (verb, object) {
+            (DdlVerb::Drop | DdlVerb::Truncate, _) => Ok(()),
+            (DdlVerb::Rename, Object::Account) => Ok(()),
+            (DdlVerb::Rename, _) => self.near("RENAME", DIRECTLY),
+            (DdlVerb::Create, Object::Table) => match self.carrier() {
                 Some((_, name)) => Err(unsupported(&name, "CREATE TABLE", DIRECTLY)),
-                None => Ok(Effect::Catalog),
+                None => Ok(()),
             },
-            Some("INDEX" | "USER" | "ROLE" | "SERVER" | "DATABASE" | "SCHEMA" | "TABLESPACE") => self.harmless(),
-            Some(_) | None => {
-                self.near("CREATE VIEW, TRIGGER, PROCEDURE, FUNCTION or EVENT", DIRECTLY).map(|()| Effect::Catalog)
+            (DdlVerb::Alter, Object::Table) => alter::table(self),
+            (DdlVerb::Create | DdlVerb::Alter, Object::Index | Object::Account | Object::Database) => {
+                self.without_query()
             }
+            (DdlVerb::Create | DdlVerb::Alter, Object::View | Object::Trigger | Object::Routine | Object::Event) => {
+                program()
+            }
+            (DdlVerb::Create | DdlVerb::Alter, Object::Other) => unknown(),
         }
     }
 
-    /// What a CREATE or ALTER is about. The account behind DEFINER could be named like any of the words.
-    fn created(&self) -> Option<&'static str> {
-        const KINDS: &[&str] = &[
-            "TABLE",
-            "VIEW",
-            "PROCEDURE",
-            "FUNCTION",
-            "TRIGGER",
-            "EVENT",
-            "INDEX",
-            "USER",
-            "ROLE",
-            "SERVER",
-            "DATABASE",
-            "SCHEMA",
-            "TABLESPACE",
-            "SEQUENCE",
-            "PACKAGE",
-        ];
-        if (0..self.text.tokens.len()).any(|at| self.text.is(at, "DEFINER")) {
-            return None;
-        }
-        (1..self.text.tokens.len()).find_map(|at| KINDS.iter().copied().find(|kind| self.text.is(at, kind)))
-    }
-
-    fn alter(&self) -> Result<Effect, Refusal> {
-        match self.created() {
-            Some("TABLE") => alter::table(self).map(|()| Effect::Catalog),
-            Some("USER" | "ROLE" | "SERVER" | "DATABASE" | "SCHEMA" | "TABLESPACE") => self.harmless(),
-            Some(_) | None => self.near("ALTER VIEW or EVENT", DIRECTLY).map(|()| Effect::Catalog),
-        }
+    /// The first name that leads to protected data other than as the target of a foreign key.
+    fn carrier(&self) -> Option<(usize, Cow<'_, str>)> {
+        self.text.names().find(|(at, name)| self.is_carrier(*at, name))
     }
 
     /// Whether a name leads to protected data other than as the target of a foreign key.
@@ -234,6 +202,39 @@ impl Words<'_> {
             _ => bytes,
         };
         Charset::from_name(&std::str::from_utf8(bytes).ok()?.to_ascii_lowercase())
+    }
+}
+
+/// Whether later statements may meet other tables, views or routines. What EXECUTE runs was seen at its PREPARE, where
+/// DDL is refused; CALL is decided by the routine.
+fn effect(class: StatementClass) -> Effect {
+    use StatementClass as Class;
+    match class {
+        Class::Ddl { verb: DdlVerb::Truncate, .. }
+        | Class::Ddl { object: DdlObject::Index | DdlObject::Account | DdlObject::Other, .. } => Effect::None,
+        Class::Ddl { .. } | Class::Call | Class::ExecuteImmediate | Class::Import | Class::Compound | Class::Other => {
+            Effect::Catalog
+        }
+        Class::Empty
+        | Class::Dml
+        | Class::Explain
+        | Class::Set
+        | Class::SetStatement
+        | Class::Use
+        | Class::Show
+        | Class::Transaction
+        | Class::Lock
+        | Class::Grant
+        | Class::Do
+        | Class::Prepare
+        | Class::Execute
+        | Class::Deallocate
+        | Class::LoadData
+        | Class::Handler
+        | Class::Maintenance
+        | Class::Kill
+        | Class::Administration
+        | Class::Diagnostics => Effect::None,
     }
 }
 

@@ -21,6 +21,11 @@ impl QueryPlan {
     pub fn relay(effect: Effect, params: u16) -> Self {
         Self { splices: Vec::new(), outputs: Outputs::Relay, effect, params }
     }
+
+    /// Whether carrying it out takes data keys. Other statements work before the key ring is there.
+    pub fn needs_keys(&self) -> bool {
+        !self.splices.is_empty() || matches!(self.outputs, Outputs::Columns(_))
+    }
 }
 
 /// What happens to the result.

@@ -115,6 +115,12 @@ impl Definition {
     }
 }
 
+/// Whether a routine may change tables, views or routines, itself or through another one. An unreadable one may.
+pub(super) fn may_define(definition: Option<&str>) -> bool {
+    const VERBS: [&str; 7] = ["create", "alter", "drop", "rename", "call", "prepare", "execute"];
+    definition.map(fold).is_none_or(|text| VERBS.iter().any(|verb| mentions(&text, verb)))
+}
+
 /// Folds a name so that names which the server takes for equal are equal. The server lower-cases the dotted capital I
 /// to a plain i; Unicode's full mapping would add a combining dot.
 pub(super) fn fold(name: &str) -> Box<str> {

@@ -1,13 +1,20 @@
 //! Answers that are relayed as they are: headers are walked where they lie, and each read becomes one write.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::Poll;
 
 use super::buffer::poll_some;
-use super::decision::{Cells, Then};
+use super::decision::{Cells, Desk, Pending, Then, put_error};
 use super::end::End;
-use super::session::{Pending, Session};
-use crate::wire::ok::{SessionTrack, Status};
+use super::prepared::Prepared;
+use super::session::Session;
+use super::snapshot::Snapshot;
+use crate::client_error::Complaint;
+use crate::rewrite;
+use crate::wire::WireError;
+use crate::wire::column::ColumnDefinition;
+use crate::wire::ok::{OkPacket, SessionTrack, Status};
 use crate::wire::packet::{HEADER_LENGTH, Header};
 use crate::wire::response::{Event, Response, Walk, Walker};
 
@@ -35,20 +42,34 @@ enum Next {
 impl Session {
     /// Passes the server's answer to the client.
     pub(super) async fn answer(&mut self, pending: Pending, shift: u8, reply_sequence: u8) -> Result<(), End> {
-        let Pending { response, then, cells } = pending;
-        match cells {
-            Cells::Relay => self.relay(response, then, shift).await,
+        match pending {
+            Pending { response, then, cells: Cells::Relay(guard), prepared } => {
+                let relay = Relay {
+                    walker: Walker::new(response, self.desk.end, shift),
+                    guard,
+                    prepared,
+                    ended: Ended::Well,
+                    written: Written::Nothing,
+                    first_sequence: reply_sequence,
+                };
+                self.relay(relay, then).await
+            }
+            Pending { cells: Cells::Open { .. } | Cells::Fetch { .. } | Cells::Fields { .. }, .. } => {
+                self.read_answer(pending, reply_sequence).await
+            }
         }
     }
 
-    async fn relay(&mut self, response: Response, then: Then, shift: u8) -> Result<(), End> {
-        let mut walker = Walker::new(response, self.desk.end, shift);
-        let mut ended = Ended::Well;
+    async fn relay(&mut self, mut relay: Relay, then: Then) -> Result<(), End> {
         loop {
             self.wait_for_server().await?;
             loop {
-                let step = self.step(&mut walker, &mut ended)?;
+                let step = self.step(&mut relay)?;
+                if relay.ended == Ended::Refused {
+                    return self.refuse_rest(relay, step, then).await;
+                }
                 if step.forward > 0 {
+                    relay.written = Written::Something;
                     self.client.write_from(&self.server.input, step.forward).await?;
                     self.desk.count_answer(step.forward);
                 }
@@ -57,8 +78,9 @@ impl Session {
                     Next::Walk => {}
                     Next::Read => break,
                     Next::Done => {
-                        if ended == Ended::Well {
-                            self.desk.succeeded(then);
+                        match relay.ended {
+                            Ended::Well => self.desk.succeeded(then),
+                            Ended::Badly | Ended::Refused => self.desk.ended(&then),
                         }
                         return Ok(());
                     }
@@ -68,19 +90,19 @@ impl Session {
     }
 
     /// Looks at what is there.
-    fn step(&mut self, walker: &mut Walker, ended: &mut Ended) -> Result<Step, End> {
+    fn step(&mut self, relay: &mut Relay) -> Result<Step, End> {
         let mut at = 0;
         loop {
             let bytes = self.server.input.data_mut();
-            let (start, end) = match walker.walk(bytes, at).map_err(End::ServerMalformed)? {
+            let (start, end) = match relay.walker.walk(bytes, at).map_err(End::ServerMalformed)? {
                 Walk::Partial(upto) => {
                     return Ok(Step { forward: upto, consume: upto, then: Next::Read });
                 }
                 Walk::Packet { start, end } => (start, end),
             };
             let payload = bytes.get(start.saturating_add(HEADER_LENGTH)..end).unwrap_or_default();
-            let event = walker.accept(payload).map_err(End::ServerMalformed)?;
-            let done = walker.response == Response::Complete;
+            let event = relay.walker.accept(payload).map_err(End::ServerMalformed)?;
+            let done = relay.walker.response == Response::Complete;
             at = end;
             match event {
                 Event::Ok(ok) => {
@@ -91,19 +113,64 @@ impl Session {
                     }
                 }
                 Event::Eof(status) => self.desk.state.observe_status(status),
-                Event::Err(_) => *ended = Ended::Badly,
-                Event::Column(_)
-                | Event::ColumnCount(_)
-                | Event::Param(_)
-                | Event::DefinitionsEnd
-                | Event::Row(_)
-                | Event::Prepared(_)
-                | Event::Line => {}
+                Event::Err(_) => relay.ended = Ended::Badly,
+                Event::Column(definition) => {
+                    if let Some(snapshot) = &relay.guard
+                        && self.desk.names_protected(definition, snapshot).map_err(End::ServerMalformed)?
+                    {
+                        relay.ended = Ended::Refused;
+                        return Ok(Step { forward: start, consume: end, then: Next::Walk });
+                    }
+                }
+                Event::Prepared(ok) => {
+                    if let Some(prepared) = relay.prepared.take() {
+                        self.desk.statements.insert(ok.statement, *prepared);
+                    }
+                }
+                Event::ColumnCount(_) | Event::Param(_) | Event::DefinitionsEnd | Event::Row(_) | Event::Line => {}
             }
             if done {
                 return Ok(Step { forward: end, consume: end, then: Next::Done });
             }
         }
+    }
+
+    /// The second lock: a definition names a protected column that the plan did not expect. The client gets an error in
+    /// place of the answer, or of the rest of it, which is read and dropped.
+    async fn refuse_rest(&mut self, mut relay: Relay, step: Step, then: Then) -> Result<(), End> {
+        self.desk.connection.counters.refusal();
+        tracing::error!(connection = self.desk.connection.id, "a result names a protected column that was not planned");
+        let refused = self.server.input.data().get(step.forward..).and_then(Header::read);
+        let mut bytes = Vec::new();
+        let sequence = match relay.written {
+            Written::Nothing => relay.first_sequence,
+            Written::Something => {
+                bytes.extend_from_slice(self.server.input.data().get(..step.forward).unwrap_or_default());
+                refused.map_or(0, |header| header.sequence)
+            }
+        };
+        put_error(&Complaint::ProtectedColumn.into(), sequence, &mut bytes);
+        self.server.input.consume(step.consume);
+        self.client.write(&bytes).await?;
+        while relay.walker.response != Response::Complete {
+            match relay.walker.walk(self.server.input.data_mut(), 0).map_err(End::ServerMalformed)? {
+                Walk::Partial(upto) => {
+                    self.server.input.consume(upto);
+                    self.wait_for_server().await?;
+                }
+                Walk::Packet { start, end } => {
+                    let payload = self.server.input.data().get(start.saturating_add(HEADER_LENGTH)..end);
+                    let event = relay.walker.accept(payload.unwrap_or_default()).map_err(End::ServerMalformed)?;
+                    if let Event::Ok(ok) = event {
+                        self.desk.state.observe_status(ok.status);
+                        self.desk.state.observe(&ok).map_err(End::ServerMalformed)?;
+                    }
+                    self.server.input.consume(end);
+                }
+            }
+        }
+        self.desk.ended(&then);
+        Ok(())
     }
 
     /// Takes over the session state of the OK packet at `start..end` and writes in its place the packet that this client
@@ -118,7 +185,7 @@ impl Session {
         desk.patch_ok(payload).map_err(End::ServerMalformed)?;
         let patched = Header { length: desk.bytes.len(), sequence: header.sequence };
         let Some(place) = packet.get_mut(..patched.packet_length()) else {
-            return Err(End::ServerMalformed(crate::wire::WireError::Malformed("OK packet")));
+            return Err(End::ServerMalformed(WireError::Malformed("OK packet")));
         };
         let (head, body) = place.split_at_mut(HEADER_LENGTH);
         head.copy_from_slice(&patched.bytes());
@@ -128,9 +195,14 @@ impl Session {
 
     /// Waits until the server sent something more. Meanwhile the client may send ahead, and its end ends the session.
     pub(super) async fn wait_for_server(&mut self) -> Result<(), End> {
+        self.wait_for_server_up_to(PACKET_MAX).await
+    }
+
+    /// The same, while no more than so many bytes are there.
+    pub(super) async fn wait_for_server_up_to(&mut self, bytes_max: usize) -> Result<(), End> {
         let Self { client, server, .. } = self;
-        if server.input.len() > PACKET_MAX {
-            return Err(End::ServerMalformed(crate::wire::WireError::TooLarge("packet")));
+        if server.input.len() > bytes_max.saturating_add(PACKET_MAX) {
+            return Err(End::ServerMalformed(WireError::TooLarge("packet")));
         }
         poll_fn(|cx| {
             if let Poll::Ready(read) = poll_some(&mut server.input, &mut server.stream, cx) {
@@ -149,17 +221,43 @@ impl Session {
     }
 }
 
+/// An answer under way.
+struct Relay {
+    walker: Walker,
+    guard: Option<Arc<Snapshot>>,
+    /// The statement that COM_STMT_PREPARE's OK brings an id for.
+    prepared: Option<Box<Prepared>>,
+    ended: Ended,
+    written: Written,
+    first_sequence: u8,
+}
+
 /// How an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ended {
     Well,
     Badly,
+    /// By the second lock.
+    Refused,
 }
 
-impl super::decision::Desk {
+/// What of an answer the client has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    Nothing,
+    Something,
+}
+
+impl Desk {
+    /// Whether a column definition names a protected column.
+    fn names_protected(&self, definition: &[u8], snapshot: &Snapshot) -> Result<bool, WireError> {
+        let definition = ColumnDefinition::parse(definition)?;
+        Ok(rewrite::names_protected(&definition, &snapshot.policy, self.state.results.charset()).is_some())
+    }
+
     /// Takes over an OK packet's session state and puts the client's form of it into `bytes`.
-    fn patch_ok(&mut self, payload: &[u8]) -> Result<(), crate::wire::WireError> {
-        let ok = crate::wire::ok::OkPacket::parse(payload)?;
+    fn patch_ok(&mut self, payload: &[u8]) -> Result<(), WireError> {
+        let ok = OkPacket::parse(payload)?;
         self.state.observe(&ok)?;
         let track: SessionTrack = self.track;
         let Self { state, bytes, .. } = self;

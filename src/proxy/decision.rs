@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
-use super::end::Complaint;
-use super::prepared::Statements;
+use super::prepared::{Prepared, Statements};
 use super::registry::Connection;
-use super::session::{Pending, Shared};
+use super::session::Shared;
+use super::snapshot::Snapshot;
 use super::state::{Freshness, State, may_stop_tracking};
+use super::statement::{NotSent, Opening, Rights, changes_catalog, is_protected, opens};
+use crate::client_error::{ClientError, Complaint};
+use crate::plan::{PlanCache, QueryPlan, Scratch};
+use crate::policy::RoleId;
+use crate::rewrite::Rewritten;
 use crate::wire::WireError;
 use crate::wire::command::{self, Command};
 use crate::wire::err::{self, SqlState};
@@ -24,7 +29,11 @@ pub(super) enum Decision {
     /// It ends here, and the client awaits no answer.
     Nothing,
     /// It ends here with an error.
-    Refuse(Refused),
+    Refuse(ClientError),
+    /// It is decided again with a fresh catalog; with this error if that changes nothing.
+    WithFreshCatalog,
+    /// It is decided again when the collation of results is known.
+    WithFreshState,
     /// A login on the open connection.
     ChangeUser,
     /// The client leaves.
@@ -40,44 +49,64 @@ pub(super) enum Send {
     Rewritten,
 }
 
-/// What an answer without error changes.
+/// How often a command was decided about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attempt {
+    First,
+    /// The catalog was loaded in between.
+    Second,
+}
+
+/// What is known about the answer that is under way.
 #[derive(Debug)]
-pub(super) enum Then {
-    Nothing,
-    Database(Arc<str>),
-    ForgetSession,
-    /// The state may have changed unreported.
-    ProbeAgain,
+pub(super) struct Pending {
+    pub(super) response: Response,
+    pub(super) cells: Cells,
+    pub(super) then: Then,
+    /// The statement that the answer brings a statement id for.
+    pub(super) prepared: Option<Box<Prepared>>,
+}
+
+/// What an answer changes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Then {
+    /// The default database, if the answer is no error.
+    pub(super) database: Option<Arc<str>>,
+    /// Anything else.
+    pub(super) after: After,
+}
+
+bitflags::bitflags! {
+    /// What has to be done after an answer.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub(super) struct After: u8 {
+        /// The session was reset.
+        const FORGET = 1;
+        /// The state may have changed unreported.
+        const PROBE = 2;
+        /// Tables, views or routines may have changed, even if the answer is an error.
+        const CATALOG = 4;
+    }
 }
 
 /// What happens to the packets of an answer.
 #[derive(Debug)]
 pub(super) enum Cells {
-    Relay,
+    /// They pass. Definitions are compared with policy, if it protects anything.
+    Relay(Option<Arc<Snapshot>>),
+    /// The result's definitions are restored and its cells opened. A cursor stays with the statement of that id.
+    Open { opening: Opening, statement: Option<u32> },
+    /// Rows of a cursor.
+    Fetch { opening: Opening, column_types: Vec<u8> },
+    /// COM_FIELD_LIST: definitions of what the role may read are restored.
+    Fields { opening: Opening, role: RoleId },
 }
 
-/// An error for the client.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refused {
-    code: u16,
-    sqlstate: [u8; 5],
-    text: String,
-}
-
-impl From<Complaint> for Refused {
-    fn from(complaint: Complaint) -> Self {
-        let (code, sqlstate) = complaint.code();
-        Self { code, sqlstate, text: complaint.to_string() }
-    }
-}
-
-impl Refused {
-    /// Appends the ERR packet; returns the next sequence id.
-    pub(super) fn put_packet(&self, sequence: u8, out: &mut Vec<u8>) -> u8 {
-        let mut payload = Vec::new();
-        err::put(self.code, self.sqlstate, &self.text, SqlState::Present, &mut payload);
-        packet::put(&payload, sequence, out)
-    }
+/// Appends an ERR packet; returns the next sequence id.
+pub(super) fn put_error(error: &ClientError, sequence: u8, out: &mut Vec<u8>) -> u8 {
+    let mut payload = Vec::new();
+    err::put(error.code, error.sqlstate, &error.text, SqlState::Present, &mut payload);
+    packet::put(&payload, sequence, out)
 }
 
 /// Everything a session decides with; all of it but the two peers.
@@ -89,10 +118,13 @@ pub(super) struct Desk {
     pub(super) out: Vec<u8>,
     /// Packets on their way.
     pub(super) bytes: Vec<u8>,
+    pub(super) scratch: Scratch,
+    pub(super) plans: Arc<PlanCache>,
+    pub(super) connection: Arc<Connection>,
+    pub(super) statements: Statements,
+    pub(super) rights: Option<Rights>,
+    pub(super) shared: Arc<Shared>,
     joined: Vec<u8>,
-    shared: Arc<Shared>,
-    connection: Arc<Connection>,
-    statements: Statements,
     catalog: Due,
 }
 
@@ -111,15 +143,27 @@ impl Desk {
         shared: Arc<Shared>,
         connection: Arc<Connection>,
     ) -> Self {
-        let statements = Statements::default();
-        let (out, bytes, joined) = (Vec::new(), Vec::new(), Vec::new());
-        Self { state, end, track, out, bytes, joined, shared, connection, statements, catalog: Due::No }
+        Self {
+            state,
+            end,
+            track,
+            out: Vec::new(),
+            bytes: Vec::new(),
+            scratch: Scratch::default(),
+            plans: shared.plans.clone(),
+            connection,
+            statements: Statements::default(),
+            rights: None,
+            shared,
+            joined: Vec::new(),
+            catalog: Due::No,
+        }
     }
 
     /// Decides about the command at the front of `input`.
-    pub(super) fn decide(&mut self, whole: &Whole, input: &[u8]) -> Result<Decision, WireError> {
+    pub(super) fn decide(&mut self, whole: &Whole, input: &[u8], attempt: Attempt) -> Result<Decision, WireError> {
         let mut joined = std::mem::take(&mut self.joined);
-        let decision = whole.payload(input, &mut joined).and_then(|payload| self.decide_payload(payload));
+        let decision = whole.payload(input, &mut joined).and_then(|payload| self.decide_payload(payload, attempt));
         // A command of many megabytes does not leave its size behind.
         if joined.capacity() <= 1 << 20 {
             self.joined = joined;
@@ -127,45 +171,131 @@ impl Desk {
         decision
     }
 
-    fn decide_payload(&mut self, payload: &[u8]) -> Result<Decision, WireError> {
+    fn decide_payload(&mut self, payload: &[u8], attempt: Attempt) -> Result<Decision, WireError> {
         let Some((&first, body)) = payload.split_first() else { return Err(WireError::Truncated("command")) };
         Ok(match Command::from_byte(first) {
-            Command::Query => self.query(body),
+            Command::Query => self.query(body, attempt),
             Command::Quit => Decision::Quit,
-            Command::Ping | Command::Debug => relay(Response::Status, Then::Nothing),
+            Command::Ping | Command::Debug => pass(Response::Status, Then::default()),
             Command::InitDb => match std::str::from_utf8(body) {
-                Ok(name) => relay(Response::Status, Then::Database(name.into())),
+                Ok(name) => pass(Response::Status, Then { database: Some(name.into()), after: After::empty() }),
                 Err(_) => Decision::Refuse(Complaint::CharacterSet.into()),
             },
-            Command::FieldList => relay(Response::Fields, Then::Nothing),
-            Command::Statistics => relay(Response::Line, Then::Nothing),
+            Command::FieldList => self.field_list(),
+            Command::Statistics => pass(Response::Line, Then::default()),
             Command::ChangeUser => Decision::ChangeUser,
-            Command::ResetConnection => relay(Response::Status, Then::ForgetSession),
+            Command::ResetConnection => {
+                pass(Response::Status, Then { database: None, after: After::FORGET | After::PROBE })
+            }
             Command::SetOption => match body {
                 // 1 switches multi-statements off, which they are.
-                [1, 0] => relay(Response::Status, Then::Nothing),
+                [1, 0] => pass(Response::Status, Then::default()),
                 _ => Decision::Refuse(Complaint::UnknownCommand.into()),
             },
-            Command::StmtPrepare => relay(Response::Prepared, Then::Nothing),
-            Command::StmtExecute => relay(Response::Header(RowFormat::Binary), Then::Nothing),
-            Command::StmtSendLongData => Decision::NoAnswer(Send::AsItCame),
+            Command::StmtPrepare => self.prepare(body, attempt),
+            Command::StmtExecute => self.execute(payload, attempt),
+            Command::StmtSendLongData => self.long_data(payload),
             Command::StmtClose => {
                 if let Some(id) = command::statement_id(payload) {
                     self.statements.close(id);
                 }
                 Decision::NoAnswer(Send::AsItCame)
             }
-            Command::StmtReset => relay(Response::Status, Then::Nothing),
-            Command::StmtFetch => relay(Response::Rows(RowFormat::Binary), Then::Nothing),
+            Command::StmtReset => {
+                if let Some(id) = command::statement_id(payload) {
+                    self.statements.reset(id);
+                }
+                pass(Response::Status, Then::default())
+            }
+            Command::StmtFetch => self.fetch(payload),
             Command::Copying => Decision::Refuse(Complaint::CopyingDenied.into()),
             Command::Unknown => Decision::Refuse(Complaint::UnknownCommand.into()),
         })
     }
 
-    fn query(&mut self, sql: &[u8]) -> Decision {
+    fn query(&mut self, sql: &[u8], attempt: Attempt) -> Decision {
+        let snapshot = match self.begin() {
+            Ok(snapshot) => snapshot,
+            Err(error) => return Decision::Refuse(error),
+        };
+        let reading = match self.reading() {
+            Ok(reading) => reading,
+            Err(error) => return Decision::Refuse(error),
+        };
+        let planned = match self.plan(Command::QUERY, sql, &reading, &snapshot) {
+            Ok(planned) => planned,
+            Err(not_sent) => return refuse_or_retry(not_sent, attempt),
+        };
+        let plan = planned.plan;
+        if opens(&plan) && self.state.results_collation.is_none() {
+            return Decision::WithFreshState;
+        }
+        let send = match planned.rewritten {
+            Rewritten::Unchanged => Send::AsItCame,
+            Rewritten::Replaced => Send::Rewritten,
+        };
+        let cells = if opens(&plan) {
+            Cells::Open { opening: self.opening(&plan, reading.dialect, &snapshot), statement: None }
+        } else {
+            Cells::Relay(guard(&snapshot))
+        };
+        let pending = Pending {
+            response: Response::Header(RowFormat::Text),
+            cells,
+            then: Then { database: None, after: after(&plan, sql) },
+            prepared: None,
+        };
+        Decision::Forward { send, pending }
+    }
+
+    /// Counts a statement and takes the snapshot that it keeps to its end.
+    pub(super) fn begin(&mut self) -> Result<Arc<Snapshot>, ClientError> {
         self.connection.counters.statement();
-        let then = if may_stop_tracking(sql) { Then::ProbeAgain } else { Then::Nothing };
-        relay(Response::Header(RowFormat::Text), then)
+        if self.catalog == Due::Yes {
+            return Err(Complaint::CatalogNotLoaded.into());
+        }
+        let snapshot = self.shared.snapshot.load_full();
+        if snapshot.ring.is_none() {
+            use super::settings::WithoutKeys;
+            match self.shared.settings.without_keys {
+                WithoutKeys::RefuseAll if !snapshot.policy.columns().is_empty() => {
+                    return Err(Complaint::KeysNotLoaded.into());
+                }
+                WithoutKeys::RefuseAll | WithoutKeys::RelayUnprotected => {}
+            }
+        }
+        Ok(snapshot)
+    }
+
+    /// COM_FIELD_LIST names a table and lists its columns without any statement.
+    fn field_list(&mut self) -> Decision {
+        let snapshot = match self.begin() {
+            Ok(snapshot) => snapshot,
+            Err(error) => return Decision::Refuse(error),
+        };
+        if snapshot.policy.columns().is_empty() {
+            return pass(Response::Fields, Then::default());
+        }
+        if self.state.results_collation.is_none() {
+            return Decision::WithFreshState;
+        }
+        let Some(dialect) = self.state.dialect() else {
+            return Decision::Refuse(Complaint::CharacterSet.into());
+        };
+        let nothing = Arc::new(QueryPlan::relay(crate::plan::Effect::None, 0));
+        let opening = self.opening(&nothing, dialect, &snapshot);
+        let role = self.rights(&snapshot).role;
+        let pending = Pending {
+            response: Response::Fields,
+            cells: Cells::Fields { opening, role },
+            then: Then::default(),
+            prepared: None,
+        };
+        Decision::Forward { send: Send::AsItCame, pending }
+    }
+
+    pub(super) fn statement_bytes_max(&self) -> usize {
+        self.shared.settings.limits.statement_bytes_max
     }
 
     pub(super) fn needs_catalog(&self) -> bool {
@@ -183,11 +313,13 @@ impl Desk {
     /// Takes over a state that a probe found.
     pub(super) fn adopt(&mut self, state: State) {
         self.state = state;
+        self.rights = None;
     }
 
-    /// Drops what belongs to the session: prepared statements and what is known of its variables.
+    /// Drops what belongs to the session: prepared statements, rights, and what is known of its variables.
     pub(super) fn forget_session(&mut self) {
         self.statements = Statements::default();
+        self.rights = None;
         self.state.freshness = Freshness::Stale;
     }
 
@@ -197,15 +329,48 @@ impl Desk {
 
     /// An answer ended without error.
     pub(super) fn succeeded(&mut self, then: Then) {
-        match then {
-            Then::Nothing => {}
-            Then::Database(name) => self.state.database = Some(name),
-            Then::ForgetSession => self.forget_session(),
-            Then::ProbeAgain => self.state.freshness = Freshness::Stale,
+        if let Some(name) = &then.database {
+            self.state.database = Some(name.clone());
+        }
+        if then.after.contains(After::FORGET) {
+            self.forget_session();
+        }
+        self.ended(&then);
+    }
+
+    /// An answer ended, well or badly.
+    pub(super) fn ended(&mut self, then: &Then) {
+        if then.after.contains(After::PROBE) {
+            self.state.freshness = Freshness::Stale;
+        }
+        if then.after.contains(After::CATALOG) {
+            self.catalog = Due::Yes;
         }
     }
 }
 
-fn relay(response: Response, then: Then) -> Decision {
-    Decision::Forward { send: Send::AsItCame, pending: Pending { response, then, cells: Cells::Relay } }
+/// A command that passes as it is, and whose answer does.
+pub(super) fn pass(response: Response, then: Then) -> Decision {
+    let pending = Pending { response, then, cells: Cells::Relay(None), prepared: None };
+    Decision::Forward { send: Send::AsItCame, pending }
+}
+
+/// The snapshot that definitions are compared with; nothing to compare if nothing is protected.
+pub(super) fn guard(snapshot: &Arc<Snapshot>) -> Option<Arc<Snapshot>> {
+    (!snapshot.policy.columns().is_empty()).then(|| snapshot.clone())
+}
+
+pub(super) fn refuse_or_retry(not_sent: NotSent, attempt: Attempt) -> Decision {
+    match (not_sent, attempt) {
+        (NotSent::UnknownName(_), Attempt::First) => Decision::WithFreshCatalog,
+        (NotSent::UnknownName(error), Attempt::Second) | (NotSent::Refused(error), _) => Decision::Refuse(error),
+    }
+}
+
+/// What has to be done after a statement.
+pub(super) fn after(plan: &QueryPlan, sql: &[u8]) -> After {
+    let mut after = After::empty();
+    after.set(After::CATALOG, changes_catalog(plan) && !is_protected(plan));
+    after.set(After::PROBE, may_stop_tracking(sql));
+    after
 }

@@ -9,9 +9,10 @@ use std::task::Poll;
 use zeroize::Zeroizing;
 
 use super::buffer::poll_some;
-use super::end::{Complaint, End};
+use super::end::End;
 use super::peer::Peer;
 use super::rsa::{self, LoginKey};
+use crate::client_error::{ClientError, Complaint};
 use crate::wire::auth::{self, Message, Passage, Plugin};
 use crate::wire::err::{self, SqlState};
 use crate::wire::{WireError, packet};
@@ -172,9 +173,9 @@ impl Exchange<'_> {
 
 /// Writes an ERR packet to the client.
 pub(super) async fn tell(client: &mut Peer, complaint: Complaint, form: SqlState, sequence: u8) -> Result<(), End> {
-    let (code, sqlstate) = complaint.code();
+    let error = ClientError::from(complaint);
     let mut payload = Vec::new();
-    err::put(code, sqlstate, &complaint.to_string(), form, &mut payload);
+    err::put(error.code, error.sqlstate, &error.text, form, &mut payload);
     let mut bytes = Vec::new();
     packet::put(&payload, sequence, &mut bytes);
     client.write(&bytes).await

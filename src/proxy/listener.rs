@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::catalog::CatalogRefresh;
-use super::end::{Complaint, End};
+use super::end::End;
 use super::exchange::tell;
 use super::login;
 use super::peer::{Peer, Side};
@@ -21,6 +21,8 @@ use super::session::{Session, Shared};
 use super::settings::{ClientTls, ServerTls, Settings};
 use super::snapshot::Snapshot;
 use super::stream::Stream;
+use crate::client_error::Complaint;
+use crate::plan::PlanCache;
 use crate::wire::err::SqlState;
 
 /// Why the data plane could not start.
@@ -57,7 +59,9 @@ pub async fn serve(listeners: Vec<TcpListener>, parts: Parts) -> Result<(), Serv
         (ClientTls::Required(_), _) | (ClientTls::Off | ClientTls::Offered(_), ServerTls::Off) => None,
     };
     let drain = settings.timeouts.drain;
-    let shared = Arc::new(Shared { settings: Arc::new(settings), snapshot, catalog, key, shutdown: shutdown.clone() });
+    let plans = Arc::new(PlanCache::new(settings.limits.plans_max, settings.limits.plan_bytes_max));
+    let settings = Arc::new(settings);
+    let shared = Arc::new(Shared { settings, snapshot, catalog, plans, key, shutdown: shutdown.clone() });
     let tracker = TaskTracker::new();
     let abort = CancellationToken::new();
     // Listeners outlive the shutdown, so that late clients are told instead of left in the backlog.

@@ -9,7 +9,7 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, TlsStream};
 
-use super::end::{Complaint, End};
+use super::end::End;
 use super::exchange::{Exchange, PACKET_MAX, tell};
 use super::peer::{Peer, Side};
 use super::probe;
@@ -17,6 +17,7 @@ use super::rsa::LoginKey;
 use super::settings::{ClientTls, ServerTls, Settings, display_address};
 use super::state::{State, parse_version};
 use super::stream::{Stream, set_options};
+use crate::client_error::Complaint;
 use crate::schema::{Charset, ServerVersion};
 use crate::wire::auth::{Passage, Plugin, Security};
 use crate::wire::err::SqlState;
@@ -32,8 +33,6 @@ pub(super) struct LoggedIn {
     pub(super) client: Peer,
     pub(super) server: Peer,
     pub(super) state: State,
-    /// What client and server agreed on.
-    pub(super) capabilities: Capabilities,
     pub(super) end: EndMarker,
     pub(super) track: SessionTrack,
 }
@@ -223,11 +222,8 @@ impl Opening<'_> {
     /// The server said OK: its session's state is read before the client hears of it.
     async fn finish(mut self, agreed: Capabilities, ok: &[u8], to_client: u8) -> Result<LoggedIn, End> {
         let end = if agreed.contains(Capabilities::DEPRECATE_EOF) { EndMarker::Ok } else { EndMarker::Eof };
-        let track = if agreed.contains(Capabilities::SESSION_TRACK) {
-            SessionTrack::Wanted
-        } else {
-            SessionTrack::Unwanted
-        };
+        let track =
+            if agreed.contains(Capabilities::SESSION_TRACK) { SessionTrack::Wanted } else { SessionTrack::Unwanted };
         let version = parse_version(&self.greeting.version);
         let state = match first_state(&mut self.server, end, version).await? {
             Ok(state) => state,
@@ -243,7 +239,7 @@ impl Opening<'_> {
         }
         put_ok(ok, track, &state, to_client, &mut bytes)?;
         self.client.write(&bytes).await?;
-        Ok(LoggedIn { client: self.client, server: self.server, state, capabilities: agreed, end, track })
+        Ok(LoggedIn { client: self.client, server: self.server, state, end, track })
     }
 }
 
@@ -262,7 +258,7 @@ pub(super) async fn first_state(
     version: ServerVersion,
 ) -> Result<Result<State, Vec<u8>>, End> {
     match probe::run(server, end).await? {
-        Ok(probed) => State::new(probed, version).map(Ok).ok_or(End::Told(Complaint::StateNotRead)),
+        Ok(probed) => State::new(probed, version, None).map(Ok).ok_or(End::Told(Complaint::StateNotRead)),
         Err(payload) => Ok(Err(payload)),
     }
 }

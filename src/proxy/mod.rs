@@ -4,6 +4,7 @@
 //! is [`crate::plan`]'s to say, how bytes change is [`crate::rewrite`]'s.
 
 mod answer;
+mod binary;
 mod buffer;
 mod catalog;
 mod decision;
@@ -11,6 +12,7 @@ mod end;
 mod exchange;
 mod listener;
 mod login;
+mod opened;
 mod peer;
 mod prepared;
 mod probe;
@@ -20,6 +22,7 @@ mod session;
 mod settings;
 mod snapshot;
 mod state;
+mod statement;
 mod stream;
 
 pub use catalog::{CatalogRefresh, RefreshRequest};

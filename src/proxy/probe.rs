@@ -2,9 +2,10 @@
 //!
 //! Sent after the login and whenever the state may have changed unreported. The client sees neither.
 
-use super::end::{Complaint, End};
+use super::end::End;
 use super::peer::Peer;
 use super::state::{Probed, TRACKED};
+use crate::client_error::Complaint;
 use crate::wire::command::Command;
 use crate::wire::response::{EndMarker, Event, Response, RowFormat};
 use crate::wire::{WireError, lenenc, packet};

@@ -13,8 +13,8 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::buffer::poll_some;
 use super::catalog::CatalogRefresh;
-use super::decision::{Decision, Desk, Send};
-use super::end::{Complaint, End};
+use super::decision::{Attempt, Decision, Desk, Send, put_error};
+use super::end::End;
 use super::exchange::{Exchange, tell};
 use super::login::{self, LoggedIn, put_ok};
 use super::peer::Peer;
@@ -24,11 +24,12 @@ use super::rsa::LoginKey;
 use super::settings::SharedSettings;
 use super::snapshot::Snapshot;
 use super::state::{Freshness, State};
+use crate::client_error::{ClientError, Complaint};
+use crate::plan::PlanCache;
 use crate::wire::auth::{Passage, Plugin};
 use crate::wire::err::SqlState;
 use crate::wire::login::ChangeUser;
 use crate::wire::packet::Whole;
-use crate::wire::response::Response;
 
 /// What all sessions share.
 #[derive(Debug)]
@@ -36,6 +37,7 @@ pub(super) struct Shared {
     pub(super) settings: SharedSettings,
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(super) catalog: CatalogRefresh,
+    pub(super) plans: Arc<PlanCache>,
     pub(super) key: Option<LoginKey>,
     pub(super) shutdown: CancellationToken,
 }
@@ -60,7 +62,7 @@ enum Wake {
 
 impl Session {
     pub(super) fn new(logged_in: LoggedIn, shared: Arc<Shared>, place: Place) -> Self {
-        let LoggedIn { client, server, state, end, track, .. } = logged_in;
+        let LoggedIn { client, server, state, end, track } = logged_in;
         // A token of the session's own: waiting on it takes no lock that other sessions take.
         let shutdown = Box::pin(shared.shutdown.child_token().cancelled_owned());
         let desk = Desk::new(state, end, track, shared.clone(), place.connection.clone());
@@ -112,11 +114,7 @@ impl Session {
             return Poll::Ready(Ok(Wake::Server));
         }
         loop {
-            let found = Whole::find(
-                self.client.input.data(),
-                self.shared.settings.limits.command_bytes_max,
-                "command",
-            );
+            let found = Whole::find(self.client.input.data(), self.shared.settings.limits.command_bytes_max, "command");
             match found {
                 Ok(Some(whole)) => return Poll::Ready(Ok(Wake::Command(whole))),
                 Ok(None) => {}
@@ -158,7 +156,15 @@ impl Session {
         if self.desk.needs_catalog() {
             self.desk.refresh_catalog().await;
         }
-        let decision = self.desk.decide(&whole, self.client.input.data()).map_err(End::ClientMalformed)?;
+        let mut decision = self.decide(&whole, Attempt::First)?;
+        if let Decision::WithFreshCatalog = decision {
+            self.desk.refresh_catalog().await;
+            decision = self.decide(&whole, Attempt::Second)?;
+        }
+        if let Decision::WithFreshState = decision {
+            self.probe_again().await?;
+            decision = self.decide(&whole, Attempt::Second)?;
+        }
         match decision {
             Decision::Forward { send, pending } => {
                 let shift = self.send(&whole, send).await?;
@@ -169,12 +175,10 @@ impl Session {
                 self.client.input.consume(whole.length);
                 Ok(())
             }
-            Decision::Refuse(error) => {
-                self.client.input.consume(whole.length);
-                self.place.connection.counters.refusal();
-                let mut bytes = Vec::new();
-                error.put_packet(reply_sequence, &mut bytes);
-                self.client.write(&bytes).await
+            Decision::Refuse(error) => self.refuse(&whole, &error).await,
+            // Neither comes twice: the catalog is as fresh and the state as known as they can be.
+            Decision::WithFreshCatalog | Decision::WithFreshState => {
+                self.refuse(&whole, &Complaint::StateNotRead.into()).await
             }
             Decision::ChangeUser => self.change_user(&whole).await,
             Decision::Quit => {
@@ -182,6 +186,18 @@ impl Session {
                 Err(End::ClientClosed)
             }
         }
+    }
+
+    fn decide(&mut self, whole: &Whole, attempt: Attempt) -> Result<Decision, End> {
+        self.desk.decide(whole, self.client.input.data(), attempt).map_err(End::ClientMalformed)
+    }
+
+    async fn refuse(&mut self, whole: &Whole, error: &ClientError) -> Result<(), End> {
+        self.client.input.consume(whole.length);
+        self.place.connection.counters.refusal();
+        let mut bytes = Vec::new();
+        put_error(error, whole.last_sequence.wrapping_add(1), &mut bytes);
+        self.client.write(&bytes).await
     }
 
     /// Sends the command and gives its bytes up. Returns what the server's sequence ids are short of the client's.
@@ -224,8 +240,7 @@ impl Session {
 
     async fn change_user_within(&mut self, whole: &Whole) -> Result<(), End> {
         let mut joined = Vec::new();
-        let payload =
-            whole.payload(self.client.input.data(), &mut joined).map_err(End::ClientMalformed)?.to_vec();
+        let payload = whole.payload(self.client.input.data(), &mut joined).map_err(End::ClientMalformed)?.to_vec();
         self.client.input.consume_and_wipe(whole.length);
         let payload = zeroize::Zeroizing::new(payload);
         let change = ChangeUser::parse(&payload).map_err(End::ClientMalformed)?;
@@ -250,9 +265,7 @@ impl Session {
         let ok = exchange.run().await?;
         let to_client = exchange.to_client;
         match login::first_state(&mut self.server, self.desk.end, self.desk.state.server).await? {
-            Ok(state) if state.client_charset.is_none() => {
-                Err(self.hang_up(Complaint::CharacterSet, to_client).await)
-            }
+            Ok(state) if state.client_charset.is_none() => Err(self.hang_up(Complaint::CharacterSet, to_client).await),
             Ok(state) => {
                 self.desk.adopt(state);
                 self.publish_account();
@@ -270,7 +283,7 @@ impl Session {
     /// Asks for the session's state again.
     pub(super) async fn probe_again(&mut self) -> Result<(), End> {
         let state = match probe::run(&mut self.server, self.desk.end).await? {
-            Ok(probed) => State::new(probed, self.desk.state.server),
+            Ok(probed) => State::new(probed, self.desk.state.server, Some(&self.desk.state)),
             Err(_) => None,
         };
         match state {
@@ -296,12 +309,4 @@ impl Session {
         let mut place = self.place.connection.account.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         *place = Some(text);
     }
-}
-
-/// What is known about the answer that is under way.
-#[derive(Debug)]
-pub(super) struct Pending {
-    pub(super) response: Response,
-    pub(super) then: super::decision::Then,
-    pub(super) cells: super::decision::Cells,
 }

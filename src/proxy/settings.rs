@@ -131,6 +131,10 @@ pub struct Limits {
     pub long_data_bytes_max: usize,
     /// Bytes of one row that is opened.
     pub row_bytes_max: usize,
+    /// Plans that are remembered, over all connections.
+    pub plans_max: u32,
+    /// Bytes of remembered plans.
+    pub plan_bytes_max: u64,
 }
 
 impl Default for Limits {
@@ -142,6 +146,8 @@ impl Default for Limits {
             prepared_max: 16_382,
             long_data_bytes_max: 16 << 20,
             row_bytes_max: 64 << 20,
+            plans_max: 20_000,
+            plan_bytes_max: 64 << 20,
         }
     }
 }

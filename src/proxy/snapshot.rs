@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::keys::KeyRing;
 use crate::policy::Policy;
 use crate::schema::Catalog;
 
@@ -12,4 +13,13 @@ pub struct Snapshot {
     pub policy: Arc<Policy>,
     /// What the server holds.
     pub catalog: Arc<Catalog>,
+    /// The keys. `None` while there are none: then nothing protected is read or written.
+    pub ring: Option<Arc<KeyRing>>,
+}
+
+impl Snapshot {
+    /// The keys, if they are those of this policy: column ids of another one would name other columns.
+    pub(super) fn keys(&self) -> Option<&KeyRing> {
+        self.ring.as_deref().filter(|ring| ring.policy_version() == self.policy.version())
+    }
 }

@@ -3,6 +3,7 @@
 //! The server's own reports are the only source: the statements of [`probe`](super::probe) at the start, and the session
 //! state in OK packets from then on. The text of SET statements is not trusted, because a procedure may set as well.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::policy::Account;
@@ -50,38 +51,83 @@ pub(super) struct State {
     pub(super) mode: SqlMode,
     /// `None`: a set that Candado does not read; statements are refused.
     pub(super) client_charset: Option<Charset>,
-    /// Results' character set by name; `None` is no conversion.
-    pub(super) results_charset: Option<Arc<str>>,
-    pub(super) results_collation: u16,
+    pub(super) results: Results,
+    /// Collation id that text columns of results have; `None` after the set changed, until it is asked for.
+    pub(super) results_collation: Option<u16>,
     pub(super) server: ServerVersion,
     pub(super) freshness: Freshness,
     /// Members of [`TRACKED`] that the client's own list has not.
     hidden: [bool; TRACKED.len()],
+    /// The list with the proxy's own names in it, sorted.
+    tracked: Vec<String>,
+}
+
+/// The character set that the server converts results to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Results {
+    /// None: `character_set_results` is NULL or binary.
+    AsStored,
+    /// One that Candado writes.
+    Converted(Charset),
+    /// One that it does not: even the names in column definitions cannot be read.
+    Unreadable,
+}
+
+impl Results {
+    fn from_name(name: &str) -> Self {
+        match Charset::from_name(name) {
+            None if name.is_empty() => Self::AsStored,
+            None => Self::Unreadable,
+            Some(Charset::Binary) => Self::AsStored,
+            Some(charset @ (Charset::Utf8mb4 | Charset::Utf8mb3 | Charset::Ascii | Charset::Latin1)) => {
+                Self::Converted(charset)
+            }
+        }
+    }
+
+    /// The set, if results are converted.
+    pub(super) fn charset(self) -> Option<Charset> {
+        match self {
+            Self::Converted(charset) => Some(charset),
+            Self::AsStored | Self::Unreadable => None,
+        }
+    }
 }
 
 impl State {
     /// The state that a probe found. `None` if the account is not in the form `user@host`.
-    pub(super) fn new(probed: Probed, server: ServerVersion) -> Option<Self> {
+    ///
+    /// `before` is the state that it replaces: a list that is still the one the proxy made is not the client's own.
+    pub(super) fn new(probed: Probed, server: ServerVersion, before: Option<&Self>) -> Option<Self> {
         // User names may hold an @, host parts may not.
         let (user, host) = probed.account.rsplit_once('@')?;
-        let own: Vec<&str> = probed.tracked_before.split(',').map(str::trim).collect();
-        let all = own.contains(&"*");
-        let hidden = TRACKED.map(|name| !all && !own.iter().any(|own| own.eq_ignore_ascii_case(name)));
+        let own = names(probed.tracked_before.split(','));
+        let tracked = names(own.iter().map(String::as_str).chain(TRACKED));
+        let all = own.iter().any(|name| name == "*");
+        let hidden = match before {
+            Some(before) if before.tracked == own => before.hidden,
+            Some(_) | None => TRACKED.map(|name| !all && !own.iter().any(|own| own == name)),
+        };
         Some(Self {
             account: Account { user: user.into(), host: host.into() },
             database: probed.database.map(Arc::from),
             mode: SqlMode::from_variable(&probed.sql_mode),
             client_charset: Charset::from_name(&probed.client_charset),
-            results_charset: probed.results_charset.map(Arc::from),
-            results_collation: probed.results_collation,
+            results: Results::from_name(&probed.results_charset.unwrap_or_default()),
+            results_collation: Some(probed.results_collation),
             server,
             freshness: Freshness::Known,
             hidden,
+            tracked,
         })
     }
 
-    /// What decides how a statement is read; `None` if its character set is none that Candado reads.
+    /// What decides how a statement is read; `None` if its character set, or that of results, is none that Candado
+    /// reads.
     pub(super) fn dialect(&self) -> Option<Dialect> {
+        if self.results == Results::Unreadable {
+            return None;
+        }
         Some(Dialect { mode: self.mode, charset: self.client_charset?, server: self.server })
     }
 
@@ -102,9 +148,13 @@ impl State {
                 StateChange::Variable { name: b"character_set_client", value } => {
                     self.client_charset = text(value)?.and_then(|name| Charset::from_name(&name));
                 }
-                // The report has the set's name, column definitions have its collation's id: the server is asked.
-                StateChange::Variable { name: b"character_set_results", .. }
-                | StateChange::Variable { name: b"session_track_system_variables" | b"session_track_schema", .. } => {
+                // The report has the set's name, column definitions have its collation's id: the server is asked when
+                // that is needed, and not before, because asking clears the session's warnings.
+                StateChange::Variable { name: b"character_set_results", value } => {
+                    self.results = Results::from_name(&text(value)?.unwrap_or_default());
+                    self.results_collation = None;
+                }
+                StateChange::Variable { name: b"session_track_system_variables" | b"session_track_schema", .. } => {
                     self.freshness = Freshness::Stale;
                 }
                 StateChange::Variable { .. } | StateChange::Other => {}
@@ -128,6 +178,12 @@ impl State {
 
 fn text(bytes: &[u8]) -> Result<Option<Arc<str>>, WireError> {
     std::str::from_utf8(bytes).map(|text| Some(Arc::from(text))).map_err(|_| WireError::Malformed("session state"))
+}
+
+/// Names of a list: folded, sorted, without repetition.
+fn names<'a>(list: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let names: BTreeSet<String> = list.map(|name| name.trim().to_lowercase()).filter(|name| !name.is_empty()).collect();
+    names.into_iter().collect()
 }
 
 /// Whether a statement's text may switch the server's reports off, which the server does not report.
@@ -155,7 +211,6 @@ pub(super) fn parse_version(text: &[u8]) -> ServerVersion {
     let number = next(10_000).saturating_add(next(100)).saturating_add(next(1));
     ServerVersion { kind, number }
 }
-
 
 #[cfg(test)]
 mod tests;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::{Context, RewriteError};
-use crate::crypto::{ColumnKeys, DataKey, DataMaterial, IndexKey, IndexMaterial, IndexVersion, KeyId, KeySecret};
-use crate::keys::KeyRing;
+use crate::crypto::{KeyId, KeyPurpose, KeySecret};
+use crate::keys::{KeyRecord, KeyRing, KeyState, RingBuilder};
 use crate::plan::{CellAction, Effect, Outputs, QueryPlan, Splice};
 use crate::policy::{
     Access, ColumnId, DecryptGrant, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy, ProtectedColumn,
@@ -108,18 +108,32 @@ fn column(name: &str, logical: LogicalType, searched: bool, collation: Option<&s
     }
 }
 
-fn ring(policy: &Policy, versions: u16) -> KeyRing {
-    let secret = |first: u8| KeySecret::take_from(&mut [first; 32]).unwrap();
-    let data = DataKey::new(secret(1));
-    let active = IndexKey::new(secret(2));
-    let older: Vec<_> = (1..versions).map(|version| IndexKey::new(secret(2 + version as u8))).collect();
-    let columns = (0_u32..).zip(policy.columns()).map(|(id, column)| {
-        let data = DataMaterial { active: (KeyId::new(7).unwrap(), &data), readable: vec![], barred: vec![] };
-        let readable = (2_u16..).zip(&older).map(|(version, key)| (IndexVersion::new(version).unwrap(), key)).collect();
-        let index = IndexMaterial { active: (IndexVersion::new(1).unwrap(), &active), readable };
-        ColumnKeys::new(ColumnId(id), column, &data, Some(&index)).unwrap()
-    });
-    KeyRing(columns.collect())
+fn ring(policy: &Policy, index_versions: u16) -> KeyRing {
+    let mut builder = RingBuilder::new();
+    builder.add(record(7, KeyPurpose::Data, 1, KeyState::Active), Some(secret(7))).unwrap();
+    for version in 1..=index_versions {
+        let state = if version == 1 { KeyState::Active } else { KeyState::DecryptOnly };
+        let kid = 100 + u32::from(version);
+        builder.add(record(kid, KeyPurpose::Index, version, state), Some(secret(kid))).unwrap();
+    }
+    builder.build(policy, 1).unwrap()
+}
+
+fn secret(kid: u32) -> KeySecret {
+    KeySecret::take_from(&mut [kid.to_le_bytes()[0]; 32]).unwrap()
+}
+
+fn record(kid: u32, purpose: KeyPurpose, version: u16, state: KeyState) -> KeyRecord {
+    let id = KeyId::new(kid).unwrap();
+    KeyRecord {
+        kid: id,
+        keyset: "contact".into(),
+        purpose,
+        version: version.try_into().unwrap(),
+        state,
+        kcv: Some(secret(kid).kcv(id, purpose)),
+        wraps: vec![],
+    }
 }
 
 /// A statement with its tokens.
@@ -138,7 +152,7 @@ impl<'a> Lexed<'a> {
     /// The tokens of a piece of the statement, at its last occurrence.
     pub(super) fn find(&self, piece: &str) -> TokenRange {
         let start = memchr::memmem::rfind(self.sql, piece.as_bytes()).unwrap();
-        let end = start + piece.len();
+        let end = start.checked_add(piece.len()).unwrap();
         let first = self.tokens.iter().position(|token| token.start as usize == start).unwrap();
         let last = self.tokens.iter().position(|token| token.end as usize == end).unwrap();
         TokenRange { first: first.try_into().unwrap(), last: last.try_into().unwrap() }

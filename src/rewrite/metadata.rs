@@ -5,7 +5,7 @@
 
 use super::{Context, RewriteError};
 use crate::plan::CellAction;
-use crate::policy::{ColumnId, LogicalType, ProtectedColumn, TextSize};
+use crate::policy::{ColumnId, LogicalType, Policy, ProtectedColumn, TextSize};
 use crate::schema::{Charset, ServerKind};
 use crate::wire::column::{ColumnAttributes, ColumnDefinition, ColumnType, flag};
 
@@ -34,7 +34,7 @@ pub fn column_definition(
     out: &mut Vec<u8>,
 ) -> Result<(), RewriteError> {
     let definition = ColumnDefinition::parse(payload)?;
-    let named = names_protected(&definition, cx);
+    let named = names_protected(&definition, cx.policy, cx.results_charset);
     match action {
         CellAction::Relay => match named {
             Some(id) => Err(unplanned(cx, id)),
@@ -59,15 +59,19 @@ pub fn column_definition(
 ///
 /// MySQL names a view in place of its base table, and nothing for an expression; those are the plan's to see. MariaDB
 /// leaves the database empty for a materialised derived table: then table and column name decide.
-pub fn names_protected(definition: &ColumnDefinition<'_>, cx: &Context<'_>) -> Option<ColumnId> {
+pub fn names_protected(
+    definition: &ColumnDefinition<'_>,
+    policy: &Policy,
+    results_charset: Option<Charset>,
+) -> Option<ColumnId> {
     if definition.org_name.is_empty() || definition.org_table.is_empty() {
         return None;
     }
-    (0_u32..).zip(cx.policy.columns()).find_map(|(id, protected)| {
+    (0_u32..).zip(policy.columns()).find_map(|(id, protected)| {
         let names = &protected.column;
-        let is_named = same_name(definition.org_name, &names.column, cx.results_charset)
-            && same_name(definition.org_table, &names.table, cx.results_charset)
-            && (definition.schema.is_empty() || same_name(definition.schema, &names.database, cx.results_charset));
+        let is_named = same_name(definition.org_name, &names.column, results_charset)
+            && same_name(definition.org_table, &names.table, results_charset)
+            && (definition.schema.is_empty() || same_name(definition.schema, &names.database, results_charset));
         is_named.then_some(ColumnId(id))
     })
 }

@@ -5,56 +5,36 @@
 
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
 
-#[cfg(any())]
 mod charset;
 mod error;
-#[cfg(any())]
 mod fit;
-#[cfg(any())]
 mod long_data;
-#[cfg(any())]
 mod metadata;
-#[cfg(any())]
 mod params;
-#[cfg(any())]
 mod row;
-#[cfg(any())]
 mod search;
-#[cfg(any())]
 mod statement;
-#[cfg(any())]
 mod value;
 
-#[cfg(any())]
+#[cfg(test)]
 mod fixture;
 
-#[cfg(any())]
 use crate::keys::KeyRing;
-#[cfg(any())]
 use crate::policy::Policy;
-#[cfg(any())]
 use crate::schema::Charset;
-#[cfg(any())]
 use crate::sql::Dialect;
 
 pub use error::RewriteError;
-#[cfg(any())]
 pub use long_data::{LongData, LongDataRoute};
-#[cfg(any())]
 pub use metadata::{column_definition, names_protected};
-#[cfg(any())]
 pub use params::{ParamMap, ParamTypes, execute};
-#[cfg(any())]
 pub use row::RowPlan;
-#[cfg(any())]
 pub use statement::{Rewritten, statement};
 
-#[cfg(any())]
 /// Most bytes of a statement or parameter packet that a rewrite makes: the largest `max_allowed_packet` there is.
 const PAYLOAD_OCTETS_MAX: usize = 1 << 30;
 
 /// What a rewrite depends on beside the plan. All of it belongs to the snapshot that the plan was made with.
-#[cfg(any())]
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     /// What is protected.

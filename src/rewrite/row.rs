@@ -37,7 +37,6 @@ impl RowPlan {
         if actions.len() != column_types.len() {
             return Err(RewriteError::PlanMismatch("number of result columns"));
         }
-        let types = column_types.iter().map(|byte| ColumnType::from_byte(*byte)).collect::<Result<Vec<_>, _>>()?;
         let mut steps = Vec::new();
         let mut skipped = 0_usize;
         for action in actions {
@@ -49,7 +48,11 @@ impl RowPlan {
                 }
             }
         }
-        Ok(if steps.is_empty() { None } else { Some(Self { steps, types, plain: Plaintext::new() }) })
+        if steps.is_empty() {
+            return Ok(None);
+        }
+        let types = column_types.iter().map(|byte| ColumnType::from_byte(*byte)).collect::<Result<_, _>>()?;
+        Ok(Some(Self { steps, types, plain: Plaintext::new() }))
     }
 
     /// Appends a row of a text result as the client is to see it.

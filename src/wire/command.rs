@@ -68,6 +68,8 @@ impl Command {
 
     /// The command's first byte, for those that Candado itself writes.
     pub const QUERY: u8 = 0x03;
+    /// The first byte of COM_STMT_PREPARE.
+    pub const STMT_PREPARE: u8 = 0x16;
 }
 
 /// The statement id at the front of COM_STMT_EXECUTE, _SEND_LONG_DATA, _CLOSE, _RESET and _FETCH, after the first byte.

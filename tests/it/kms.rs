@@ -4,8 +4,8 @@
 
 use candado::crypto::{KeyId, KeyPurpose};
 use candado::keys::{
-    AwsCredentials, AwsKms, AwsKmsSettings, EncryptionContext, KekAdmin, KekRef, KekStatus, KeyError, KeyProvider,
-    ProviderKind, Unwrapper, WrappedKey,
+    AwsCredentials, AwsKms, AwsKmsSettings, AwsKmsSettingsError, EncryptionContext, KekAdmin, KekRef, KekStatus,
+    KeyError, KeyProvider, ProviderKind, Unwrapper, WrappedKey,
 };
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -245,4 +245,27 @@ async fn an_answer_that_cannot_be_read_is_neither_an_outage_nor_a_revocation() {
     setup.fake.fail_always(Some(Fault::Garbage));
     let error = setup.proxy.unwrap(&wrapped, &context(7)).await.unwrap_err();
     assert!(!error.retryable() && !error.definitive(), "{error:?}");
+}
+
+#[tokio::test]
+async fn settings_that_could_leak_or_drift_are_refused() {
+    const ARN: &str = "arn:aws:kms:eu-central-1:111122223333:key/0000";
+    let new = async |arns: &[&str], endpoint: &str| {
+        AwsKms::new(AwsKmsSettings {
+            kek_arns: arns.iter().map(|arn| (*arn).to_owned()).collect(),
+            endpoint: Some(endpoint.to_owned()),
+            credentials: AwsCredentials::Static {
+                access_key_id: PROXY.to_owned(),
+                secret_access_key: Zeroizing::new("canary".to_owned()),
+            },
+        })
+        .await
+    };
+    let local = "http://127.0.0.1:1";
+    assert_eq!(new(&[], local).await.unwrap_err(), AwsKmsSettingsError::NoKek);
+    let alias = "arn:aws:kms:eu-central-1:111122223333:alias/candado";
+    assert_eq!(new(&[ARN, alias], local).await.unwrap_err(), AwsKmsSettingsError::NotAnArn(alias.into()));
+    assert_eq!(new(&[ARN], "http://kms.example").await.unwrap_err(), AwsKmsSettingsError::PlainEndpoint);
+    let provider = new(&[ARN], local).await.unwrap();
+    assert_eq!(format!("{provider:?}"), format!("AwsKms {{ keks: [{ARN:?}] }}"), "and no secret");
 }

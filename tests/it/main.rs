@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod catalog;
 mod docs_in_step;
 #[path = "../support/fakekms/mod.rs"]
 mod fakekms;
+mod key_policies;
 #[cfg(feature = "aws-kms")]
 mod key_store;
+#[cfg(feature = "aws-kms")]
+mod key_task;
 #[cfg(feature = "aws-kms")]
 mod kms;
 mod layering;

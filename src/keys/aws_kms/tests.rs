@@ -2,17 +2,6 @@ use super::*;
 
 const ARN: &str = "arn:aws:kms:eu-central-1:111122223333:key/0000";
 
-fn settings(arns: &[&str], endpoint: Option<&str>) -> AwsKmsSettings {
-    AwsKmsSettings {
-        kek_arns: arns.iter().map(|arn| (*arn).to_owned()).collect(),
-        endpoint: endpoint.map(str::to_owned),
-        credentials: AwsCredentials::Static {
-            access_key_id: "proxy".into(),
-            secret_access_key: Zeroizing::new("canary".into()),
-        },
-    }
-}
-
 #[test]
 fn a_region_is_read_from_key_arns_only() {
     assert_eq!(region(ARN), Some("eu-central-1"));
@@ -67,27 +56,4 @@ fn every_code_has_its_class() {
     for (code, status, class) in rows {
         assert_eq!(class_of(code, Some(status)), class, "{code:?} {status}");
     }
-}
-
-#[tokio::test]
-async fn settings_that_could_leak_or_drift_are_refused() {
-    assert_eq!(AwsKms::new(settings(&[], None)).await.unwrap_err(), AwsKmsSettingsError::NoKek);
-    let alias = "arn:aws:kms:eu-central-1:111122223333:alias/candado";
-    assert_eq!(
-        AwsKms::new(settings(&[ARN, alias], None)).await.unwrap_err(),
-        AwsKmsSettingsError::NotAnArn(alias.into())
-    );
-    assert_eq!(
-        AwsKms::new(settings(&[ARN], Some("http://kms.example"))).await.unwrap_err(),
-        AwsKmsSettingsError::PlainEndpoint
-    );
-    assert!(AwsKms::new(settings(&[ARN], Some("http://127.0.0.1:1"))).await.is_ok());
-}
-
-#[tokio::test]
-async fn no_secret_is_in_the_debug_text() {
-    let settings = settings(&[ARN], None);
-    assert!(!format!("{settings:?}").contains("canary"));
-    let provider = AwsKms::new(settings).await.unwrap();
-    assert_eq!(format!("{provider:?}"), format!("AwsKms {{ keks: [{ARN:?}] }}"));
 }

@@ -1,15 +1,15 @@
 //! Query expressions: what they return, and where in them protected columns may stand.
 
 use super::construct::{self, Construct};
-use super::expression::{bare, column_path};
+use super::expression::column_path;
 use super::from::{Rows, Surroundings, level};
 use super::{Analysis, Cte, Named, Outputs, Refusal, Remember, Scope, SourceColumn, Verb, Visibility};
 use crate::plan::scope::{Aliases, Output, Search};
 use crate::policy::ColumnId;
 use crate::schema::Table;
-use crate::sql::TokenKind;
 use crate::sql::tree::{
-    CommonTable, ExprKind, LiteralKind, OrderItem, Path, Query, QueryBody, Select, SelectItem, TokenIndex, With,
+    CommonTable, Expr, ExprKind, LiteralKind, OrderItem, Path, Query, QueryBody, Select, SelectItem, TokenIndex,
+    UnaryOp, With,
 };
 
 /// Where a query expression stands.
@@ -187,7 +187,7 @@ impl<'a> Analysis<'a> {
     }
 
     /// The columns of a select list, stars expanded.
-    pub(super) fn outputs(&mut self, items: &[SelectItem], scope: &Scope<'_>) -> Result<Vec<Output>, Refusal> {
+    pub(super) fn outputs(&self, items: &[SelectItem], scope: &Scope<'_>) -> Result<Vec<Output>, Refusal> {
         let mut outputs = Vec::with_capacity(items.len());
         for item in items {
             match item {
@@ -205,10 +205,7 @@ impl<'a> Analysis<'a> {
                 SelectItem::Expr { expr, alias } => {
                     let protected = self.column_operand(expr, scope)?.map(|operand| operand.column);
                     let name = match alias {
-                        Some(alias) => {
-                            self.note_alias(*alias);
-                            Some(self.folded(*alias))
-                        }
+                        Some(alias) => Some(self.folded(*alias)),
                         None => self.written_name(item)?,
                     };
                     outputs.push(Output { name, protected });
@@ -216,13 +213,6 @@ impl<'a> Analysis<'a> {
             }
         }
         Ok(outputs)
-    }
-
-    /// The text of a string alias is no part of the digest, yet names may refer to it.
-    fn note_alias(&mut self, alias: TokenIndex) {
-        if self.cx.text.token(alias).is_some_and(|token| token.kind == TokenKind::String) {
-            self.remember = Remember::No;
-        }
     }
 
     /// Visits the expressions of a select list other than bare columns, which `outputs` has judged.
@@ -248,15 +238,26 @@ impl<'a> Analysis<'a> {
         self.order(order_by, &scope, construct::ORDER_BY)
     }
 
-    /// Visits ORDER BY or GROUP BY. An integer there is a position in the select list, and the digest does not hold it.
+    /// Visits ORDER BY or GROUP BY. An integer there is a position in the select list. The digest holds it where it
+    /// stands bare; the server also looks through parentheses and a plus sign.
     fn order(&mut self, list: &[OrderItem], scope: &Scope<'_>, construct: Construct) -> Result<(), Refusal> {
         for item in list {
-            let protected = protected_of(scope.outputs);
-            match (&bare(&item.expr).kind, protected) {
-                (ExprKind::Literal(LiteralKind::Integer), Some(column)) => {
-                    self.remember = Remember::No;
-                    let position = self.integer(item.expr.tokens.first);
-                    let output = position.and_then(|position| scope.outputs.get(position.checked_sub(1)?));
+            let Some(column) = protected_of(scope.outputs) else {
+                self.value(&item.expr, scope, construct)?;
+                continue;
+            };
+            let mut expr = &item.expr;
+            while let ExprKind::Parenthesised(inner) | ExprKind::Unary { op: UnaryOp::Plus, operand: inner } =
+                &expr.kind
+            {
+                self.remember = Remember::No;
+                expr = inner;
+            }
+            match Position::of(expr) {
+                Position::None => self.value(&item.expr, scope, construct)?,
+                Position::Unclear => return Err(self.unsupported(column, construct)),
+                Position::Integer => {
+                    let output = self.integer(expr.tokens.first).and_then(|at| scope.outputs.get(at.checked_sub(1)?));
                     match output {
                         Some(Output { protected: None, .. }) => {}
                         Some(Output { protected: Some(column), .. }) => {
@@ -265,9 +266,6 @@ impl<'a> Analysis<'a> {
                         None => return Err(self.unsupported(column, construct)),
                     }
                 }
-                // The server may read a parameter as a position too.
-                (ExprKind::Param(_), Some(column)) => return Err(self.unsupported(column, construct)),
-                _ => self.value(&item.expr, scope, construct)?,
             }
         }
         Ok(())
@@ -290,6 +288,36 @@ impl<'a> Analysis<'a> {
         match self.named(path)? {
             Named::Table(table) => Ok(table),
             Named::Cte(_) => Err(self.unknown_table(path)),
+        }
+    }
+}
+
+/// Whether an expression of ORDER BY or GROUP BY is a position in the select list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Position {
+    None,
+    Integer,
+    /// A constant that some server may take for one.
+    Unclear,
+}
+
+impl Position {
+    fn of(expr: &Expr) -> Self {
+        if let ExprKind::Literal(kind) = &expr.kind {
+            match kind {
+                LiteralKind::Integer => Self::Integer,
+                LiteralKind::Null | LiteralKind::String => Self::None,
+                LiteralKind::Hex
+                | LiteralKind::Bit
+                | LiteralKind::Decimal
+                | LiteralKind::Float
+                | LiteralKind::Boolean
+                | LiteralKind::Temporal => Self::Unclear,
+            }
+        } else if let ExprKind::Param(_) = &expr.kind {
+            Self::Unclear
+        } else {
+            Self::None
         }
     }
 }

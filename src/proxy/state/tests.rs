@@ -15,7 +15,7 @@ fn probed(tracked_before: &str) -> Probed {
 
 fn state(tracked_before: &str) -> State {
     let server = ServerVersion { kind: ServerKind::MySql, number: 90_704 };
-    State::new(probed(tracked_before), server).unwrap()
+    State::new(probed(tracked_before), server, None).unwrap()
 }
 
 fn ok_packet(entries: &[(u8, &[&[u8]])]) -> Vec<u8> {
@@ -46,6 +46,32 @@ fn only_what_the_client_did_not_ask_for_is_hidden() {
     assert!(!state.is_hidden(b"sql_mode") && !state.is_hidden(b"autocommit") && !state.is_hidden(b"time_zone"));
     assert!(state.is_hidden(b"session_track_schema"));
     assert!(!self::state("*").is_hidden(b"session_track_schema"));
+}
+
+#[test]
+fn a_list_that_the_proxy_made_is_not_taken_for_the_client_s() {
+    let before = state("autocommit");
+    let server = before.server;
+    let again = probed(
+        "autocommit,character_set_client,character_set_results,session_track_schema,\
+        session_track_system_variables,sql_mode",
+    );
+    assert!(State::new(again.clone(), server, Some(&before)).unwrap().is_hidden(b"sql_mode"));
+    assert!(!State::new(again, server, None).unwrap().is_hidden(b"sql_mode"));
+    let other = State::new(probed("sql_mode"), server, Some(&before)).unwrap();
+    assert!(!other.is_hidden(b"sql_mode") && other.is_hidden(b"session_track_schema"));
+}
+
+#[test]
+fn results_in_a_set_that_is_not_written_stop_statements() {
+    let mut state = state("");
+    let packet = ok_packet(&[(0, &[b"character_set_results", b"latin1"])]);
+    state.observe(&OkPacket::parse(&packet).unwrap()).unwrap();
+    assert_eq!((state.results, state.results_collation), (Results::Converted(Charset::Latin1), None));
+    assert!(state.dialect().is_some());
+    let packet = ok_packet(&[(0, &[b"character_set_results", b"utf16"])]);
+    state.observe(&OkPacket::parse(&packet).unwrap()).unwrap();
+    assert!(state.dialect().is_none());
 }
 
 #[test]
@@ -95,4 +121,3 @@ fn versions_are_those_of_versioned_comments() {
         assert_eq!(parse_version(text.as_bytes()), ServerVersion { kind, number }, "{text}");
     }
 }
-

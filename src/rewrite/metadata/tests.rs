@@ -121,7 +121,7 @@ fn names_are_compared_in_the_character_set_of_results() {
     let is_named = |name: &[u8], charset| {
         let payload = definition([b"shop", b"customers", name], stored(253, 128, 0x80));
         let cx = Context { results_charset: charset, ..fixture.cx() };
-        names_protected(&ColumnDefinition::parse(&payload).unwrap(), &cx) == Some(UMLAUT)
+        names_protected(&ColumnDefinition::parse(&payload).unwrap(), cx.policy, cx.results_charset) == Some(UMLAUT)
     };
     assert!(is_named("größe".as_bytes(), Some(Charset::Utf8mb4)));
     assert!(is_named("GRÖßE".as_bytes(), None));

@@ -1,6 +1,9 @@
+#![expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
+
 use super::*;
 use crate::plan::Splice;
-use crate::rewrite::fixture::{Fixture, NOTES, PHONE, plan};
+use crate::rewrite::fixture::{Fixture, Lexed, NOTES, PHONE, dialect, plan};
+use crate::sql::TokenKind;
 use crate::sql::tree::TokenRange;
 use proptest::prelude::*;
 
@@ -241,7 +244,40 @@ proptest! {
     #[test]
     fn no_bytes_panic(payload: Vec<u8>, params in 1_u16..40) {
         let mut run = Run::new(vec![sealing(PHONE, 0)], params);
-        let _ = run.raw(&payload);
-        let _ = run.raw(&[&[0x17, 9, 0, 0, 0, 0, 1, 0, 0, 0][..], &payload].concat());
+        let bound = [&[0x17, 9, 0, 0, 0, 0, 1, 0, 0, 0][..], &payload].concat();
+        for packet in [payload, bound] {
+            run.raw(&packet).ok();
+        }
+    }
+}
+
+/// The statement that is prepared and the packet that executes it are made apart; they must count alike.
+#[test]
+fn the_rewritten_statement_has_as_many_parameters_as_the_packet() {
+    let sql = b"UPDATE customers SET phone = ?, id = ? WHERE phone <=> ? AND phone NOT IN (?, 'a', NULL, ?) OR id = ?";
+    let lexed = Lexed::new(sql, &dialect());
+    let literal = Value::Literal(lexed.find("'a'"));
+    for versions in 1..=3 {
+        let fixture = Fixture::with_index_versions(versions);
+        let seal = Splice { tokens: lexed.find("?"), ..sealing(PHONE, 0) };
+        let splice = |whole: &str, comparison, values| {
+            let tokens = lexed.find(whole);
+            let column_tokens = TokenRange { first: tokens.first, last: tokens.first };
+            Splice { tokens, column: PHONE, kind: SpliceKind::Search { column_tokens, comparison, values } }
+        };
+        let splices = [
+            seal,
+            splice("phone <=> ?", Comparison::NullSafeEqual, vec![Value::Param(2)]),
+            splice(
+                "phone NOT IN (?, 'a', NULL, ?)",
+                Comparison::NotEqual,
+                vec![Value::Param(3), literal, Value::Null, Value::Param(4)],
+            ),
+        ];
+        let out = lexed.splice(&splices, &fixture.cx()).unwrap().unwrap();
+        let marks = Lexed::new(&out, &dialect()).tokens.iter().filter(|token| token.kind == TokenKind::Param).count();
+        let map = ParamMap::of(&plan(splices.to_vec(), 6), &fixture.cx()).unwrap().unwrap();
+        assert_eq!(map.server_params(), marks);
+        assert_eq!(marks, 3 + usize::from(versions) * 2 * 3 + 1);
     }
 }

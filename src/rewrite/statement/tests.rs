@@ -2,7 +2,7 @@ use super::*;
 use crate::policy::ColumnId;
 use crate::rewrite::fixture::{Fixture, Lexed, NOTES, PHONE, dialect};
 use crate::schema::Charset;
-use crate::sql::{Dialect, SqlMode};
+use crate::sql::{Dialect, SqlMode, TokenKind};
 use data_encoding::{HEXLOWER_PERMISSIVE, HEXUPPER};
 use proptest::prelude::*;
 
@@ -244,5 +244,12 @@ proptest! {
             (rest, expected) = (after, sql_after);
         }
         prop_assert_eq!(rest, expected);
+        // The server reads the same statement, with hexadecimal literals where strings stood.
+        let kinds = |tokens: &[Token]| tokens.iter().map(|token| token.kind).collect::<Vec<_>>();
+        let expected: Vec<_> = kinds(&lexed.tokens)
+            .into_iter()
+            .map(|kind| if kind == TokenKind::String { TokenKind::Hex } else { kind })
+            .collect();
+        prop_assert_eq!(kinds(&Lexed::new(out.as_bytes(), &dialect()).tokens), expected);
     }
 }

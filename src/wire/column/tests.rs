@@ -75,6 +75,6 @@ fn types_that_only_live_inside_the_server_are_refused() {
 proptest! {
     #[test]
     fn no_bytes_panic(payload: Vec<u8>) {
-        let _ = ColumnDefinition::parse(&payload);
+        ColumnDefinition::parse(&payload).ok();
     }
 }

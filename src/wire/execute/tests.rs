@@ -55,7 +55,7 @@ fn a_malformed_packet_is_refused() {
         other[at] = value;
         assert_eq!(Execute::parse(&other, 2).unwrap_err(), WireError::Malformed(WHAT), "byte {at}");
     }
-    let longer = [packet.clone(), vec![0]].concat();
+    let longer = [packet, vec![0]].concat();
     let mut values = Execute::parse(&longer, 2).unwrap().values();
     values.next_value(LONG, Arrival::Here).unwrap();
     values.next_value(TEXT, Arrival::Here).unwrap();

@@ -1,9 +1,13 @@
 //! What the integration tests share: real servers, the key store's schema and accounts on them, and the program itself
 //! in front of them.
 #![allow(clippy::expect_used, reason = "test support")]
+#![allow(clippy::print_stderr, reason = "a test says which server it ran against")]
 #![allow(dead_code, reason = "not every test needs everything")]
 
+pub(crate) mod gate;
 pub(crate) mod key_store;
+#[cfg(feature = "aws-kms")]
+pub(crate) mod keys;
 pub(crate) mod proxy;
 pub(crate) mod server;
 pub(crate) mod shop;

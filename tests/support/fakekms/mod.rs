@@ -210,10 +210,10 @@ impl FakeKms {
 
 impl Drop for FakeKms {
     fn drop(&mut self) {
-        if self.orders.send(Order::End).is_ok() {
-            if let Some(thread) = self.thread.take() {
-                drop(thread.join());
-            }
+        if self.orders.send(Order::End).is_ok()
+            && let Some(thread) = self.thread.take()
+        {
+            drop(thread.join());
         }
     }
 }

@@ -1,0 +1,266 @@
+//! The key ring: one immutable snapshot of all keys that the protected columns of a policy use.
+//!
+//! Loading and unwrapping keys, and publishing a new ring, are the control plane's work.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::{KeyPurpose, KeyRecord, KeyState};
+use crate::crypto::{
+    ColumnKeys, ColumnKeysError, DataKey, DataMaterial, IndexKey, IndexMaterial, IndexVersion, KeyId, KeySecret,
+};
+use crate::policy::{ColumnId, Policy, ProtectedColumn};
+use crate::schema::ColumnRef;
+
+/// Why keys and policy do not make a ring. There is then no ring: a column is never served with some of its keys.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RingError {
+    /// Two records have one id.
+    #[error("key {kid} is recorded twice")]
+    DuplicateKey {
+        /// The id.
+        kid: KeyId,
+    },
+    /// Two records have one keyset, purpose and version.
+    #[error("keyset {keyset} has two {purpose} keys of version {version}")]
+    DuplicateVersion {
+        /// The keyset.
+        keyset: Arc<str>,
+        /// The purpose.
+        purpose: KeyPurpose,
+        /// The version.
+        version: u16,
+    },
+    /// The state allows reading, and the secret is not there.
+    #[error("{purpose} key {kid} of keyset {keyset} is not unwrapped")]
+    NotUnwrapped {
+        /// The key.
+        kid: KeyId,
+        /// Its keyset.
+        keyset: Arc<str>,
+        /// Its purpose.
+        purpose: KeyPurpose,
+    },
+    /// The record has no check value. The first unwrap publishes it before it makes a ring.
+    #[error("{purpose} key {kid} of keyset {keyset} has no check value yet")]
+    NoCheckValue {
+        /// The key.
+        kid: KeyId,
+        /// Its keyset.
+        keyset: Arc<str>,
+        /// Its purpose.
+        purpose: KeyPurpose,
+    },
+    /// The secret is not the one that the check value commits to.
+    #[error("{purpose} key {kid} of keyset {keyset} does not match its check value")]
+    CheckValue {
+        /// The key.
+        kid: KeyId,
+        /// Its keyset.
+        keyset: Arc<str>,
+        /// Its purpose.
+        purpose: KeyPurpose,
+    },
+    /// A protected column needs an active key and its keyset has none.
+    #[error("keyset {keyset} has no active {purpose} key")]
+    NoActiveKey {
+        /// The keyset.
+        keyset: Arc<str>,
+        /// The purpose.
+        purpose: KeyPurpose,
+    },
+    /// A keyset has more than one active key for a purpose.
+    #[error("keyset {keyset} has more than one active {purpose} key")]
+    SeveralActiveKeys {
+        /// The keyset.
+        keyset: Arc<str>,
+        /// The purpose.
+        purpose: KeyPurpose,
+    },
+    /// Policy says something of the column that the format cannot do.
+    #[error("column {column}: {error}")]
+    Column {
+        /// The column.
+        column: ColumnRef,
+        /// What is wrong.
+        error: ColumnKeysError,
+    },
+}
+
+/// All keys of a policy's protected columns, ready for use. Immutable; a new state of the key store is a new ring.
+pub struct KeyRing {
+    policy_version: u64,
+    version: u64,
+    digest: [u8; 32],
+    columns: Vec<ColumnKeys>,
+}
+
+impl KeyRing {
+    /// The keys of a protected column. `None` if the id belongs to another policy snapshot.
+    pub fn column(&self, id: ColumnId) -> Option<&ColumnKeys> {
+        self.columns.get(usize::try_from(id.0).ok()?)
+    }
+
+    /// The policy snapshot whose column ids the ring understands.
+    pub fn policy_version(&self) -> u64 {
+        self.policy_version
+    }
+
+    /// The key store's version (epoch) that the ring was built from.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// A digest of ids, keysets, purposes, versions, states and check values of all records: two replicas with equal
+    /// digests hold the same keys. Contains no secret.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyRing")
+            .field("version", &self.version)
+            .field("policy_version", &self.policy_version)
+            .field("columns", &self.columns)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a secret becomes once its check value is right.
+enum Unwrapped {
+    Data(DataKey),
+    Index(IndexKey),
+    /// Its state allows no use, or no column uses its purpose; the secret is wiped already.
+    Nothing,
+}
+
+struct Entry {
+    record: KeyRecord,
+    key: Unwrapped,
+}
+
+/// Gathers records and secrets and makes a ring of them. Secrets are wiped when it is dropped or has built.
+#[derive(Default)]
+pub struct RingBuilder {
+    entries: BTreeMap<KeyId, Entry>,
+    versions: HashSet<(Arc<str>, KeyPurpose, u16)>,
+}
+
+impl RingBuilder {
+    /// A builder without keys.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a key. Its secret is needed where the state allows reading, and ignored elsewhere; it must match the
+    /// record's check value.
+    pub fn add(&mut self, record: KeyRecord, secret: Option<KeySecret>) -> Result<(), RingError> {
+        let key = Self::check(&record, secret)?;
+        let version = record.version.get();
+        if !self.versions.insert((Arc::clone(&record.keyset), record.purpose, version)) {
+            return Err(RingError::DuplicateVersion { keyset: record.keyset, purpose: record.purpose, version });
+        }
+        let kid = record.kid;
+        match self.entries.insert(kid, Entry { record, key }) {
+            None => Ok(()),
+            Some(_) => Err(RingError::DuplicateKey { kid }),
+        }
+    }
+
+    fn check(record: &KeyRecord, secret: Option<KeySecret>) -> Result<Unwrapped, RingError> {
+        let (kid, purpose) = (record.kid, record.purpose);
+        let keyset = || Arc::clone(&record.keyset);
+        if !record.state.may_decrypt() {
+            return Ok(Unwrapped::Nothing);
+        }
+        let Some(secret) = secret else { return Err(RingError::NotUnwrapped { kid, keyset: keyset(), purpose }) };
+        let Some(kcv) = &record.kcv else { return Err(RingError::NoCheckValue { kid, keyset: keyset(), purpose }) };
+        if !secret.has_kcv(kid, purpose, kcv) {
+            return Err(RingError::CheckValue { kid, keyset: keyset(), purpose });
+        }
+        Ok(match purpose {
+            KeyPurpose::Data => Unwrapped::Data(DataKey::new(secret)),
+            KeyPurpose::Index => Unwrapped::Index(IndexKey::new(secret)),
+            KeyPurpose::Audit | KeyPurpose::Subject => Unwrapped::Nothing,
+        })
+    }
+
+    /// Makes the ring of a policy. `version` is the key store's.
+    pub fn build(self, policy: &Policy, version: u64) -> Result<KeyRing, RingError> {
+        self.check_active()?;
+        let columns = (0..)
+            .map(ColumnId)
+            .zip(policy.columns())
+            .map(|(id, column)| self.column_keys(id, column))
+            .collect::<Result<_, _>>()?;
+        Ok(KeyRing { policy_version: policy.version(), version, digest: self.digest(), columns })
+    }
+
+    fn check_active(&self) -> Result<(), RingError> {
+        let mut seen = HashSet::new();
+        for Entry { record, .. } in self.entries.values().filter(|entry| entry.record.state == KeyState::Active) {
+            if !seen.insert((&record.keyset, record.purpose)) {
+                let keyset = Arc::clone(&record.keyset);
+                return Err(RingError::SeveralActiveKeys { keyset, purpose: record.purpose });
+            }
+        }
+        Ok(())
+    }
+
+    fn column_keys(&self, id: ColumnId, column: &ProtectedColumn) -> Result<ColumnKeys, RingError> {
+        let missing = |purpose| RingError::NoActiveKey { keyset: Arc::clone(&column.keyset), purpose };
+        let (mut data, mut readable, mut barred) = (None, Vec::new(), Vec::new());
+        let (mut index, mut searchable) = (None, Vec::new());
+        for entry in self.entries.values().filter(|entry| entry.record.keyset == column.keyset) {
+            let record = &entry.record;
+            let writes = record.state.may_encrypt();
+            match &entry.key {
+                Unwrapped::Data(key) if writes => data = Some((record.kid, key)),
+                Unwrapped::Data(key) => readable.push((record.kid, key)),
+                Unwrapped::Index(key) if writes => index = Some((IndexVersion(record.version), key)),
+                Unwrapped::Index(key) => searchable.push((IndexVersion(record.version), key)),
+                Unwrapped::Nothing if record.purpose == KeyPurpose::Data => barred.push(record.kid),
+                Unwrapped::Nothing => {}
+            }
+        }
+        let active = data.ok_or_else(|| missing(KeyPurpose::Data))?;
+        let index = match &column.index {
+            None => None,
+            Some(_) => {
+                let active = index.ok_or_else(|| missing(KeyPurpose::Index))?;
+                Some(IndexMaterial { active, readable: searchable })
+            }
+        };
+        ColumnKeys::new(id, column, &DataMaterial { active, readable, barred }, index.as_ref())
+            .map_err(|error| RingError::Column { column: column.column.clone(), error })
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new_with_prefix(b"candado/v1/ring");
+        for Entry { record, .. } in self.entries.values() {
+            hash.update(record.kid.number().to_be_bytes());
+            for text in [&*record.keyset, record.purpose.name(), record.state.name()] {
+                hash.update((text.len() as u64).to_be_bytes());
+                hash.update(text);
+            }
+            hash.update(record.version.get().to_be_bytes());
+            hash.update([u8::from(record.kcv.is_some())]);
+            hash.update(record.kcv.unwrap_or_default());
+        }
+        hash.finalize().into()
+    }
+}
+
+impl fmt::Debug for RingBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RingBuilder").field("keys", &self.entries.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,163 @@
+//! Which keys make a ring, and which refuse to.
+
+use std::collections::HashMap;
+use std::num::NonZeroU16;
+
+use super::*;
+use crate::crypto::{OpenError, Plaintext};
+use crate::policy::{Access, DecryptGrant, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Role, RoleId};
+
+struct Key {
+    kid: u32,
+    keyset: &'static str,
+    purpose: KeyPurpose,
+    version: u16,
+    state: KeyState,
+}
+
+const fn key(kid: u32, keyset: &'static str, purpose: KeyPurpose, version: u16, state: KeyState) -> Key {
+    Key { kid, keyset, purpose, version, state }
+}
+
+fn secret(kid: u32) -> KeySecret {
+    KeySecret::take_from(&mut [u8::try_from(kid).unwrap(); 32]).unwrap()
+}
+
+fn record(key: &Key) -> KeyRecord {
+    let kid = KeyId::new(key.kid).unwrap();
+    KeyRecord {
+        kid,
+        keyset: Arc::from(key.keyset),
+        purpose: key.purpose,
+        version: NonZeroU16::new(key.version).unwrap(),
+        state: key.state,
+        kcv: Some(secret(key.kid).kcv(kid, key.purpose)),
+        wraps: vec![],
+    }
+}
+
+fn policy(index: Option<Normaliser>) -> Policy {
+    let column = ProtectedColumn {
+        column: ColumnRef::new("shop", "users", "name"),
+        keyset: Arc::from("contact"),
+        context: Arc::from("shop.users.name"),
+        logical: LogicalType::Varchar { chars_max: 20 },
+        collation: None,
+        index: index.map(|normaliser| IndexSpec { domain: Arc::from("name"), length: 16, normaliser }),
+        padding: Padding::Block(16),
+    };
+    let role = Role { name: Arc::from("plain"), default_access: Access::Plain, columns: HashMap::new() };
+    Policy::new(3, vec![column], vec![role], vec![], RoleId(0), FirewallMode::Block)
+}
+
+fn grant() -> DecryptGrant {
+    policy(None).access(RoleId(0), ColumnId(0)).1.unwrap()
+}
+
+fn ring(keys: &[Key], index: Option<Normaliser>) -> Result<KeyRing, RingError> {
+    let mut builder = RingBuilder::new();
+    for key in keys {
+        builder.add(record(key), Some(secret(key.kid)))?;
+    }
+    builder.build(&policy(index), 9)
+}
+
+fn refusal(keys: &[Key], index: Option<Normaliser>) -> String {
+    ring(keys, index).unwrap_err().to_string()
+}
+
+use KeyPurpose::{Audit, Data, Index};
+use KeyState::{Active, DecryptOnly, Destroyed, Pending, Retired, Suspended};
+
+const DATA: Key = key(1, "contact", Data, 1, Active);
+const INDEX: Key = key(2, "contact", Index, 1, Active);
+
+#[test]
+fn a_complete_keyset_makes_a_ring() {
+    let ring = ring(&[DATA, INDEX, key(3, "contact", Audit, 1, Active)], Some(Normaliser::Text)).unwrap();
+    assert_eq!((ring.policy_version(), ring.version()), (3, 9));
+    assert!(ring.column(ColumnId(1)).is_none());
+    let keys = ring.column(ColumnId(0)).unwrap();
+    assert_eq!(keys.active_key().number(), 1);
+    let (plain, mut stored, mut opened) = (Plaintext::from(b"Ann".to_vec()), Vec::new(), Plaintext::new());
+    keys.seal(&plain, &mut stored).unwrap();
+    keys.open(&grant(), &stored, &mut opened).unwrap();
+    assert_eq!(opened.expose(), b"Ann");
+    assert_eq!(keys.search(&plain).unwrap().len(), 1);
+}
+
+#[test]
+fn a_column_needs_exactly_one_active_key_for_each_purpose() {
+    let indexed = Some(Normaliser::Text);
+    assert!(ring(&[DATA], None).is_ok());
+    assert_eq!(refusal(&[DATA], indexed.clone()), "keyset contact has no active index key");
+    assert_eq!(refusal(&[INDEX], indexed.clone()), "keyset contact has no active data key");
+    assert_eq!(refusal(&[], None), "keyset contact has no active data key");
+    assert_eq!(refusal(&[key(1, "other", Data, 1, Active)], None), "keyset contact has no active data key");
+    for state in [Pending, DecryptOnly, Suspended, Retired, Destroyed] {
+        let refused = refusal(&[key(1, "contact", Data, 1, state)], None);
+        assert_eq!(refused, "keyset contact has no active data key", "{state}");
+    }
+    assert_eq!(
+        refusal(&[DATA, key(4, "contact", Data, 2, Active)], None),
+        "keyset contact has more than one active data key"
+    );
+}
+
+#[test]
+fn ids_and_versions_are_unique() {
+    assert_eq!(refusal(&[DATA, key(1, "contact", Data, 2, Pending)], None), "key 1 is recorded twice");
+    let refused = refusal(&[DATA, key(4, "contact", Data, 1, Pending)], None);
+    assert_eq!(refused, "keyset contact has two data keys of version 1");
+    assert!(ring(&[DATA, key(4, "other", Data, 1, Pending)], None).is_ok());
+}
+
+#[test]
+fn a_secret_must_match_its_check_value() {
+    let add = |kcv, secret| RingBuilder::new().add(KeyRecord { kcv, ..record(&DATA) }, secret);
+    let kcv = record(&DATA).kcv;
+    assert_eq!(add(kcv, Some(secret(1))), Ok(()));
+    let text = |outcome: Result<(), RingError>| outcome.unwrap_err().to_string();
+    assert_eq!(text(add(kcv, Some(secret(2)))), "data key 1 of keyset contact does not match its check value");
+    assert_eq!(text(add(kcv, None)), "data key 1 of keyset contact is not unwrapped");
+    assert_eq!(text(add(None, Some(secret(1)))), "data key 1 of keyset contact has no check value yet");
+}
+
+#[test]
+fn states_decide_which_keys_open() {
+    let before = ring(&[DATA], None).unwrap();
+    let mut stored = Vec::new();
+    before.column(ColumnId(0)).unwrap().seal(&Plaintext::from(b"Ann".to_vec()), &mut stored).unwrap();
+    let open = |state| {
+        let ring = ring(&[key(1, "contact", Data, 1, state), key(4, "contact", Data, 2, Active)], None).unwrap();
+        ring.column(ColumnId(0)).unwrap().open(&grant(), &stored, &mut Plaintext::new())
+    };
+    for state in [Pending, DecryptOnly] {
+        assert_eq!(open(state), Ok(()), "{state}");
+    }
+    for state in [Suspended, Retired, Destroyed] {
+        assert_eq!(open(state), Err(OpenError::KeyNotUsable(KeyId::new(1).unwrap())), "{state}");
+    }
+    let without = ring(&[key(4, "contact", Data, 2, Active)], None).unwrap();
+    let unknown = without.column(ColumnId(0)).unwrap().open(&grant(), &stored, &mut Plaintext::new());
+    assert_eq!(unknown, Err(OpenError::UnknownKey(KeyId::new(1).unwrap())));
+}
+
+#[test]
+fn pending_and_old_index_keys_are_searched() {
+    let keys = [DATA, INDEX, key(5, "contact", Index, 2, Pending), key(6, "contact", Index, 3, DecryptOnly)];
+    let ring = ring(&keys, Some(Normaliser::Text)).unwrap();
+    let ranges = ring.column(ColumnId(0)).unwrap().search(&Plaintext::from(b"Ann".to_vec())).unwrap();
+    let versions: Vec<_> = ranges.iter().map(|range| range.low[6]).collect();
+    assert_eq!(versions, [1, 2, 3]);
+}
+
+#[test]
+fn the_digest_tells_states_apart_and_not_the_order() {
+    let digest = |keys: &[Key]| *ring(keys, None).unwrap().digest();
+    let pending = key(4, "contact", Data, 2, Pending);
+    let suspended = key(4, "contact", Data, 2, Suspended);
+    assert_eq!(digest(&[DATA, INDEX]), digest(&[INDEX, DATA]));
+    assert_ne!(digest(&[DATA, pending]), digest(&[DATA, suspended]));
+    assert_ne!(digest(&[DATA]), digest(&[DATA, INDEX]));
+}

@@ -1,0 +1,243 @@
+//! A small shop to plan statements for, and a readable form of plans.
+
+mod cache;
+mod carriers;
+mod plans;
+mod property;
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use super::*;
+use crate::policy::{
+    Access, Account, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy, ProtectedColumn, Role, RoleId,
+};
+use crate::schema::{
+    Catalog, Charset, Column, ColumnRef, Routine, ServerKind, ServerVersion, Table, TableKind, TableRef,
+};
+use crate::sql::tree::TokenRange;
+use crate::sql::{Dialect, SqlMode, Token, TokenKind};
+
+const PLAIN: RoleId = RoleId(0);
+const ENGINEER: RoleId = RoleId(1);
+
+/// Everything around a statement; fields are changed by the tests that care.
+struct Shop {
+    catalog: Catalog,
+    policy: Policy,
+    cache: PlanCache,
+    dialect: Dialect,
+    database: Option<&'static str>,
+    role: RoleId,
+    firewall: FirewallMode,
+    account: Account,
+}
+
+impl Shop {
+    fn open() -> Self {
+        let server = ServerVersion { kind: ServerKind::MySql, number: 90_704 };
+        Self {
+            catalog: catalog(server, 0),
+            policy: policy(1),
+            cache: PlanCache::new(1000, 1 << 20),
+            dialect: Dialect { mode: SqlMode::STRICT, charset: Charset::Utf8mb4, server },
+            database: Some("shop"),
+            role: PLAIN,
+            firewall: FirewallMode::Block,
+            account: Account { user: "app".into(), host: "%".into() },
+        }
+    }
+
+    fn inspect<T>(&self, sql: &[u8], then: impl FnOnce(Result<Admitted<'_>, Refusal>) -> T) -> T {
+        let mut scratch = Scratch::default();
+        then(inspect(
+            sql,
+            Inspection {
+                dialect: self.dialect,
+                default_database: self.database,
+                catalog: &self.catalog,
+                policy: &self.policy,
+                role: self.role,
+                account: &self.account,
+                firewall: self.firewall,
+                cache: &self.cache,
+                scratch: &mut scratch,
+            },
+        ))
+    }
+
+    fn refusal(&self, sql: &str) -> Option<Refusal> {
+        self.inspect(sql.as_bytes(), |result| result.err())
+    }
+
+    fn dump(&self, sql: &str) -> String {
+        self.inspect(sql.as_bytes(), |result| match result {
+            Ok(admitted) => {
+                assert_well_formed(&admitted);
+                dump(&admitted, &self.policy)
+            }
+            Err(Refusal::Firewall { rule }) => format!("refused by rule {rule}\n"),
+            Err(refusal) => format!("refused: {refusal}\n"),
+        })
+    }
+}
+
+fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
+    let plan = admitted.plan();
+    let name = |id| policy.column(id).unwrap().column.column.clone();
+    let text = |range: TokenRange| range_text(admitted, range);
+    let value = |value: &Value| match value {
+        Value::Literal(range) => text(*range),
+        Value::Param(ordinal) => format!("?{ordinal}"),
+        Value::Null => "NULL".to_owned(),
+    };
+    let mut out = String::new();
+    for splice in &plan.splices {
+        let column = name(splice.column);
+        match &splice.kind {
+            SpliceKind::Seal(sealed) => writeln!(out, "seal {column}: {}", value(sealed)).unwrap(),
+            SpliceKind::Search { column_tokens, comparison, values } => {
+                let values: Vec<_> = values.iter().map(value).collect();
+                let (whole, named) = (text(splice.tokens), text(*column_tokens));
+                writeln!(out, "search {column}: {named} {comparison:?} {} in «{whole}»", values.join(" | ")).unwrap();
+            }
+        }
+    }
+    if let Outputs::Columns(cells) = &plan.outputs {
+        let cells: Vec<_> = cells
+            .iter()
+            .map(|cell| match cell {
+                CellAction::Relay => "-".to_owned(),
+                CellAction::Open(grant) => format!("open {}", name(grant.column())),
+            })
+            .collect();
+        writeln!(out, "result: {}", cells.join(", ")).unwrap();
+    }
+    if plan.effect == Effect::Catalog {
+        out.push_str("catalog changes\n");
+    }
+    if out.is_empty() {
+        out.push_str("relay\n");
+    }
+    out
+}
+
+fn range_text(admitted: &Admitted<'_>, range: TokenRange) -> String {
+    let start = admitted.tokens()[range.first as usize].start as usize;
+    let end = admitted.tokens()[range.last as usize].end as usize;
+    String::from_utf8(admitted.sql()[start..end].to_vec()).unwrap()
+}
+
+/// What every plan promises to the code that carries it out.
+fn assert_well_formed(admitted: &Admitted<'_>) {
+    let plan = admitted.plan();
+    for pair in plan.splices.windows(2) {
+        assert!(pair[0].tokens.last < pair[1].tokens.first, "splices overlap: {pair:?}");
+    }
+    let kind = |index: u32| admitted.tokens()[index as usize].kind;
+    let inside = |inner: TokenRange, outer: TokenRange| outer.first <= inner.first && inner.last <= outer.last;
+    let check = |value: &Value, within: TokenRange| match value {
+        Value::Literal(range) => {
+            assert!(inside(*range, within));
+            let literal = |token: &Token| {
+                matches!(
+                    token.kind,
+                    TokenKind::String | TokenKind::NationalString | TokenKind::Introducer | TokenKind::Hex
+                )
+            };
+            assert!(admitted.tokens()[range.first as usize..=range.last as usize].iter().all(literal));
+        }
+        Value::Param(ordinal) => assert!(*ordinal < plan.params),
+        Value::Null => {}
+    };
+    for splice in &plan.splices {
+        match &splice.kind {
+            SpliceKind::Seal(value) => {
+                check(value, splice.tokens);
+                if let Value::Param(_) = value {
+                    assert_eq!(kind(splice.tokens.first), TokenKind::Param);
+                    assert_eq!(splice.tokens.first, splice.tokens.last);
+                }
+            }
+            SpliceKind::Search { column_tokens, values, .. } => {
+                assert!(inside(*column_tokens, splice.tokens));
+                assert!(matches!(
+                    kind(column_tokens.last),
+                    TokenKind::Word | TokenKind::Identifier | TokenKind::QuotedIdentifier
+                ));
+                assert!(!values.is_empty());
+                values.iter().for_each(|value| check(value, splice.tokens));
+            }
+        }
+    }
+}
+
+fn column(name: &str, data_type: &str, extra: &str) -> Column {
+    Column {
+        name: name.into(),
+        data_type: data_type.into(),
+        column_type: data_type.into(),
+        octets_max: None,
+        charset: None,
+        nullable: true,
+        extra: extra.into(),
+    }
+}
+
+fn table(database: &str, name: &str, columns: &[&str]) -> Table {
+    let columns = columns
+        .iter()
+        .map(|name| match name.strip_prefix('-') {
+            Some(invisible) => column(invisible, "int", "invisible"),
+            None => column(name, "varbinary", ""),
+        })
+        .collect();
+    Table { name: TableRef::new(database, name), kind: TableKind::Base, columns, definition: Some("".into()) }
+}
+
+fn view(name: &str, columns: &[&str], definition: Option<&str>) -> Table {
+    Table { kind: TableKind::View, definition: definition.map(Arc::from), ..table("shop", name, columns) }
+}
+
+fn routine(name: &str, definition: Option<&str>) -> Routine {
+    Routine { database: "shop".into(), name: name.into(), definition: definition.map(Arc::from) }
+}
+
+fn catalog(server: ServerVersion, lower_case_table_names: u8) -> Catalog {
+    let tables = vec![
+        table("shop", "customers", &["id", "name", "phone", "email", "note", "-secret"]),
+        table("shop", "orders", &["id", "customer_id", "phone", "total"]),
+        table("shop", "plain", &["id", "name", "total"]),
+        table("other", "customers", &["id", "phone"]),
+        view("vip", &["id", "phone"], Some("select `shop`.`customers`.`id` AS `id` from `shop`.`customers`")),
+        view("vip_again", &["id"], Some("select `shop`.`vip`.`id` AS `id` from `shop`.`vip`")),
+        view("cheap", &["id", "total"], Some("select `shop`.`orders`.`id` AS `id` from `shop`.`orders`")),
+        view("dark", &["id"], None),
+    ];
+    let routines = vec![
+        routine("call_them", Some("BEGIN SELECT phone FROM Customers; END")),
+        routine("call_indirectly", Some("BEGIN CALL call_them(); END")),
+        routine("count_orders", Some("BEGIN SELECT COUNT(*) FROM orders; END")),
+        routine("dynamic", Some("BEGIN PREPARE s FROM @t; EXECUTE s; END")),
+        routine("unreadable", None),
+        routine("rebuild", Some("BEGIN TRUNCATE orders; DROP TABLE old; END")),
+    ];
+    Catalog::new(7, server, lower_case_table_names, HashSet::new(), tables, routines)
+}
+
+fn policy(version: u64) -> Policy {
+    let protected = |name: &str, indexed: bool| ProtectedColumn {
+        column: ColumnRef::new("shop", "customers", name),
+        keyset: "main".into(),
+        context: format!("shop.customers.{name}").into(),
+        logical: LogicalType::Varchar { chars_max: 50 },
+        collation: None,
+        index: indexed.then(|| IndexSpec { domain: name.into(), length: 16, normaliser: Normaliser::Raw }),
+        padding: Padding::None,
+    };
+    let columns = vec![protected("phone", true), protected("email", true), protected("note", false)];
+    let role = |name: &str, default_access| Role { name: name.into(), default_access, columns: HashMap::new() };
+    let roles = vec![role("plain", Access::Plain), role("engineer", Access::Deny)];
+    Policy::new(version, columns, roles, Vec::new(), ENGINEER, FirewallMode::Block)
+}

@@ -1,0 +1,182 @@
+//! The commands of prepared statements.
+
+use std::sync::Arc;
+
+use super::decision::{
+    After, Attempt, Cells, Decision, Desk, Pending, Send, Then, after, guard, pass, refuse_or_retry,
+};
+use super::prepared::{Prepared, Versions};
+use super::snapshot::Snapshot;
+use super::statement::{NotSent, is_protected, opens, refuse};
+use crate::client_error::{ClientError, Complaint};
+use crate::plan::QueryPlan;
+use crate::rewrite::{self, Context, LongData, ParamMap, ParamTypes, Rewritten};
+use crate::wire::command::{self, Command};
+use crate::wire::response::{Response, RowFormat};
+
+impl Desk {
+    /// COM_STMT_PREPARE.
+    pub(super) fn prepare(&mut self, sql: &[u8], attempt: Attempt) -> Decision {
+        match self.try_prepare(sql) {
+            Ok(decision) => decision,
+            Err(not_sent) => refuse_or_retry(not_sent, attempt),
+        }
+    }
+
+    fn try_prepare(&mut self, sql: &[u8]) -> Result<Decision, NotSent> {
+        let snapshot = self.begin().map_err(NotSent::Refused)?;
+        if self.statements.len() >= self.shared.settings.limits.prepared_max {
+            return Err(NotSent::Refused(Complaint::TooManyPrepared.into()));
+        }
+        let reading = self.reading().map_err(NotSent::Refused)?;
+        let planned = self.plan(Command::STMT_PREPARE, sql, &reading, &snapshot)?;
+        let plan = planned.plan;
+        if opens(&plan) && self.state.results_collation.is_none() {
+            return Ok(Decision::WithFreshState);
+        }
+        let map = self.param_map(&plan, &snapshot).map_err(NotSent::Refused)?;
+        let send = match planned.rewritten {
+            Rewritten::Unchanged => Send::AsItCame,
+            Rewritten::Replaced => Send::Rewritten,
+        };
+        let cells = if is_protected(&plan) {
+            Cells::Open { opening: self.opening(&plan, reading.dialect, &snapshot), statement: None }
+        } else {
+            Cells::Relay(guard(&snapshot))
+        };
+        let prepared = Prepared {
+            sql: sql.into(),
+            reading,
+            plan,
+            map,
+            types: ParamTypes::default(),
+            long_data: LongData::default(),
+            failed: None,
+            made_under: Versions::of(&snapshot),
+            cursor: None,
+        };
+        let pending =
+            Pending { response: Response::Prepared, cells, then: Then::default(), prepared: Some(Box::new(prepared)) };
+        Ok(Decision::Forward { send, pending })
+    }
+
+    /// How the client's parameters become the server's.
+    fn param_map(&self, plan: &Arc<QueryPlan>, snapshot: &Arc<Snapshot>) -> Result<Option<ParamMap>, ClientError> {
+        if !is_protected(plan) {
+            return Ok(None);
+        }
+        let Some(dialect) = self.state.dialect() else { return Err(Complaint::CharacterSet.into()) };
+        let opening = self.opening(plan, dialect, snapshot);
+        let Some(context) = opening.context() else { return Err(Complaint::KeysNotLoaded.into()) };
+        ParamMap::of(plan, &context).map_err(|error| refuse(&error, self.connection.id))
+    }
+
+    /// COM_STMT_EXECUTE.
+    pub(super) fn execute(&mut self, payload: &[u8], attempt: Attempt) -> Decision {
+        let id = command::statement_id(payload).unwrap_or_default();
+        let Some((id, mut prepared)) = self.statements.take(id) else {
+            return Decision::Refuse(unknown_statement());
+        };
+        let decision = self.execute_prepared(payload, id, &mut prepared);
+        match &decision {
+            Ok(Decision::WithFreshState) | Err(NotSent::UnknownName(_)) => {}
+            Ok(_) | Err(NotSent::Refused(_)) => self.statements.executed(&mut prepared),
+        }
+        self.statements.restore(id, prepared);
+        match decision {
+            Ok(decision) => decision,
+            Err(not_sent) => refuse_or_retry(not_sent, attempt),
+        }
+    }
+
+    fn execute_prepared(&mut self, payload: &[u8], id: u32, prepared: &mut Prepared) -> Result<Decision, NotSent> {
+        let snapshot = self.begin().map_err(NotSent::Refused)?;
+        if let Some(error) = prepared.failed.take() {
+            return Err(NotSent::Refused(error));
+        }
+        let versions = Versions::of(&snapshot);
+        if versions != prepared.made_under {
+            self.check_again(prepared, &snapshot)?;
+            prepared.made_under = versions;
+        }
+        let plan = prepared.plan.clone();
+        let then = Then { database: None, after: after(&plan, &prepared.sql) };
+        let response = Response::Header(RowFormat::Binary);
+        if !is_protected(&plan) {
+            let pending = Pending { response, cells: Cells::Relay(guard(&snapshot)), then, prepared: None };
+            return Ok(Decision::Forward { send: Send::AsItCame, pending });
+        }
+        if opens(&plan) && self.state.results_collation.is_none() {
+            return Ok(Decision::WithFreshState);
+        }
+        // Values come in the character set of now, whatever it was at COM_STMT_PREPARE.
+        let dialect = self.reading().map_err(NotSent::Refused)?.dialect;
+        let opening = self.opening(&plan, dialect, &snapshot);
+        let send = match &prepared.map {
+            None => Send::AsItCame,
+            Some(map) => {
+                let context: Context<'_> =
+                    opening.context().ok_or_else(|| NotSent::Refused(Complaint::KeysNotLoaded.into()))?;
+                self.out.clear();
+                rewrite::execute(payload, map, &mut prepared.types, &prepared.long_data, &context, &mut self.out)
+                    .map_err(|error| NotSent::Refused(refuse(&error, self.connection.id)))?;
+                Send::Rewritten
+            }
+        };
+        let cells =
+            if opens(&plan) { Cells::Open { opening, statement: Some(id) } } else { Cells::Relay(guard(&snapshot)) };
+        Ok(Decision::Forward { send, pending: Pending { response, cells, then, prepared: None } })
+    }
+
+    /// Policy, catalog or keys changed since the statement was prepared: what the server holds must still be what would
+    /// be sent now.
+    fn check_again(&mut self, prepared: &Prepared, snapshot: &Arc<Snapshot>) -> Result<(), NotSent> {
+        let planned = self.plan(Command::STMT_PREPARE, &prepared.sql, &prepared.reading, snapshot)?;
+        let map = self.param_map(&planned.plan, snapshot).map_err(NotSent::Refused)?;
+        let other_keys = !prepared.made_under.has_ring_of(&Versions::of(snapshot));
+        if *planned.plan != *prepared.plan || map != prepared.map || other_keys && prepared.holds_indexes() {
+            return Err(NotSent::Refused(Complaint::NeedsReprepare.into()));
+        }
+        Ok(())
+    }
+
+    /// COM_STMT_SEND_LONG_DATA: first byte, statement id, parameter number, a piece of the value.
+    pub(super) fn long_data(&mut self, payload: &[u8]) -> Decision {
+        let Some((&[first, i0, i1, i2, i3, p0, p1], piece)) = payload.split_first_chunk::<7>() else {
+            return Decision::NoAnswer(Send::AsItCame);
+        };
+        let (id, param) = (u32::from_le_bytes([i0, i1, i2, i3]), u16::from_le_bytes([p0, p1]));
+        let octets_max = self.shared.settings.limits.long_data_bytes_max;
+        match self.statements.long_data(id, param, piece, octets_max) {
+            None => Decision::Nothing,
+            Some(same) if same == param => Decision::NoAnswer(Send::AsItCame),
+            Some(server_param) => {
+                let [s0, s1] = server_param.to_le_bytes();
+                self.out.clear();
+                self.out.extend_from_slice(&[first, i0, i1, i2, i3, s0, s1]);
+                self.out.extend_from_slice(piece);
+                Decision::NoAnswer(Send::Rewritten)
+            }
+        }
+    }
+
+    /// COM_STMT_FETCH: rows come without definitions, so those of the last execution are used.
+    pub(super) fn fetch(&mut self, payload: &[u8]) -> Decision {
+        let id = command::statement_id(payload).unwrap_or_default();
+        let response = Response::Rows(RowFormat::Binary);
+        let cursor = self.statements.find(id).and_then(|prepared| prepared.cursor.clone());
+        match cursor {
+            None => pass(response, Then { database: None, after: After::empty() }),
+            Some(cursor) => {
+                let cells = Cells::Fetch { opening: cursor.opening, column_types: cursor.column_types };
+                let pending = Pending { response, cells, then: Then::default(), prepared: None };
+                Decision::Forward { send: Send::AsItCame, pending }
+            }
+        }
+    }
+}
+
+/// The server never gave that id, or the statement was not admitted.
+fn unknown_statement() -> ClientError {
+    Complaint::UnknownStatement.into()
+}

@@ -1,0 +1,344 @@
+//! Answers that are read packet by packet: results whose cells are opened, and answers to COM_STMT_PREPARE and
+//! COM_FIELD_LIST in which definitions are restored.
+//!
+//! Packets are renumbered, because some are left out and some change their length. What is wrong with a result is said in
+//! its place, and the rest of it is read and dropped, so that the connection stays in step.
+
+use super::decision::{Cells, Desk, Pending, put_error};
+use super::end::End;
+use super::prepared::{Cursor, Prepared};
+use super::session::Session;
+use super::statement::{Opening, refuse};
+use crate::client_error::{ClientError, Complaint};
+use crate::plan::CellAction;
+use crate::policy::{Access, RoleId};
+use crate::rewrite::{self, ParamMap, RewriteError, RowPlan};
+use crate::wire::column::ColumnDefinition;
+use crate::wire::ok::{OkPacket, Status};
+use crate::wire::packet::{self, HEADER_LENGTH, Header, PAYLOAD_MAX, Whole};
+use crate::wire::response::{Event, PrepareOk, Response, RowFormat};
+
+/// Bytes that are gathered before they are written.
+const GATHER: usize = 64 << 10;
+
+/// What is done with a packet.
+enum Emit {
+    AsItIs,
+    /// The payload is in [`Reader::payload`].
+    Changed,
+    Skip,
+}
+
+/// How the answer stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Course {
+    /// Packets go to the client.
+    Passing,
+    /// The client has an error already; the rest is dropped.
+    Dropping,
+}
+
+/// Reads one answer.
+struct Reader {
+    opening: Opening,
+    kind: Kind,
+    /// Columns of the result so far, by type byte.
+    column_types: Vec<u8>,
+    columns: u16,
+    params_seen: usize,
+    rows: Option<RowPlan>,
+    /// Sequence id of the next packet to the client.
+    sequence: u8,
+    first_sequence: u8,
+    /// Whether something of this answer was written.
+    written: bool,
+    payload: Vec<u8>,
+    gathered: Vec<u8>,
+}
+
+enum Kind {
+    Result {
+        statement: Option<u32>,
+    },
+    /// The statement until its id came, and which of the server's parameters the client sees.
+    Prepare {
+        prepared: Option<Box<Prepared>>,
+        map: Option<ParamMap>,
+    },
+    Fields(RoleId),
+}
+
+impl Session {
+    /// Reads an answer with its plan and writes what the client gets.
+    pub(super) async fn read_answer(&mut self, pending: Pending, reply_sequence: u8) -> Result<(), End> {
+        let Pending { mut response, cells, then, prepared } = pending;
+        let Some(mut reader) = Reader::new(cells, prepared, reply_sequence) else { return Ok(()) };
+        let mut course = Course::Passing;
+        let mut failed = false;
+        let row_bytes_max = self.shared.settings.limits.row_bytes_max;
+        while response != Response::Complete {
+            let found = Whole::find(self.server.input.data(), row_bytes_max, "row");
+            let Some(whole) = found.map_err(End::ServerMalformed)? else {
+                self.flush(&mut reader).await?;
+                self.wait_for_server_up_to(row_bytes_max).await?;
+                continue;
+            };
+            let mut joined = Vec::new();
+            let bytes = whole.payload(self.server.input.data(), &mut joined).map_err(End::ServerMalformed)?;
+            let (next, event) =
+                response.on_packet(self.desk.end, whole.first_length, bytes).map_err(End::ServerMalformed)?;
+            failed |= matches!(event, Event::Err(_));
+            response = next;
+            if course == Course::Passing {
+                match reader.take(event, bytes, response, &mut self.desk) {
+                    Ok(()) => {}
+                    Err(error) => {
+                        self.desk.connection.counters.refusal();
+                        reader.refuse(&error);
+                        course = Course::Dropping;
+                        failed = true;
+                    }
+                }
+            }
+            self.server.input.consume(whole.length);
+            if reader.gathered.len() >= GATHER {
+                self.flush(&mut reader).await?;
+            }
+        }
+        self.flush(&mut reader).await?;
+        self.desk.finish(reader, course);
+        if failed {
+            self.desk.ended(&then);
+        } else {
+            self.desk.succeeded(then);
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self, reader: &mut Reader) -> Result<(), End> {
+        if reader.gathered.is_empty() {
+            return Ok(());
+        }
+        reader.written = true;
+        self.desk.count_answer(reader.gathered.len());
+        self.client.write(&reader.gathered).await?;
+        reader.gathered.clear();
+        Ok(())
+    }
+}
+
+impl Desk {
+    /// Keeps what the answer brought.
+    fn finish(&mut self, reader: Reader, course: Course) {
+        match (reader.kind, course) {
+            (Kind::Result { statement: Some(id) }, Course::Passing) if reader.rows.is_none() => {
+                // No rows came, but definitions did: a cursor is open.
+                if let Some(prepared) = self.statements.find(id)
+                    && !reader.column_types.is_empty()
+                {
+                    prepared.cursor = Some(Cursor { opening: reader.opening, column_types: reader.column_types });
+                }
+            }
+            (Kind::Result { .. } | Kind::Prepare { .. } | Kind::Fields(_), _) => {}
+        }
+    }
+}
+
+impl Reader {
+    fn new(cells: Cells, prepared: Option<Box<Prepared>>, sequence: u8) -> Option<Self> {
+        let (opening, kind, column_types, rows) = match cells {
+            Cells::Relay(_) => return None,
+            Cells::Open { opening, statement } => {
+                let kind = match prepared {
+                    None => Kind::Result { statement },
+                    Some(prepared) => Kind::Prepare { map: prepared.map.clone(), prepared: Some(prepared) },
+                };
+                (opening, kind, Vec::new(), None)
+            }
+            Cells::Fetch { opening, column_types } => {
+                let rows = RowPlan::new(opening.actions(), &column_types).ok().flatten();
+                (opening, Kind::Result { statement: None }, column_types, rows)
+            }
+            Cells::Fields { opening, role } => (opening, Kind::Fields(role), Vec::new(), None),
+        };
+        Some(Self {
+            opening,
+            kind,
+            column_types,
+            columns: 0,
+            params_seen: 0,
+            rows,
+            sequence,
+            first_sequence: sequence,
+            written: false,
+            payload: Vec::new(),
+            gathered: Vec::new(),
+        })
+    }
+
+    /// Takes a packet and gathers what the client gets of it.
+    fn take(&mut self, event: Event<'_>, bytes: &[u8], next: Response, desk: &mut Desk) -> Result<(), ClientError> {
+        let connection = desk.connection.id;
+        let emit = match event {
+            Event::Row(row) => return self.row(row, next).map_err(|error| refuse(&error, connection)),
+            Event::ColumnCount(count) => {
+                self.columns = count;
+                if usize::from(count) != self.opening.actions().len() {
+                    return Err(refuse(&RewriteError::PlanMismatch("number of result columns"), connection));
+                }
+                Emit::AsItIs
+            }
+            Event::Column(definition) => self.column(definition).map_err(|error| refuse(&error, connection))?,
+            Event::Param(_) => self.param(),
+            Event::Prepared(ok) => self.prepared(ok, bytes, desk)?,
+            Event::Ok(ok) => self.ok(&ok, next, desk)?,
+            Event::Eof(status) => {
+                desk.state.observe_status(status);
+                no_more_results(next)?;
+                Emit::AsItIs
+            }
+            Event::DefinitionsEnd | Event::Err(_) | Event::Line => Emit::AsItIs,
+        };
+        match emit {
+            Emit::AsItIs => self.sequence = packet::put(bytes, self.sequence, &mut self.gathered),
+            Emit::Changed => self.sequence = packet::put(&self.payload, self.sequence, &mut self.gathered),
+            Emit::Skip => {}
+        }
+        Ok(())
+    }
+
+    /// Opens a row straight into what is gathered.
+    #[inline]
+    fn row(&mut self, row: &[u8], next: Response) -> Result<(), RewriteError> {
+        let context = self.opening.context().ok_or(RewriteError::PlanMismatch("keys"))?;
+        if self.rows.is_none() {
+            self.rows = RowPlan::new(self.opening.actions(), &self.column_types)?;
+        }
+        let Some(rows) = &mut self.rows else {
+            self.sequence = packet::put(row, self.sequence, &mut self.gathered);
+            return Ok(());
+        };
+        let start = self.gathered.len();
+        self.gathered.extend_from_slice(&[0; HEADER_LENGTH]);
+        let opened = match next {
+            Response::Rows(RowFormat::Binary) => rows.binary_row(row, &context, &mut self.gathered),
+            _ => rows.text_row(row, &context, &mut self.gathered),
+        };
+        if let Err(error) = opened {
+            self.gathered.truncate(start);
+            return Err(error);
+        }
+        let length = self.gathered.len().saturating_sub(start).saturating_sub(HEADER_LENGTH);
+        if length >= PAYLOAD_MAX {
+            let payload = self.gathered.split_off(start.saturating_add(HEADER_LENGTH));
+            self.gathered.truncate(start);
+            self.sequence = packet::put(&payload, self.sequence, &mut self.gathered);
+            return Ok(());
+        }
+        let header = Header { length, sequence: self.sequence }.bytes();
+        if let Some(place) = self.gathered.get_mut(start..start.saturating_add(HEADER_LENGTH)) {
+            place.copy_from_slice(&header);
+        }
+        self.sequence = self.sequence.wrapping_add(1);
+        Ok(())
+    }
+
+    fn column(&mut self, definition: &[u8]) -> Result<Emit, RewriteError> {
+        let context = match (self.opening.context(), &self.kind) {
+            (Some(context), _) => context,
+            (None, Kind::Fields(_)) => return Ok(Emit::AsItIs),
+            (None, Kind::Result { .. } | Kind::Prepare { .. }) => return Err(RewriteError::PlanMismatch("keys")),
+        };
+        let parsed = ColumnDefinition::parse(definition)?;
+        let action = match self.kind {
+            Kind::Fields(role) => {
+                let named = rewrite::names_protected(&parsed, context.policy, context.results_charset);
+                match named.map(|id| context.policy.access(role, id)) {
+                    Some((Access::Plain, Some(grant))) => CellAction::Open(grant),
+                    // What is shown of a column that the role may not read is how it is stored.
+                    Some((Access::Deny | Access::Plain, _)) | None => return Ok(Emit::AsItIs),
+                }
+            }
+            Kind::Result { .. } | Kind::Prepare { .. } => {
+                self.opening.actions().get(self.column_types.len()).cloned().unwrap_or(CellAction::Relay)
+            }
+        };
+        self.column_types.push(parsed.attributes.column_type);
+        self.payload.clear();
+        rewrite::column_definition(definition, &action, &context, &mut self.payload)?;
+        Ok(Emit::Changed)
+    }
+
+    /// A parameter's definition: left out if the client's statement has no such parameter.
+    fn param(&mut self) -> Emit {
+        let seen = self.params_seen;
+        self.params_seen = seen.saturating_add(1);
+        match &self.kind {
+            Kind::Prepare { map: Some(map), .. } if map.shown_for(seen).is_none() => Emit::Skip,
+            Kind::Prepare { .. } => Emit::AsItIs,
+            Kind::Result { .. } | Kind::Fields(_) => Emit::AsItIs,
+        }
+    }
+
+    /// COM_STMT_PREPARE's OK: the client sees its own number of parameters.
+    fn prepared(&mut self, ok: PrepareOk, bytes: &[u8], desk: &mut Desk) -> Result<Emit, ClientError> {
+        let Kind::Prepare { prepared, map } = &mut self.kind else { return Ok(Emit::AsItIs) };
+        let Some(prepared) = prepared.take() else { return Ok(Emit::AsItIs) };
+        let (at_server, at_client) = match map {
+            Some(map) => (map.server_params(), map.client_params()),
+            None => (usize::from(prepared.plan.params), prepared.plan.params),
+        };
+        let columns = self.opening.actions().len();
+        if usize::from(ok.params) != at_server || columns > 0 && usize::from(ok.columns) != columns {
+            return Err(refuse(&RewriteError::PlanMismatch("prepared statement"), desk.connection.id));
+        }
+        self.payload.clear();
+        self.payload.extend_from_slice(bytes);
+        if let Some(place) = self.payload.get_mut(7..9) {
+            place.copy_from_slice(&at_client.to_le_bytes());
+        }
+        desk.statements.insert(ok.statement, *prepared);
+        Ok(Emit::Changed)
+    }
+
+    fn ok(&mut self, ok: &OkPacket<'_>, next: Response, desk: &mut Desk) -> Result<Emit, ClientError> {
+        desk.state.observe_status(ok.status);
+        no_more_results(next)?;
+        if !ok.status.contains(Status::SESSION_STATE_CHANGED) {
+            return Ok(Emit::AsItIs);
+        }
+        desk.state.observe(ok)?;
+        self.payload.clear();
+        let state = &desk.state;
+        ok.put_for_client(desk.track, |name| state.is_hidden(name), &mut self.payload)?;
+        Ok(Emit::Changed)
+    }
+
+    /// Puts an error in place of the answer, or of what of it is still to come.
+    fn refuse(&mut self, error: &ClientError) {
+        if !self.written {
+            self.gathered.clear();
+            self.sequence = self.first_sequence;
+        }
+        self.sequence = put_error(error, self.sequence, &mut self.gathered);
+    }
+}
+
+/// A planned statement has one result: a second one would be opened by the wrong plan.
+fn no_more_results(next: Response) -> Result<(), ClientError> {
+    match next {
+        Response::Header(_) => Err(Complaint::ProtectedColumn.into()),
+        Response::Columns { .. }
+        | Response::ColumnsEnd(_)
+        | Response::Rows(_)
+        | Response::Prepared
+        | Response::Params { .. }
+        | Response::ParamsEnd { .. }
+        | Response::PreparedColumns { .. }
+        | Response::PreparedColumnsEnd
+        | Response::Fields
+        | Response::Line
+        | Response::Status
+        | Response::Complete => Ok(()),
+    }
+}

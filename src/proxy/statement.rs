@@ -1,0 +1,201 @@
+//! From a statement's text to what is sent: inspection, rewriting, and the plan that its answer is read by.
+
+use std::sync::Arc;
+
+use super::decision::Desk;
+use super::snapshot::Snapshot;
+use crate::client_error::{ClientError, Complaint};
+use crate::plan::{self, CellAction, Effect, Inspection, Outputs, QueryPlan, Refusal};
+use crate::policy::{FirewallMode, RoleId};
+use crate::rewrite::{self, Context, RewriteError, Rewritten};
+use crate::schema::Charset;
+use crate::sql::Dialect;
+
+/// What a statement is read by. A prepared statement keeps the one that it was prepared under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reading {
+    pub(super) dialect: Dialect,
+    pub(super) database: Option<Arc<str>>,
+}
+
+/// A statement that may be sent.
+#[derive(Clone, Debug)]
+pub(super) struct Planned {
+    pub(super) plan: Arc<QueryPlan>,
+    pub(super) rewritten: Rewritten,
+}
+
+/// Why a statement is not sent.
+#[derive(Debug)]
+pub(super) enum NotSent {
+    /// The client is told.
+    Refused(ClientError),
+    /// It names something that the catalog does not know: it may be new.
+    UnknownName(ClientError),
+}
+
+/// The role of the session's account under one version of the policy.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rights {
+    policy_version: u64,
+    pub(super) role: RoleId,
+    firewall: FirewallMode,
+}
+
+/// A result whose cells are opened, or an answer that has to be read with the plan at hand.
+#[derive(Clone, Debug)]
+pub(super) struct Opening {
+    pub(super) plan: Arc<QueryPlan>,
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) dialect: Dialect,
+    pub(super) results_charset: Option<Charset>,
+    pub(super) results_collation: u16,
+}
+
+impl Opening {
+    /// The context of the snapshot that the statement began with.
+    pub(super) fn context(&self) -> Option<Context<'_>> {
+        Some(Context {
+            policy: &self.snapshot.policy,
+            ring: self.snapshot.keys()?,
+            dialect: self.dialect,
+            results_charset: self.results_charset,
+            results_collation_id: self.results_collation,
+        })
+    }
+
+    /// What happens to the result's columns; none for an answer that is relayed.
+    pub(super) fn actions(&self) -> &[CellAction] {
+        match &self.plan.outputs {
+            Outputs::Relay => &[],
+            Outputs::Columns(actions) => actions,
+        }
+    }
+}
+
+/// Whether a plan reads or writes anything protected.
+pub(super) fn is_protected(plan: &QueryPlan) -> bool {
+    !plan.splices.is_empty() || opens(plan)
+}
+
+/// Whether cells of the result are opened.
+pub(super) fn opens(plan: &QueryPlan) -> bool {
+    match &plan.outputs {
+        Outputs::Relay => false,
+        Outputs::Columns(_) => true,
+    }
+}
+
+/// Whether the catalog has to be loaded again after the statement.
+pub(super) fn changes_catalog(plan: &QueryPlan) -> bool {
+    match plan.effect {
+        Effect::None => false,
+        Effect::Catalog => true,
+    }
+}
+
+impl Desk {
+    /// What the next statement is read by.
+    pub(super) fn reading(&self) -> Result<Reading, ClientError> {
+        let dialect = self.state.dialect().ok_or(Complaint::CharacterSet)?;
+        Ok(Reading { dialect, database: self.state.database.clone() })
+    }
+
+    /// The account's rights, looked up once per version of the policy.
+    pub(super) fn rights(&mut self, snapshot: &Snapshot) -> Rights {
+        let version = snapshot.policy.version();
+        match self.rights {
+            Some(rights) if rights.policy_version == version => rights,
+            Some(_) | None => {
+                let (role, firewall) = snapshot.policy.resolve(&self.state.account);
+                let rights = Rights { policy_version: version, role, firewall };
+                self.rights = Some(rights);
+                rights
+            }
+        }
+    }
+
+    /// Inspects a statement and rewrites it into [`Desk::out`], behind the command byte.
+    pub(super) fn plan(
+        &mut self,
+        command: u8,
+        sql: &[u8],
+        reading: &Reading,
+        snapshot: &Snapshot,
+    ) -> Result<Planned, NotSent> {
+        if sql.len() > self.statement_bytes_max() {
+            return Err(NotSent::Refused(Complaint::PacketTooLarge.into()));
+        }
+        let rights = self.rights(snapshot);
+        let Self { state, scratch, out, plans, connection, .. } = self;
+        let inspection = Inspection {
+            dialect: reading.dialect,
+            default_database: reading.database.as_deref(),
+            catalog: &snapshot.catalog,
+            policy: &snapshot.policy,
+            role: rights.role,
+            account: &state.account,
+            firewall: rights.firewall,
+            cache: plans,
+            scratch,
+        };
+        let admitted = plan::inspect(sql, inspection).map_err(|refusal| not_sent(&refusal, connection.id))?;
+        if let Some(rule) = admitted.observed() {
+            tracing::warn!(target: "candado::firewall", connection = connection.id, rule, "statement observed");
+        }
+        let plan = admitted.plan().clone();
+        if !is_protected(&plan) {
+            return Ok(Planned { plan, rewritten: Rewritten::Unchanged });
+        }
+        let Some(ring) = snapshot.keys() else {
+            return Err(NotSent::Refused(ClientError::from(&Refusal::NotReady)));
+        };
+        let context = Context {
+            policy: &snapshot.policy,
+            ring,
+            dialect: reading.dialect,
+            results_charset: state.results.charset(),
+            results_collation_id: state.results_collation.unwrap_or_default(),
+        };
+        out.clear();
+        out.push(command);
+        match rewrite::statement(&admitted, &context, out) {
+            Ok(rewritten) => Ok(Planned { plan, rewritten }),
+            Err(error) => Err(NotSent::Refused(refuse(&error, connection.id))),
+        }
+    }
+
+    /// What an answer is opened with.
+    pub(super) fn opening(&self, plan: &Arc<QueryPlan>, dialect: Dialect, snapshot: &Arc<Snapshot>) -> Opening {
+        Opening {
+            plan: plan.clone(),
+            snapshot: snapshot.clone(),
+            dialect,
+            results_charset: self.state.results.charset(),
+            results_collation: self.state.results_collation.unwrap_or_default(),
+        }
+    }
+}
+
+/// A refusal as the client hears of it; the log has what the client is not told.
+fn not_sent(refusal: &Refusal, connection: u64) -> NotSent {
+    let error = ClientError::from(refusal);
+    match refusal {
+        Refusal::Firewall { rule } => {
+            tracing::warn!(target: "candado::firewall", connection, rule, "statement refused");
+            NotSent::Refused(error)
+        }
+        Refusal::UnknownName { .. } => NotSent::UnknownName(error),
+        Refusal::Denied { column, .. } => {
+            tracing::info!(connection, %column, "column denied");
+            NotSent::Refused(error)
+        }
+        Refusal::Unsupported { .. } | Refusal::NotReady => NotSent::Refused(error),
+    }
+}
+
+/// A rewrite that failed, as the client hears of it.
+pub(super) fn refuse(error: &RewriteError, connection: u64) -> ClientError {
+    tracing::warn!(connection, %error, "statement or result refused");
+    ClientError::from(error)
+}

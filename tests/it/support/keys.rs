@@ -1,0 +1,83 @@
+//! A key store of a test's own, filled by the fake key service, with both accounts and both principals.
+#![allow(clippy::unwrap_used, reason = "test support")]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use candado::control::{ControlError, InitReport, KeyStore};
+use candado::keys::{AwsCredentials, AwsKms, AwsKmsSettings, KekRef, ProviderKind};
+use candado::policy::{
+    Access, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy, ProtectedColumn, Role, RoleId,
+};
+use candado::schema::ColumnRef;
+
+use super::key_store::{PROXY, SECURITY, create, key_store};
+use super::server::{Kind, Server};
+use crate::fakekms::FakeKms;
+
+/// A schema of the test's own, and a key service with one key.
+pub(crate) struct Setup {
+    pub(crate) server: &'static Server,
+    pub(crate) schema: String,
+    pub(crate) fake: FakeKms,
+    pub(crate) kek: KekRef,
+    pub(crate) admin: AwsKms,
+    pub(crate) unwrapper: Arc<AwsKms>,
+}
+
+impl Setup {
+    pub(crate) async fn new(kind: Kind) -> Self {
+        let server = Server::start(kind);
+        let fake = FakeKms::start();
+        fake.allow("PROXY", &["Decrypt", "DescribeKey"]);
+        fake.allow("SECURITY", &["GenerateDataKeyWithoutPlaintext", "ReEncrypt", "DescribeKey"]);
+        let arn = fake.create_key();
+        let provider = async |principal: &str| {
+            AwsKms::new(AwsKmsSettings {
+                kek_arns: vec![arn.clone()],
+                endpoint: Some(fake.endpoint()),
+                credentials: AwsCredentials::Static {
+                    access_key_id: principal.to_owned(),
+                    secret_access_key: "not checked".to_owned().into(),
+                },
+            })
+            .await
+            .unwrap()
+        };
+        let (admin, unwrapper) = (provider("SECURITY").await, Arc::new(provider("PROXY").await));
+        let kek = KekRef::new(ProviderKind::AwsKms, arn);
+        Self { server, schema: create(server), fake, kek, admin, unwrapper }
+    }
+
+    pub(crate) fn proxy(&self) -> KeyStore {
+        key_store(self.server, PROXY, &self.schema)
+    }
+
+    pub(crate) fn security(&self) -> KeyStore {
+        key_store(self.server, SECURITY, &self.schema)
+    }
+
+    pub(crate) async fn init(&self, policy: &Policy) -> Result<InitReport, ControlError> {
+        self.security().init(policy, &self.admin, &self.kek, None).await
+    }
+}
+
+/// A policy with one column for each keyset; those with an index are marked by `true`.
+pub(crate) fn policy(keysets: &[(&str, bool)]) -> Policy {
+    policy_version(1, keysets)
+}
+
+/// The same, as a later version.
+pub(crate) fn policy_version(version: u64, keysets: &[(&str, bool)]) -> Policy {
+    let columns = keysets.iter().zip(0..).map(|((keyset, indexed), number)| ProtectedColumn {
+        column: ColumnRef::new("shop", "customers", format!("c{number}")),
+        keyset: (*keyset).into(),
+        context: format!("shop.customers.c{number}").into(),
+        logical: LogicalType::Varchar { chars_max: 20 },
+        collation: None,
+        index: indexed.then(|| IndexSpec { domain: "d".into(), length: 16, normaliser: Normaliser::Raw }),
+        padding: Padding::Block(16),
+    });
+    let roles = vec![Role { name: "app".into(), default_access: Access::Plain, columns: HashMap::new() }];
+    Policy::new(version, columns.collect(), roles, vec![], RoleId(0), FirewallMode::Block)
+}

@@ -18,7 +18,11 @@ use crate::wire::packet;
 const TELL_MAX: Duration = Duration::from_secs(1);
 
 /// Turns clients away until a catalog is there, or the token is cancelled.
-pub(super) async fn wait(listener: &TcpListener, mut readiness: watch::Receiver<Readiness>, shutdown: &CancellationToken) {
+pub(super) async fn wait(
+    listener: &TcpListener,
+    mut readiness: watch::Receiver<Readiness>,
+    shutdown: &CancellationToken,
+) {
     loop {
         if *readiness.borrow_and_update() != Readiness::NoCatalog {
             return;

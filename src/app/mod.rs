@@ -202,8 +202,7 @@ fn proxy_settings(settings: &Settings, identity: Option<&Identity>) -> Result<pr
 /// Starts loading the catalog; gives the data plane's way to ask for a fresh one.
 fn spawn_catalog(board: &Arc<Board>, pool: &Pool, tasks: &TaskTracker, stop: &CancellationToken) -> CatalogRefresh {
     let publish = board.clone();
-    let (task, requests) =
-        CatalogTask::new(CatalogLoader::new(pool.clone()), move |catalog| publish.catalog(catalog));
+    let (task, requests) = CatalogTask::new(CatalogLoader::new(pool.clone()), move |catalog| publish.catalog(catalog));
     tasks.spawn(task.run(stop.clone()));
     let (sender, receiver) = mpsc::channel(REFRESHES_MAX);
     tasks.spawn(pass_on(receiver, requests, tasks.clone(), stop.clone()));
@@ -244,10 +243,11 @@ fn spawn_keys(
 ) -> watch::Sender<Arc<Policy>> {
     let (sender, policies) = watch::channel(policy);
     let publish = board.clone();
-    let task = KeyTask::new(KeyStore::new(pool.clone(), SCHEMA), provider.unwrapper, policies, move |ring| match ring {
-        Some(ring) => publish.ring(ring),
-        None => publish.no_ring(),
-    });
+    let task =
+        KeyTask::new(KeyStore::new(pool.clone(), SCHEMA), provider.unwrapper, policies, move |ring| match ring {
+            Some(ring) => publish.ring(ring),
+            None => publish.no_ring(),
+        });
     tasks.spawn(task.run(stop.clone()));
     sender
 }

@@ -137,9 +137,8 @@ pub fn towards_server(server: &Server) -> Result<proxy::ServerTls, TlsError> {
             (ClientConfig::builder().with_root_certificates(authorities(ca)?).with_no_client_auth(), name)
         }
         ServerTls::VerifyCa { ca } => {
-            let verifier = AuthorityOnly(
-                WebPkiServerVerifier::builder(authorities(ca)?).build().map_err(|error| bad(ca, error))?,
-            );
+            let verifier =
+                AuthorityOnly(WebPkiServerVerifier::builder(authorities(ca)?).build().map_err(|error| bad(ca, error))?);
             let config = ClientConfig::builder().dangerous().with_custom_certificate_verifier(Arc::new(verifier));
             (config.with_no_client_auth(), &server.host)
         }

@@ -51,7 +51,11 @@ pub(super) fn run(arguments: &Facts) -> Result<(), Failure> {
     let settings = config::load(&arguments.configured.config)?;
     let report = runtime()?.block_on(examine(&settings));
     let output = Output::new();
-    if arguments.json { output.json(&report)? } else { output.line(report.text())? }
+    if arguments.json {
+        output.json(&report)?
+    } else {
+        output.line(report.text())?
+    }
     if report.has(Verdict::Wrong) || report.has(Verdict::Skipped) { Err(Failure::Found) } else { Ok(()) }
 }
 
@@ -117,7 +121,8 @@ impl Report {
             self.add("configuration", Verdict::Warning, text);
         }
         if matches!(settings.keys, Keys::File { .. }) {
-            let text = "keys are wrapped by a key file: safe against a database dump, not against the owner of this machine";
+            let text =
+                "keys are wrapped by a key file: safe against a database dump, not against the owner of this machine";
             self.add("configuration", Verdict::Warning, text);
         }
         if settings.not_ready == NotReady::PassthroughUnprotected {
@@ -186,12 +191,7 @@ impl Report {
         }
     }
 
-    async fn key_store(
-        &mut self,
-        pool: &Pool,
-        policy: Option<&Policy>,
-        reachable: Reachable,
-    ) -> Option<StoredKeys> {
+    async fn key_store(&mut self, pool: &Pool, policy: Option<&Policy>, reachable: Reachable) -> Option<StoredKeys> {
         if reachable == Reachable::No {
             self.add("key store", Verdict::Skipped, "not asked: the server cannot be reached");
             return None;
@@ -212,9 +212,14 @@ impl Report {
         for column in policy.map(Policy::columns).unwrap_or_default() {
             let purposes = [Some(KeyPurpose::Data), column.index.as_ref().map(|_| KeyPurpose::Index)];
             for purpose in purposes.into_iter().flatten() {
-                let mut keys = stored.records.iter().filter(|key| key.keyset == column.keyset && key.purpose == purpose);
+                let mut keys =
+                    stored.records.iter().filter(|key| key.keyset == column.keyset && key.purpose == purpose);
                 if !keys.any(|key| key.state.may_encrypt()) {
-                    let text = format!("keyset {} has no active {} key: run `candado keys init`", column.keyset, purpose.name());
+                    let text = format!(
+                        "keyset {} has no active {} key: run `candado keys init`",
+                        column.keyset,
+                        purpose.name()
+                    );
                     if !self.items.iter().any(|item| item.text == text) {
                         self.add("key store", Verdict::Wrong, text);
                     }
@@ -315,8 +320,7 @@ impl Report {
 /// Wraps a key that nobody will use and opens it.
 async fn probe(provider: &provider::Provider) -> Result<(), KeyError> {
     let Some(kid) = KeyId::new(u32::MAX) else { return Err(KeyError::Protocol("no key id".to_owned())) };
-    let context =
-        EncryptionContext { deployment: Uuid::nil(), keyset: "probe".into(), purpose: KeyPurpose::Data, kid };
+    let context = EncryptionContext { deployment: Uuid::nil(), keyset: "probe".into(), purpose: KeyPurpose::Data, kid };
     let wrapped = provider.admin.generate_wrapped(&provider.kek, &context).await?;
     provider.unwrapper.unwrap(&wrapped, &context).await.map(drop)
 }

@@ -135,7 +135,10 @@ mod tests {
             let fields = fields(&hexadecimal(written.as_bytes()).unwrap()).unwrap();
             assert_eq!((fields.key_id, fields.index_version), (7, Some(1)));
             assert_eq!(fields.index.as_deref(), Some("ec88e68bf9d4ad84a782469f88c4992f"));
-            assert_eq!((fields.padded, fields.row_bound, fields.ciphertext_octets, fields.octets), (true, false, 16, 84));
+            assert_eq!(
+                (fields.padded, fields.row_bound, fields.ciphertext_octets, fields.octets),
+                (true, false, 16, 84)
+            );
         }
     }
 

@@ -1,5 +1,6 @@
 //! `candado keys`: making the first keys, and listing what there is.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -75,12 +76,17 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
 fn init(arguments: &InitArguments) -> Result<(), Failure> {
     let mut settings = config::load(&arguments.configured.config)?;
     if let Some(user) = &arguments.user {
-        settings.control = config::control(user, arguments.password_file.as_deref(), arguments.password_env.as_deref())?;
+        settings.control =
+            config::control(user, arguments.password_file.as_deref(), arguments.password_env.as_deref())?;
     }
     let policy = load_policy(&settings, 1).map_err(|error| Failure::Usage(error.into()))?;
     let done = runtime()?.block_on(initialise(&settings, &policy))?;
     let output = Output::new();
-    if arguments.json { output.json(&done)? } else { output.line(done.text())? }
+    if arguments.json {
+        output.json(&done)?
+    } else {
+        output.line(done.text())?
+    }
     Ok(())
 }
 
@@ -118,6 +124,14 @@ async fn make_key_file(settings: &Settings, store: &KeyStore) -> anyhow::Result<
         Ok(_) | Err(ControlError::NotInitialised) => {}
         Err(error) => return Err(error).context("the key store cannot be read"),
     }
+    if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
+        let mut builder = std::fs::DirBuilder::new();
+        builder
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .with_context(|| format!("cannot make {}", folder.display()))?;
+    }
     KeyFile::create(path).with_context(|| format!("cannot make {}", path.display()))?;
     Ok(Some(path.clone()))
 }
@@ -130,7 +144,8 @@ impl Initialised {
             purpose: key.purpose.name(),
             version: key.version.get(),
         });
-        let without_active = report.without_active.iter().map(|(keyset, purpose)| format!("{keyset} {}", purpose.name()));
+        let without_active =
+            report.without_active.iter().map(|(keyset, purpose)| format!("{keyset} {}", purpose.name()));
         Self {
             deployment: report.deployment.to_string(),
             epoch: report.epoch,
@@ -150,7 +165,10 @@ impl Initialised {
         for key in &self.created {
             append(
                 &mut text,
-                format_args!("made key {}: keyset {}, {}, version {}", key.key_id, key.keyset, key.purpose, key.version),
+                format_args!(
+                    "made key {}: keyset {}, {}, version {}",
+                    key.key_id, key.keyset, key.purpose, key.version
+                ),
             );
         }
         for keyset in &self.without_active {
@@ -177,7 +195,11 @@ fn list(arguments: &Facts) -> Result<(), Failure> {
         listing
     })?;
     let output = Output::new();
-    if arguments.json { output.json(&document(&listing))? } else { output.line(table(&listing))? }
+    if arguments.json {
+        output.json(&document(&listing))?
+    } else {
+        output.line(table(&listing))?
+    }
     Ok(())
 }
 

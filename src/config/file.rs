@@ -285,7 +285,11 @@ fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn written_control(text: &mut Text<'_>, written: Spanned<WrittenControl>, folder: &Path) -> Result<Control, ConfigError> {
+fn written_control(
+    text: &mut Text<'_>,
+    written: Spanned<WrittenControl>,
+    folder: &Path,
+) -> Result<Control, ConfigError> {
     let at = written.span();
     let written = written.into_inner();
     let password = match (written.password_file, written.password_env) {

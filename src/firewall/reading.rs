@@ -24,7 +24,8 @@ pub struct Reading<'a> {
 impl<'a> Reading<'a> {
     /// Prepares a lexed statement for the rules; `statement` is its tree if it could be parsed.
     pub fn new(sql: &'a [u8], tokens: &'a [Token], class: StatementClass, statement: Option<&'a Statement>) -> Self {
-        let words = (0..).zip(tokens).filter(|(_, token)| token.kind == TokenKind::Word).map(|(index, _)| index).collect();
+        let words =
+            (0..).zip(tokens).filter(|(_, token)| token.kind == TokenKind::Word).map(|(index, _)| index).collect();
         let mut nodes = Nodes { exprs: Vec::new(), queries: Vec::new() };
         if let Some(statement) = statement {
             walk::statement(&mut nodes, statement);
@@ -115,16 +116,8 @@ impl<'a> Reading<'a> {
 
     /// USER(), VERSION(), DATABASE() and kin: what an injector asks first.
     pub fn is_session_value(&self, expr: &Expr) -> bool {
-        const NAMES: [&str; 8] = [
-            "USER",
-            "VERSION",
-            "DATABASE",
-            "SCHEMA",
-            "CURRENT_USER",
-            "SESSION_USER",
-            "SYSTEM_USER",
-            "CURRENT_ROLE",
-        ];
+        const NAMES: [&str; 8] =
+            ["USER", "VERSION", "DATABASE", "SCHEMA", "CURRENT_USER", "SESSION_USER", "SYSTEM_USER", "CURRENT_ROLE"];
         self.call(expr).is_some_and(|(name, args)| args.is_empty() && NAMES.contains(&&*name))
     }
 

@@ -99,7 +99,7 @@ fn check_server(greeting: &Greeting, settings: &Settings) -> Result<(), Complain
 
 /// Reads the client's login, inside TLS if the client wants it. Returns the next sequence id to the client.
 async fn client_login(mut client: Peer, settings: &Settings) -> Result<(Peer, u8, zeroize::Zeroizing<Vec<u8>>), End> {
-    let (mut sequence, mut payload) = client.packet(PACKET_MAX).await?;
+    let (mut sequence, mut payload) = client.packet_alone(PACKET_MAX).await?;
     if login::parse(&payload).map_err(End::ClientMalformed)? == First::Tls {
         client = accept_tls(client, &settings.client_tls).await?;
         (sequence, payload) = client.packet(PACKET_MAX).await?;

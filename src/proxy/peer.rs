@@ -5,6 +5,7 @@ use std::io;
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::io::ReadBuf;
 use zeroize::Zeroizing;
 
 use super::buffer::{Input, poll_some};
@@ -105,6 +106,36 @@ impl Peer {
             }
             self.fill().await?;
         }
+    }
+
+    /// Waits for a packet and reads nothing behind it. A client that wants TLS sends its first TLS bytes right behind the
+    /// request in clear: they belong to the TLS library. Not cancel-safe.
+    pub(super) async fn packet_alone(&mut self, length_max: usize) -> Result<(u8, Zeroizing<Vec<u8>>), End> {
+        let mut bytes = [0; HEADER_LENGTH];
+        self.read_exact(&mut bytes).await?;
+        let incomplete = WireError::Truncated("login packet");
+        let header = Header::read(&bytes).ok_or(incomplete).map_err(|error| self.side.malformed(error))?;
+        if header.length > length_max {
+            return Err(self.side.malformed(WireError::TooLarge("login packet")));
+        }
+        let mut payload = Zeroizing::new(vec![0; header.length]);
+        self.read_exact(&mut payload).await?;
+        Ok((header.sequence, payload))
+    }
+
+    async fn read_exact(&mut self, mut bytes: &mut [u8]) -> Result<(), End> {
+        while !bytes.is_empty() {
+            let mut buffer = ReadBuf::new(bytes);
+            let stream = &mut self.stream;
+            let read = poll_fn(|cx| stream.poll_read(cx, &mut buffer)).await;
+            read.map_err(|error| self.side.failed(error))?;
+            let length = buffer.filled().len();
+            if length == 0 {
+                return Err(self.side.failed(io::ErrorKind::UnexpectedEof.into()));
+            }
+            bytes = bytes.get_mut(length..).unwrap_or_default();
+        }
+        Ok(())
     }
 
     /// Waits for a payload with all its packets, which stays where it was read. Cancel-safe.

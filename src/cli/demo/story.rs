@@ -90,7 +90,11 @@ impl Teller<'_> {
         let outcome = self.scenes(&people, &application, &engineer, &root, &server, folder);
         if outcome.is_ok() && stay && self.broken.get() == 0 {
             self.line("\nTry it. Through Candado, and straight to the server:\n")?;
-            self.line(format_args!("  {}\n  {}\n\nCtrl-C ends both.", application.command_line(), root.command_line()))?;
+            self.line(format_args!(
+                "  {}\n  {}\n\nCtrl-C ends both.",
+                application.command_line(),
+                root.command_line()
+            ))?;
             handle.block_on(self.ended.cancelled());
         }
         handle.block_on(running.end());
@@ -167,11 +171,14 @@ impl Teller<'_> {
 
     fn select(&self, people: &[Customer], application: &Client, root: &Client) -> anyhow::Result<()> {
         self.heading("The same SELECT: plaintext for the application, envelopes at rest")?;
-        let sql = format!("SELECT name, phone, address FROM customers WHERE country = 'USA' ORDER BY id LIMIT {ROWS_SHOWN}");
+        let sql =
+            format!("SELECT name, phone, address FROM customers WHERE country = 'USA' ORDER BY id LIMIT {ROWS_SHOWN}");
         let (through, direct) = self.both(&sql, application, root)?;
-        let all = application.must("USE shop; SELECT id, name, country, phone, email, address FROM customers ORDER BY id")?;
+        let all =
+            application.must("USE shop; SELECT id, name, country, phone, email, address FROM customers ORDER BY id")?;
         let same = all == people.iter().map(Customer::cells).collect::<Vec<_>>();
-        let sealed = matches!(&direct, Answer::Rows(rows) if rows.iter().all(|row| row.iter().skip(1).all(is_envelope)));
+        let sealed =
+            matches!(&direct, Answer::Rows(rows) if rows.iter().all(|row| row.iter().skip(1).all(is_envelope)));
         let open = matches!(&through, Answer::Rows(rows) if rows.len() == ROWS_SHOWN);
         self.claim(same && sealed && open, "all rows read back exactly as they were written; NULL stays NULL")
     }
@@ -220,7 +227,8 @@ impl Teller<'_> {
             .iter()
             .filter_map(|path| fs::read(path).ok())
             .any(|content| memchr::memmem::find(&content, HERO.as_bytes()).is_some());
-        let text = format!("{} MB, {} values: {hits} found (names, unprotected, are found)", octets >> 20, values.len());
+        let text =
+            format!("{} MB, {} values: {hits} found (names, unprotected, are found)", octets >> 20, values.len());
         self.claim(hits == 0 && control, &text)
     }
 
@@ -346,7 +354,9 @@ fn show(answer: &Answer) -> Vec<String> {
     match answer {
         Answer::Error { code, text } => vec![shorten(&format!("ERROR {code}: {text}"), 120)],
         Answer::Rows(rows) if rows.is_empty() => vec!["(no rows)".to_owned()],
-        Answer::Rows(rows) => rows.iter().map(|row| row.iter().map(show_cell).collect::<Vec<_>>().join(" │ ")).collect(),
+        Answer::Rows(rows) => {
+            rows.iter().map(|row| row.iter().map(show_cell).collect::<Vec<_>>().join(" │ ")).collect()
+        }
     }
 }
 

@@ -83,9 +83,9 @@ fn constant(reading: &Reading<'_>, expr: &Expr) -> bool {
         }
         _ => {
             reading.is_session_value(expr)
-                || reading.call(expr).is_some_and(|(_, args)| {
-                    !args.is_empty() && args.iter().all(|arg| constant(reading, arg))
-                })
+                || reading
+                    .call(expr)
+                    .is_some_and(|(_, args)| !args.is_empty() && args.iter().all(|arg| constant(reading, arg)))
         }
     }
 }
@@ -106,6 +106,8 @@ fn labelled_row(reading: &Reading<'_>, branch: &Select) -> bool {
         .collect();
     branch.from.is_empty()
         && kinds.is_some_and(|kinds| {
-            kinds.contains(&LiteralKind::String) && !kinds.contains(&LiteralKind::Hex) && !kinds.contains(&LiteralKind::Null)
+            kinds.contains(&LiteralKind::String)
+                && !kinds.contains(&LiteralKind::Hex)
+                && !kinds.contains(&LiteralKind::Null)
         })
 }

@@ -26,7 +26,10 @@ fn matches(reading: &Reading<'_>) -> bool {
             reading.call(expr).is_some_and(|(name, args)| {
                 &*name == "FLOOR"
                     && args.iter().any(|arg| {
-                        reading.below(arg).iter().any(|inner| reading.call(inner).is_some_and(|(name, _)| &*name == "RAND"))
+                        reading
+                            .below(arg)
+                            .iter()
+                            .any(|inner| reading.call(inner).is_some_and(|(name, _)| &*name == "RAND"))
                     })
             })
         })

@@ -60,7 +60,9 @@ fn run_all(kind: Kind, tls: Tls) {
 
 fn policy(database: &str, user: &str) -> String {
     let column = |name: &str, kind: &str, index: &str| {
-        format!("[[column]]\nname = \"{database}.customers.{name}\"\nkeyset = \"{KEYSET}\"\ntype = \"{kind}\"\n{index}\n")
+        format!(
+            "[[column]]\nname = \"{database}.customers.{name}\"\nkeyset = \"{KEYSET}\"\ntype = \"{kind}\"\n{index}\n"
+        )
     };
     [
         format!("keysets = [\"{KEYSET}\"]\n"),

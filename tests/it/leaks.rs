@@ -23,8 +23,7 @@ const PROTECTED_MARK: &str = "zqMarke";
 const OPEN_MARK: &str = "kwOffen";
 
 async fn no_marked_value_is_found_anywhere(kind: Kind) {
-    let options =
-        ["--log-bin=binlog", "--server-id=1", "--general-log=1", "--general-log-file=general.log"];
+    let options = ["--log-bin=binlog", "--server-id=1", "--general-log=1", "--general-log-file=general.log"];
     let deployment = Deployment::own(kind, &options, Provider::File);
     let shop = Shop::open_on(&deployment, Tls::Off);
     let written = write_marks(&shop).await;
@@ -41,7 +40,8 @@ async fn no_marked_value_is_found_anywhere(kind: Kind) {
     let metrics = shop.proxy.probe("/metrics").1;
     let log = shop.proxy.log();
     stop(folder);
-    let mut places = vec![(PathBuf::from("log of the proxy"), log.into_bytes()), ("/metrics".into(), metrics.into_bytes())];
+    let mut places =
+        vec![(PathBuf::from("log of the proxy"), log.into_bytes()), ("/metrics".into(), metrics.into_bytes())];
     read_files(folder, &mut places);
     let names: Vec<String> = places.iter().map(|(path, _)| path.display().to_string()).collect();
     for needed in ["customers.ibd", "general.log", "binlog.000001"] {
@@ -86,7 +86,8 @@ async fn write_marks(shop: &Shop<'_>) -> usize {
     }
     for id in 10..14 {
         let answer =
-            prepared(&mut conn, "INSERT INTO customers (id, address, note) VALUES (?, ?, ?)", (id, next(), next())).await;
+            prepared(&mut conn, "INSERT INTO customers (id, address, note) VALUES (?, ?, ?)", (id, next(), next()))
+                .await;
         assert!(matches!(answer, Answer::Done { .. }), "{answer:?}");
     }
     let kept = 7 + 8;
@@ -133,7 +134,13 @@ fn failing(next: &mut impl FnMut() -> String) -> Vec<(String, u16)> {
         (format!("SELECT id FROM customers WHERE code = '{}", next()), 6444),
         (format!("SELECT id FROM customers WHERE code = '{}' AND SLEEP(5)", next()), 6444),
         (format!("SELECT id FROM customers WHERE code = '{}'; DROP TABLE customers", next()), 6444),
-        (format!("SELECT id FROM customers WHERE code = '{}' UNION SELECT table_name FROM information_schema.tables", next()), 6444),
+        (
+            format!(
+                "SELECT id FROM customers WHERE code = '{}' UNION SELECT table_name FROM information_schema.tables",
+                next()
+            ),
+            6444,
+        ),
     ]
 }
 

@@ -96,7 +96,10 @@ async fn an_engineer_can_use_the_rest(kind: Kind) {
     for (sql, rows) in [
         ("SELECT id, name FROM customers ORDER BY name", some(&[&["1", "Ana"], &["2", "Cho"]])),
         ("SELECT COUNT(*), MAX(name) FROM customers", some(&[&["2", "Cho"]])),
-        ("SELECT c.name, o.remark FROM customers c JOIN orders o ON o.customer = c.id WHERE c.id = 1", some(&[&["Ana", "Ana"]])),
+        (
+            "SELECT c.name, o.remark FROM customers c JOIN orders o ON o.customer = c.id WHERE c.id = 1",
+            some(&[&["Ana", "Ana"]]),
+        ),
         ("SELECT phone FROM people WHERE phone LIKE '090%'", some(&[&["090-1234-5678"]])),
     ] {
         assert_eq!(text(&mut conn, sql).await.cells(), rows, "{sql}");
@@ -139,7 +142,9 @@ async fn the_account_is_the_one_that_the_server_knows(kind: Kind) {
     assert_eq!(who, [[Some(format!("{}@%", shop.account(Who::Engineer)))]]);
     let refusal = text(&mut conn, "SELECT phone FROM customers").await;
     let Answer::Refused { text, .. } = &refusal else { panic!("{refusal:?}") };
-    let expected =
-        format!("SELECT command denied to user '{}'@'%' for column 'phone' in table 'customers'", shop.account(Who::Engineer));
+    let expected = format!(
+        "SELECT command denied to user '{}'@'%' for column 'phone' in table 'customers'",
+        shop.account(Who::Engineer)
+    );
     assert!(text.starts_with(&expected), "{text}");
 }

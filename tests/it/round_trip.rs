@@ -86,7 +86,10 @@ const FORMS: &[(&str, &str)] = &[
         "INSERT INTO {t} VALUES (10, 'Eve', '03-1234-5678', 'eve@example.org', 'X1', 'Calle Mayor 1', 'long')",
         "INSERT INTO {t} SELECT * FROM people",
     ),
-    ("INSERT INTO {t} SET id = 11, phone = '+1 650 253 0000', code = 'X2'", "INSERT INTO {t} SET id = 99, phone = phone"),
+    (
+        "INSERT INTO {t} SET id = 11, phone = '+1 650 253 0000', code = 'X2'",
+        "INSERT INTO {t} SET id = 99, phone = phone",
+    ),
     ("INSERT IGNORE INTO {t} (id, code) VALUES (11, 'X3')", "INSERT IGNORE INTO {t} (id, code) VALUES (99, @code)"),
     (
         "REPLACE INTO {t} (id, name, code) VALUES (11, UPPER('fay'), 'X4')",
@@ -320,7 +323,9 @@ async fn literals_are_read_as_the_server_reads_them(kind: Kind) {
             twins.same("DELETE FROM {t} WHERE code = 'ABC'").await;
         }
     }
-    for beside in ["b'01000001'", "0b01000001", "65", "6.5", "TRUE", "DATE '2020-01-01'", "_latin1'x' COLLATE latin1_bin"] {
+    for beside in
+        ["b'01000001'", "0b01000001", "65", "6.5", "TRUE", "DATE '2020-01-01'", "_latin1'x' COLLATE latin1_bin"]
+    {
         twins.refused(&format!("INSERT INTO {{t}} (id, code) VALUES (99, {beside})"), 1235, "42000").await;
     }
     twins.same_contents().await;

@@ -22,7 +22,8 @@ async fn fifty_thousand_rows_are_searched_by_the_index(kind: Kind) {
     for first in (0..ROWS).step_by(ROWS_IN_STATEMENT as usize) {
         let row = |number: u32| format!("('Customer {number}', '{}', 'c{number}')", phone(number));
         let rows: Vec<String> = (first..first + ROWS_IN_STATEMENT).map(row).collect();
-        let answer = text(&mut conn, format!("INSERT INTO customers (name, phone, code) VALUES {}", rows.join(","))).await;
+        let answer =
+            text(&mut conn, format!("INSERT INTO customers (name, phone, code) VALUES {}", rows.join(","))).await;
         assert!(matches!(answer, Answer::Done { affected: 1_000, .. }), "{answer:?}");
     }
     // The server estimates from samples; the statistics decide between the index and a scan.
@@ -144,8 +145,10 @@ async fn null_logic_is_that_of_a_plain_table(kind: Kind) {
     ] {
         // As a filter NULL is no; the second statement tells the two apart where that is allowed.
         let sql = format!("SELECT id, name FROM {{t}} WHERE {condition} ORDER BY id");
-        let (hidden, plain) =
-            (text(&mut through, sql.replace("{t}", "customers")).await, text(&mut direct, sql.replace("{t}", "people")).await);
+        let (hidden, plain) = (
+            text(&mut through, sql.replace("{t}", "customers")).await,
+            text(&mut direct, sql.replace("{t}", "people")).await,
+        );
         if matches!(&hidden, Answer::Refused { code: 1235, .. }) && condition.contains(") = (") {
             continue;
         }
@@ -161,7 +164,8 @@ async fn null_logic_is_that_of_a_plain_table(kind: Kind) {
 async fn changes_find_their_rows(kind: Kind) {
     let shop = Shop::open(kind);
     let mut conn = shop.connect(Who::Application).await;
-    text(&mut conn, "INSERT INTO customers (id, code, phone) VALUES (1, 'a', '1'), (2, 'b', '2'), (3, 'c', NULL)").await;
+    text(&mut conn, "INSERT INTO customers (id, code, phone) VALUES (1, 'a', '1'), (2, 'b', '2'), (3, 'c', NULL)")
+        .await;
     for (sql, affected) in [
         ("UPDATE customers SET code = 'z' WHERE code = 'a'", 1),
         ("UPDATE customers SET name = 'n' WHERE code <> 'z'", 2),

@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -49,10 +49,19 @@ pub(crate) enum Tls {
     On,
 }
 
+/// What a proxy does with statements on unprotected data while keys are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WithoutKeys {
+    /// The default: refused, like all.
+    Refuse,
+    PassthroughUnprotected,
+}
+
 /// A server with an initialised key store, and the key provider that goes with it.
 #[derive(Debug)]
 pub(crate) struct Deployment {
     pub(crate) server: &'static Server,
+    pub(crate) without_keys: WithoutKeys,
     provider: Provider,
     folder: TempDir,
 }
@@ -77,7 +86,7 @@ impl Deployment {
     fn new(server: &'static Server, provider: Provider) -> Self {
         server.sql(&script("candado"));
         let folder = tempfile::Builder::new().prefix("candado-it-").tempdir().expect("a folder");
-        let deployment = Self { server, provider, folder };
+        let deployment = Self { server, without_keys: WithoutKeys::Refuse, provider, folder };
         // Key files must lie where nobody else looks.
         fs::DirBuilder::new().mode(0o700).create(deployment.folder.path().join("keys")).expect("a folder");
         let policy = format!(
@@ -128,7 +137,11 @@ impl Deployment {
     /// Writes candado.toml and policy.toml into a folder; returns the path of the first.
     fn write(&self, folder: &Path, policy: &str, tls: Tls) -> PathBuf {
         let ca = &self.server.ca;
-        let mut config = String::from("[listen]\naddress = \"127.0.0.1:0\"\n");
+        let mut config = match self.without_keys {
+            WithoutKeys::Refuse => String::new(),
+            WithoutKeys::PassthroughUnprotected => "on_not_ready = \"passthrough_unprotected\"\n".to_owned(),
+        };
+        config.push_str("[listen]\naddress = \"127.0.0.1:0\"\n");
         if tls == Tls::On {
             let beside = ca.parent().expect("a folder");
             let path = |name: &str| beside.join(name).display().to_string();
@@ -163,7 +176,7 @@ impl Deployment {
 /// A running `candado serve`.
 #[derive(Debug)]
 pub(crate) struct Proxy {
-    child: Child,
+    child: Mutex<Child>,
     folder: TempDir,
     pub(crate) port: u16,
     health: u16,
@@ -190,9 +203,9 @@ impl Proxy {
             .stderr(log)
             .spawn()
             .expect("candado runs");
-        let mut proxy = Self { child, folder, port: 0, health: 0 };
+        let mut proxy = Self { child: Mutex::new(child), folder, port: 0, health: 0 };
         wait_until("the proxy listens", || {
-            assert!(proxy.child.try_wait().expect("a child").is_none(), "candado ended:\n{}", proxy.log());
+            assert!(proxy.child().try_wait().expect("a child").is_none(), "candado ended:\n{}", proxy.log());
             proxy.port = proxy.logged_port("listening");
             proxy.health = proxy.logged_port("health endpoint listening");
             proxy.port != 0 && proxy.health != 0
@@ -229,9 +242,14 @@ impl Proxy {
     }
 
     /// Ends it as a power cut would.
-    pub(crate) fn kill(&mut self) {
-        self.child.kill().expect("the proxy can be killed");
-        self.child.wait().expect("the proxy is gone");
+    pub(crate) fn kill(&self) {
+        let mut child = self.child();
+        child.kill().expect("the proxy can be killed");
+        child.wait().expect("the proxy is gone");
+    }
+
+    fn child(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().expect("no thread panicked")
     }
 
     fn logged_port(&self, message: &str) -> u16 {
@@ -246,8 +264,10 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         // It may be gone already.
-        drop(self.child.kill());
-        drop(self.child.wait());
+        if let Ok(child) = self.child.get_mut() {
+            drop(child.kill());
+            drop(child.wait());
+        }
         if std::thread::panicking() {
             let loud = |event: &serde_json::Value| event["level"] == "ERROR" || event["level"] == "WARN";
             for event in self.events().into_iter().filter(loud) {

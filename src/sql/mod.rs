@@ -8,7 +8,10 @@ mod lexer;
 mod literal;
 mod mode;
 mod parser;
+mod print;
 mod statement_class;
+#[cfg(test)]
+mod tests;
 mod token;
 pub mod tree;
 pub mod walk;
@@ -19,6 +22,7 @@ pub use lexer::{LexError, lex};
 pub use literal::{LiteralError, literal_text};
 pub use mode::{Dialect, SqlMode};
 pub use parser::{ParseError, parse};
+pub use print::parenthesised;
 pub use statement_class::{DdlObject, DdlVerb, StatementClass, statement_class, statements};
 pub use token::{Marks, Token, TokenKind, name};
 pub use words::ReservedWords;

@@ -19,6 +19,7 @@ mod key_task;
 mod kms;
 mod layering;
 mod leaks;
+mod protected;
 mod roles;
 mod round_trip;
 mod search;

@@ -218,12 +218,17 @@ impl<'a> Lexer<'a> {
     /// End of the name that begins at `start`. Bytes beyond ASCII must form characters: the server cuts or replaces
     /// others, so that a name could turn into another one.
     fn name_end(&self, start: usize) -> Result<usize, LexError> {
-        let mut end = start;
+        let rest = self.sql.get(start..).unwrap_or_default();
         let mut seen = 0_u8;
-        while self.is(end, NAME) {
-            seen |= self.byte(end);
-            end += 1;
-        }
+        let length = rest
+            .iter()
+            .position(|&byte| {
+                let ends = self.table[usize::from(byte)] & NAME == 0;
+                seen |= if ends { 0 } else { byte };
+                ends
+            })
+            .unwrap_or(rest.len());
+        let end = start + length;
         if seen >= 0x80 {
             self.check_characters(start, end)?;
         }

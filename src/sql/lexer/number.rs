@@ -89,16 +89,13 @@ impl Lexer<'_> {
     pub(super) fn digits_in_quotes(&mut self, kind: TokenKind) -> Result<(), LexError> {
         let start = self.at;
         let mut end = start + 2;
-        match kind {
-            TokenKind::Hex => {
-                while self.is(end, HEX) {
-                    end += 1;
-                }
+        if kind == TokenKind::Hex {
+            while self.is(end, HEX) {
+                end += 1;
             }
-            _ => {
-                while matches!(self.byte(end), b'0' | b'1') {
-                    end += 1;
-                }
+        } else {
+            while matches!(self.byte(end), b'0' | b'1') {
+                end += 1;
             }
         }
         let odd = kind == TokenKind::Hex && (end - start) % 2 == 1;

@@ -4,7 +4,7 @@
 //! `|`, `&`, shifts, `+ -`, `* / DIV % MOD`, `^`, `||` as concatenation, sign `~` `!` BINARY, COLLATE.
 
 use super::keyword::Keyword;
-use super::{LINKS_MAX, ParseError, Parsed, Parser, index};
+use super::{Parsed, Parser};
 use crate::sql::tree::{BinaryOp, Expr, ExprKind, IsTest, MatchOp, UnaryOp};
 use crate::sql::{SqlMode, TokenKind};
 
@@ -15,18 +15,13 @@ impl Parser<'_> {
     /// A whole expression.
     pub(super) fn expr(&mut self) -> Parsed<Expr> {
         self.enter()?;
-        if self.expr_depth == 0 {
-            self.expr_links = 0;
-        }
-        self.expr_depth += 1;
-        let expr = self.disjunction()?;
-        self.expr_depth -= 1;
+        let expr = self.apart(Self::disjunction)?;
         self.leave();
         Ok(expr)
     }
 
     fn disjunction(&mut self) -> Parsed<Expr> {
-        let mut operands = vec![self.exclusive()?];
+        let mut operands = vec![self.apart(Self::exclusive)?];
         loop {
             let is_or = match self.kind() {
                 Some(TokenKind::PipePipe) => !self.mode(SqlMode::PIPES_AS_CONCAT),
@@ -36,7 +31,7 @@ impl Parser<'_> {
                 return Ok(self.balanced(BinaryOp::Or, operands));
             }
             self.at += 1;
-            operands.push(self.exclusive()?);
+            operands.push(self.apart(Self::exclusive)?);
         }
     }
 
@@ -52,10 +47,10 @@ impl Parser<'_> {
     }
 
     fn conjunction(&mut self) -> Parsed<Expr> {
-        let mut operands = vec![self.negation()?];
+        let mut operands = vec![self.apart(Self::negation)?];
         while self.keyword() == Keyword::And || self.kind() == Some(TokenKind::AmpersandAmpersand) {
             self.at += 1;
-            operands.push(self.negation()?);
+            operands.push(self.apart(Self::negation)?);
         }
         Ok(self.balanced(BinaryOp::And, operands))
     }
@@ -314,11 +309,6 @@ impl Parser<'_> {
             operand = self.expr_of(ExprKind::Collate(Box::new(operand)), first);
         }
         Ok(operand)
-    }
-
-    fn expr_link(&mut self) -> Parsed<()> {
-        self.expr_links += 1;
-        if self.expr_links > LINKS_MAX { Err(ParseError::TooDeep(index(self.at))) } else { Ok(()) }
     }
 
     pub(super) fn binary(&self, op: BinaryOp, left: Expr, right: Expr) -> Expr {

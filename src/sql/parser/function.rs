@@ -13,6 +13,9 @@ impl Parser<'_> {
         if let Some(expr) = self.bare_function(calls)? {
             return Ok(expr);
         }
+        if self.keyword() == Keyword::Match {
+            return self.match_against(first);
+        }
         if !calls {
             return self.named();
         }
@@ -89,7 +92,7 @@ impl Parser<'_> {
                 Keyword::All => self.at += 1,
                 _ => {}
             }
-            function.args = self.list(Self::expr)?;
+            function.args = self.list(Self::argument)?;
             if self.keyword() == Keyword::Order {
                 function.args.extend(self.order_by()?.into_iter().map(|item| item.expr));
             }
@@ -104,13 +107,19 @@ impl Parser<'_> {
         Ok(self.expr_of(ExprKind::Function(function), first))
     }
 
+    /// Loadable functions may be told a name for each argument.
+    fn argument(&mut self) -> Parsed<Expr> {
+        let expr = self.expr()?;
+        self.select_alias()?;
+        Ok(expr)
+    }
+
     /// Functions with a syntax of their own; the parenthesis comes behind the word. `None` if it is none of them.
     fn shaped_function(&mut self, first: usize) -> Parsed<Option<Expr>> {
         let word = self.keyword();
         let read: fn(&mut Self, &mut Vec<Expr>) -> Parsed<()> = match word {
             Keyword::Cast => Self::cast_args,
             Keyword::Convert => Self::convert_args,
-            Keyword::Match => return self.match_against(first).map(Some),
             Keyword::Values => return self.values_of(first).map(Some),
             Keyword::Value if self.is_mariadb() => return self.values_of(first).map(Some),
             Keyword::Trim => Self::trim_args,
@@ -190,16 +199,18 @@ impl Parser<'_> {
         if self.at == first { Err(self.unexpected()) } else { Ok(()) }
     }
 
-    /// `MATCH (a, b) AGAINST (expr IN BOOLEAN MODE)`
+    /// `MATCH (a, b) AGAINST (expr IN BOOLEAN MODE)`; the first parentheses are optional.
     fn match_against(&mut self, first: usize) -> Parsed<Expr> {
         self.at += 1;
-        self.expect(TokenKind::LeftParen)?;
+        let parens = self.eat(TokenKind::LeftParen);
         let mut args = self.list(|parser| {
             let start = parser.at;
             let path = parser.column_path()?;
             Ok(parser.expr_of(ExprKind::Column(path), start))
         })?;
-        self.expect(TokenKind::RightParen)?;
+        if parens {
+            self.expect(TokenKind::RightParen)?;
+        }
         self.expect_keyword(Keyword::Against)?;
         self.expect(TokenKind::LeftParen)?;
         args.push(self.bits()?);
@@ -320,6 +331,9 @@ impl Parser<'_> {
     /// `expr [AS CHAR(n) | AS BINARY(n)]`, or more arguments, which only the server itself writes.
     fn weight_string_args(&mut self, args: &mut Vec<Expr>) -> Parsed<()> {
         args.push(self.expr()?);
+        while self.eat(TokenKind::Comma) {
+            args.push(self.expr()?);
+        }
         if self.eat_keyword(Keyword::As) { self.type_until(|_| false) } else { Ok(()) }
     }
 

@@ -4,6 +4,8 @@
 //! then says so. Work is linear in the number of tokens: nothing is read twice, and every recursion is counted, so the
 //! tree's depth is bounded too (sql.md P15).
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "a grammar names the few tokens and words that fit a place")]
+
 mod change;
 mod expr;
 mod function;
@@ -72,8 +74,7 @@ pub fn parse(
         depth: 0,
         params: 0,
         links: 0,
-        expr_links: 0,
-        expr_depth: 0,
+        chain: Chain::default(),
         query_depth: 0,
         seed: None,
         into: None,
@@ -96,14 +97,21 @@ struct Parser<'a> {
     params: u16,
     /// Joins and set operations so far.
     links: u32,
-    /// Infix operators of the outermost expression so far.
-    expr_links: u32,
-    expr_depth: u32,
+    chain: Chain,
     query_depth: u32,
     /// An operand that was read before it was clear that it begins an expression: a parenthesised query.
     seed: Option<Expr>,
     /// The INTO clause, which may stand in several places.
     into: Option<Into>,
+}
+
+/// Infix operators of one expression: the depth that they can add to its tree.
+#[derive(Clone, Copy, Default)]
+struct Chain {
+    /// Operators of the expression itself.
+    own: u32,
+    /// The most that one of the expressions inside it has.
+    inner: u32,
 }
 
 impl Parser<'_> {
@@ -226,6 +234,26 @@ impl Parser<'_> {
     fn link(&mut self) -> Parsed<()> {
         self.links += 1;
         if self.links > LINKS_MAX { Err(ParseError::TooDeep(index(self.at))) } else { Ok(()) }
+    }
+
+    /// Counts an infix operator of the expression being read.
+    fn expr_link(&mut self) -> Parsed<()> {
+        self.chain.own += 1;
+        self.check_chain()
+    }
+
+    fn check_chain(&self) -> Parsed<()> {
+        if self.chain.own + self.chain.inner > LINKS_MAX { Err(ParseError::TooDeep(index(self.at))) } else { Ok(()) }
+    }
+
+    /// Reads an expression whose operators count apart: beside others, only the longest one adds to the tree's depth.
+    fn apart(&mut self, read: impl FnOnce(&mut Self) -> Parsed<Expr>) -> Parsed<Expr> {
+        let outer = std::mem::take(&mut self.chain);
+        let expr = read(self)?;
+        let inner = outer.inner.max(self.chain.own + self.chain.inner);
+        self.chain = Chain { own: outer.own, inner };
+        self.check_chain()?;
+        Ok(expr)
     }
 
     /// The tokens from `first` to the one just read.

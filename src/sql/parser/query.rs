@@ -40,7 +40,7 @@ impl Parser<'_> {
                     let first = locking.map_or(range.first, |locking: TokenRange| locking.first);
                     locking = Some(TokenRange { first, last: range.last });
                 }
-                Keyword::Into => self.into_clause()?,
+                Keyword::Into => self.clause_into()?,
                 _ => break,
             }
         }
@@ -268,7 +268,7 @@ impl Parser<'_> {
     }
 
     /// INTO, in any of the places where it may stand; only the outermost query has one.
-    pub(super) fn into_clause(&mut self) -> Parsed<()> {
+    pub(super) fn clause_into(&mut self) -> Parsed<()> {
         let first = self.at;
         self.expect_keyword(Keyword::Into)?;
         if self.query_depth != 1 || self.into.is_some() {

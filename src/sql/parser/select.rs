@@ -12,7 +12,7 @@ impl Parser<'_> {
         let distinct = self.select_options();
         let items = self.select_items()?;
         if self.keyword() == Keyword::Into {
-            self.into_clause()?;
+            self.clause_into()?;
         }
         let from = if !self.eat_keyword(Keyword::From) || self.eat_keyword(Keyword::Dual) {
             Vec::new()
@@ -83,7 +83,7 @@ impl Parser<'_> {
         Ok(Some(path))
     }
 
-    fn select_alias(&mut self) -> Parsed<Option<TokenIndex>> {
+    pub(super) fn select_alias(&mut self) -> Parsed<Option<TokenIndex>> {
         let with_as = self.eat_keyword(Keyword::As);
         if self.eat(TokenKind::String) {
             return Ok(Some(index(self.at - 1)));

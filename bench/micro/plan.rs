@@ -7,9 +7,7 @@ use candado::plan::{Inspection, PlanCache, Scratch, inspect};
 use candado::policy::{
     Access, Account, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy, ProtectedColumn, Role, RoleId,
 };
-use candado::schema::{
-    Catalog, Charset, Column, ColumnRef, ServerKind, ServerVersion, Table, TableKind, TableRef,
-};
+use candado::schema::{Catalog, Charset, Column, ColumnRef, ServerKind, ServerVersion, Table, TableKind, TableRef};
 use candado::sql::{Dialect, SqlMode};
 use criterion::Criterion;
 

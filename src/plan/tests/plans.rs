@@ -9,6 +9,7 @@ use super::{ENGINEER, PLAIN, Shop, catalog};
 use crate::plan::Refusal;
 use crate::plan::UnknownName;
 use crate::policy::{Account, FirewallMode, Policy};
+use crate::schema::{ServerKind, ServerVersion};
 
 fn check(shop: &Shop, name: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/plan/tests/plans").join(name).with_extension("txt");
@@ -47,6 +48,14 @@ plans! {
 fn denied_role() {
     let account = Account { user: "eva".into(), host: "10.0.0.%".into() };
     check(&Shop { role: ENGINEER, account, ..Shop::open() }, "denied_role");
+}
+
+#[test]
+fn mariadb() {
+    let mut shop = Shop::open();
+    shop.dialect.server = ServerVersion { kind: ServerKind::MariaDb, number: 101_118 };
+    shop.catalog = catalog(shop.dialect.server, 0);
+    check(&shop, "mariadb");
 }
 
 #[test]

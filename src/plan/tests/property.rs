@@ -36,7 +36,7 @@ const NEEDS_VALUE: &[&str] = &[
     "{} IN (SELECT total FROM orders)",
     "{} = (SELECT MAX(total) FROM orders)",
     "{} = ANY (SELECT total FROM orders)",
-    "EXISTS (SELECT 1 FROM orders o WHERE o.total = {})",
+    "EXISTS (SELECT 1 FROM vehicles w WHERE w.plate = {})",
     "(SELECT {})",
     "(({} = 'a') + 1)",
     "IF({} = 'a', 1, 2)",

@@ -20,10 +20,10 @@ async fn fifty_thousand_rows_are_searched_by_the_index(kind: Kind) {
     let shop = Shop::open(kind);
     let mut conn = shop.connect(Who::Application).await;
     for first in (0..ROWS).step_by(ROWS_IN_STATEMENT as usize) {
-        let row = |number: u32| format!("('Customer {number}', '{}', 'c{number}')", phone(number));
+        let row = |number: u32| format!("('Customer {number}', '{}')", phone(number));
         let rows: Vec<String> = (first..first + ROWS_IN_STATEMENT).map(row).collect();
         let answer =
-            text(&mut conn, format!("INSERT INTO customers (name, phone, code) VALUES {}", rows.join(","))).await;
+            text(&mut conn, format!("INSERT INTO customers (name, phone) VALUES {}", rows.join(","))).await;
         assert!(matches!(answer, Answer::Done { affected: 1_000, .. }), "{answer:?}");
     }
     // The server estimates from samples; the statistics decide between the index and a scan.
@@ -60,8 +60,8 @@ struct Plan {
 }
 
 async fn explain(conn: &mut Conn, sql: &str) -> Plan {
-    // MySQL may answer with a tree by default.
-    let answer = text(conn, format!("EXPLAIN {sql}")).await;
+    // MySQL 9 answers with a tree by default.
+    let answer = text(conn, format!("EXPLAIN FORMAT=TRADITIONAL {sql}")).await;
     let Answer::Rows { columns, .. } = &answer else { panic!("{sql}: {answer:?}") };
     let cells = answer.cells();
     let cell = |name: &str| {
@@ -140,21 +140,14 @@ async fn null_logic_is_that_of_a_plain_table(kind: Kind) {
         "code = 'x' AND phone = '1' AND name IS NOT NULL",
         "code = 'x' XOR phone = '1'",
         "(code = 'x' OR name = 'b') AND NOT (phone = '3')",
-        "(code = 'y') = (name = 'b')",
         "code = 'none' OR phone IS NULL",
     ] {
-        // As a filter NULL is no; the second statement tells the two apart where that is allowed.
         let sql = format!("SELECT id, name FROM {{t}} WHERE {condition} ORDER BY id");
-        let (hidden, plain) = (
-            text(&mut through, sql.replace("{t}", "customers")).await,
-            text(&mut direct, sql.replace("{t}", "people")).await,
-        );
-        if matches!(&hidden, Answer::Refused { code: 1235, .. }) && condition.contains(") = (") {
-            continue;
-        }
+        let hidden = text(&mut through, sql.replace("{t}", "customers")).await;
+        let plain = text(&mut direct, sql.replace("{t}", "people")).await;
         assert_eq!(hidden, plain, "{condition}");
     }
-    for beside in ["code", "NOT code", "code IS TRUE", "code > ''", "code LIKE 'x'", "code + 0 = 1", "code IN (name)"] {
+    for beside in ["code", "NOT code", "code IS TRUE", "code > ''", "code LIKE 'x'", "code + 0 = 1", "code IN (name)", "(code = 'y') = (name = 'b')"] {
         let sql = format!("SELECT id FROM customers WHERE {beside}");
         refused(&mut through, &sql, 1235, "42000").await;
     }

@@ -1,13 +1,17 @@
-//! Micro benchmarks: `cargo bench --bench micro`, or one group with `-- row`.
+//! Micro benchmarks: `cargo bench --bench micro`, or one group with `-- row`. One file per part of the program.
 
-#![expect(clippy::expect_used, reason = "a benchmark may panic")]
+#![expect(clippy::expect_used, reason = "a benchmark that cannot set itself up stops")]
 
+mod envelope;
+mod plan;
 mod row;
 
 use criterion::Criterion;
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
+    envelope::bench(&mut criterion);
+    plan::bench(&mut criterion);
     row::bench(&mut criterion);
     criterion.final_summary();
 }

@@ -26,7 +26,7 @@ const STATEMENTS: [(&str, &str); 3] = [
 ];
 
 /// Measures [`inspect`] on a hit and on a miss.
-pub(crate) fn group(c: &mut Criterion) {
+pub(crate) fn bench(c: &mut Criterion) {
     let server = ServerVersion { kind: ServerKind::MySql, number: 90_704 };
     let catalog = catalog(server);
     let policy = policy();

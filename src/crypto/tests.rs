@@ -1,5 +1,7 @@
 //! Known answers, malformed envelopes and properties of sealing and opening.
 
+#![expect(clippy::arithmetic_side_effects, reason = "the sizes are those of the test's own data")]
+
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -105,13 +105,9 @@ impl<'a> Reading<'a> {
 
     /// Name in upper case and arguments, if the expression is a call of an unqualified function.
     pub fn call<'e>(&self, expr: &'e Expr) -> Option<(String, &'e [Expr])> {
-        match &expr.kind {
-            ExprKind::Function(function) => match function.name.parts.as_slice() {
-                [name] => Some((self.name(*name).to_ascii_uppercase(), &function.args)),
-                _ => None,
-            },
-            _ => None,
-        }
+        let ExprKind::Function(function) = &expr.kind else { return None };
+        let [name] = function.name.parts.as_slice() else { return None };
+        Some((self.name(*name).to_ascii_uppercase(), &function.args))
     }
 
     /// USER(), VERSION(), DATABASE() and kin: what an injector asks first.

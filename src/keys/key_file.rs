@@ -84,7 +84,7 @@ pub enum KeyFileError {
     #[error("the system's random number generator failed")]
     Random,
     /// The system refused.
-    #[error("cannot {doing}: {error}")]
+    #[error("cannot {doing}")]
     Io {
         /// What was being done.
         doing: &'static str,

@@ -178,7 +178,7 @@ impl Words<'_> {
             let ends = value + 1 == self.text.tokens.len()
                 || self.text.is_kind(value + 1, TokenKind::Comma)
                 || self.text.is(value + 1, "COLLATE");
-            if !ends || self.charset_at(value).is_none() {
+            if !ends || (self.charset_at(value).is_none() && !self.is_known_to_server(value)) {
                 return (Err(Refusal::Firewall { rule: "charset" }), remember);
             }
         }
@@ -189,6 +189,14 @@ impl Words<'_> {
     fn is_client_charset(&self, at: usize) -> bool {
         let token = self.text.tokens.get(at).filter(|token| token.kind != TokenKind::UserVariable);
         token.is_some_and(|token| sql::name(self.text.sql, *token).eq_ignore_ascii_case("character_set_client"))
+    }
+
+    /// DEFAULT or a variable: the server alone knows the set. Its tracker reports it with the OK, and a session whose set
+    /// cannot be read is refused from then on. Dumps restore the set that they found in this way.
+    fn is_known_to_server(&self, at: usize) -> bool {
+        self.text.is(at, "DEFAULT")
+            || self.text.is_kind(at, TokenKind::UserVariable)
+            || self.text.is_kind(at, TokenKind::SystemVariable)
     }
 
     fn is_assignment(&self, at: usize) -> bool {

@@ -7,7 +7,7 @@ use super::registry::Connection;
 use super::session::Shared;
 use super::snapshot::Snapshot;
 use super::state::{Freshness, State, may_stop_tracking};
-use super::statement::{NotSent, Opening, Rights, changes_catalog, is_protected, opens};
+use super::statement::{NotSent, Opening, Rights, changes_catalog, opens};
 use crate::client_error::{ClientError, Complaint};
 use crate::plan::{PlanCache, QueryPlan, Scratch};
 use crate::policy::RoleId;
@@ -249,7 +249,7 @@ impl Desk {
     }
 
     /// Counts a statement and takes the snapshot that it keeps to its end.
-    pub(super) fn begin(&mut self) -> Result<Arc<Snapshot>, ClientError> {
+    pub(super) fn begin(&self) -> Result<Arc<Snapshot>, ClientError> {
         self.connection.counters.statement();
         if self.catalog == Due::Yes {
             return Err(Complaint::CatalogNotLoaded.into());
@@ -370,7 +370,7 @@ pub(super) fn refuse_or_retry(not_sent: NotSent, attempt: Attempt) -> Decision {
 /// What has to be done after a statement.
 pub(super) fn after(plan: &QueryPlan, sql: &[u8]) -> After {
     let mut after = After::empty();
-    after.set(After::CATALOG, changes_catalog(plan) && !is_protected(plan));
+    after.set(After::CATALOG, changes_catalog(plan));
     after.set(After::PROBE, may_stop_tracking(sql));
     after
 }

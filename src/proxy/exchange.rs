@@ -87,9 +87,9 @@ impl Exchange<'_> {
     /// The client is in TLS, the server is not: the password is encrypted with the server's RSA key.
     async fn encrypt_for_server(&mut self, wanted: &[u8]) -> Result<(), End> {
         self.send_to_client(wanted).await?;
-        let password = self.from_client().await?;
+        let password = self.read_client().await?;
         self.send_to_server(auth::KEY_REQUEST).await?;
-        let answer = self.from_server().await?;
+        let answer = self.read_server().await?;
         let Ok(Message::More(pem)) = Message::parse(&answer, Plugin::Opaque) else {
             return Err(End::ServerMalformed(WireError::Unexpected("authentication: no RSA key")));
         };
@@ -104,12 +104,12 @@ impl Exchange<'_> {
     async fn decrypt_for_server(&mut self, wanted: &[u8]) -> Result<(), End> {
         let Some(key) = self.key else { return Err(self.complain(Complaint::PluginNotCarried).await) };
         self.send_to_client(wanted).await?;
-        let mut answer = self.from_client().await?;
+        let mut answer = self.read_client().await?;
         if *answer == auth::KEY_REQUEST {
             let mut message = vec![1];
             message.extend_from_slice(&key.public_pem);
             self.send_to_client(&message).await?;
-            answer = self.from_client().await?;
+            answer = self.read_client().await?;
         }
         let Ok(password) = key.open(&answer, &self.nonce) else {
             return Err(self.complain(Complaint::PasswordNotDecrypted).await);
@@ -140,13 +140,13 @@ impl Exchange<'_> {
         }
     }
 
-    async fn from_client(&mut self) -> Result<Zeroizing<Vec<u8>>, End> {
+    async fn read_client(&mut self) -> Result<Zeroizing<Vec<u8>>, End> {
         let (sequence, payload) = self.client.packet(PACKET_MAX).await?;
         self.to_client = sequence.wrapping_add(1);
         Ok(payload)
     }
 
-    async fn from_server(&mut self) -> Result<Zeroizing<Vec<u8>>, End> {
+    async fn read_server(&mut self) -> Result<Zeroizing<Vec<u8>>, End> {
         let (sequence, payload) = self.server.packet(PACKET_MAX).await?;
         self.to_server = sequence.wrapping_add(1);
         Ok(payload)

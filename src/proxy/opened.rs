@@ -220,9 +220,10 @@ impl Reader {
         };
         let start = self.gathered.len();
         self.gathered.extend_from_slice(&[0; HEADER_LENGTH]);
-        let opened = match next {
-            Response::Rows(RowFormat::Binary) => rows.binary_row(row, &context, &mut self.gathered),
-            _ => rows.text_row(row, &context, &mut self.gathered),
+        let opened = if next == Response::Rows(RowFormat::Binary) {
+            rows.binary_row(row, &context, &mut self.gathered)
+        } else {
+            rows.text_row(row, &context, &mut self.gathered)
         };
         if let Err(error) = opened {
             self.gathered.truncate(start);

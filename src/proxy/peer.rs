@@ -45,6 +45,9 @@ impl Side {
     }
 }
 
+/// Sequence id and payload of a packet of the login, which may hold a password.
+pub(super) type LoginPacket = (u8, Zeroizing<Vec<u8>>);
+
 /// One side of a connection.
 #[derive(Debug)]
 pub(super) struct Peer {
@@ -87,7 +90,7 @@ impl Peer {
 
     /// Takes the packet at the front of what was read, if it is all there. For the login, whose packets are short: the
     /// bytes are copied out and wiped.
-    pub(super) fn take_packet(&mut self, length_max: usize) -> Result<Option<(u8, Zeroizing<Vec<u8>>)>, End> {
+    pub(super) fn take_packet(&mut self, length_max: usize) -> Result<Option<LoginPacket>, End> {
         let Some(header) = Header::read(self.input.data()) else { return Ok(None) };
         if header.length > length_max {
             return Err(self.side.malformed(WireError::TooLarge("login packet")));
@@ -99,7 +102,7 @@ impl Peer {
     }
 
     /// Waits for a packet. Cancel-safe.
-    pub(super) async fn packet(&mut self, length_max: usize) -> Result<(u8, Zeroizing<Vec<u8>>), End> {
+    pub(super) async fn packet(&mut self, length_max: usize) -> Result<LoginPacket, End> {
         loop {
             if let Some(packet) = self.take_packet(length_max)? {
                 return Ok(packet);
@@ -110,7 +113,7 @@ impl Peer {
 
     /// Waits for a packet and reads nothing behind it. A client that wants TLS sends its first TLS bytes right behind the
     /// request in clear: they belong to the TLS library. Not cancel-safe.
-    pub(super) async fn packet_alone(&mut self, length_max: usize) -> Result<(u8, Zeroizing<Vec<u8>>), End> {
+    pub(super) async fn packet_alone(&mut self, length_max: usize) -> Result<LoginPacket, End> {
         let mut bytes = [0; HEADER_LENGTH];
         self.read_exact(&mut bytes).await?;
         let incomplete = WireError::Truncated("login packet");

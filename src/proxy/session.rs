@@ -26,6 +26,7 @@ use super::snapshot::Snapshot;
 use super::state::{Freshness, State};
 use crate::client_error::{ClientError, Complaint};
 use crate::plan::PlanCache;
+use crate::wire::WireError;
 use crate::wire::auth::{Passage, Plugin};
 use crate::wire::err::SqlState;
 use crate::wire::login::ChangeUser;
@@ -74,8 +75,13 @@ impl Session {
     /// Serves the client until one side ends.
     pub(super) async fn run(&mut self) -> End {
         loop {
-            if let Err(end) = self.turn().await {
-                return end;
+            match self.turn().await {
+                Ok(()) => {}
+                Err(End::ClientMalformed(error)) => {
+                    tracing::warn!(%error, "the client's packet is refused");
+                    return self.hang_up(malformed(error), 1).await;
+                }
+                Err(end) => return end,
             }
         }
     }
@@ -145,7 +151,7 @@ impl Session {
             self.client.write_packet(&payload, sequence).await?;
             return Err(End::ServerClosed);
         }
-        Err(End::ServerMalformed(crate::wire::WireError::Unexpected("idle connection")))
+        Err(End::ServerMalformed(WireError::Unexpected("idle connection")))
     }
 
     async fn command(&mut self, whole: Whole) -> Result<(), End> {
@@ -308,5 +314,14 @@ impl Session {
         let text = Arc::from(format!("{}@{}", account.user, account.host));
         let mut place = self.place.connection.account.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         *place = Some(text);
+    }
+}
+
+/// What a client is told before its connection is closed over a packet.
+fn malformed(error: WireError) -> Complaint {
+    match error {
+        WireError::TooLarge(_) => Complaint::PacketTooLarge,
+        WireError::Malformed("sequence id") | WireError::Unexpected(_) => Complaint::OutOfOrder,
+        WireError::Truncated(_) | WireError::Malformed(_) => Complaint::Malformed,
     }
 }

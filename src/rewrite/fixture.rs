@@ -79,6 +79,10 @@ impl Fixture {
         plain.expose().to_vec()
     }
 
+    pub(super) fn opens(&self, id: ColumnId, stored: &[u8]) -> bool {
+        self.ring.column(id).unwrap().open(&self.grant(id), stored, &mut crate::crypto::Plaintext::new()).is_ok()
+    }
+
     /// The ranges that a lookup of the value asks for.
     pub(super) fn ranges(&self, id: ColumnId, value: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
         let ranges = self.ring.column(id).unwrap().search(&value.to_vec().into()).unwrap();

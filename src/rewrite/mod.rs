@@ -18,6 +18,8 @@ mod value;
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod tests;
 
 use crate::keys::KeyRing;
 use crate::policy::Policy;

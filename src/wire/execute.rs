@@ -3,6 +3,7 @@
 //! Query attributes are not negotiated, so neither count nor names of parameters stand in the packet. Types that
 //! servers lay out differently from each other and from their documentation are refused: no driver sends them.
 
+use std::fmt;
 use std::ops::Range;
 
 use super::WireError;
@@ -91,7 +92,7 @@ pub enum ParamValue {
 }
 
 /// The fixed part of COM_STMT_EXECUTE with what follows for the parameters.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Execute<'a> {
     payload: &'a [u8],
     /// The statement id.
@@ -146,6 +147,13 @@ impl<'a> Execute<'a> {
     }
 }
 
+impl fmt::Debug for Execute<'_> {
+    /// Without the values: they may be what is to be sealed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Execute").field("statement_id", &self.statement_id).finish_non_exhaustive()
+    }
+}
+
 /// Whether a parameter's value came before, in COM_STMT_SEND_LONG_DATA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
@@ -156,7 +164,7 @@ pub enum Arrival {
 }
 
 /// Walks the values of COM_STMT_EXECUTE.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ParamValues<'a> {
     payload: &'a [u8],
     bitmap: &'a [u8],
@@ -192,8 +200,14 @@ impl ParamValues<'_> {
     }
 }
 
+impl fmt::Debug for ParamValues<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ParamValues").field("param", &self.param).finish_non_exhaustive()
+    }
+}
+
 /// What COM_STMT_EXECUTE is written from.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct ExecuteWriter {
     bitmap: Vec<u8>,
     types: Vec<u8>,
@@ -260,6 +274,12 @@ impl ExecuteWriter {
         self.params = self.params.saturating_add(1);
         self.types.push(param_type.column_type as u8);
         self.types.push(param_type.flags);
+    }
+}
+
+impl fmt::Debug for ExecuteWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExecuteWriter").field("params", &self.params).finish_non_exhaustive()
     }
 }
 

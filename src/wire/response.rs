@@ -122,13 +122,7 @@ impl Response {
         length: usize,
         payload: &'a [u8],
     ) -> Result<(Self, Event<'a>), WireError> {
-        let Some(&first) = payload.first() else {
-            return match self {
-                // A row of no columns does not exist, and every other packet has a first byte.
-                Self::Line => Ok((Self::Complete, Event::Line)),
-                _ => Err(WireError::Truncated("response")),
-            };
-        };
+        let Some(&first) = payload.first() else { return self.on_empty() };
         if first == 0xff && self != Self::Complete && self != Self::Line {
             return Ok((Self::Complete, Event::Err(payload)));
         }
@@ -193,6 +187,14 @@ impl Response {
             },
             Self::Complete => Err(WireError::Unexpected("idle connection")),
         }
+    }
+
+    /// A row of no columns does not exist, and every other packet but COM_STATISTICS' text has a first byte.
+    fn on_empty<'a>(self) -> Result<(Self, Event<'a>), WireError> {
+        if self == Self::Line {
+            return Ok((Self::Complete, Event::Line));
+        }
+        Err(WireError::Truncated("response"))
     }
 
     fn on_header(format: RowFormat, payload: &[u8], first: u8) -> Result<(Self, Event<'_>), WireError> {

@@ -132,7 +132,7 @@ fn files_say_what_they_are_for_and_stay_readable() {
 }
 
 #[test]
-fn tests_wait_on_events_and_do_not_sleep() {
+fn tests_wait_on_events() {
     // Spelt in two parts, or this file would be a breach itself.
     let needle = concat!("sle", "ep(");
     let mut breaches = Vec::new();

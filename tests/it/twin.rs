@@ -12,6 +12,9 @@ use crate::support::data_plane::{DataPlane, settings};
 use crate::support::raw::{Packet, Raw, error_code};
 use crate::support::server::{Kind, Server};
 
+/// What each step of a script brought.
+type Steps = Vec<(String, Vec<Packet>)>;
+
 /// Both forms of results, with and without session tracking.
 fn forms() -> [Capabilities; 4] {
     let base = Capabilities::MULTI_RESULTS | Capabilities::PS_MULTI_RESULTS | Capabilities::PLUGIN_AUTH_LENENC;
@@ -24,7 +27,7 @@ fn forms() -> [Capabilities; 4] {
 }
 
 /// Runs a script on both ways and compares every step.
-fn twin(kind: Kind, forms: &[Capabilities], script: fn(&mut Raw, &str, &mut Vec<(String, Vec<Packet>)>)) {
+fn twin(kind: Kind, forms: &[Capabilities], script: fn(&mut Raw, &str, &mut Steps)) {
     static SERVERS: [OnceLock<Server>; 2] = [const { OnceLock::new() }; 2];
     // MariaDB takes no more than 16 MB unless told.
     let server = SERVERS[kind as usize].get_or_init(|| Server::launch(kind, &["--max-allowed-packet=64M"]));
@@ -91,7 +94,7 @@ fn show(packets: &[Packet]) -> String {
         .collect()
 }
 
-fn text_session(raw: &mut Raw, database: &str, steps: &mut Vec<(String, Vec<Packet>)>) {
+fn text_session(raw: &mut Raw, database: &str, steps: &mut Steps) {
     for sql in [
         "CREATE TABLE t (a INT, b VARCHAR(20), c BLOB)",
         "INSERT INTO t VALUES (1, 'x', x'00ff'), (2, NULL, NULL), (3, '', repeat('z', 70000))",
@@ -132,7 +135,7 @@ fn text_session(raw: &mut Raw, database: &str, steps: &mut Vec<(String, Vec<Pack
     steps.push(("after an unknown command".to_owned(), raw.query("SELECT 1")));
 }
 
-fn binary_session(raw: &mut Raw, _: &str, steps: &mut Vec<(String, Vec<Packet>)>) {
+fn binary_session(raw: &mut Raw, _: &str, steps: &mut Steps) {
     raw.query("CREATE TABLE t (a INT, b VARCHAR(20))");
     raw.query("INSERT INTO t VALUES (1, 'x'), (2, 'y'), (3, NULL)");
     let mut step = |name: &str, packets| steps.push((name.to_owned(), packets));
@@ -161,7 +164,7 @@ fn binary_session(raw: &mut Raw, _: &str, steps: &mut Vec<(String, Vec<Packet>)>
     step("reset connection", raw.command(b"\x1f"));
 }
 
-fn large_session(raw: &mut Raw, _: &str, steps: &mut Vec<(String, Vec<Packet>)>) {
+fn large_session(raw: &mut Raw, _: &str, steps: &mut Steps) {
     for length in [PAYLOAD_MAX - 1, PAYLOAD_MAX, PAYLOAD_MAX + 1] {
         // The command byte and the text around the literal count as well.
         let around = "SELECT length('')".len() + 1;
@@ -175,7 +178,7 @@ fn large_session(raw: &mut Raw, _: &str, steps: &mut Vec<(String, Vec<Packet>)>)
     }
 }
 
-fn pipelined_session(raw: &mut Raw, _: &str, steps: &mut Vec<(String, Vec<Packet>)>) {
+fn pipelined_session(raw: &mut Raw, _: &str, steps: &mut Steps) {
     let commands: [&[u8]; 6] =
         [b"\x03SELECT 1", b"\x0e", b"\x03SELECT nothing", b"\x03SET NAMES latin1", b"\x03SELECT 'x'", b"\x0e"];
     for (command, packets) in commands.iter().zip(raw.pipeline(&commands)) {
@@ -277,4 +280,31 @@ fn the_connection_limit_is_kept() {
     let mut answer = Vec::new();
     std::io::Read::read_to_end(&mut stream, &mut answer).unwrap();
     assert_eq!(&answer[4..7], [0xff, 0x10, 0x04], "ERR 1040");
+}
+
+#[test]
+fn a_command_above_the_limit_is_an_error_and_the_end() {
+    let server = Server::start(Kind::MySql);
+    let mut settings = settings(server);
+    settings.limits.command_bytes_max = 1000;
+    let proxy = DataPlane::start(settings);
+    let mut raw = Raw::login(proxy.port, Capabilities::DEPRECATE_EOF);
+    let fits = format!("SELECT '{}'", "x".repeat(900));
+    assert_eq!(error_code(&raw.query(&fits)), 0);
+    // The header alone says it.
+    raw.send_bytes(&[0xe9, 3, 0, 0]);
+    let (_, payload) = raw.read().unwrap();
+    assert_eq!(u16::from_le_bytes([payload[1], payload[2]]), 1153);
+    assert!(raw.read().is_none());
+}
+
+#[test]
+fn packets_out_of_order_are_an_error_and_the_end() {
+    let server = Server::start(Kind::MySql);
+    let proxy = DataPlane::start(settings(server));
+    let mut raw = Raw::login(proxy.port, Capabilities::DEPRECATE_EOF);
+    raw.send(b"\x0e", 5);
+    let (_, payload) = raw.read().unwrap();
+    assert_eq!(u16::from_le_bytes([payload[1], payload[2]]), 1156);
+    assert!(raw.read().is_none());
 }

@@ -4,6 +4,7 @@
 //! with this process. Nothing of the user's is touched: no file, no port that is taken, no running server.
 
 mod client;
+mod search;
 mod server;
 mod story;
 

@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use tokio::runtime::Handle;
@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::{Failure, check, keys, output::Output};
 use super::Kind;
 use super::client::{Answer, Client};
+use super::search::{Needles, content, files_below};
 use super::server::{Customer, Server, customers, start, unpack};
 use crate::app::Running;
 use crate::config::Settings;
@@ -203,8 +204,9 @@ impl Teller<'_> {
     }
 
     fn injection(&self, application: &Client, root: &Client) -> anyhow::Result<()> {
-        self.heading("An injection: the application pasted  ' OR '1'='1  into its statement")?;
-        let sql = "SELECT id, name FROM customers WHERE name = '' OR '1'='1' LIMIT 3";
+        self.heading("An injection: somebody's name is  ' UNION SELECT … --  and the application pastes it")?;
+        let sql = "SELECT id, name FROM customers WHERE name = '' UNION SELECT ordinal_position, column_name \
+                   FROM information_schema.columns WHERE table_name = 'customers' LIMIT 3 -- '";
         let (through, direct) = self.both(sql, application, root)?;
         let refused = matches!(&through, Answer::Error { code: 6444, .. });
         let harm = matches!(&direct, Answer::Rows(rows) if rows.len() == 3);
@@ -214,27 +216,26 @@ impl Teller<'_> {
     fn search_files(&self, people: &[Customer], server: &Server, root: &Client, log: &Path) -> anyhow::Result<()> {
         self.heading("The server's files and Candado's log, searched for all numbers and addresses")?;
         root.must("FLUSH TABLES shop.customers FOR EXPORT; UNLOCK TABLES")?;
-        let values: Vec<&str> =
-            people.iter().flat_map(|person| [person.phone.as_deref(), Some(&person.address)]).flatten().collect();
-        let mut octets = 0;
-        let mut hits = 0;
-        for path in files_below(&server.data)?.iter().map(|path| path.as_path()).chain([log]) {
-            let Ok(content) = fs::read(path) else { continue };
+        let sealed = people.iter().flat_map(|person| [person.phone.as_deref(), Some(&person.address)]).flatten();
+        let (sealed, open) = (Needles::new(sealed), Needles::new([HERO]));
+        let (mut octets, mut sealed_hits, mut open_hits) = (0, 0, 0);
+        for path in files_below(&server.data)?.iter().map(PathBuf::as_path).chain([log]) {
+            let Some(content) = content(path) else { continue };
             octets += content.len();
-            hits += values.iter().filter(|value| memchr::memmem::find(&content, value.as_bytes()).is_some()).count();
+            sealed_hits += sealed.count(&content);
+            open_hits += open.count(&content);
         }
-        let control = files_below(&server.data)?
-            .iter()
-            .filter_map(|path| fs::read(path).ok())
-            .any(|content| memchr::memmem::find(&content, HERO.as_bytes()).is_some());
-        let text =
-            format!("{} MB, {} values: {hits} found (names, unprotected, are found)", octets >> 20, values.len());
-        self.claim(hits == 0 && control, &text)
+        let text = format!(
+            "{} MB, {} values: {sealed_hits} places found; the unprotected name {HERO}: {open_hits} places",
+            octets >> 20,
+            sealed.len()
+        );
+        self.claim(sealed_hits == 0 && open_hits > 0, &text)
     }
 
     /// Runs one statement on both sides and shows the answers.
     fn both(&self, sql: &str, application: &Client, root: &Client) -> anyhow::Result<(Answer, Answer)> {
-        self.line(format_args!("  {sql};"))?;
+        self.line(format_args!("  {sql}"))?;
         let through = application.run(&format!("USE shop; {sql}"))?;
         let direct = root.run(&format!("USE shop; {sql}"))?;
         self.beside(&through, &direct)?;
@@ -243,7 +244,7 @@ impl Teller<'_> {
 
     fn one(&self, sql: &str, client: &Client) -> anyhow::Result<Answer> {
         let answer = client.run(&format!("USE shop; {sql}"))?;
-        self.line(format_args!("  {sql};"))?;
+        self.line(format_args!("  {sql}"))?;
         for line in show(&answer) {
             self.line(format_args!("      {line}"))?;
         }
@@ -355,18 +356,18 @@ fn show(answer: &Answer) -> Vec<String> {
         Answer::Error { code, text } => vec![shorten(&format!("ERROR {code}: {text}"), 120)],
         Answer::Rows(rows) if rows.is_empty() => vec!["(no rows)".to_owned()],
         Answer::Rows(rows) => {
-            rows.iter().map(|row| row.iter().map(show_cell).collect::<Vec<_>>().join(" │ ")).collect()
+            rows.iter().map(|row| row.iter().map(|cell| show_cell(cell)).collect::<Vec<_>>().join(" │ ")).collect()
         }
     }
 }
 
-fn show_cell(cell: &String) -> String {
+fn show_cell(cell: &str) -> String {
     match cell.strip_prefix("0xC1FE1D") {
         Some(rest) => {
             let start: String = rest.chars().take(14).collect();
             format!("C1FE1D{start}… ({} bytes)", 3 + rest.len() / 2)
         }
-        None => cell.clone(),
+        None => cell.to_owned(),
     }
 }
 
@@ -375,16 +376,4 @@ fn shorten(text: &str, chars_max: usize) -> String {
         return text.to_owned();
     }
     text.chars().take(chars_max).chain(['…']).collect()
-}
-
-fn files_below(folder: &Path) -> anyhow::Result<Vec<std::path::PathBuf>> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).context("cannot read the data directory")? {
-            let path = entry.context("cannot read the data directory")?.path();
-            if path.is_dir() { folders.push(path) } else { found.push(path) }
-        }
-    }
-    Ok(found)
 }

@@ -76,38 +76,29 @@ fn constant_item(reading: &Reading<'_>, item: &SelectItem) -> bool {
 }
 
 fn constant(reading: &Reading<'_>, expr: &Expr) -> bool {
-    match &expr.kind {
-        ExprKind::Literal(_) | ExprKind::SystemVariable => true,
-        ExprKind::Parenthesised(inner) | ExprKind::Cast(inner) | ExprKind::Unary { operand: inner, .. } => {
-            constant(reading, inner)
-        }
-        _ => {
-            reading.is_session_value(expr)
-                || reading
-                    .call(expr)
-                    .is_some_and(|(_, args)| !args.is_empty() && args.iter().all(|arg| constant(reading, arg)))
-        }
+    if let ExprKind::Parenthesised(inner) | ExprKind::Cast(inner) | ExprKind::Unary { operand: inner, .. } = &expr.kind
+    {
+        return constant(reading, inner);
     }
+    matches!(expr.kind, ExprKind::Literal(_) | ExprKind::SystemVariable)
+        || reading.is_session_value(expr)
+        || reading.call(expr).is_some_and(|(_, args)| !args.is_empty() && args.iter().all(|arg| constant(reading, arg)))
 }
 
 /// One fixed row of plain literals with a text among them, from no table: an entry such as "All" for a list.
 fn labelled_row(reading: &Reading<'_>, branch: &Select) -> bool {
-    let kinds: Option<Vec<LiteralKind>> = branch
-        .items
-        .iter()
-        .map(|item| match item {
-            SelectItem::Expr { expr, .. } => match &expr.kind {
-                ExprKind::Literal(kind) => Some((*kind, expr)),
-                _ => None,
-            },
-            SelectItem::Star(_) | SelectItem::QualifiedStar(_) => None,
-        })
-        .map(|found| found.map(|(kind, expr)| if reading.is_empty_string(expr) { LiteralKind::Null } else { kind }))
-        .collect();
+    let kinds: Option<Vec<LiteralKind>> = branch.items.iter().map(|item| plain_literal(reading, item)).collect();
     branch.from.is_empty()
         && kinds.is_some_and(|kinds| {
             kinds.contains(&LiteralKind::String)
                 && !kinds.contains(&LiteralKind::Hex)
                 && !kinds.contains(&LiteralKind::Null)
         })
+}
+
+/// The kind of an item that is a literal. An empty string pads like NULL and counts as it.
+fn plain_literal(reading: &Reading<'_>, item: &SelectItem) -> Option<LiteralKind> {
+    let SelectItem::Expr { expr, .. } = item else { return None };
+    let ExprKind::Literal(kind) = expr.kind else { return None };
+    Some(if reading.is_empty_string(expr) { LiteralKind::Null } else { kind })
 }

@@ -34,15 +34,19 @@ fn probes(reading: &Reading<'_>, expr: &Expr) -> bool {
     if let Some((name, args)) = reading.call(expr) {
         return ["ORD", "ASCII"].contains(&&*name) && args.iter().any(|arg| cut_value(reading, arg));
     }
-    match &expr.kind {
-        ExprKind::Binary { op, left, right } => {
-            compares(*op) && (cut_value(reading, left) || cut_value(reading, right))
-        }
-        ExprKind::In { operand, .. } => cut_value(reading, operand),
-        ExprKind::Between { operands, .. } => operands.iter().any(|operand| cut_value(reading, operand)),
-        ExprKind::Match { operands, .. } => operands.first().is_some_and(|operand| cut_value(reading, operand)),
-        _ => false,
+    if let ExprKind::Binary { op, left, right } = &expr.kind {
+        return compares(*op) && (cut_value(reading, left) || cut_value(reading, right));
     }
+    let operands: &[Expr] = if let ExprKind::In { operand, .. } = &expr.kind {
+        std::slice::from_ref(&**operand)
+    } else if let ExprKind::Between { operands, .. } = &expr.kind {
+        &**operands
+    } else if let ExprKind::Match { operands, .. } = &expr.kind {
+        operands.get(..1).unwrap_or_default()
+    } else {
+        &[]
+    };
+    operands.iter().any(|operand| cut_value(reading, operand))
 }
 
 fn compares(op: BinaryOp) -> bool {
@@ -60,16 +64,13 @@ fn compares(op: BinaryOp) -> bool {
 
 /// Whether the expression is, but for parentheses and casts, a substring of a sub-query or system value.
 fn cut_value(reading: &Reading<'_>, expr: &Expr) -> bool {
-    match &expr.kind {
-        ExprKind::Parenthesised(inner) | ExprKind::Cast(inner) | ExprKind::Collate(inner) => cut_value(reading, inner),
-        _ => reading.call(expr).is_some_and(|(name, args)| {
-            CUT.contains(&&*name)
-                && args.first().is_some_and(|value| {
-                    reading.below(value).iter().any(|inner| {
-                        matches!(inner.kind, ExprKind::Subquery(_) | ExprKind::SystemVariable)
-                            || reading.is_session_value(inner)
-                    })
-                })
-        }),
+    if let ExprKind::Parenthesised(inner) | ExprKind::Cast(inner) | ExprKind::Collate(inner) = &expr.kind {
+        return cut_value(reading, inner);
     }
+    let read = |inner: &Expr| {
+        matches!(inner.kind, ExprKind::Subquery(_) | ExprKind::SystemVariable) || reading.is_session_value(inner)
+    };
+    reading.call(expr).is_some_and(|(name, args)| {
+        CUT.contains(&&*name) && args.first().is_some_and(|value| reading.below(value).into_iter().any(read))
+    })
 }

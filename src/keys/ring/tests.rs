@@ -91,7 +91,7 @@ fn a_column_needs_exactly_one_active_key_for_each_purpose() {
     let indexed = Some(Normaliser::Text);
     assert!(ring(&[DATA], None).is_ok());
     assert_eq!(refusal(&[DATA], indexed.clone()), "keyset contact has no active index key");
-    assert_eq!(refusal(&[INDEX], indexed.clone()), "keyset contact has no active data key");
+    assert_eq!(refusal(&[INDEX], indexed), "keyset contact has no active data key");
     assert_eq!(refusal(&[], None), "keyset contact has no active data key");
     assert_eq!(refusal(&[key(1, "other", Data, 1, Active)], None), "keyset contact has no active data key");
     for state in [Pending, DecryptOnly, Suspended, Retired, Destroyed] {

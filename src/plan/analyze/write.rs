@@ -134,6 +134,8 @@ impl Analysis<'_> {
             Some(found @ (Value::Literal(_) | Value::Param(_))) => {
                 self.splices.push(Splice { tokens: bare(expr).tokens, column, kind: SpliceKind::Seal(found) });
             }
+            // As if the column were left out: the server takes its own default, which the CHECK constraint judges.
+            None if matches!(bare(expr).kind, ExprKind::Default(None)) => {}
             None => {
                 // The walk may have something more telling to say, such as that a column in it is denied.
                 self.value(expr, scope, construct::COPY)?;

@@ -284,7 +284,7 @@ proptest! {
             let dialect = dialect(kind, SqlMode::empty());
             let mut tokens = Vec::new();
             if lex(&sql, &dialect, &mut tokens).is_ok() {
-                let _ = parse(&sql, &tokens, &dialect, &ReservedWords::Default(kind));
+                drop(parse(&sql, &tokens, &dialect, &ReservedWords::Default(kind)));
                 let mut end = 0;
                 for token in &tokens {
                     prop_assert!(token.start >= end && token.end > token.start && token.end as usize <= sql.len());

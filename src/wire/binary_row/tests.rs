@@ -86,7 +86,9 @@ fn a_malformed_row_is_refused() {
 
 proptest! {
     #[test]
-    fn every_value_is_found(columns in prop::collection::vec((prop::sample::select(&TYPES[..]), any::<Option<Vec<u8>>>()), 0..40)) {
+    fn every_value_is_found(
+        columns in prop::collection::vec((prop::sample::select(&TYPES[..]), any::<Option<Vec<u8>>>()), 0..40),
+    ) {
         let (row, expected) = binary_row(&columns);
         let mut walk = BinaryCells::new(&row, columns.len()).unwrap();
         for ((column_type, _), expected) in columns.iter().zip(&expected) {

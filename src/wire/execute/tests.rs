@@ -70,6 +70,17 @@ fn types_that_servers_read_differently_are_refused() {
     assert!(ParamType::from_bytes(3, 0x80).unwrap().is_unsigned());
 }
 
+#[test]
+fn debug_output_holds_no_values() {
+    let packet = [&[COMMAND, 1, 0, 0, 0, 0, 1, 0, 0, 0][..], &[0, 1, 253, 0], &[3, 77, 78, 79]].concat();
+    let execute = Execute::parse(&packet, 1).unwrap();
+    let mut writer = ExecuteWriter::default();
+    writer.put_string(TEXT, &[77, 78, 79]);
+    let text = format!("{execute:?} {:?} {writer:?}", execute.values());
+    assert!(!text.contains("77"), "{text}");
+    assert!(text.contains("statement_id: 1"), "{text}");
+}
+
 #[derive(Clone, Debug)]
 enum Param {
     Null,

@@ -83,6 +83,8 @@ proptest! {
             prop_assert!(read.put(read.capabilities, &[], &mut out).is_ok());
             prop_assert!(matches!(parse(&out), Ok(First::Login(_))));
         }
-        let _ = ChangeUser::parse(&bytes);
+        if ChangeUser::parse(&bytes).is_ok() {
+            prop_assert!(bytes.len() > 3);
+        }
     }
 }

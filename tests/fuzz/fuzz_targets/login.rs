@@ -21,8 +21,12 @@ fuzz_target!(|bytes: &[u8]| {
             assert_eq!((again.user, again.database, again.response), (read.user, read.database, read.response));
         }
     }
-    drop(ChangeUser::parse(bytes));
+    if let Ok(change) = ChangeUser::parse(bytes) {
+        assert!(change.user.len() < bytes.len());
+    }
     for plugin in [Plugin::CachingSha2, Plugin::Opaque, Plugin::ChallengeResponse] {
-        drop(Message::parse(bytes, plugin));
+        if let Ok(Message::More(data)) = Message::parse(bytes, plugin) {
+            assert_eq!(data.len() + 1, bytes.len());
+        }
     }
 });

@@ -53,7 +53,7 @@ impl DataPlane {
         runtime.spawn(async move {
             while let Some(request) = asked.recv().await {
                 // The asking side may have given up.
-                let _ = request.send(());
+                request.send(()).unwrap_or(());
             }
         });
         let (registry, shutdown) = (Arc::<Registry>::default(), CancellationToken::new());

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use super::decision::Desk;
 use super::snapshot::Snapshot;
 use crate::client_error::{ClientError, Complaint};
@@ -9,7 +11,7 @@ use crate::plan::{self, CellAction, Effect, Inspection, Outputs, QueryPlan, Refu
 use crate::policy::{FirewallMode, RoleId};
 use crate::rewrite::{self, Context, RewriteError, Rewritten};
 use crate::schema::Charset;
-use crate::sql::Dialect;
+use crate::sql::{self, Dialect};
 
 /// What a statement is read by. A prepared statement keeps the one that it was prepared under.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,9 +141,11 @@ impl Desk {
             cache: plans,
             scratch,
         };
-        let admitted = plan::inspect(sql, inspection).map_err(|refusal| not_sent(&refusal, connection.id))?;
+        let admitted = plan::inspect(sql, inspection)
+            .map_err(|refusal| not_sent(&refusal, connection.id, || digest(sql, &reading.dialect)))?;
         if let Some(rule) = admitted.observed() {
-            tracing::warn!(target: "candado::firewall", connection = connection.id, rule, "statement observed");
+            let digest = digest(sql, &reading.dialect);
+            tracing::warn!(target: "candado::firewall", connection = connection.id, rule, digest, "statement observed");
         }
         let plan = admitted.plan().clone();
         if !is_protected(&plan) {
@@ -178,11 +182,11 @@ impl Desk {
 }
 
 /// A refusal as the client hears of it; the log has what the client is not told.
-fn not_sent(refusal: &Refusal, connection: u64) -> NotSent {
+fn not_sent(refusal: &Refusal, connection: u64, digest: impl FnOnce() -> Option<String>) -> NotSent {
     let error = ClientError::from(refusal);
     match refusal {
         Refusal::Firewall { rule } => {
-            tracing::warn!(target: "candado::firewall", connection, rule, "statement refused");
+            tracing::warn!(target: "candado::firewall", connection, rule, digest = digest(), "statement refused");
             NotSent::Refused(error)
         }
         Refusal::UnknownName { .. } => NotSent::UnknownName(error),
@@ -192,6 +196,15 @@ fn not_sent(refusal: &Refusal, connection: u64) -> NotSent {
         }
         Refusal::Unsupported { .. } | Refusal::NotReady => NotSent::Refused(error),
     }
+}
+
+/// What events know a statement by: the same for statements that differ in literals alone. `None` for what cannot be read.
+fn digest(sql: &[u8], dialect: &Dialect) -> Option<String> {
+    let (mut tokens, mut normalised) = (Vec::new(), Vec::new());
+    sql::lex(sql, dialect, &mut tokens).ok()?;
+    sql::normalise(sql, &tokens, &mut normalised);
+    let hash = Sha256::digest(&normalised);
+    Some(data_encoding::HEXLOWER.encode(hash.get(..16).unwrap_or_default()))
 }
 
 /// A rewrite that failed, as the client hears of it.

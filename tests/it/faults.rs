@@ -32,9 +32,9 @@ const ROUNDS: u32 = 3;
 
 /// Writes rows until the connection ends; the acknowledged ones are returned. Half of the rows are committed one by one
 /// over the text protocol, half in transactions of two over the prepared one.
-async fn write_until_the_end(mut conn: Conn, writer: u32, acknowledged: Arc<AtomicU32>) -> Vec<u32> {
+async fn write_until_the_end(mut conn: Conn, writer: u32, round: u32, acknowledged: Arc<AtomicU32>) -> Vec<u32> {
     let mut rows = Vec::new();
-    let mut id = writer * 1_000_000 + acknowledged.load(Ordering::Relaxed) * 1_000;
+    let mut id = writer * 1_000_000 + round * 100_000;
     loop {
         id += 2;
         let committed = if writer.is_multiple_of(2) { single(&mut conn, id).await } else { both(&mut conn, id).await };
@@ -76,12 +76,12 @@ async fn both(conn: &mut Conn, id: u32) -> Result<Vec<u32>, Answer> {
 }
 
 /// Starts the writers, runs `fault` when they have written enough, and returns what was acknowledged.
-async fn writing_while(shop: &Shop<'_>, fault: impl FnOnce()) -> Vec<u32> {
+async fn writing_while(shop: &Shop<'_>, round: u32, fault: impl FnOnce()) -> Vec<u32> {
     let acknowledged = Arc::new(AtomicU32::new(0));
     let mut writers = tokio::task::JoinSet::new();
     for writer in 0..WRITERS {
         let conn = shop.connect(Who::Application).await;
-        writers.spawn(write_until_the_end(conn, writer, acknowledged.clone()));
+        writers.spawn(write_until_the_end(conn, writer, round, acknowledged.clone()));
     }
     tokio::task::block_in_place(|| {
         wait_until("rows are written", || acknowledged.load(Ordering::Relaxed) >= BEFORE);
@@ -131,8 +131,8 @@ async fn a_killed_server_loses_no_committed_row(kind: Kind) {
     let shop = Shop::open_on(&deployment, Tls::Off);
     let mut idle = shop.connect(Who::Application).await;
     let mut rows = Vec::new();
-    for _ in 0..ROUNDS {
-        rows.extend(writing_while(&shop, || server_script("kill", &shop, kind)).await);
+    for round in 0..ROUNDS {
+        rows.extend(writing_while(&shop, round, || server_script("kill", &shop, kind)).await);
         // A client that was idle is not left hanging either, and a new one is told.
         let late = text(&mut idle, "SELECT 1").await;
         assert!(matches!(late, Answer::Lost | Answer::Refused { .. }), "{late:?}");
@@ -148,9 +148,9 @@ async fn a_killed_server_loses_no_committed_row(kind: Kind) {
 async fn a_killed_proxy_loses_no_committed_row(kind: Kind) {
     let mut shop = Shop::open(kind);
     let mut rows = Vec::new();
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let idle = shop.connect(Who::Application).await;
-        rows.extend(writing_while(&shop, || shop.proxy.kill()).await);
+        rows.extend(writing_while(&shop, round, || shop.proxy.kill()).await);
         let late = text(&mut { idle }, "SELECT 1").await;
         assert_eq!(late, Answer::Lost);
         shop.restart();

@@ -12,15 +12,16 @@ use crate::support::shop::{Answer, Shop, Who, prepared, text};
 
 on_each_server!(no_marked_value_is_found_anywhere);
 
+/// What all marks of protected values begin with; searching for it finds each. Long enough to be found by chance nowhere,
+/// also in parts.
+const PROTECTED_MARK: &str = "zqMarkeKlartextxQ";
+/// The same for values of unprotected columns, which must be found.
+const OPEN_MARK: &str = "kwOffenerTextxyzV";
+
 /// A word that nothing else contains, with a number for each use.
 fn mark(number: usize) -> String {
-    format!("zqMarke{number:04}vrJx")
+    format!("{PROTECTED_MARK}{number:04}")
 }
-
-/// What all marks of protected values begin with; searching for it finds each.
-const PROTECTED_MARK: &str = "zqMarke";
-/// The same for values of unprotected columns, which must be found.
-const OPEN_MARK: &str = "kwOffen";
 
 async fn no_marked_value_is_found_anywhere(kind: Kind) {
     let options = ["--log-bin=binlog", "--server-id=1", "--general-log=1", "--general-log-file=general.log"];

@@ -109,7 +109,10 @@ const FORMS: &[(&str, &str)] = &[
     ("SELECT c.*, c.phone AS p, (address) a FROM {t} AS c ORDER BY 1", "SELECT phone AS p FROM {t} ORDER BY p"),
     ("SELECT name FROM {t} WHERE phone = '+34 600 000 001'", "SELECT name FROM {t} WHERE phone LIKE '+34%'"),
     ("SELECT name FROM {t} WHERE '090-1234-5678' = phone", "SELECT name FROM {t} WHERE phone > '090-1234-5678'"),
-    ("SELECT id FROM {t} WHERE phone IN ('', '03-1234-5678', 'none') ORDER BY id", "SELECT id FROM {t} WHERE phone IN ('', 7)"),
+    (
+        "SELECT id FROM {t} WHERE phone IN ('', '03-1234-5678', 'none') ORDER BY id",
+        "SELECT id FROM {t} WHERE phone IN ('', 7)",
+    ),
     (
         "SELECT id FROM {t} WHERE phone <> '' AND email IS NOT NULL ORDER BY id",
         "SELECT id FROM {t} WHERE phone BETWEEN '0' AND '9'",

@@ -22,8 +22,7 @@ async fn fifty_thousand_rows_are_searched_by_the_index(kind: Kind) {
     for first in (0..ROWS).step_by(ROWS_IN_STATEMENT as usize) {
         let row = |number: u32| format!("('Customer {number}', '{}')", phone(number));
         let rows: Vec<String> = (first..first + ROWS_IN_STATEMENT).map(row).collect();
-        let answer =
-            text(&mut conn, format!("INSERT INTO customers (name, phone) VALUES {}", rows.join(","))).await;
+        let answer = text(&mut conn, format!("INSERT INTO customers (name, phone) VALUES {}", rows.join(","))).await;
         assert!(matches!(answer, Answer::Done { affected: 1_000, .. }), "{answer:?}");
     }
     // The server estimates from samples; the statistics decide between the index and a scan.
@@ -147,7 +146,16 @@ async fn null_logic_is_that_of_a_plain_table(kind: Kind) {
         let plain = text(&mut direct, sql.replace("{t}", "people")).await;
         assert_eq!(hidden, plain, "{condition}");
     }
-    for beside in ["code", "NOT code", "code IS TRUE", "code > ''", "code LIKE 'x'", "code + 0 = 1", "code IN (name)", "(code = 'y') = (name = 'b')"] {
+    for beside in [
+        "code",
+        "NOT code",
+        "code IS TRUE",
+        "code > ''",
+        "code LIKE 'x'",
+        "code + 0 = 1",
+        "code IN (name)",
+        "(code = 'y') = (name = 'b')",
+    ] {
         let sql = format!("SELECT id FROM customers WHERE {beside}");
         refused(&mut through, &sql, 1235, "42000").await;
     }

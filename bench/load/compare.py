@@ -125,9 +125,11 @@ class Bench:
 
     def start_router(self):
         port = free_port()
+        plugins = next(Path(self.server["BIN"]).parent.glob("usr/lib/**/mysqlrouter/plugin"))
         (self.folder / "router").mkdir()
         (self.folder / "router.conf").write_text(
-            f"[DEFAULT]\nlogging_folder=\nuser=root\n[logger]\nlevel=WARNING\n"
+            f"[DEFAULT]\nlogging_folder=\nplugin_folder={plugins}\nruntime_folder={self.folder}/router\n"
+            f"data_folder={self.folder}/router\n[logger]\nlevel=WARNING\n"
             f"[routing:one]\nbind_address=127.0.0.1\nbind_port={port}\nprotocol=classic\n"
             f"destinations=127.0.0.1:{self.server['PORT']}\nrouting_strategy=first-available\n"
             "client_ssl_mode=PASSTHROUGH\nserver_ssl_mode=AS_CLIENT\nmax_connect_errors=1000000\n"

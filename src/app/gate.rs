@@ -28,6 +28,8 @@ pub(super) async fn wait(
             return;
         }
         tokio::select! {
+            // In this order: whoever has read that the proxy is ready and connects then must not be turned away.
+            biased;
             () = shutdown.cancelled() => return,
             changed = readiness.changed() => if changed.is_err() { return },
             accepted = listener.accept() => {

@@ -3,9 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod catalog;
+mod clients;
 mod docs_in_step;
 #[path = "../support/fakekms/mod.rs"]
 mod fakekms;
+#[cfg(feature = "aws-kms")]
+mod faults;
+mod firewall;
 mod key_policies;
 #[cfg(feature = "aws-kms")]
 mod key_store;
@@ -14,6 +18,11 @@ mod key_task;
 #[cfg(feature = "aws-kms")]
 mod kms;
 mod layering;
+mod leaks;
 mod protected;
+mod roles;
+mod round_trip;
+mod search;
+mod statements;
 mod support;
 mod twin;

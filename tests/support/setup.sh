@@ -143,7 +143,7 @@ wrap() {
 root=$(cd "$(dirname "$0")/.." && pwd)
 triple=$(basename "$(dirname "@LOADER@")")
 libs=$root/usr/lib/$triple:$root/lib/$triple
-for private in "$root"/usr/lib/mysql-router/private "$root"/usr/lib/"$triple"/mysqlrouter/private; do
+for private in "$root"/usr/lib/mysql-router "$root"/usr/lib/mysql-router/private "$root"/usr/lib/"$triple"/mysqlrouter/private; do
     [ ! -d "$private" ] || libs=$libs:$private
 done
 # Where the clients find authentication plugins; each kind has its own variable.

@@ -1,4 +1,5 @@
-//! What the integration tests share: real servers, and the key store's schema and accounts on them.
+//! What the integration tests share: real servers, the key store's schema and accounts on them, and the program itself
+//! in front of them.
 #![allow(clippy::expect_used, reason = "test support")]
 #![allow(clippy::print_stderr, reason = "a test says which server it ran against")]
 #![allow(dead_code, reason = "not every test needs everything")]
@@ -8,8 +9,10 @@ pub(crate) mod gate;
 pub(crate) mod key_store;
 #[cfg(feature = "aws-kms")]
 pub(crate) mod keys;
+pub(crate) mod proxy;
 pub(crate) mod raw;
 pub(crate) mod server;
+pub(crate) mod shop;
 
 /// Runs an asynchronous test.
 pub(crate) fn block_on<T>(test: impl Future<Output = T>) -> T {

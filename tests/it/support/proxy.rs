@@ -1,0 +1,288 @@
+//! The real program: `candado keys init` for a server's key store, and `candado serve` in front of the server with a
+//! policy of the test's own. All proxies of a server share its key store and key file, as replicas do. A proxy ends with
+//! its value.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::key_store::{PASSWORD, PROXY, SECURITY, script};
+use super::server::{Kind, Server};
+
+/// What never takes this long on a machine that works at all. Waits end with the event; this bound turns a hang into a
+/// failure.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The keyset of every policy in these tests.
+pub(crate) const KEYSET: &str = "it";
+
+/// Waits for something outside this process that tells nobody when it happens.
+pub(crate) fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !happened() {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+}
+
+/// Where the key-encryption key is.
+#[derive(Clone, Debug)]
+pub(crate) enum Provider {
+    /// In a file of the deployment's folder.
+    File,
+    /// In a key service. Requests are made as the principals `PROXY` and `SECURITY`.
+    AwsKms { endpoint: String, arn: String },
+}
+
+/// Whether connections on both sides of a proxy are encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tls {
+    Off,
+    On,
+}
+
+/// What a proxy does with statements on unprotected data while keys are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WithoutKeys {
+    /// The default: refused, like all.
+    Refuse,
+    PassthroughUnprotected,
+}
+
+/// A server with an initialised key store, and the key provider that goes with it.
+#[derive(Debug)]
+pub(crate) struct Deployment {
+    pub(crate) server: &'static Server,
+    pub(crate) without_keys: WithoutKeys,
+    provider: Provider,
+    folder: TempDir,
+}
+
+impl Deployment {
+    /// That of the process's server of this kind.
+    pub(crate) fn shared(kind: Kind) -> &'static Self {
+        static MYSQL: OnceLock<Deployment> = OnceLock::new();
+        static MARIADB: OnceLock<Deployment> = OnceLock::new();
+        let cell = match kind {
+            Kind::MySql => &MYSQL,
+            Kind::MariaDb => &MARIADB,
+        };
+        cell.get_or_init(|| Self::new(Server::start(kind), Provider::File))
+    }
+
+    /// One with a server of its own, for tests that end it or look at its files.
+    pub(crate) fn own(kind: Kind, options: &[&str], provider: Provider) -> Self {
+        Self::new(Box::leak(Box::new(Server::launch(kind, options))), provider)
+    }
+
+    fn new(server: &'static Server, provider: Provider) -> Self {
+        server.sql(&script("candado"));
+        let folder = tempfile::Builder::new().prefix("candado-it-").tempdir().expect("a folder");
+        let deployment = Self { server, without_keys: WithoutKeys::Refuse, provider, folder };
+        // Key files must lie where nobody else looks.
+        fs::DirBuilder::new().mode(0o700).create(deployment.folder.path().join("keys")).expect("a folder");
+        let policy = format!(
+            "keysets = [\"{KEYSET}\"]\n[[column]]\nname = \"it_first.t.c\"\nkeyset = \"{KEYSET}\"\ntype = \"varchar(1)\"\n\
+             index = {{ normaliser = \"raw\" }}\n"
+        );
+        let config = deployment.write(deployment.folder.path(), &policy, Tls::Off);
+        let password = write_secret(&deployment.folder.path().join("security"), PASSWORD);
+        let output = deployment
+            .command("AKIASECURITY")
+            .args(["keys", "init", "--config"])
+            .arg(&config)
+            .args(["--user", SECURITY, "--password-file"])
+            .arg(password)
+            .output()
+            .expect("candado runs");
+        assert!(output.status.success(), "keys init: {}", text(&output.stderr));
+        deployment
+    }
+
+    /// The program, as that principal of the key service.
+    pub(crate) fn command(&self, principal: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_candado"));
+        command
+            .env("AWS_ACCESS_KEY_ID", principal)
+            .env("AWS_SECRET_ACCESS_KEY", "not checked")
+            .env("AWS_REGION", "eu-central-1")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// The statements that `candado check` finds missing in the live schema.
+    pub(crate) fn missing_statements(&self, policy: &str, tls: Tls) -> Vec<String> {
+        let folder = tempfile::Builder::new().prefix("candado-it-").tempdir().expect("a folder");
+        let config = self.write(folder.path(), policy, tls);
+        let output =
+            self.command("AKIAPROXY").args(["check", "--json", "--config"]).arg(config).output().expect("candado runs");
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}{}", text(&output.stdout), text(&output.stderr)));
+        let items = report["items"].as_array().expect("items").iter();
+        let wrong: Vec<_> = items.filter(|item| item["verdict"] == "wrong" || item["verdict"] == "skipped").collect();
+        assert_eq!(output.status.success(), wrong.is_empty(), "{report:#}");
+        let remedy = |item: &serde_json::Value| item["remedy"].as_str().map(str::to_owned);
+        wrong.iter().map(|item| remedy(item).unwrap_or_else(|| panic!("no remedy: {report:#}"))).collect()
+    }
+
+    /// Writes candado.toml and policy.toml into a folder; returns the path of the first.
+    fn write(&self, folder: &Path, policy: &str, tls: Tls) -> PathBuf {
+        let ca = &self.server.ca;
+        let mut config = match self.without_keys {
+            WithoutKeys::Refuse => String::new(),
+            WithoutKeys::PassthroughUnprotected => "on_not_ready = \"passthrough_unprotected\"\n".to_owned(),
+        };
+        config.push_str("[listen]\naddress = \"127.0.0.1:0\"\n");
+        if tls == Tls::On {
+            let beside = ca.parent().expect("a folder");
+            let path = |name: &str| beside.join(name).display().to_string();
+            let (certificate, key) = (path("server-cert.pem"), path("server-key.pem"));
+            write!(config, "[listen.tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n").unwrap();
+        }
+        write!(config, "[server]\naddress = \"{}:{}\"\n[server.tls]\n", self.server.host, self.server.port).unwrap();
+        match tls {
+            Tls::Off => config.push_str("mode = \"off\"\n"),
+            Tls::On => writeln!(config, "mode = \"verify-full\"\nca = \"{}\"", ca.display()).unwrap(),
+        }
+        let password = write_secret(&folder.join("control"), PASSWORD);
+        write!(config, "[control]\nuser = \"{PROXY}\"\npassword_file = \"{}\"\n[keys]\n", password.display()).unwrap();
+        match &self.provider {
+            Provider::File => {
+                let path = self.folder.path().join("keys/it.kek");
+                writeln!(config, "provider = \"file\"\npath = \"{}\"", path.display()).unwrap();
+            }
+            Provider::AwsKms { endpoint, arn } => {
+                writeln!(config, "provider = \"aws-kms\"\nkek = \"{arn}\"\nendpoint = \"{endpoint}\"").unwrap();
+            }
+        }
+        config.push_str("[policy]\npath = \"policy.toml\"\n[log]\nformat = \"json\"\nlevel = \"trace\"\n");
+        config.push_str("[health]\naddress = \"127.0.0.1:0\"\n");
+        fs::write(folder.join("policy.toml"), policy).expect("a policy file");
+        let path = folder.join("candado.toml");
+        fs::write(&path, config).expect("a configuration file");
+        path
+    }
+}
+
+/// A running `candado serve`.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    child: Mutex<Child>,
+    folder: TempDir,
+    pub(crate) port: u16,
+    health: u16,
+}
+
+impl Proxy {
+    /// Starts one and waits until it is ready.
+    pub(crate) fn start(deployment: &Deployment, policy: &str, tls: Tls) -> Self {
+        let proxy = Self::start_unready(deployment, policy, tls);
+        proxy.wait_ready();
+        proxy
+    }
+
+    /// Starts one and waits until it listens.
+    pub(crate) fn start_unready(deployment: &Deployment, policy: &str, tls: Tls) -> Self {
+        let folder = tempfile::Builder::new().prefix("candado-it-").tempdir().expect("a folder");
+        let config = deployment.write(folder.path(), policy, tls);
+        let log = fs::File::create(folder.path().join("log")).expect("a log file");
+        let child = deployment
+            .command("AKIAPROXY")
+            .args(["serve", "--config"])
+            .arg(&config)
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("candado runs");
+        let mut proxy = Self { child: Mutex::new(child), folder, port: 0, health: 0 };
+        wait_until("the proxy listens", || {
+            assert!(proxy.child().try_wait().expect("a child").is_none(), "candado ended:\n{}", proxy.log());
+            proxy.port = proxy.logged_port("listening");
+            proxy.health = proxy.logged_port("health endpoint listening");
+            proxy.port != 0 && proxy.health != 0
+        });
+        proxy
+    }
+
+    /// Waits until clients are served.
+    pub(crate) fn wait_ready(&self) {
+        wait_until("the proxy is ready", || self.probe("/readyz").0 == 200);
+    }
+
+    /// Everything that it has logged.
+    pub(crate) fn log(&self) -> String {
+        text(&fs::read(self.folder.path().join("log")).expect("the log"))
+    }
+
+    /// Lines of the log, parsed.
+    pub(crate) fn events(&self) -> Vec<serde_json::Value> {
+        self.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Asks the health endpoint; returns status and body.
+    pub(crate) fn probe(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.health)).expect("the health endpoint listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("a request");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an answer");
+        let answer = text(&answer);
+        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        (status, body.to_owned())
+    }
+
+    /// Ends it as a power cut would.
+    pub(crate) fn kill(&self) {
+        let mut child = self.child();
+        child.kill().expect("the proxy can be killed");
+        child.wait().expect("the proxy is gone");
+    }
+
+    fn child(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().expect("no thread panicked")
+    }
+
+    fn logged_port(&self, message: &str) -> u16 {
+        let address = |event: &serde_json::Value| {
+            (event["message"] == message).then(|| event["address"].as_str().map(str::to_owned)).flatten()
+        };
+        let port = |address: String| address.rsplit(':').next().and_then(|port| port.parse().ok());
+        self.events().iter().find_map(address).and_then(port).unwrap_or(0)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // It may be gone already.
+        if let Ok(child) = self.child.get_mut() {
+            drop(child.kill());
+            drop(child.wait());
+        }
+        if std::thread::panicking() {
+            let loud = |event: &serde_json::Value| event["level"] == "ERROR" || event["level"] == "WARN";
+            for event in self.events().into_iter().filter(loud) {
+                eprintln!("candado: {event}");
+            }
+        }
+    }
+}
+
+fn write_secret(path: &Path, secret: &str) -> PathBuf {
+    fs::write(path, secret).expect("a password file");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("a private file");
+    path.to_owned()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}

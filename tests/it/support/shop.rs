@@ -1,0 +1,324 @@
+//! What most tests of the running program need: a database with a protected table and its unprotected twin, accounts for
+//! each role, a proxy with the policy for them, and connections whose answers can be compared.
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Column, Conn, Error, OptsBuilder, Params, Row, SslOpts, Value};
+
+use super::proxy::{Deployment, KEYSET, PATIENCE, Proxy, Tls};
+use super::server::Kind;
+
+/// Password of every account.
+pub(crate) const SECRET: &str = "application-password";
+
+/// The protected columns of `customers`.
+pub(crate) const PROTECTED: [&str; 5] = ["phone", "email", "code", "address", "note"];
+
+/// Columns of `customers` as the server has them; those of `people` are what applications think that they are.
+const STORED: &str = "id INT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(100), \
+    phone VARBINARY(256) CHECK (phone IS NULL OR SUBSTRING(phone, 1, 4) = 0xC1FE1D01), \
+    email VARBINARY(1024) CHECK (email IS NULL OR SUBSTRING(email, 1, 4) = 0xC1FE1D01), \
+    code VARBINARY(256) CHECK (code IS NULL OR SUBSTRING(code, 1, 4) = 0xC1FE1D01), \
+    address VARBINARY(1200) CHECK (address IS NULL OR SUBSTRING(address, 1, 4) = 0xC1FE1D01), \
+    note MEDIUMBLOB CHECK (note IS NULL OR SUBSTRING(note, 1, 4) = 0xC1FE1D01), \
+    KEY by_phone (phone(23)), KEY by_email (email(23)), KEY by_code (code(23))";
+const APPARENT: &str = "id INT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(100), phone VARCHAR(40), email VARCHAR(190), \
+    code VARCHAR(30), address VARCHAR(255), note TEXT, KEY by_phone (phone), KEY by_email (email), KEY by_code (code)";
+
+/// Who connects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// Role with access "plain".
+    Application,
+    /// Role with access "deny".
+    Engineer,
+    /// Role with access "plain" but for `address`.
+    Support,
+    /// No entry in the policy.
+    Nobody,
+}
+
+impl Who {
+    const ALL: [Self; 4] = [Self::Application, Self::Engineer, Self::Support, Self::Nobody];
+
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Application => "app",
+            Self::Engineer => "eng",
+            Self::Support => "sup",
+            Self::Nobody => "nob",
+        }
+    }
+}
+
+/// The database with its proxy.
+#[derive(Debug)]
+pub(crate) struct Shop<'a> {
+    pub(crate) proxy: Proxy,
+    pub(crate) deployment: &'a Deployment,
+    pub(crate) database: String,
+    tls: Tls,
+}
+
+impl Shop<'static> {
+    /// On the process's server of that kind.
+    pub(crate) fn open(kind: Kind) -> Self {
+        Self::open_on(Deployment::shared(kind), Tls::Off)
+    }
+}
+
+impl<'a> Shop<'a> {
+    /// On that server.
+    pub(crate) fn open_on(deployment: &'a Deployment, tls: Tls) -> Self {
+        let database = prepare(deployment);
+        let proxy = Proxy::start(deployment, &policy(&database), tls);
+        Self { proxy, deployment, database, tls }
+    }
+
+    /// On that server, without waiting for the proxy to be ready.
+    pub(crate) fn open_unready(deployment: &'a Deployment) -> Self {
+        let database = prepare(deployment);
+        let proxy = Proxy::start_unready(deployment, &policy(&database), Tls::Off);
+        Self { proxy, deployment, database, tls: Tls::Off }
+    }
+
+    /// Starts another proxy, as after a crash. The old one ends.
+    pub(crate) fn restart(&mut self) {
+        self.proxy = Proxy::start(self.deployment, &policy(&self.database), self.tls);
+    }
+
+    /// Name of an account.
+    pub(crate) fn account(&self, who: Who) -> String {
+        format!("{}_{}", self.database, who.suffix())
+    }
+
+    /// A connection through the proxy.
+    pub(crate) async fn connect(&self, who: Who) -> Conn {
+        self.try_connect(who).await.unwrap()
+    }
+
+    /// The same where it may fail.
+    pub(crate) async fn try_connect(&self, who: Who) -> Result<Conn, Error> {
+        let mut options = self.options(self.proxy.port).user(Some(self.account(who))).pass(Some(SECRET));
+        if self.tls == Tls::On {
+            let roots = vec![self.deployment.server.ca.clone().into()];
+            options = options.ssl_opts(SslOpts::default().with_root_certs(roots));
+        }
+        bounded(Conn::new(options)).await
+    }
+
+    /// A connection straight to the server, as root.
+    pub(crate) async fn direct(&self) -> Conn {
+        bounded(Conn::new(self.options(self.deployment.server.port).user(Some("root")))).await.unwrap()
+    }
+
+    fn options(&self, port: u16) -> OptsBuilder {
+        OptsBuilder::default()
+            .ip_or_hostname("127.0.0.1")
+            .tcp_port(port)
+            .db_name(Some(self.database.clone()))
+            .prefer_socket(false)
+            // Otherwise the driver asks, and a proxy without keys refuses.
+            .max_allowed_packet(Some(64 << 20))
+            .wait_timeout(Some(28_800))
+            .stmt_cache_size(0)
+    }
+
+    /// What one cell really holds.
+    pub(crate) fn stored(&self, column: &str, id: u32) -> String {
+        let sql = format!("SELECT HEX({column}) FROM `{}`.customers WHERE id = {id}", self.database);
+        self.deployment.server.sql(&sql).trim_end().to_owned()
+    }
+
+    /// Checks that every protected cell is NULL or an envelope.
+    pub(crate) fn assert_sealed(&self) {
+        for column in PROTECTED {
+            let sql = format!(
+                "SELECT COUNT(*) FROM `{}`.customers WHERE NOT ({column} IS NULL OR HEX({column}) LIKE 'C1FE1D01%')",
+                self.database
+            );
+            assert_eq!(self.deployment.server.sql(&sql), "0\n", "{column} holds plaintext");
+        }
+    }
+}
+
+fn prepare(deployment: &Deployment) -> String {
+    let database = deployment.server.database("shop");
+    let mut sql = format!(
+        "USE `{database}`; CREATE TABLE customers ({STORED}) CHARACTER SET utf8mb4; \
+         CREATE TABLE people ({APPARENT}) CHARACTER SET utf8mb4; \
+         CREATE TABLE orders (id INT AUTO_INCREMENT PRIMARY KEY, customer INT, remark VARCHAR(200), UNIQUE KEY (remark)) \
+         CHARACTER SET utf8mb4;"
+    );
+    for who in Who::ALL {
+        let user = format!("{database}_{}", who.suffix());
+        sql.push_str(&format!("CREATE USER {user} IDENTIFIED BY '{SECRET}'; GRANT ALL ON `{database}`.* TO {user};"));
+    }
+    deployment.server.sql(&sql);
+    database
+}
+
+/// The policy of a shop.
+pub(crate) fn policy(database: &str) -> String {
+    let column = |name: &str, kind: &str, index: &str| {
+        format!(
+            "[[column]]\nname = \"{database}.customers.{name}\"\nkeyset = \"{KEYSET}\"\ntype = \"{kind}\"\n{index}\n"
+        )
+    };
+    let account =
+        |who: Who, role: &str| format!("[[account]]\nuser = \"{database}_{}\"\nrole = \"{role}\"\n", who.suffix());
+    [
+        format!("keysets = [\"{KEYSET}\"]\n"),
+        column("phone", "varchar(40)", "index = { normaliser = \"e164\", region = \"JP\" }"),
+        column("email", "varchar(190)", "index = { normaliser = \"email\" }"),
+        column("code", "varchar(30)", "index = { normaliser = \"raw\" }"),
+        column("address", "varchar(255)", ""),
+        column("note", "text", ""),
+        format!(
+            "[role.application]\naccess = \"plain\"\n[role.engineer]\naccess = \"deny\"\n[role.support]\n\
+             access = \"plain\"\ncolumns = {{ \"{database}.customers.address\" = \"deny\" }}\n"
+        ),
+        // Root, for clients that speak the protocol by hand: it has no password.
+        "[[account]]\nuser = \"root\"\nrole = \"application\"\n".to_owned(),
+        account(Who::Application, "application"),
+        account(Who::Engineer, "engineer"),
+        account(Who::Support, "support"),
+    ]
+    .concat()
+}
+
+/// What a driver tells the application about a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) name: String,
+    kind: String,
+    charset: u16,
+    length: u32,
+    flags: String,
+    decimals: u8,
+}
+
+impl Shape {
+    fn of(column: &Column) -> Self {
+        Self {
+            name: column.name_str().into_owned(),
+            kind: format!("{:?}", column.column_type()),
+            charset: column.character_set(),
+            length: column.column_length(),
+            flags: format!("{:?}", column.flags()),
+            decimals: column.decimals(),
+        }
+    }
+}
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Answer {
+    /// A result set.
+    Rows { columns: Vec<Shape>, rows: Vec<Vec<Value>> },
+    /// OK.
+    Done { affected: u64, last_insert_id: Option<u64> },
+    /// An error packet.
+    Refused { code: u16, state: String, text: String },
+    /// No answer: the connection is gone.
+    Lost,
+}
+
+impl Answer {
+    /// The rows of a result set, cells as text.
+    pub(crate) fn cells(&self) -> Vec<Vec<Option<String>>> {
+        let Self::Rows { rows, .. } = self else { panic!("no rows: {self:?}") };
+        rows.iter().map(|row| row.iter().map(cell).collect()).collect()
+    }
+
+    /// Code and SQLSTATE of an error.
+    pub(crate) fn error(&self) -> (u16, &str) {
+        let Self::Refused { code, state, .. } = self else { panic!("no error: {self:?}") };
+        (*code, state)
+    }
+}
+
+fn cell(value: &Value) -> Option<String> {
+    match value {
+        Value::NULL => None,
+        Value::Bytes(bytes) => Some(String::from_utf8(bytes.clone()).unwrap_or_else(|_| format!("{bytes:02x?}"))),
+        other => Some(other.as_sql(true).trim_matches('\'').to_owned()),
+    }
+}
+
+/// Runs a statement over COM_QUERY.
+pub(crate) async fn text(conn: &mut Conn, sql: impl AsRef<[u8]>) -> Answer {
+    let sql = sql.as_ref().to_vec();
+    bounded(async {
+        let mut result = conn.query_iter(sql).await?;
+        collect(&mut result).await
+    })
+    .await
+    .unwrap_or_else(failed)
+}
+
+/// Runs a statement over COM_STMT_PREPARE and COM_STMT_EXECUTE.
+pub(crate) async fn prepared(conn: &mut Conn, sql: &str, params: impl Into<Params>) -> Answer {
+    let params = params.into();
+    bounded(async {
+        let statement = conn.prep(sql).await?;
+        let mut result = conn.exec_iter(&statement, params).await?;
+        let answer = collect(&mut result).await?;
+        drop(result);
+        conn.close(statement).await?;
+        Ok(answer)
+    })
+    .await
+    .unwrap_or_else(failed)
+}
+
+async fn collect<P>(result: &mut mysql_async::QueryResult<'_, '_, P>) -> Result<Answer, Error>
+where
+    P: mysql_async::prelude::Protocol,
+{
+    let columns: Vec<Shape> = result.columns_ref().iter().map(Shape::of).collect();
+    if columns.is_empty() {
+        return Ok(Answer::Done { affected: result.affected_rows(), last_insert_id: result.last_insert_id() });
+    }
+    let rows: Vec<Row> = result.collect().await?;
+    Ok(Answer::Rows { columns, rows: rows.into_iter().map(Row::unwrap).collect() })
+}
+
+fn failed(error: Error) -> Answer {
+    match error {
+        Error::Server(error) => Answer::Refused { code: error.code, state: error.state, text: error.message },
+        Error::Io(_) | Error::Driver(_) => Answer::Lost,
+        other => panic!("{other}"),
+    }
+}
+
+/// Runs something that must end: a hang fails the test.
+pub(crate) async fn bounded<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, work).await.expect("an answer or the end of the connection")
+}
+
+/// The statement is answered with that error, and the connection goes on: the next answer belongs to the next statement.
+pub(crate) async fn refused(conn: &mut Conn, sql: &str, code: u16, state: &str) {
+    let answer = text(conn, sql).await;
+    assert!(
+        matches!(&answer, Answer::Refused { code: found, state: sqlstate, .. } if *found == code && sqlstate == state),
+        "{sql}\nis answered by {answer:?} instead of {code} ({state})"
+    );
+    assert_in_step(conn, sql).await;
+}
+
+/// The same over the prepared protocol; the statement may fail when it is prepared or when it is executed.
+pub(crate) async fn refused_prepared(conn: &mut Conn, sql: &str, params: impl Into<Params>, code: u16, state: &str) {
+    let answer = prepared(conn, sql, params).await;
+    assert!(
+        matches!(&answer, Answer::Refused { code: found, state: sqlstate, .. } if *found == code && sqlstate == state),
+        "prepared {sql}\nis answered by {answer:?} instead of {code} ({state})"
+    );
+    assert_in_step(conn, sql).await;
+}
+
+/// The connection works and its answers are not shifted.
+pub(crate) async fn assert_in_step(conn: &mut Conn, after: &str) {
+    let answer = text(conn, "SELECT 'in', 'step'").await;
+    assert!(matches!(&answer, Answer::Rows { .. }), "after {after}\n{answer:?}");
+    assert_eq!(answer.cells(), [[Some("in".to_owned()), Some("step".to_owned())]], "after {after}");
+}

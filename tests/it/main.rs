@@ -15,5 +15,6 @@ mod key_task;
 mod kms;
 mod layering;
 mod protected;
+mod sql_oracle;
 mod support;
 mod twin;

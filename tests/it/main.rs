@@ -23,6 +23,7 @@ mod protected;
 mod roles;
 mod round_trip;
 mod search;
+mod sql_oracle;
 mod statements;
 mod support;
 mod twin;

@@ -19,7 +19,8 @@ cargo_fuzz() {
 mapfile -t targets < <(cargo_fuzz list --fuzz-dir "$fuzz_dir")
 [ ${#targets[@]} -gt 0 ] || die "no fuzz targets in $fuzz_dir"
 # The code under test has no unsafe blocks: overflow checks and panics are what can be found, not memory errors.
-options=(--fuzz-dir "$fuzz_dir" --sanitizer none)
+# A cold build takes longer than the runs: several codegen units for each crate use all processors.
+options=(--fuzz-dir "$fuzz_dir" --sanitizer none --codegen-units 4)
 cargo_fuzz build "${options[@]}"
 for target in "${targets[@]}"; do
     say "$target for $seconds s"
@@ -28,5 +29,5 @@ for target in "${targets[@]}"; do
     committed=()
     [ ! -d "$fuzz_dir/corpus/$target" ] || committed=("$fuzz_dir/corpus/$target")
     cargo_fuzz run "${options[@]}" "$target" "$found" ${committed[@]+"${committed[@]}"} -- \
-        -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1
+        -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0
 done

@@ -1,11 +1,13 @@
-//! Any bytes in a cell: opening never panics, and never leaves bytes behind that were not authenticated.
+//! Stored cells: any bytes are an envelope's fields or an error, nothing that was not sealed opens, and what was sealed
+//! opens until one byte of it changes.
 #![no_main]
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use candado::crypto::{
-    ColumnKeys, DataKey, DataMaterial, Envelope, IndexKey, IndexMaterial, IndexVersion, KeyId, KeySecret, Plaintext,
+    ColumnKeys, DataKey, DataMaterial, Envelope, IndexKey, IndexMaterial, IndexVersion, KeyId, KeySecret, OpenError,
+    Plaintext, is_envelope,
 };
 use candado::policy::{
     Access, ColumnId, DecryptGrant, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy, ProtectedColumn,
@@ -14,41 +16,74 @@ use candado::policy::{
 use candado::schema::ColumnRef;
 use libfuzzer_sys::fuzz_target;
 
-static COLUMN: LazyLock<(ColumnKeys, DecryptGrant)> = LazyLock::new(|| {
-    let column = ProtectedColumn {
-        column: ColumnRef::new("shop", "users", "name"),
-        keyset: Arc::from("contact"),
-        context: Arc::from("shop.users.name"),
-        logical: LogicalType::Varchar { chars_max: 255 },
-        collation: None,
-        index: Some(IndexSpec { domain: Arc::from("name"), length: 16, normaliser: Normaliser::Text }),
-        padding: Padding::Block(16),
-    };
-    let secret = |byte| KeySecret::take_from(&mut [byte; 32]).unwrap();
-    let (data, index) = (DataKey::new(secret(1)), IndexKey::new(secret(2)));
-    let data = DataMaterial { active: (KeyId::new(7).unwrap(), &data), readable: vec![], barred: vec![] };
-    let index = IndexMaterial { active: (IndexVersion::new(1).unwrap(), &index), readable: vec![] };
-    let keys = ColumnKeys::new(ColumnId(0), &column, &data, Some(&index)).unwrap();
-    let role = Role { name: Arc::from("plain"), default_access: Access::Plain, columns: HashMap::new() };
-    let policy = Policy::new(1, vec![column], vec![role], vec![], RoleId(0), FirewallMode::Block);
-    (keys, policy.access(RoleId(0), ColumnId(0)).1.unwrap())
+struct Column {
+    keys: ColumnKeys,
+    grant: DecryptGrant,
+}
+
+/// One padded column with an index, one that is bare.
+static COLUMNS: LazyLock<[Column; 2]> = LazyLock::new(|| {
+    let index = IndexSpec { domain: "phone".into(), length: 8, normaliser: Normaliser::Text };
+    [column(Padding::Block(16), Some(index)), column(Padding::None, None)]
 });
 
-fuzz_target!(|bytes: &[u8]| {
-    let (keys, grant) = &*COLUMN;
+fuzz_target!(|data: &[u8]| {
+    let [at, change, stored @ ..] = data else { return };
+    // The same bytes are a cell that anybody could have written, and a value to be sealed.
+    let value = stored;
+    if let Ok(envelope) = Envelope::parse(stored) {
+        let parts = [envelope.nonce(), envelope.ciphertext(), envelope.tag()].concat();
+        assert!(stored.ends_with(&parts) && envelope.index().is_none_or(|index| (2..=16).contains(&index.len())));
+        assert_eq!(envelope.index().is_some(), envelope.index_version().is_some());
+    }
+    assert_eq!(is_envelope(stored), Envelope::parse(stored).is_ok());
     let mut plain = Plaintext::new();
-    let opened = keys.open(grant, bytes, &mut plain);
-    assert!(opened.is_err() && plain.is_empty(), "nobody forges an envelope");
-    assert!(Envelope::parse(bytes).is_err() || bytes.len() >= 52);
+    for Column { keys, grant } in COLUMNS.iter() {
+        assert!(keys.open(grant, stored, &mut plain).is_err(), "nobody sealed this");
+        let _ = keys.index_agrees(stored, &value.to_vec().into());
 
-    // The same bytes as a value: sealed, opened again, and changed in one place.
-    let value = Plaintext::from(bytes.to_vec());
-    let mut sealed = Vec::new();
-    if keys.seal(&value, &mut sealed).is_ok() {
-        keys.open(grant, &sealed, &mut plain).unwrap();
-        assert_eq!(plain.expose(), bytes);
-        let place = bytes.len() % sealed.len();
-        sealed[place] ^= 1;
-        assert!(keys.open(grant, &sealed, &mut plain).is_err());
+        let mut sealed = Vec::new();
+        if keys.seal(&value.to_vec().into(), &mut sealed).is_err() {
+            // Not text, so without a normal form to index.
+            assert!(sealed.is_empty() && std::str::from_utf8(value).is_err());
+            continue;
+        }
+        assert!(is_envelope(&sealed));
+        keys.open(grant, &sealed, &mut plain).expect("what was sealed opens");
+        assert_eq!(plain.expose(), value);
+        let at = usize::from(*at) % sealed.len();
+        if *change != 0 {
+            sealed[at] ^= change;
+            assert!(keys.open(grant, &sealed, &mut plain).is_err(), "byte {at} is not protected");
+            assert!(plain.expose().is_empty());
+        }
+        sealed.truncate(at);
+        assert_ne!(keys.open(grant, &sealed, &mut plain), Ok::<(), OpenError>(()));
     }
 });
+
+fn column(padding: Padding, index: Option<IndexSpec>) -> Column {
+    let protected = ProtectedColumn {
+        column: ColumnRef::new("shop", "customers", "phone"),
+        keyset: "contact".into(),
+        context: "shop.customers.phone".into(),
+        logical: LogicalType::Varchar { chars_max: 20 },
+        collation: None,
+        index,
+        padding,
+    };
+    let secret = |byte: u8| KeySecret::take_from(&mut [byte; 32]).expect("the right length");
+    let data_key = DataKey::new(secret(1));
+    let index_key = IndexKey::new(secret(2));
+    let data = DataMaterial {
+        active: (KeyId::new(7).expect("not zero"), &data_key),
+        readable: Vec::new(),
+        barred: vec![KeyId::new(8).expect("not zero")],
+    };
+    let index = IndexMaterial { active: (IndexVersion::new(1).expect("not zero"), &index_key), readable: Vec::new() };
+    let keys = ColumnKeys::new(ColumnId(0), &protected, &data, Some(&index)).expect("a valid column");
+    let role = Role { name: "app".into(), default_access: Access::Plain, columns: HashMap::new() };
+    let policy = Policy::new(1, vec![protected], vec![role], vec![], RoleId(0), FirewallMode::Block);
+    let grant = policy.access(RoleId(0), ColumnId(0)).1.expect("the role may read");
+    Column { keys, grant }
+}

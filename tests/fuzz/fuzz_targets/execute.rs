@@ -4,15 +4,14 @@
 use candado::wire::execute::{Arrival, Execute, ExecuteWriter, ParamValue};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: (u16, Vec<bool>, Vec<u8>)| {
-    let (params, before, payload) = input;
-    let Ok(execute) = Execute::parse(&payload, params) else { return };
+fuzz_target!(|data: &[u8]| {
+    // How many parameters, and a bit for each of the first eight that came by COM_STMT_SEND_LONG_DATA.
+    let [params, before, payload @ ..] = data else { return };
+    let (params, before) = (u16::from(*params), *before);
+    let Ok(execute) = Execute::parse(payload, params) else { return };
     let Some(types) = execute.types() else { return };
     let Ok(types) = types.collect::<Result<Vec<_>, _>>() else { return };
-    let arrival = |param: usize| match before.get(param) {
-        Some(true) => Arrival::Before,
-        Some(false) | None => Arrival::Here,
-    };
+    let arrival = |param: usize| if param < 8 && before >> param & 1 == 1 { Arrival::Before } else { Arrival::Here };
     let mut values = execute.values();
     let mut writer = ExecuteWriter::default();
     let mut found = Vec::new();

@@ -1,17 +1,58 @@
-//! Packets: any bytes are a whole payload within the input, too few, or an error.
+//! A stream of packets from a peer: payloads lie within it, keep their limit, and written again are the same bytes.
+//! What reads a payload without knowing the command survives it.
 #![no_main]
 
-use candado::wire::packet::{self, Whole};
+use candado::wire::command::statement_id;
+use candado::wire::ok::{OkPacket, SessionTrack, eof_status};
+use candado::wire::packet::{Whole, put};
+use candado::wire::{err, lenenc};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| {
-    if let Ok(Some(whole)) = Whole::find(bytes, usize::MAX, "packet") {
-        assert!(whole.length <= bytes.len());
-        let mut joined = Vec::new();
-        let payload = whole.payload(bytes, &mut joined).expect("a whole payload is there");
-        assert_eq!(payload.len(), whole.payload_length);
-        let mut again = Vec::new();
-        packet::put(payload, whole.first_sequence, &mut again);
-        assert_eq!(again, bytes[..whole.length], "joined and split again");
+/// The variable that the client must not hear of.
+const HIDDEN: &[u8] = b"sql_mode";
+
+fuzz_target!(|data: &[u8]| {
+    let [low, high, stream @ ..] = data else { return };
+    let payload_max = usize::from(u16::from_le_bytes([*low, *high]));
+    let mut rest = stream;
+    let mut joined = Vec::new();
+    while let Ok(Some(whole)) = Whole::find(rest, payload_max, "input") {
+        let (packets, after) = rest.split_at(whole.length);
+        let payload = whole.payload(rest, &mut joined).expect("what was found can be taken");
+        assert!(payload.len() == whole.payload_length && payload.len() <= payload_max);
+        let mut copy = Vec::new();
+        let next = put(payload, whole.first_sequence, &mut copy);
+        assert_eq!((copy.as_slice(), next), (packets, whole.last_sequence.wrapping_add(1)));
+        read_payload(payload);
+        rest = after;
     }
 });
+
+fn read_payload(payload: &[u8]) {
+    statement_id(payload);
+    let _ = err::code(payload);
+    let _ = eof_status(payload);
+    if let Ok((value, rest)) = lenenc::take_integer(payload, "input") {
+        let mut copy = Vec::new();
+        lenenc::put_integer(value, &mut copy);
+        assert_eq!(lenenc::take_integer(&copy, "copy"), Ok((value, [].as_slice())));
+        assert!(copy.len() + rest.len() <= payload.len(), "ours is the shortest form");
+    }
+    let Ok(ok) = OkPacket::parse(payload) else { return };
+    for track in [SessionTrack::Wanted, SessionTrack::Unwanted] {
+        let mut copy = Vec::new();
+        if ok.put_for_client(track, |name| name == HIDDEN, &mut copy).is_err() {
+            continue;
+        }
+        let again = OkPacket::parse(&copy).expect("a copy reads like the original");
+        let kept = |ok: &OkPacket<'_>| (ok.affected_rows, ok.last_insert_id, ok.warnings, ok.info.to_vec());
+        assert_eq!(kept(&again), kept(&ok));
+        assert!(track == SessionTrack::Wanted || again.state.is_empty());
+        let mut changes = again.changes();
+        while let Some(change) = changes.next_change().expect("a copy reads like the original") {
+            if let candado::wire::ok::StateChange::Variable { name, .. } = change {
+                assert_ne!(name, HIDDEN);
+            }
+        }
+    }
+}

@@ -1,52 +1,55 @@
-//! Answers: any bytes, read in any pieces, give the same events and the same end.
+//! The answer to a command: any bytes are packets of it or an error, the same ones however the bytes arrive.
 #![no_main]
 
-use candado::wire::WireError;
-use candado::wire::ok::SessionTrack;
-use candado::wire::response::{EndMarker, Event, Response, RowFormat, Walk, Walker};
+use candado::wire::response::{EndMarker, Response, RowFormat, Walk, Walker};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: (u8, bool, u8, Vec<u8>)| {
-    let (kind, is_old, piece, bytes) = input;
-    let response = match kind % 6 {
+/// What was seen: where each packet lay and what came next, how far the walk got, and the bytes as they go on.
+type Seen = (Vec<(usize, usize, Response)>, Option<usize>, Vec<u8>);
+
+fuzz_target!(|data: &[u8]| {
+    let [settings, shift, piece, answer @ ..] = data else { return };
+    let response = match (settings & 127) % 7 {
         0 => Response::Header(RowFormat::Text),
         1 => Response::Header(RowFormat::Binary),
-        2 => Response::Rows(RowFormat::Binary),
-        3 => Response::Prepared,
-        4 => Response::Fields,
-        _ => Response::Status,
+        2 => Response::Prepared,
+        3 => Response::Fields,
+        4 => Response::Status,
+        5 => Response::Rows(RowFormat::Binary),
+        _ => Response::Line,
     };
-    let end = if is_old { EndMarker::Eof } else { EndMarker::Ok };
-    let whole = walk(response, end, &bytes, bytes.len());
-    let pieces = walk(response, end, &bytes, usize::from(piece).max(1));
-    assert_eq!(whole, pieces);
+    let end = if settings & 128 == 0 { EndMarker::Ok } else { EndMarker::Eof };
+    let walker = Walker::new(response, end, *shift);
+    let whole = seen(walker, answer.len(), answer.to_vec());
+    assert_eq!(seen(walker, usize::from(*piece).max(1), answer.to_vec()), whole);
 });
 
-fn walk(response: Response, end: EndMarker, bytes: &[u8], piece: usize) -> Result<Vec<String>, WireError> {
-    let mut walker = Walker::new(response, end, 0);
-    let (mut read, mut at, mut events) = (Vec::new(), 0, Vec::new());
-    for part in bytes.chunks(piece.max(1)) {
-        read.extend_from_slice(part);
+/// Walks over the answer while it arrives in pieces of that length.
+fn seen(mut walker: Walker, piece: usize, mut answer: Vec<u8>) -> Seen {
+    let mut packets = Vec::new();
+    let (mut arrived, mut at) = (0, 0);
+    loop {
+        arrived = answer.len().min(arrived + piece);
         loop {
-            match walker.walk(&mut read, at)? {
-                Walk::Partial(upto) => {
-                    at = upto;
+            match walker.walk(&mut answer[..arrived], at) {
+                Ok(Walk::Partial(next)) => {
+                    assert!(next >= at && next <= arrived);
+                    at = next;
                     break;
                 }
-                Walk::Packet { start, end } => {
-                    let event = walker.accept(&read[start + 4..end])?;
-                    if let Event::Ok(ok) = event {
-                        // What a client gets of it may be an error, never a panic.
-                        drop(ok.put_for_client(SessionTrack::Wanted, |name| name == b"sql_mode", &mut Vec::new()));
+                Ok(Walk::Packet { start, end }) => {
+                    assert!(start >= at && end > start && end <= arrived);
+                    if walker.accept(&answer[start + 4..end]).is_err() {
+                        return (packets, None, answer);
                     }
-                    events.push(format!("{event:?}"));
+                    packets.push((start, end, walker.response));
                     at = end;
                 }
-            }
-            if walker.response == Response::Complete {
-                return Ok(events);
+                Err(_) => return (packets, None, answer),
             }
         }
+        if arrived == answer.len() {
+            return (packets, Some(at), answer);
+        }
     }
-    Ok(events)
 }

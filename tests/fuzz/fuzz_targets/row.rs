@@ -6,22 +6,23 @@ use candado::wire::column::{ColumnDefinition, ColumnType};
 use candado::wire::text_row::TextCells;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: (Vec<u8>, Vec<u8>)| {
-    let (types, row) = input;
-    let mut text = TextCells::new(&row);
+fuzz_target!(|data: &[u8]| {
+    let [columns, rest @ ..] = data else { return };
+    let Some((types, row)) = rest.split_at_checked(usize::from(*columns)) else { return };
+    let mut text = TextCells::new(row);
     while text.finish().is_err() {
         let Ok(cell) = text.next_cell() else { break };
         assert!(cell.start < cell.end && cell.end <= row.len());
         assert!(cell.value.is_none_or(|value| value.end == cell.end));
     }
     let types: Vec<_> = types.iter().filter_map(|byte| ColumnType::from_byte(*byte).ok()).collect();
-    if let Ok(mut binary) = BinaryCells::new(&row, types.len()) {
+    if let Ok(mut binary) = BinaryCells::new(row, types.len()) {
         for column_type in types {
             let Ok(cell) = binary.next_cell(column_type) else { break };
             assert!(cell.start <= cell.end && cell.end <= row.len());
         }
     }
-    if let Ok(definition) = ColumnDefinition::parse(&row) {
+    if let Ok(definition) = ColumnDefinition::parse(row) {
         let mut copy = Vec::new();
         definition.put_with(&definition.attributes, &mut copy);
         let again = ColumnDefinition::parse(&copy).expect("a copy reads like the original");

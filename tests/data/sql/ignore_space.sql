@@ -1,0 +1,17 @@
+-- sql_mode: IGNORE_SPACE
+SELECT COUNT (*) FROM t;
+SELECT SUM (a), MIN (DISTINCT a), GROUP_CONCAT (a) FROM t;
+SELECT CAST (a AS CHAR), TRIM (a), SUBSTRING (a, 1), EXTRACT (DAY FROM a);
+SELECT NOW (), CURDATE (), POSITION ('x' IN a);
+SELECT count FROM t;
+SELECT now FROM t;
+SELECT t.count FROM t;
+SELECT a AS count FROM t;
+SELECT a FROM count;
+SELECT `count` FROM t;
+SELECT max AS a FROM t;
+SELECT own_function (a);
+SELECT ABS (1), CONCAT ('a', 'b');
+INSERT INTO count (a) VALUES (1);
+INSERT INTO t (count) VALUES (1);
+SELECT COUNT /* c */ (*) FROM t;

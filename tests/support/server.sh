@@ -235,13 +235,14 @@ start() {
         cp -a --reflink=auto --sparse=always "$from" "$DIR/data.tmp"
         mv "$DIR/data.tmp" "$DIR/data"
     fi
-    mkdir -p "$DIR/files"
+    # MariaDB deletes every temporary table it finds in its tmpdir when it starts, also those of other servers.
+    mkdir -p "$DIR/files" "$DIR/tmp"
     [ -s "$CANDADO_CACHE/tls/ca.pem" ] || "$SUPPORT/setup.sh" tls
 
     local options tls=$CANDADO_CACHE/tls tries=0
     mapfile -t options < <(base_options "$KIND" "$BIN" && size_options "$KIND")
     options+=(--datadir="$DIR/data" --socket="$SOCKET" --pid-file="$DIR/pid" --bind-address=127.0.0.1
-        --skip-name-resolve --skip-log-bin --secure-file-priv="$DIR/files"
+        --skip-name-resolve --skip-log-bin --secure-file-priv="$DIR/files" --tmpdir="$DIR/tmp"
         --ssl-ca="$tls/ca.pem" --ssl-cert="$tls/server-cert.pem" --ssl-key="$tls/server-key.pem")
     while :; do
         tries=$((tries + 1))

@@ -53,14 +53,10 @@ impl Server {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let process = std::process::id();
         let folder = std::env::temp_dir().join(format!("candado-it-{process}-{}-{number}", kind.name()));
-        // MariaDB deletes every temporary table it finds in its tmpdir when it starts, also those of other servers.
-        let temporary = folder.join("tmp");
-        std::fs::create_dir_all(&temporary).expect("a folder for temporary tables");
         let output = Command::new(script())
             .args(["start", kind.name()])
             .arg(&folder)
             .args(["--parent", &process.to_string()])
-            .arg(format!("--tmpdir={}", temporary.display()))
             .args(options)
             .stderr(Stdio::inherit())
             .output()

@@ -31,7 +31,7 @@ bench: ## micro benchmarks, then the load comparison with HAProxy and MySQL Rout
 	$(SETUP) build bench
 	cargo bench --locked
 	cargo build --locked --release
-	python3 bench/load/compare.py
+	python3 bench/load/compare.py --candado "$${CARGO_TARGET_DIR:-target}/release/candado"
 
 clean: ## remove what cargo built
 	cargo clean

@@ -91,8 +91,12 @@ impl ClientError {
     }
 
     /// Adds the reference under which the log has the cause: the connection's number and the statement's number in it.
+    /// What the server itself would have answered keeps the server's text.
     #[must_use]
     pub fn with_reference(mut self, connection: u64, statement: u64) -> Self {
+        if [UNKNOWN_COMMAND.code, UNKNOWN_STATEMENT.code].contains(&self.code) {
+            return self;
+        }
         self.text.push_str(&format!(" (ref {connection}:{statement})"));
         self
     }

@@ -115,3 +115,9 @@ fn a_denied_column_reads_as_the_server_would_say_it() {
         "SELECT command denied to user 'engineer'@'%' for column 'phone' in table 'customers' (ref 1:2)"
     );
 }
+
+#[test]
+fn what_the_server_would_answer_keeps_the_servers_text() {
+    let error = ClientError::from(Complaint::UnknownCommand);
+    assert_eq!(error.clone().with_reference(1, 2), error);
+}

@@ -222,13 +222,14 @@ fn words_begin_and_end_where_the_server_sees_them() {
 }
 
 fn our_words(sql: &str, tokens: &[Token]) -> Vec<String> {
-    let word = |token: &Token| match token.kind {
-        TokenKind::Word | TokenKind::Identifier | TokenKind::QuotedIdentifier | TokenKind::SystemVariable => {
-            Some(canonical(&name(sql.as_bytes(), *token)))
+    const NAMES: [TokenKind; 4] =
+        [TokenKind::Word, TokenKind::Identifier, TokenKind::QuotedIdentifier, TokenKind::SystemVariable];
+    let word = |token: &Token| {
+        if NAMES.contains(&token.kind) {
+            return Some(canonical(&name(sql.as_bytes(), *token)));
         }
-        TokenKind::UserVariable => Some("@".to_owned()),
-        TokenKind::Bang => Some("not".to_owned()),
-        _ => None,
+        let signs = [(TokenKind::UserVariable, "@"), (TokenKind::Bang, "not")];
+        signs.iter().find(|(kind, _)| *kind == token.kind).map(|(_, sign)| (*sign).to_owned())
     };
     tokens.iter().filter_map(word).filter(|word| is_shown(word)).collect()
 }

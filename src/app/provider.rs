@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::config::Keys;
 #[cfg(feature = "aws-kms")]
-use crate::keys::{AwsCredentials, AwsKms, AwsKmsSettings, AwsKmsSettingsError};
-use crate::keys::{KekAdmin, KekRef, KeyFile, KeyFileError, ProviderKind, Unwrapper};
+use crate::keys::{AwsCredentials, AwsKms, AwsKmsSettings, AwsKmsSettingsError, ProviderKind};
+use crate::keys::{KekAdmin, KekRef, KeyFile, KeyFileError, Unwrapper};
 
 /// A provider that cannot be used.
 #[derive(Debug, thiserror::Error)]

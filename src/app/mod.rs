@@ -192,6 +192,7 @@ fn proxy_settings(settings: &Settings, identity: Option<&Identity>) -> Result<pr
             command_bytes_max: octets_max,
             statement_bytes_max: octets_max,
             row_bytes_max: octets_max,
+            plans_max: limits.plans_max,
             ..proxy::Limits::default()
         },
         without_keys: match settings.not_ready {

@@ -69,11 +69,17 @@ class Bench:
         self.pids = {}
 
     def __enter__(self):
-        self.start_server()
-        self.start_haproxy()
-        self.start_router()
-        self.start_candado()
-        self.load_customers()
+        # SIGTERM ends it the same way as Ctrl-C: with nothing left behind.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        try:
+            self.start_server()
+            self.start_haproxy()
+            self.start_router()
+            self.start_candado()
+            self.load_customers()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):

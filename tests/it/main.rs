@@ -9,9 +9,12 @@ mod clients;
 mod docs_in_step;
 #[path = "../support/fakekms/mod.rs"]
 mod fakekms;
+#[path = "../support/fakevault/mod.rs"]
+mod fakevault;
 #[cfg(feature = "aws-kms")]
 mod faults;
 mod firewall;
+mod key_files;
 mod key_policies;
 #[cfg(feature = "aws-kms")]
 mod key_store;
@@ -21,6 +24,7 @@ mod key_task;
 mod kms;
 mod layering;
 mod leaks;
+mod process;
 mod protected;
 mod roles;
 mod round_trip;
@@ -29,3 +33,4 @@ mod sql_oracle;
 mod statements;
 mod support;
 mod twin;
+mod vault;

@@ -228,7 +228,7 @@ fn what_cannot_be_done_with_a_file_is_said() {
     let admin = KeyFileAdmin::create(&settings).unwrap();
     assert!(matches!(now(admin.disable_kek(&admin.kek())), Err(KeyError::Unsupported(_))));
     fs::set_permissions(&settings.path, Permissions::from_mode(0o440)).unwrap();
-    let credential = KeyFileSettings { place: KeyFilePlace::Credential, ..settings.clone() };
+    let credential = KeyFileSettings { place: KeyFilePlace::Credential, ..settings };
     let admin = KeyFileAdmin::open(&credential).unwrap();
     assert!(matches!(now(admin.rotate_kek(&admin.kek())), Err(KeyError::Unsupported(_))));
     assert!(matches!(KeyFileAdmin::create(&credential), Err(KeyFileError::ReadOnly)));

@@ -21,6 +21,9 @@ use super::server::{Kind, Server};
 /// failure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The passphrase of protected key files.
+pub(crate) const PASSPHRASE: &str = "zqPassphraseOfTheTestsxQ";
+
 /// The keyset of every policy in these tests.
 pub(crate) const KEYSET: &str = "it";
 
@@ -38,6 +41,10 @@ pub(crate) fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
 pub(crate) enum Provider {
     /// In a file of the deployment's folder.
     File,
+    /// The same, under the passphrase [`PASSPHRASE`].
+    ProtectedFile,
+    /// In a Vault, under the transit key `candado`. The principals are the tokens.
+    Vault { address: String },
     /// In a key service. Requests are made as the principals `PROXY` and `SECURITY`.
     AwsKms { endpoint: String, arn: String },
 }
@@ -115,6 +122,9 @@ impl Deployment {
             .env("AWS_SECRET_ACCESS_KEY", "not checked")
             .env("AWS_REGION", "eu-central-1")
             .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("CANDADO_IT_TOKEN", principal)
+            // Has no say: the leak test would find what it lets through.
+            .env("RUST_LOG", "trace")
             .stdin(Stdio::null());
         command
     }
@@ -134,8 +144,13 @@ impl Deployment {
         wrong.iter().map(|item| remedy(item).unwrap_or_else(|| panic!("no remedy: {report:#}"))).collect()
     }
 
+    /// The key file, if the provider is one.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.folder.path().join("keys/it.kek")
+    }
+
     /// Writes candado.toml and policy.toml into a folder; returns the path of the first.
-    fn write(&self, folder: &Path, policy: &str, tls: Tls) -> PathBuf {
+    pub(crate) fn write(&self, folder: &Path, policy: &str, tls: Tls) -> PathBuf {
         let ca = &self.server.ca;
         let mut config = match self.without_keys {
             WithoutKeys::Refuse => String::new(),
@@ -157,8 +172,17 @@ impl Deployment {
         write!(config, "[control]\nuser = \"{PROXY}\"\npassword_file = \"{}\"\n[keys]\n", password.display()).unwrap();
         match &self.provider {
             Provider::File => {
-                let path = self.folder.path().join("keys/it.kek");
-                writeln!(config, "provider = \"file\"\npath = \"{}\"", path.display()).unwrap();
+                writeln!(config, "provider = \"file\"\npath = \"{}\"", self.key_file().display()).unwrap();
+            }
+            Provider::ProtectedFile => {
+                let passphrase = write_secret(&folder.join("passphrase"), PASSPHRASE);
+                let (path, passphrase) = (self.key_file(), passphrase.display().to_string());
+                write!(config, "provider = \"file\"\npath = \"{}\"\n", path.display()).unwrap();
+                writeln!(config, "passphrase_file = \"{passphrase}\"").unwrap();
+            }
+            Provider::Vault { address } => {
+                write!(config, "provider = \"vault\"\naddress = \"{address}\"\nkey = \"candado\"\n").unwrap();
+                config.push_str("token_env = \"CANDADO_IT_TOKEN\"\n");
             }
             Provider::AwsKms { endpoint, arn } => {
                 writeln!(config, "provider = \"aws-kms\"\nkek = \"{arn}\"\nendpoint = \"{endpoint}\"").unwrap();
@@ -216,6 +240,11 @@ impl Proxy {
     /// Waits until clients are served.
     pub(crate) fn wait_ready(&self) {
         wait_until("the proxy is ready", || self.probe("/readyz").0 == 200);
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child().id()
     }
 
     /// Everything that it has logged.
@@ -277,12 +306,12 @@ impl Drop for Proxy {
     }
 }
 
-fn write_secret(path: &Path, secret: &str) -> PathBuf {
+pub(crate) fn write_secret(path: &Path, secret: &str) -> PathBuf {
     fs::write(path, secret).expect("a password file");
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("a private file");
     path.to_owned()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }

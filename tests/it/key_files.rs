@@ -8,13 +8,13 @@ use std::process::Command;
 use candado::keys::{KeyFileAdmin, KeyFilePlace, KeyFileSettings, SecretText};
 
 use crate::support::block_on;
-use crate::support::proxy::{Deployment, PASSPHRASE, Provider, Proxy, Tls, text as utf8, write_secret};
+use crate::support::proxy::{Deployment, PASSPHRASE, Provider, Proxy, Tls, ended, text as utf8, write_secret};
 use crate::support::server::Kind;
 use crate::support::shop::{Answer, Shop, Who, policy, text};
 
 /// Runs `candado serve` where it must end by itself; returns exit code and messages.
 fn ends(mut command: Command, config: &Path) -> (Option<i32>, String) {
-    let output = command.args(["serve", "--config"]).arg(config).output().unwrap();
+    let output = ended(command.args(["serve", "--config"]).arg(config));
     (output.status.code(), utf8(&output.stderr))
 }
 
@@ -106,7 +106,7 @@ fn a_key_file_is_taken_from_systemds_credentials() {
         if let Some(directory) = directory {
             command.env("CREDENTIALS_DIRECTORY", directory);
         }
-        let output = command.output().unwrap();
+        let output = ended(&mut command);
         (output.status.code(), utf8(&output.stdout) + &utf8(&output.stderr))
     };
     let (_, report) = check(Some(&credentials));

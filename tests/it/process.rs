@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use candado::app::process::may_lock_memory;
 
 use crate::support::block_on;
-use crate::support::proxy::{Deployment, Proxy, Tls, text, wait_until};
+use crate::support::proxy::{Deployment, Proxy, Tls, ended, text, wait_until};
 use crate::support::server::Kind;
 use crate::support::shop::{Answer, Shop, Who, policy, text as query};
 
@@ -112,10 +112,10 @@ fn locked_memory_can_be_demanded() {
         command
     };
     let demanding = configured(folder.path(), "[process]\nrequire_mlock = true\n");
-    let output = limited().args(["serve", "--config"]).arg(&demanding).output().unwrap();
+    let output = ended(limited().args(["serve", "--config"]).arg(&demanding));
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("memory cannot be locked"), "{}", text(&output.stderr));
-    let check = limited().args(["check", "--json", "--config"]).arg(&demanding).output().unwrap();
+    let check = ended(limited().args(["check", "--json", "--config"]).arg(&demanding));
     assert!(text(&check.stdout).contains("which process.require_mlock demands"), "{}", text(&check.stdout));
     // Where it is not demanded, a warning says so.
     let config = configured(folder.path(), "");

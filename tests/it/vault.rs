@@ -258,6 +258,29 @@ async fn only_the_configured_authority_is_believed() {
     assert!(VaultAdmin::new(over(&beside.join("missing.pem"))).is_err());
 }
 
+/// Paths with that capability in a policy of keys-policy/vault, in ascending order.
+fn paths(name: &str, capability: &str) -> Vec<String> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("keys-policy/vault").join(name);
+    let text = fs::read_to_string(path).unwrap();
+    let blocks = text.split("path \"").skip(1).map(|block| block.split_once('"').unwrap());
+    let with = blocks.filter(|(_, rights)| rights.contains(&format!("\"{capability}\"")));
+    let mut paths: Vec<String> = with.map(|(path, _)| path.to_owned()).collect();
+    paths.sort();
+    paths
+}
+
+#[test]
+fn the_shipped_policies_give_what_is_needed_and_no_more() {
+    assert_eq!([paths("proxy.hcl", "update"), paths("proxy.hcl", "read")].concat(), PROXY_MAY);
+    let mut security = [paths("security.hcl", "update"), paths("security.hcl", "read")].concat();
+    security.sort();
+    assert_eq!(security, SECURITY_MAY);
+    let denied = paths("security.hcl", "deny");
+    for plaintext in ["transit/decrypt/candado", "transit/datakey/plaintext/candado", "transit/export/+/candado"] {
+        assert!(denied.iter().any(|path| path == plaintext), "{plaintext}");
+    }
+}
+
 /// `keys init` and `serve` with Vault: what a client writes is read back, each half asks for its own paths only, and no
 /// key, in no spelling, is in the most talkative log.
 #[test]

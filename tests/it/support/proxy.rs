@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -304,6 +304,25 @@ impl Drop for Proxy {
             }
         }
     }
+}
+
+/// Runs a program that must end by itself, and ends it if it does not.
+pub(crate) fn ended(command: &mut Command) -> Output {
+    struct Running(Option<Child>);
+    impl Drop for Running {
+        fn drop(&mut self) {
+            if let Some(mut child) = self.0.take() {
+                drop(child.kill());
+                drop(child.wait());
+            }
+        }
+    }
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut running = Running(Some(child.expect("the program runs")));
+    wait_until("the program ends", || {
+        running.0.as_mut().is_none_or(|child| child.try_wait().expect("a child").is_some())
+    });
+    running.0.take().expect("a child").wait_with_output().expect("an output")
 }
 
 pub(crate) fn write_secret(path: &Path, secret: &str) -> PathBuf {

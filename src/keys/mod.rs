@@ -12,5 +12,5 @@ pub use crate::crypto::KeyPurpose;
 pub use aws_kms::{AwsCredentials, AwsKms, AwsKmsSettings, AwsKmsSettingsError};
 pub use key_file::{KeyFile, KeyFileError};
 pub use provider::{BoxFuture, KekAdmin, KekStatus, KeyError, KeyProvider, Unwrapper};
-pub use record::{EncryptionContext, KekRef, KeyRecord, KeyState, ProviderKind, WrappedKey};
+pub use record::{EncryptionContext, KekRef, KeyRecord, KeyState, ProviderKind, Stages, WrappedKey};
 pub use ring::{KeyRing, RingBuilder, RingError};

@@ -141,6 +141,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         data_plane,
         tasks,
         settings,
+        drain: Arc::default(),
     };
     running.spawn_health(health_listener, &registry);
     running.spawn_data_plane(listener, proxy_settings, catalog, registry);

@@ -22,7 +22,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{NotReady, Plaintext, ServerTls, Settings};
-use crate::control::{CatalogLoader, CatalogRequests, CatalogTask, KeyStore, KeyTask, Pool, RefreshReason, SCHEMA};
+use crate::control::{
+    CatalogLoader, CatalogRequests, CatalogTask, KeyStore, KeyTask, KeysState, Pool, RefreshReason, SCHEMA,
+};
 use crate::policy::{Policy, written::Problems};
 use crate::proxy::{CatalogRefresh, RefreshRequest, Registry};
 use crate::schema::{Catalog, ServerKind, ServerVersion};
@@ -139,9 +141,9 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         shutdown,
         stop,
         data_plane,
+        drain: Arc::default(),
         tasks,
         settings,
-        drain: Arc::default(),
     };
     running.spawn_health(health_listener, &registry);
     running.spawn_data_plane(listener, proxy_settings, catalog, registry);
@@ -253,8 +255,22 @@ fn spawn_keys(
             Some(ring) => publish.ring(ring),
             None => publish.no_ring(),
         });
+    tasks.spawn(follow_keys(task.state(), board.clone()));
     tasks.spawn(task.with_instance(instance).run(stop.clone()));
     sender
+}
+
+/// Carries the reason why there are no keys to the board. Ends with the key task.
+async fn follow_keys(mut state: watch::Receiver<KeysState>, board: Arc<Board>) {
+    while state.changed().await.is_ok() {
+        // In a statement of its own: the value stays locked as long as it is borrowed.
+        let newest = *state.borrow_and_update();
+        match newest {
+            KeysState::Missing(why) => board.keys_missing(why),
+            // The ring itself says so.
+            KeysState::Ready => {}
+        }
+    }
 }
 
 /// What the key store calls this replica: host and port, which stay the same from start to start.

@@ -69,7 +69,7 @@ pub enum StartError {
 #[non_exhaustive]
 pub enum PolicyError {
     /// It cannot be read.
-    #[error("cannot read {path}")]
+    #[error("cannot read the policy {path}")]
     Read {
         /// The file.
         path: PathBuf,
@@ -186,6 +186,7 @@ fn proxy_settings(settings: &Settings, identity: Option<&Identity>) -> Result<pr
         timeouts: proxy::Timeouts {
             connect: limits.connect_timeout,
             login: limits.login_timeout,
+            idle: limits.idle_timeout,
             write_stall: limits.write_timeout,
             drain: limits.drain_timeout,
             ..proxy::Timeouts::default()

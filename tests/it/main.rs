@@ -21,6 +21,8 @@ mod key_task;
 mod kms;
 mod layering;
 mod leaks;
+#[cfg(feature = "aws-kms")]
+mod operations;
 mod protected;
 mod roles;
 mod round_trip;

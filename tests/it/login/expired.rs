@@ -7,7 +7,7 @@ use crate::support::shop::{SECRET, Shop, Who};
 /// `CLIENT_CAN_HANDLE_EXPIRED_PASSWORDS`.
 const CAN_COPE: Capabilities = Capabilities::from_bits_retain(1 << 22);
 
-/// A shop whose accounts all have to set another password.
+/// A shop, and one of its accounts that has to set another password.
 fn expired(kind: Kind, who: Who) -> (Shop<'static>, String) {
     let shop = Shop::open(kind);
     let user = shop.account(who);

@@ -69,12 +69,24 @@ CREATE TABLE IF NOT EXISTS candado.wrapped_key (
     CONSTRAINT candado_wrapped_key_kid FOREIGN KEY (kid) REFERENCES candado.data_key (kid)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
 
--- One row for each proxy: which epoch it works with and when it was last there.
+-- Protected columns that hold, or once held, rows from before they were protected: how far they are. A column without
+-- a row here is sealed. `context` is the one in policy. `plain`: nothing is encrypted yet. `encrypting`: every write is
+-- sealed, older rows may be plaintext. `sealed`: envelopes alone. `decrypting`: every write is plaintext, older rows may
+-- be envelopes.
+CREATE TABLE IF NOT EXISTS candado.column_stage (
+    context     VARBINARY(578)    NOT NULL PRIMARY KEY,
+    stage       ENUM('plain', 'encrypting', 'sealed', 'decrypting') CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    changed_at  DATETIME(6)       NOT NULL,
+    row_version INT UNSIGNED      NOT NULL DEFAULT 1
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
+-- One row for each proxy: which epoch and which policy it works with, and when it was last there.
 CREATE TABLE IF NOT EXISTS candado.replica (
     instance_id   BINARY(16)      NOT NULL PRIMARY KEY,
     boot_id       BINARY(16)      NOT NULL,
     loaded_epoch  BIGINT UNSIGNED NOT NULL,
     loaded_digest BINARY(32)      NOT NULL,
+    policy_digest BINARY(32)      NOT NULL,
     last_seen     DATETIME(6)     NOT NULL,
     version       VARCHAR(32)     CHARACTER SET ascii COLLATE ascii_bin NOT NULL
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;

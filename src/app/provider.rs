@@ -1,14 +1,15 @@
 //! The key provider that the configuration names, in one of its two halves. Who serves clients opens [`unwrapper`], which
 //! cannot make a key; [`admin`] is for the commands of the security team (`tests/it/layering.rs` holds this rule).
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::Keys;
 #[cfg(feature = "aws-kms")]
 use crate::keys::{AwsCredentials, AwsKms, AwsKmsAdmin, AwsKmsSettings, AwsKmsSettingsError};
 use crate::keys::{
-    KekAdmin, KekRef, KeyFile, KeyFileAdmin, KeyFileError, ProviderKind, Unwrapper, Vault, VaultAdmin, VaultSettings,
-    VaultSettingsError,
+    KekAdmin, KekRef, KeyFile, KeyFileAdmin, KeyFileError, KeyFileSettings, ProviderKind, Unwrapper, Vault, VaultAdmin,
+    VaultSettings, VaultSettingsError,
 };
 
 /// A provider that cannot be used.
@@ -16,8 +17,14 @@ use crate::keys::{
 #[non_exhaustive]
 pub enum ProviderError {
     /// The key file cannot be used.
-    #[error(transparent)]
-    File(#[from] KeyFileError),
+    #[error("{path}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: KeyFileError,
+    },
     /// The settings of AWS KMS cannot be used.
     #[cfg(feature = "aws-kms")]
     #[error(transparent)]
@@ -57,7 +64,7 @@ pub struct Making {
 pub async fn unwrapper(keys: &Keys) -> Result<Opening, ProviderError> {
     match keys {
         Keys::File(settings) => {
-            let file = KeyFile::open(settings)?;
+            let file = KeyFile::open(settings).map_err(|source| file_error(settings, source))?;
             let kek = file.kek();
             Ok(Opening { unwrapper: Arc::new(file), kek })
         }
@@ -75,7 +82,7 @@ pub async fn unwrapper(keys: &Keys) -> Result<Opening, ProviderError> {
 pub async fn admin(keys: &Keys) -> Result<Making, ProviderError> {
     match keys {
         Keys::File(settings) => {
-            let file = KeyFileAdmin::open(settings)?;
+            let file = KeyFileAdmin::open(settings).map_err(|source| file_error(settings, source))?;
             let kek = file.kek();
             Ok(Making { admin: Arc::new(file), kek })
         }
@@ -84,6 +91,10 @@ pub async fn admin(keys: &Keys) -> Result<Making, ProviderError> {
             Ok(Making { admin: Arc::new(VaultAdmin::new(settings.clone())?), kek: vault_kek(settings) })
         }
     }
+}
+
+fn file_error(settings: &KeyFileSettings, source: KeyFileError) -> ProviderError {
+    ProviderError::File { path: settings.path.clone(), source }
 }
 
 fn vault_kek(settings: &VaultSettings) -> KekRef {

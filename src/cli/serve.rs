@@ -6,6 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Configured, Failure, lock_memory, runtime};
 use crate::app::{self, Running, StartError, process};
 use crate::config;
+use crate::proxy::Drain;
 use crate::telemetry::{self, Destination};
 
 /// Serves until a signal ends it.
@@ -33,7 +34,12 @@ pub(super) fn run(arguments: &Configured) -> Result<(), Failure> {
             }
         }
         tokio::select! {
-            () = running.end() => Ok(()),
+            drain = running.end() => match drain {
+                Drain::Complete => Ok(()),
+                Drain::CutShort => Err(Failure::Failed(anyhow::anyhow!(
+                    "ended, but clients that were still busy when the drain time was over were cut off"
+                ))),
+            },
             _ = interrupt.recv() => Err(Failure::Failed(anyhow::anyhow!("ended at once by a second signal"))),
             _ = terminate.recv() => Err(Failure::Failed(anyhow::anyhow!("ended at once by a second signal"))),
         }

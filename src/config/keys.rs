@@ -67,7 +67,7 @@ fn written_settings(written: &WrittenKeys) -> impl Iterator<Item = (&'static str
 }
 
 /// Reads `[keys]`, and the secrets that it points to.
-pub(super) fn keys(text: &mut Text<'_>, written: Spanned<WrittenKeys>, folder: &Path) -> Result<Keys, ConfigError> {
+pub(super) fn keys(text: &mut Text<'_>, written: Spanned<WrittenKeys>, folder: &Path) -> Keys {
     let at = written.span();
     let written = written.into_inner();
     let (name, takes) = match written.provider {
@@ -79,38 +79,37 @@ pub(super) fn keys(text: &mut Text<'_>, written: Spanned<WrittenKeys>, folder: &
         text.wrong(&at, format!("provider \"{name}\" takes {takes}, but no {alien}"));
     }
     let keys = match written.provider {
-        WrittenProvider::File => key_file(written, folder)?,
+        WrittenProvider::File => key_file(written, folder),
         WrittenProvider::AwsKms => aws_kms(written),
-        WrittenProvider::Vault => vault(written, folder)?,
+        WrittenProvider::Vault => vault(written, folder),
     };
-    Ok(keys.unwrap_or_else(|problem| {
+    keys.unwrap_or_else(|problem| {
         text.wrong(&at, problem.unwrap_or_else(|| format!("provider \"{name}\" takes {takes}")));
         Keys::AwsKms { kek: String::new(), endpoint: None }
-    }))
+    })
 }
 
 /// Settings, or what is wrong with them; `None` is for something missing or too much.
 type Read = Result<Keys, Option<String>>;
 
-fn key_file(written: WrittenKeys, folder: &Path) -> Result<Read, ConfigError> {
+fn key_file(written: WrittenKeys, folder: &Path) -> Read {
     let (path, place) = match (written.path, written.credential) {
         (Some(path), None) => (folder.join(path), KeyFilePlace::Own),
-        (None, Some(name)) => match credential(&name, std::env::var_os(CREDENTIALS_DIRECTORY)) {
-            Ok(path) => (path, KeyFilePlace::Credential),
-            Err(problem) => return Ok(Err(Some(problem))),
-        },
-        (None, None) | (Some(_), Some(_)) => return Ok(Err(None)),
+        (None, Some(name)) => {
+            (credential(&name, std::env::var_os(CREDENTIALS_DIRECTORY)).map_err(Some)?, KeyFilePlace::Credential)
+        }
+        (None, None) | (Some(_), Some(_)) => return Err(None),
     };
     let passphrase = match (written.passphrase_file, written.passphrase_env) {
         (None, None) => None,
-        (Some(path), None) => Some(secret(password_from_file(&folder.join(path))?)),
-        (None, Some(name)) => Some(secret(password_from_environment(&name)?)),
-        (Some(_), Some(_)) => return Ok(Err(Some("passphrase_file and passphrase_env exclude each other".into()))),
+        (Some(path), None) => Some(secret("passphrase_file", password_from_file(&folder.join(path)))?),
+        (None, Some(name)) => Some(secret("passphrase_env", password_from_environment(&name))?),
+        (Some(_), Some(_)) => return Err(Some("passphrase_file and passphrase_env exclude each other".into())),
     };
     if passphrase.as_deref().is_some_and(SecretText::is_empty) {
-        return Ok(Err(Some("the passphrase is empty".into())));
+        return Err(Some("the passphrase is empty".into()));
     }
-    Ok(Ok(Keys::File(KeyFileSettings { path, place, passphrase })))
+    Ok(Keys::File(KeyFileSettings { path, place, passphrase }))
 }
 
 /// The file of a credential. Its name is one component: it cannot reach another folder.
@@ -136,26 +135,32 @@ fn aws_kms(written: WrittenKeys) -> Read {
     Ok(Keys::AwsKms { kek, endpoint: written.endpoint })
 }
 
-fn vault(written: WrittenKeys, folder: &Path) -> Result<Read, ConfigError> {
-    let (Some(address), Some(key)) = (written.address, written.key) else { return Ok(Err(None)) };
+fn vault(written: WrittenKeys, folder: &Path) -> Read {
+    let (Some(address), Some(key)) = (written.address, written.key) else { return Err(None) };
     let token = match (written.token_file, written.token_env) {
         (Some(path), None) => VaultToken::File(folder.join(path)),
-        (None, Some(name)) => VaultToken::Text(secret(password_from_environment(&name)?)),
-        (None, None) | (Some(_), Some(_)) => {
-            return Ok(Err(Some("vault needs one of token_file and token_env".into())));
-        }
+        (None, Some(name)) => VaultToken::Text(secret("token_env", password_from_environment(&name))?),
+        (None, None) | (Some(_), Some(_)) => return Err(Some("vault needs one of token_file and token_env".into())),
     };
-    Ok(Ok(Keys::Vault(VaultSettings {
+    Ok(Keys::Vault(VaultSettings {
         address,
         mount: written.mount.unwrap_or_else(|| DEFAULT_MOUNT.to_owned()),
         key,
         token,
         ca_file: written.ca_file.map(|path| folder.join(path)),
-    })))
+    }))
 }
 
-fn secret(mut text: zeroize::Zeroizing<String>) -> Arc<SecretText> {
-    Arc::new(SecretText::new(std::mem::take(&mut *text)))
+/// A secret that was read, or what is wrong with the setting that points to it.
+fn secret(
+    setting: &str,
+    read: Result<zeroize::Zeroizing<String>, ConfigError>,
+) -> Result<Arc<SecretText>, Option<String>> {
+    let mut text = read.map_err(|error| {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        Some(format!("{setting}: {error}{cause}"))
+    })?;
+    Ok(Arc::new(SecretText::new(std::mem::take(&mut *text))))
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ fn what_is_not_written_is_safe() {
     assert_eq!(settings.keys, Keys::File(key_file));
     assert_eq!(settings.process.memory_lock, MemoryLock::IfAllowed);
     assert_eq!(settings.log, Log { format: LogFormat::Auto, level: LogLevel::Info });
-    assert_eq!(settings.limits.connections_max, 1000);
+    assert_eq!((settings.limits.connections_max, settings.limits.idle_timeout), (1000, None));
     assert!(settings.health.is_none());
 }
 
@@ -124,7 +124,16 @@ fn mistakes_are_named_with_file_and_line() {
         ("path = \"keys/local.kek\"", "path = \"x\"\npassphrase = \"x\"", "unknown key `passphrase`"),
         ("\"file\"\npath = \"keys/local.kek\"", "\"vault\"\nkey = \"k\"\ntoken_env = \"PATH\"", "takes address"),
         ("\"file\"\npath = \"keys/local.kek\"", "\"vault\"\naddress = \"a\"\nkey = \"k\"", "one of token_file"),
-        ("[policy]", "[limits]\nconnections_max = 0\n[policy]", "0 is out of bounds: 1 to 1000000"),
+        ("path = \"keys/local.kek\"", "path = \"x\"\npassphrase_file = \"none\"", "passphrase_file: cannot read /etc"),
+        ("user = \"candado\"", "", "candado.toml:9: key `user` is missing"),
+        ("\"candado\"", "5", "candado.toml:10: invalid type: integer `5`, expected a string"),
+        (
+            "password_env = \"PATH\"",
+            "password_file = \"none\"",
+            "candado.toml:9: password_file: cannot read /etc/candado/none: ",
+        ),
+        ("[policy]", "[limits]\nidle_timeout_s = 31536001\n[policy]", "idle_timeout_s = 31536001 is out of bounds"),
+        ("[policy]", "[limits]\nconnections_max = 0\n[policy]", "connections_max = 0 is out of bounds: 1 to 1000000"),
     ];
     for (from, to, expected) in cases {
         let text = refused(from, to);

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{ControlError, Pool, Session};
-use crate::crypto::{KCV_LENGTH, KeyId, KeyPurpose};
-use crate::keys::{KekRef, KeyRecord, KeyState, ProviderKind, WrappedKey};
+use crate::crypto::{KCV_LENGTH, KeyId, KeyPurpose, Stage};
+use crate::keys::{KekRef, KeyRecord, KeyState, ProviderKind, Stages, WrappedKey};
 pub use init::{CreatedKey, InitReport};
 pub use list::{KeyListing, ListedKey, ListedReplica};
 
@@ -30,6 +30,8 @@ pub struct StoredKeys {
     pub epoch: u64,
     /// All keys that ever existed, in order of their ids.
     pub records: Vec<KeyRecord>,
+    /// Stages of columns by their context; a column that is not here is sealed.
+    pub stages: Stages,
 }
 
 /// What a proxy tells about itself every two seconds.
@@ -43,6 +45,8 @@ pub struct Heartbeat {
     pub epoch: u64,
     /// [`crate::keys::KeyRing::digest`] of the ring it made of it.
     pub digest: [u8; 32],
+    /// [`crate::policy::Policy::digest`] of the policy that it works with.
+    pub policy_digest: [u8; 32],
 }
 
 /// Id, keyset, purpose, version, state, check value.
@@ -75,8 +79,9 @@ impl KeyStore {
         session.control("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
         let (deployment, epoch) = self.header(&mut session).await.map_err(ControlError::or_not_initialised)?;
         let records = self.records(&mut session).await?;
+        let stages = self.stages(&mut session).await?;
         session.control("COMMIT").await?;
-        Ok(StoredKeys { deployment, epoch, records })
+        Ok(StoredKeys { deployment, epoch, records, stages })
     }
 
     /// Publishes a key check value if the key has none yet, and returns the one that counts. The caller compares.
@@ -94,16 +99,18 @@ impl KeyStore {
     /// Reports a proxy as alive.
     pub async fn heartbeat(&self, beat: &Heartbeat) -> Result<(), ControlError> {
         let mut session = self.session("report this proxy as alive").await?;
+        // VALUES() is the one spelling that both products read.
         let sql = format!(
-            "INSERT INTO {}.replica (instance_id, boot_id, loaded_epoch, loaded_digest, last_seen, version) \
-             VALUES (?, ?, ?, ?, UTC_TIMESTAMP(6), ?) ON DUPLICATE KEY UPDATE \
-             boot_id = ?, loaded_epoch = ?, loaded_digest = ?, last_seen = UTC_TIMESTAMP(6), version = ?",
+            "INSERT INTO {}.replica \
+             (instance_id, boot_id, loaded_epoch, loaded_digest, policy_digest, last_seen, version) \
+             VALUES (?, ?, ?, ?, ?, UTC_TIMESTAMP(6), ?) ON DUPLICATE KEY UPDATE boot_id = VALUES(boot_id), \
+             loaded_epoch = VALUES(loaded_epoch), loaded_digest = VALUES(loaded_digest), \
+             policy_digest = VALUES(policy_digest), last_seen = VALUES(last_seen), version = VALUES(version)",
             self.schema
         );
-        let (boot, digest, version) = (beat.boot.to_vec(), beat.digest.to_vec(), env!("CARGO_PKG_VERSION"));
-        let insert = (beat.instance.to_vec(), boot.clone(), beat.epoch, digest.clone(), version);
-        let update = (boot, beat.epoch, digest, version);
-        let params = (insert.0, insert.1, insert.2, insert.3, insert.4, update.0, update.1, update.2, update.3);
+        let Heartbeat { instance, boot, epoch, digest, policy_digest } = *beat;
+        let version = env!("CARGO_PKG_VERSION");
+        let params = (instance.to_vec(), boot.to_vec(), epoch, digest.to_vec(), policy_digest.to_vec(), version);
         session.change(&sql, params).await?;
         Ok(())
     }
@@ -142,6 +149,18 @@ impl KeyStore {
                     kcv: kcv.map_err(|_| malformed("a key check value"))?,
                     wraps: wraps.remove(&kid).unwrap_or_default(),
                 })
+            })
+            .collect()
+    }
+
+    async fn stages(&self, session: &mut Session) -> Result<Stages, ControlError> {
+        let sql = format!("SELECT context, stage FROM {}.column_stage", self.schema);
+        let rows: Vec<(Vec<u8>, String)> = session.rows(&sql).await?;
+        rows.into_iter()
+            .map(|(context, stage)| {
+                let malformed = |what| ControlError::Malformed { what };
+                let context = String::from_utf8(context).map_err(|_| malformed("a column's context"))?;
+                Ok((context.into(), Stage::from_name(&stage).ok_or(malformed("a column's stage"))?))
             })
             .collect()
     }

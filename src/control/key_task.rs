@@ -104,6 +104,7 @@ impl Failed {
 struct Current {
     stored: StoredKeys,
     policy_version: u64,
+    policy_digest: [u8; 32],
     digest: [u8; 32],
 }
 
@@ -208,7 +209,8 @@ impl KeyTask {
         tracing::info!(epoch = stored.epoch, policy = policy.version(), "keys opened");
         (self.publish)(Some(&ring));
         let digest = *ring.digest();
-        self.current = Some(Current { stored, policy_version: policy.version(), digest });
+        let (policy_version, policy_digest) = (policy.version(), policy.digest());
+        self.current = Some(Current { stored, policy_version, policy_digest, digest });
         // Whoever waits for "ready" may rely on the key store knowing this proxy.
         self.beat().await;
         self.state.send_replace(KeysState::Ready);
@@ -270,8 +272,13 @@ impl KeyTask {
     /// Tells the key store that this proxy is alive. That it cannot is no reason to stop.
     async fn beat(&self) {
         let Some(current) = &self.current else { return };
-        let beat =
-            Heartbeat { instance: self.instance, boot: self.boot, epoch: current.stored.epoch, digest: current.digest };
+        let beat = Heartbeat {
+            instance: self.instance,
+            boot: self.boot,
+            epoch: current.stored.epoch,
+            digest: current.digest,
+            policy_digest: current.policy_digest,
+        };
         if let Err(error) = self.store.heartbeat(&beat).await {
             tracing::warn!(cause = %error.chain(), "heartbeat not written");
         }

@@ -16,7 +16,7 @@ use super::envelope::{
 use super::index::{ColumnIndex, KeyedIndex, PrefixRange, SearchError};
 use super::normalise::NormaliseError;
 use super::padding::{pad, unpadded_length};
-use super::{DataKey, IndexKey, IndexVersion, KeyId, Plaintext};
+use super::{DataKey, IndexKey, IndexVersion, KeyId, Plaintext, Stage};
 use crate::policy::{ColumnId, DecryptGrant, Padding, ProtectedColumn};
 
 const SALT: &[u8] = b"candado/v1/data";
@@ -123,6 +123,7 @@ pub struct ColumnKeys {
     active: (KeyId, Box<Xaes256Gcm>),
     others: Vec<(KeyId, Cipher)>,
     index: Option<ColumnIndex>,
+    stage: Stage,
 }
 
 impl ColumnKeys {
@@ -168,7 +169,19 @@ impl ColumnKeys {
             active: (data.active.0, cipher(data.active.1)),
             others: readable.chain(barred).collect(),
             index,
+            stage: Stage::default(),
         })
+    }
+
+    /// The same keys for a column at another stage than [`Stage::Sealed`].
+    #[must_use]
+    pub fn at(self, stage: Stage) -> Self {
+        Self { stage, ..self }
+    }
+
+    /// How far the column is: what writes put into it and what reads may find.
+    pub fn stage(&self) -> Stage {
+        self.stage
     }
 
     /// Seals a value under the active key and appends the envelope. Every value is plaintext, also one that is itself

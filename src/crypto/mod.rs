@@ -11,6 +11,7 @@ mod key;
 mod normalise;
 mod padding;
 mod plaintext;
+mod stage;
 #[cfg(test)]
 mod tests;
 
@@ -20,3 +21,4 @@ pub use index::{PrefixRange, SearchError};
 pub use key::{DataKey, IndexKey, IndexVersion, KCV_LENGTH, KeyId, KeyPurpose, KeySecret, SECRET_LENGTH};
 pub use normalise::{NormaliseError, normalise, normaliser_id, warm_up};
 pub use plaintext::Plaintext;
+pub use stage::{Holds, Stage, Writes};

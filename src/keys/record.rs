@@ -3,13 +3,14 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::crypto::{KCV_LENGTH, KeyId, KeyPurpose};
+use crate::crypto::{KCV_LENGTH, KeyId, KeyPurpose, Stage};
 
 /// The application's name in every encryption context.
 const APP: &str = "candado";
@@ -145,6 +146,9 @@ impl fmt::Display for KeyState {
         f.write_str(self.name())
     }
 }
+
+/// Stages of protected columns by their context. A column that is not among them is [`Stage::Sealed`].
+pub type Stages = BTreeMap<Arc<str>, Stage>;
 
 /// One key of the key store with all its wraps.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::{KeyPurpose, KeyRecord, KeyState};
+use super::{KeyPurpose, KeyRecord, KeyState, Stages};
 use crate::crypto::{
     ColumnKeys, ColumnKeysError, DataKey, DataMaterial, IndexKey, IndexMaterial, IndexVersion, KeyId, KeySecret,
 };
@@ -68,7 +68,7 @@ pub enum RingError {
         purpose: KeyPurpose,
     },
     /// A protected column needs an active key and its keyset has none.
-    #[error("keyset {keyset} has no active {purpose} key")]
+    #[error("keyset {keyset} has no active {purpose} key: run `candado keys init`")]
     NoActiveKey {
         /// The keyset.
         keyset: Arc<str>,
@@ -117,8 +117,8 @@ impl KeyRing {
         self.version
     }
 
-    /// A digest of ids, keysets, purposes, versions, states and check values of all records: two replicas with equal
-    /// digests hold the same keys. Contains no secret.
+    /// A digest of ids, keysets, purposes, versions, states and check values of all records and of the columns' stages:
+    /// two replicas with equal digests hold the same keys and write the same way. Contains no secret.
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest
     }
@@ -152,12 +152,20 @@ struct Entry {
 pub struct RingBuilder {
     entries: BTreeMap<KeyId, Entry>,
     versions: HashSet<(Arc<str>, KeyPurpose, u16)>,
+    stages: Stages,
 }
 
 impl RingBuilder {
     /// A builder without keys.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Says how far columns are. Without it all are sealed.
+    #[must_use]
+    pub fn with_stages(mut self, stages: Stages) -> Self {
+        self.stages = stages;
+        self
     }
 
     /// Adds a key. Its secret is needed where the state allows reading, and ignored elsewhere; it must match the
@@ -239,7 +247,9 @@ impl RingBuilder {
                 Some(IndexMaterial { active, readable: searchable })
             }
         };
+        let stage = self.stages.get(&column.context).copied().unwrap_or_default();
         ColumnKeys::new(id, column, &DataMaterial { active, readable, barred }, index.as_ref())
+            .map(|keys| keys.at(stage))
             .map_err(|error| RingError::Column { column: column.column.clone(), error })
     }
 
@@ -254,6 +264,12 @@ impl RingBuilder {
             hash.update(record.version.get().to_be_bytes());
             hash.update([u8::from(record.kcv.is_some())]);
             hash.update(record.kcv.unwrap_or_default());
+        }
+        for (context, stage) in &self.stages {
+            for text in [&**context, stage.name()] {
+                hash.update((text.len() as u64).to_be_bytes());
+                hash.update(text);
+            }
         }
         hash.finalize().into()
     }

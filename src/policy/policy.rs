@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use sha2::{Digest, Sha256};
+
 use super::{Account, AccountPattern, ColumnId, FirewallMode, ProtectedColumn, Role, RoleId};
 use crate::schema::TableRef;
 
@@ -69,6 +71,19 @@ impl Policy {
     /// Grows by one with every reload; part of the plan cache's key.
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    /// A digest of what policy says of each protected column, in whatever order: two proxies with equal digests seal,
+    /// index and restore alike. Roles and accounts are not in it.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut columns: Vec<String> = self.columns.iter().map(|column| format!("{column:?}")).collect();
+        columns.sort_unstable();
+        let mut hash = Sha256::new_with_prefix(b"candado/v1/policy");
+        for column in columns {
+            hash.update((column.len() as u64).to_be_bytes());
+            hash.update(column);
+        }
+        hash.finalize().into()
     }
 
     /// All protected columns; a [`ColumnId`] is a position in it.

@@ -24,6 +24,9 @@ mod key_task;
 mod kms;
 mod layering;
 mod leaks;
+mod login;
+#[cfg(feature = "aws-kms")]
+mod operations;
 mod process;
 mod protected;
 mod roles;

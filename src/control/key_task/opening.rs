@@ -25,7 +25,7 @@ pub(super) async fn ring(
 ) -> Result<KeyRing, Failed> {
     let (usable, barred): (Vec<_>, Vec<_>) =
         needed(policy, stored).into_iter().partition(|record| record.state.may_decrypt());
-    let mut builder = RingBuilder::new();
+    let mut builder = RingBuilder::new().with_stages(stored.stages.clone());
     for record in barred {
         builder.add(record, None)?;
     }

@@ -16,7 +16,7 @@ fn record(kid: u32, state: KeyState) -> KeyRecord {
 }
 
 fn stored(epoch: u64, records: Vec<KeyRecord>) -> StoredKeys {
-    StoredKeys { deployment: Uuid::from_u128(1), epoch, records }
+    StoredKeys { deployment: Uuid::from_u128(1), epoch, records, stages: crate::keys::Stages::new() }
 }
 
 const STATES: [KeyState; 6] = [

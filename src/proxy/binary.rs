@@ -113,8 +113,7 @@ impl Desk {
         let dialect = self.reading().map_err(NotSent::Refused)?.dialect;
         let opening = self.opening(&plan, dialect, &snapshot);
         let send = match &prepared.map {
-            None => Send::AsItCame,
-            Some(map) => {
+            Some(map) if map.changes_parameters() => {
                 let context: Context<'_> =
                     opening.context().ok_or_else(|| NotSent::Refused(Complaint::KeysNotLoaded.into()))?;
                 self.out.clear();
@@ -122,6 +121,7 @@ impl Desk {
                     .map_err(|error| NotSent::Refused(refuse(&error, &self.connection)))?;
                 Send::Rewritten
             }
+            Some(_) | None => Send::AsItCame,
         };
         let cells =
             if opens(&plan) { Cells::Open { opening, statement: Some(id) } } else { Cells::Relay(guard(&snapshot)) };
@@ -132,9 +132,10 @@ impl Desk {
     /// be sent now.
     fn check_again(&mut self, prepared: &Prepared, snapshot: &Arc<Snapshot>) -> Result<(), NotSent> {
         let planned = self.plan(Command::STMT_PREPARE, &prepared.sql, &prepared.reading, snapshot)?;
+        // The map tells also with which keys and in which form literals were written, and so every stage of a column
+        // that makes a difference.
         let map = self.param_map(&planned.plan, snapshot).map_err(NotSent::Refused)?;
-        let other_keys = !prepared.made_under.has_ring_of(&Versions::of(snapshot));
-        if *planned.plan != *prepared.plan || map != prepared.map || other_keys && prepared.holds_indexes() {
+        if *planned.plan != *prepared.plan || map != prepared.map {
             return Err(NotSent::Refused(Complaint::NeedsReprepare.into()));
         }
         Ok(())
@@ -168,7 +169,7 @@ impl Desk {
         match cursor {
             None => pass(response, Then { database: None, after: After::empty() }),
             Some(cursor) => {
-                let cells = Cells::Fetch { opening: cursor.opening, column_types: cursor.column_types };
+                let cells = Cells::Fetch { opening: cursor.opening, columns: cursor.columns };
                 let pending = Pending { response, cells, then: Then::default(), prepared: None };
                 Decision::Forward { send: Send::AsItCame, pending }
             }

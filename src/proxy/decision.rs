@@ -11,7 +11,7 @@ use super::statement::{NotSent, Opening, Rights, changes_catalog, opens};
 use crate::client_error::{ClientError, Complaint};
 use crate::plan::{PlanCache, QueryPlan, Scratch};
 use crate::policy::RoleId;
-use crate::rewrite::Rewritten;
+use crate::rewrite::{ResultColumn, Rewritten};
 use crate::wire::WireError;
 use crate::wire::command::{self, Command};
 use crate::wire::err::{self, SqlState};
@@ -97,7 +97,7 @@ pub(super) enum Cells {
     /// The result's definitions are restored and its cells opened. A cursor stays with the statement of that id.
     Open { opening: Opening, statement: Option<u32> },
     /// Rows of a cursor.
-    Fetch { opening: Opening, column_types: Vec<u8> },
+    Fetch { opening: Opening, columns: Vec<ResultColumn> },
     /// COM_FIELD_LIST: definitions of what the role may read are restored.
     Fields { opening: Opening, role: RoleId },
 }

@@ -61,6 +61,7 @@ impl Opening {
         Some(Context {
             policy: &self.snapshot.policy,
             ring: self.snapshot.keys()?,
+            catalog: &self.snapshot.catalog,
             dialect: self.dialect,
             results_charset: self.results_charset,
             results_collation_id: self.results_collation,
@@ -162,6 +163,7 @@ impl Desk {
         let context = Context {
             policy: &snapshot.policy,
             ring,
+            catalog: &snapshot.catalog,
             dialect: reading.dialect,
             results_charset: state.results.charset(),
             results_collation_id: state.results_collation.unwrap_or_default(),

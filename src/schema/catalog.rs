@@ -59,6 +59,12 @@ impl Column {
     pub fn is_invisible(&self) -> bool {
         self.extra.contains("invisible")
     }
+
+    /// Whether the server keeps values byte for byte and compares them so. Text is converted between character sets and
+    /// compared by a collation.
+    pub fn keeps_bytes(&self) -> bool {
+        ["varbinary", "binary", "tinyblob", "blob", "mediumblob", "longblob"].contains(&&*self.data_type)
+    }
 }
 
 /// A table or view with its columns in ordinal order.

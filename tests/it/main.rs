@@ -26,6 +26,7 @@ mod roles;
 mod round_trip;
 mod search;
 mod sql_oracle;
+mod stages;
 mod statements;
 mod support;
 mod twin;

@@ -7,10 +7,11 @@ use super::decision::{
 };
 use super::prepared::{Prepared, Versions};
 use super::snapshot::Snapshot;
-use super::statement::{NotSent, is_protected, opens, refuse};
+use super::statement::{NotSent, Opening, is_protected, opens, refuse};
 use crate::client_error::{ClientError, Complaint};
 use crate::plan::QueryPlan;
-use crate::rewrite::{self, Context, LongData, ParamMap, ParamTypes, Rewritten};
+use crate::rewrite::{self, Context, LongData, ParamMap, ParamTypes, RewriteError, Rewritten, Unifications};
+use crate::sql;
 use crate::wire::command::{self, Command};
 use crate::wire::response::{Response, RowFormat};
 
@@ -112,6 +113,7 @@ impl Desk {
         // Values come in the character set of now, whatever it was at COM_STMT_PREPARE.
         let dialect = self.reading().map_err(NotSent::Refused)?.dialect;
         let opening = self.opening(&plan, dialect, &snapshot);
+        self.unify_before_execute(payload, prepared, &opening).map_err(NotSent::Refused)?;
         let send = match &prepared.map {
             Some(map) if map.changes_parameters() => {
                 let context: Context<'_> =
@@ -126,6 +128,29 @@ impl Desk {
         let cells =
             if opens(&plan) { Cells::Open { opening, statement: Some(id) } } else { Cells::Relay(guard(&snapshot)) };
         Ok(Decision::Forward { send, pending: Pending { response, cells, then, prepared: None } })
+    }
+
+    /// Finds what the execution stores in UNIQUE columns of mixed forms, in its parameters and in the statement's text.
+    fn unify_before_execute(
+        &mut self,
+        payload: &[u8],
+        prepared: &mut Prepared,
+        opening: &Opening,
+    ) -> Result<(), ClientError> {
+        let (Some(map), true) = (&prepared.map, Self::is_to_unify(&prepared.plan, opening)) else { return Ok(()) };
+        let Some(context) = opening.context() else { return Err(Complaint::KeysNotLoaded.into()) };
+        let mut values = Unifications::default();
+        let mut tokens = Vec::new();
+        let added =
+            values.add_params(payload, map, &mut prepared.types, &prepared.long_data, &context).and_then(|()| {
+                sql::lex(&prepared.sql, &prepared.reading.dialect, &mut tokens)
+                    .map_err(|_| RewriteError::PlanMismatch("tokens"))?;
+                // Literals are read as they were when the server read them.
+                let context = Context { dialect: prepared.reading.dialect, ..context };
+                values.add_literals(&prepared.sql, &tokens, &prepared.plan, &context)
+            });
+        added.map_err(|error| refuse(&error, &self.connection))?;
+        self.unify_first(opening, values)
     }
 
     /// Policy, catalog or keys changed since the statement was prepared: what the server holds must still be what would

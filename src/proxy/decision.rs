@@ -8,6 +8,7 @@ use super::session::Shared;
 use super::snapshot::Snapshot;
 use super::state::{Freshness, State, may_stop_tracking};
 use super::statement::{NotSent, Opening, Rights, changes_catalog, opens};
+use super::unify::Unify;
 use crate::client_error::{ClientError, Complaint};
 use crate::plan::{PlanCache, QueryPlan, Scratch};
 use crate::policy::RoleId;
@@ -125,6 +126,8 @@ pub(super) struct Desk {
     pub(super) statements: Statements,
     pub(super) rights: Option<Rights>,
     pub(super) shared: Arc<Shared>,
+    /// What comes before the command that was decided about.
+    pub(super) unify: Option<Unify>,
     joined: Vec<u8>,
     catalog: Due,
 }
@@ -156,6 +159,7 @@ impl Desk {
             statements: Statements::default(),
             rights: None,
             shared,
+            unify: None,
             joined: Vec::new(),
             catalog: Due::No,
         }
@@ -163,6 +167,7 @@ impl Desk {
 
     /// Decides about the command at the front of `input`.
     pub(super) fn decide(&mut self, whole: &Whole, input: &[u8], attempt: Attempt) -> Result<Decision, WireError> {
+        self.unify = None;
         let mut joined = std::mem::take(&mut self.joined);
         let decision = whole.payload(input, &mut joined).and_then(|payload| self.decide_payload(payload, attempt));
         // A command of many megabytes does not leave its size behind.
@@ -235,6 +240,12 @@ impl Desk {
             Rewritten::Unchanged => Send::AsItCame,
             Rewritten::Replaced => Send::Rewritten,
         };
+        if !planned.unique.is_empty() {
+            let opening = self.opening(&plan, reading.dialect, &snapshot);
+            if let Err(error) = self.unify_first(&opening, planned.unique) {
+                return Decision::Refuse(error);
+            }
+        }
         let cells = if opens(&plan) {
             Cells::Open { opening: self.opening(&plan, reading.dialect, &snapshot), statement: None }
         } else {

@@ -24,6 +24,7 @@ mod snapshot;
 mod state;
 mod statement;
 mod stream;
+mod unify;
 
 pub use catalog::{CatalogRefresh, RefreshRequest};
 pub use listener::{Parts, ServeError, serve};

@@ -36,7 +36,8 @@ impl SearchForm {
     }
 }
 
-fn is_stored_as_text(protected: &ProtectedColumn, cx: &Context<'_>) -> bool {
+/// Whether the server keeps the column as text, as it was before anybody thought of encryption.
+pub(super) fn is_stored_as_text(protected: &ProtectedColumn, cx: &Context<'_>) -> bool {
     let names = &protected.column;
     let table = cx.catalog.table(&names.database, &names.table);
     table.and_then(|table| table.column(&names.column)).is_some_and(|column| !column.keeps_bytes())

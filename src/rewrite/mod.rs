@@ -15,6 +15,7 @@ mod params;
 mod row;
 mod search;
 mod statement;
+mod unify;
 mod value;
 
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use metadata::{column_definition, names_protected};
 pub use params::{ParamMap, ParamTypes, execute};
 pub use row::RowPlan;
 pub use statement::{Rewritten, statement};
+pub use unify::{Unification, Unifications, conversion, lookup, not_allowed, too_many_rows};
 
 /// Most bytes of a statement or parameter packet that a rewrite makes: the largest `max_allowed_packet` there is.
 const PAYLOAD_OCTETS_MAX: usize = 1 << 30;

@@ -237,6 +237,38 @@ pub fn execute(
     Ok(())
 }
 
+/// Hands over the values that a COM_STMT_EXECUTE stores in protected columns.
+pub(super) fn stored_params(
+    payload: &[u8],
+    map: &ParamMap,
+    types: &mut ParamTypes,
+    long_data: &LongData,
+    cx: &Context<'_>,
+    mut put: impl FnMut(ColumnId, Plaintext),
+) -> Result<(), RewriteError> {
+    let execute = Execute::parse(payload, map.client_params())?;
+    let types = types.update(&execute, map.client_params())?;
+    let mut values = execute.values();
+    for ((param, used), param_type) in (0_u16..).zip(&map.uses).zip(types) {
+        let held = long_data.held(param);
+        let before = held.is_some() || long_data.is_forwarded(param);
+        let value = values.next_value(*param_type, if before { Arrival::Before } else { Arrival::Here })?;
+        let bytes = match &value {
+            ParamValue::Null => None,
+            ParamValue::LongData => held.map(Plaintext::expose),
+            ParamValue::Inline { value, .. } => payload.get(value.clone()),
+        };
+        if let (Use::Store(id, _), Some(bytes)) = (*used, bytes) {
+            let protected = column(cx, id)?;
+            let mut plain = Plaintext::new();
+            let sent = as_sent(*param_type, &value);
+            value::read(bytes, sent, Purpose::Seal, cx.dialect.charset, &protected.column, &mut plain)?;
+            put(id, plain);
+        }
+    }
+    Ok(())
+}
+
 fn literal_form(splice: &Splice, keys: &ColumnKeys, protected: &ProtectedColumn, cx: &Context<'_>) -> LiteralForm {
     match splice.kind {
         SpliceKind::Seal(_) => LiteralForm::stored(keys),

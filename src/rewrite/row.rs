@@ -149,7 +149,7 @@ fn put_text(text: &[u8], charset: Option<Charset>, out: &mut Vec<u8>) {
 }
 
 /// A cell that cannot be opened, as the client hears of it.
-fn open_error(error: &OpenError, grant: &DecryptGrant, cx: &Context<'_>) -> RewriteError {
+pub(super) fn open_error(error: &OpenError, grant: &DecryptGrant, cx: &Context<'_>) -> RewriteError {
     let column = match name(grant, cx) {
         Ok(column) => column,
         Err(error) => return error,

@@ -200,7 +200,7 @@ impl<'a> Source<'a> {
     }
 
     /// A literal's value as UTF-8 bytes.
-    fn literal(
+    pub(super) fn literal(
         self,
         tokens: TokenRange,
         protected: &ProtectedColumn,
@@ -308,7 +308,7 @@ fn literal_error(error: LiteralError, column: &ColumnRef) -> RewriteError {
 }
 
 /// A failed seal as the client hears of it.
-fn seal_error(error: &SealError, column: &ColumnRef) -> RewriteError {
+pub(super) fn seal_error(error: &SealError, column: &ColumnRef) -> RewriteError {
     let column = column.clone();
     match error {
         SealError::Normalise(NormaliseError::NotUtf8) => RewriteError::NotText { column },

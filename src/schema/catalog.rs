@@ -87,6 +87,15 @@ impl Table {
     }
 }
 
+/// A UNIQUE or primary key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UniqueKey {
+    /// The table.
+    pub table: TableRef,
+    /// Its columns, whole or by a prefix.
+    pub columns: Vec<Arc<str>>,
+}
+
 /// A stored procedure, function, trigger or event: text that runs inside the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Routine {
@@ -111,6 +120,7 @@ pub struct Catalog {
     pub reserved_words: HashSet<Box<str>>,
     tables: HashMap<(Box<str>, Box<str>), Table>,
     routines: HashMap<(Box<str>, Box<str>), Vec<Routine>>,
+    unique_keys: HashMap<(Box<str>, Box<str>), Vec<UniqueKey>>,
 }
 
 impl Catalog {
@@ -130,6 +140,7 @@ impl Catalog {
             reserved_words,
             tables: HashMap::with_capacity(tables.len()),
             routines: HashMap::new(),
+            unique_keys: HashMap::new(),
         };
         for table in tables {
             let key = catalog.table_key(&table.name.database, &table.name.table);
@@ -140,6 +151,22 @@ impl Catalog {
             catalog.routines.entry(key).or_default().push(routine);
         }
         catalog
+    }
+
+    /// The same with the UNIQUE keys of its tables.
+    #[must_use]
+    pub fn with_unique_keys(mut self, keys: impl IntoIterator<Item = UniqueKey>) -> Self {
+        for key in keys {
+            let table = self.table_key(&key.table.database, &key.table.table);
+            self.unique_keys.entry(table).or_default().push(key);
+        }
+        self
+    }
+
+    /// Whether a column is part of a UNIQUE key of its table.
+    pub fn is_in_unique_key(&self, database: &str, table: &str, column: &str) -> bool {
+        let keys = self.unique_keys.get(&self.table_key(database, table)).map(Vec::as_slice).unwrap_or_default();
+        keys.iter().flat_map(|key| &key.columns).any(|part| fold(part) == fold(column))
     }
 
     /// Finds a table or view. `None` means that the snapshot does not know it, not that it does not exist.

@@ -30,3 +30,4 @@ mod stages;
 mod statements;
 mod support;
 mod twin;
+mod unique;

@@ -139,15 +139,19 @@ impl Desk {
     ) -> Result<(), ClientError> {
         let (Some(map), true) = (&prepared.map, Self::is_to_unify(&prepared.plan, opening)) else { return Ok(()) };
         let Some(context) = opening.context() else { return Err(Complaint::KeysNotLoaded.into()) };
-        let mut values = Unifications::default();
+        let (sql, dialect) = (&*prepared.sql, prepared.reading.dialect);
         let mut tokens = Vec::new();
+        if sql::lex(sql, &dialect, &mut tokens).is_err() {
+            return Err(refuse(&RewriteError::PlanMismatch("tokens"), &self.connection));
+        }
+        if Unifications::is_explained(sql, &tokens) {
+            return Ok(());
+        }
+        let mut values = Unifications::default();
         let added =
             values.add_params(payload, map, &mut prepared.types, &prepared.long_data, &context).and_then(|()| {
-                sql::lex(&prepared.sql, &prepared.reading.dialect, &mut tokens)
-                    .map_err(|_| RewriteError::PlanMismatch("tokens"))?;
                 // Literals are read as they were when the server read them.
-                let context = Context { dialect: prepared.reading.dialect, ..context };
-                values.add_literals(&prepared.sql, &tokens, &prepared.plan, &context)
+                values.add_literals(sql, &tokens, &prepared.plan, &Context { dialect, ..context })
             });
         added.map_err(|error| refuse(&error, &self.connection))?;
         self.unify_first(opening, values)

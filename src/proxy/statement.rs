@@ -174,8 +174,9 @@ impl Desk {
         out.push(command);
         let mut unique = Unifications::default();
         let rewritten = rewrite::statement(&admitted, &context, out).and_then(|rewritten| {
-            if Unifications::concern(&plan, &context) {
-                unique.add_literals(admitted.sql(), admitted.tokens(), &plan, &context)?;
+            let (sql, tokens) = (admitted.sql(), admitted.tokens());
+            if Unifications::concern(&plan, &context) && !Unifications::is_explained(sql, tokens) {
+                unique.add_literals(sql, tokens, &plan, &context)?;
             }
             Ok(rewritten)
         });

@@ -34,9 +34,15 @@ pub struct Unification {
 pub struct Unifications(Vec<Unification>);
 
 impl Unifications {
-    /// Whether there is anything to do for a plan. Cheap, and the answer is nearly always no.
+    /// Whether there may be anything to do for a plan. Cheap, and the answer is nearly always no.
     pub fn concern(plan: &QueryPlan, cx: &Context<'_>) -> bool {
         plan.splices.iter().any(|splice| matches!(splice.kind, SpliceKind::Seal(_)) && is_mixed(splice.column, cx))
+    }
+
+    /// Whether a statement only describes what it would store.
+    pub fn is_explained(sql: &[u8], tokens: &[Token]) -> bool {
+        let words = ["EXPLAIN", "DESCRIBE", "DESC"];
+        tokens.first().is_some_and(|token| words.iter().any(|word| token.is_word(sql, word)))
     }
 
     /// Adds the values that stand in a statement as literals.
@@ -47,13 +53,6 @@ impl Unifications {
         plan: &QueryPlan,
         cx: &Context<'_>,
     ) -> Result<(), RewriteError> {
-        // EXPLAIN stores nothing.
-        if tokens
-            .first()
-            .is_some_and(|token| ["EXPLAIN", "DESCRIBE", "DESC"].iter().any(|word| token.is_word(sql, word)))
-        {
-            return Ok(());
-        }
         let source = Source { sql, tokens };
         for splice in plan.splices.iter().filter(|splice| is_mixed(splice.column, cx)) {
             if let SpliceKind::Seal(Value::Literal(literal)) = &splice.kind {

@@ -17,6 +17,7 @@ on_each_server!(
     what_is_refused_of_a_sealed_column_is_refused_at_every_stage,
     a_pasted_envelope_is_never_opened,
     prepared_statements_follow_the_stage,
+    a_look_up_of_both_forms_uses_the_index,
     the_check_tells_a_stage_from_a_fault,
 );
 
@@ -415,6 +416,29 @@ async fn prepared_statements_follow_the_stage(kind: Kind) {
                 let found: Option<i64> = app.exec_first(&statements[at], params(id)).await.unwrap();
                 assert_eq!(found, Some(rows), "{stage}: {sql}");
             }
+        }
+    }
+}
+
+async fn a_look_up_of_both_forms_uses_the_index(kind: Kind) {
+    let twins = Twins::new(Deployment::shared(kind)).await;
+    twins.root(TO_BYTES);
+    let (mut app, shop) = (twins.through, twins.shop);
+    for (stage, first) in [("plain", 0), ("encrypting", 2_000)] {
+        shop.move_to(stage);
+        let rows: Vec<String> = (first..first + 2_000).map(|number| format!("('n', 'code {number}')")).collect();
+        let answer = text(&mut app, format!("INSERT INTO customers (name, code) VALUES {}", rows.join(", "))).await;
+        assert!(matches!(answer, Answer::Done { affected: 2_000, .. }), "{answer:?}");
+    }
+    text(&mut app, "ANALYZE TABLE customers").await;
+    for (condition, rows) in [("code = 'code 17'", "2"), ("code IN ('code 17', 'code 2017')", "4")] {
+        for statement in ["SELECT name FROM customers", "UPDATE customers SET name = 'x'", "DELETE FROM customers"] {
+            let answer = text(&mut app, format!("EXPLAIN FORMAT=TRADITIONAL {statement} WHERE {condition}")).await;
+            let Answer::Rows { columns, .. } = &answer else { panic!("{answer:?}") };
+            let cells = answer.cells();
+            let cell = |name: &str| cells[0][columns.iter().position(|column| column.name == name).unwrap()].clone();
+            let found = ["type", "key", "rows"].map(|name| cell(name).unwrap_or_default());
+            assert_eq!(found, ["range", "by_code", rows], "{statement} WHERE {condition}");
         }
     }
 }

@@ -21,6 +21,9 @@ mod key_task;
 mod kms;
 mod layering;
 mod leaks;
+mod login;
+#[cfg(feature = "aws-kms")]
+mod operations;
 mod protected;
 mod roles;
 mod round_trip;

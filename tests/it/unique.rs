@@ -100,7 +100,8 @@ impl Shop {
 
     fn publish(&self, keys: (u16, u16, Stage)) {
         let ring = Some(Arc::new(ring(&self.policy, keys)));
-        self.proxy.publish(Snapshot { catalog: self.catalog.clone(), ring, policy: self.policy.clone() });
+        let snapshot = Snapshot { catalog: self.catalog.clone(), ring, policy: self.policy.clone() };
+        self.proxy.snapshot.store(Arc::new(snapshot));
     }
 
     async fn connect(&self, port: u16, user: &str) -> Conn {

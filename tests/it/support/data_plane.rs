@@ -19,10 +19,10 @@ use super::server::Server;
 pub(crate) struct DataPlane {
     pub(crate) port: u16,
     pub(crate) registry: Arc<Registry>,
-    snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     shutdown: CancellationToken,
     runtime: Option<Runtime>,
-    served: Option<tokio::task::JoinHandle<()>>,
+    served: Option<tokio::task::JoinHandle<proxy::Drain>>,
 }
 
 /// Settings for a server without TLS on either side.
@@ -68,11 +68,6 @@ impl DataPlane {
         };
         let served = runtime.spawn(async move { proxy::serve(vec![listener], parts).await.unwrap() });
         Self { port, registry, snapshot, shutdown, runtime: Some(runtime), served: Some(served) }
-    }
-
-    /// What statements are judged by from now on.
-    pub(crate) fn publish(&self, snapshot: Snapshot) {
-        self.snapshot.store(Arc::new(snapshot));
     }
 
     /// Begins the shutdown.

@@ -2,8 +2,8 @@
 //! stores it.
 
 use super::Context;
-use crate::crypto::{ColumnKeys, Holds, IndexVersion, KeyId, Stage, Writes};
-use crate::policy::ProtectedColumn;
+use crate::crypto::{ColumnKeys, Holds, KeyId, Plaintext, Stage, Writes};
+use crate::policy::{IndexSpec, ProtectedColumn};
 use crate::wire::column::{ColumnAttributes, ColumnType};
 
 /// Collation id of bytes.
@@ -47,21 +47,41 @@ pub(super) fn is_stored_as_text(protected: &ProtectedColumn, cx: &Context<'_>) -
 /// another today, the text has to be made again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum LiteralForm {
-    /// An envelope under these keys.
-    Envelope(KeyId, Option<IndexVersion>),
+    /// An envelope under this data key.
+    Envelope(KeyId, IndexForm),
     /// The value itself.
     Text,
-    /// A look-up under these index keys.
-    Search(SearchForm, Vec<IndexVersion>),
+    /// A look-up.
+    Search(SearchForm, IndexForm),
+}
+
+/// What a blind index depends on beside the value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct IndexForm {
+    spec: Option<IndexSpec>,
+    /// The prefix of the empty value under each key, the active one first: another key gives another one.
+    empty: Vec<Vec<u8>>,
+}
+
+impl IndexForm {
+    fn of(keys: &ColumnKeys, protected: &ProtectedColumn) -> Self {
+        let empty = keys.search(&Plaintext::new()).unwrap_or_default();
+        Self { spec: protected.index.clone(), empty: empty.into_iter().map(|range| range.low).collect() }
+    }
 }
 
 impl LiteralForm {
     /// The form of a literal that is stored.
-    pub(super) fn stored(keys: &ColumnKeys) -> Self {
+    pub(super) fn stored(keys: &ColumnKeys, protected: &ProtectedColumn) -> Self {
         match keys.stage().writes() {
-            Writes::Envelopes => Self::Envelope(keys.active_key(), keys.index_versions().next()),
+            Writes::Envelopes => Self::Envelope(keys.active_key(), IndexForm::of(keys, protected)),
             Writes::Plaintext => Self::Text,
         }
+    }
+
+    /// The form of literals that are looked up.
+    pub(super) fn searched(keys: &ColumnKeys, protected: &ProtectedColumn, cx: &Context<'_>) -> Self {
+        Self::Search(SearchForm::of(keys, protected, cx), IndexForm::of(keys, protected))
     }
 }
 

@@ -271,10 +271,8 @@ pub(super) fn stored_params(
 
 fn literal_form(splice: &Splice, keys: &ColumnKeys, protected: &ProtectedColumn, cx: &Context<'_>) -> LiteralForm {
     match splice.kind {
-        SpliceKind::Seal(_) => LiteralForm::stored(keys),
-        SpliceKind::Search { .. } => {
-            LiteralForm::Search(SearchForm::of(keys, protected, cx), keys.index_versions().collect())
-        }
+        SpliceKind::Seal(_) => LiteralForm::stored(keys, protected),
+        SpliceKind::Search { .. } => LiteralForm::searched(keys, protected, cx),
     }
 }
 

@@ -37,7 +37,8 @@ CREATE TABLE IF NOT EXISTS candado.keyset (
 
 -- One row for each key that ever existed. A row is never deleted, so that a `kid` is never given twice.
 -- `kcv` (key check value) is NULL until a proxy has opened the key for the first time; from then on every proxy
--- compares, and the column never changes again.
+-- compares, and the column never changes again. `activated_at`: since when it wrote, NULL if it never did;
+-- `deactivated_at`: since when it does not any more; `changed_at`: since when it is in its state.
 CREATE TABLE IF NOT EXISTS candado.data_key (
     kid             INT UNSIGNED      NOT NULL AUTO_INCREMENT PRIMARY KEY,
     keyset_id       INT UNSIGNED      NOT NULL,
@@ -50,6 +51,7 @@ CREATE TABLE IF NOT EXISTS candado.data_key (
     activated_at    DATETIME(6)       NULL,
     deactivated_at  DATETIME(6)       NULL,
     destroyed_at    DATETIME(6)       NULL,
+    changed_at      DATETIME(6)       NULL,
     row_version     INT UNSIGNED      NOT NULL DEFAULT 1,
     UNIQUE KEY data_key_version (keyset_id, purpose, version),
     CONSTRAINT candado_data_key_keyset FOREIGN KEY (keyset_id) REFERENCES candado.keyset (keyset_id),
@@ -135,13 +137,17 @@ GRANT REFERENCES, SHOW VIEW ON *.* TO 'candado_proxy'@'%';
 --
 --   GRANT SELECT ON your_database.your_view TO 'candado_proxy'@'%';
 
--- The security team (`candado keys init`): creates keys and publishes a new epoch. It reads no application data, and
--- the key provider gives it no plaintext key.
+-- The security team (`candado keys ..`): creates keys, moves them through their life, exchanges and deletes wraps, and
+-- publishes a new epoch. It reads no application data, and the key provider gives it no plaintext key. It cannot delete a
+-- key's row, change what a key is for, or touch a check value.
 CREATE USER IF NOT EXISTS 'candado_security'@'%' ACCOUNT LOCK;
 
 GRANT SELECT ON candado.* TO 'candado_security'@'%';
 GRANT INSERT, UPDATE ON candado.epoch TO 'candado_security'@'%';
 GRANT INSERT ON candado.keyset TO 'candado_security'@'%';
 GRANT INSERT ON candado.data_key TO 'candado_security'@'%';
-GRANT INSERT ON candado.wrapped_key TO 'candado_security'@'%';
+GRANT UPDATE (state, activated_at, deactivated_at, destroyed_at, changed_at, row_version) ON candado.data_key
+    TO 'candado_security'@'%';
+GRANT INSERT, DELETE ON candado.wrapped_key TO 'candado_security'@'%';
+GRANT UPDATE (wrapped, wrap_version, wrapped_at) ON candado.wrapped_key TO 'candado_security'@'%';
 GRANT DELETE ON candado.replica TO 'candado_security'@'%';

@@ -3,6 +3,8 @@
 //!
 //! Tables and the accounts that may do what: `keys-policy/schema.sql`.
 
+mod acts;
+mod fence;
 mod init;
 mod list;
 
@@ -15,6 +17,11 @@ use uuid::Uuid;
 use super::{ControlError, Pool, Session};
 use crate::crypto::{KCV_LENGTH, KeyId, KeyPurpose, Stage};
 use crate::keys::{KekRef, KeyRecord, KeyState, ProviderKind, Stages, WrappedKey};
+pub use acts::{
+    ActError, Backups, Done, Ending, ForeignKeyset, MissingProof, NewKey, OldWrap, Proofs, Rewrapped, Run, Shredded,
+    StoredWrap, WhyNoProof,
+};
+pub use fence::{Acknowledged, Behind, Fence, LEASE, Lacks, wait_for_fence};
 pub use init::{CreatedKey, InitReport};
 pub use list::{KeyListing, ListedKey, ListedReplica};
 

@@ -21,7 +21,9 @@ pub use catalog_task::{CatalogRequests, CatalogTask, NotRefreshed, RefreshReason
 pub use column_check::{Finding, Problem, check_columns};
 pub use error::ControlError;
 pub use key_store::{
-    CreatedKey, Heartbeat, InitReport, KeyListing, KeyStore, ListedKey, ListedReplica, SCHEMA, StoredKeys,
+    Acknowledged, ActError, Backups, Behind, CreatedKey, Done, Ending, Fence, ForeignKeyset, Heartbeat, InitReport,
+    KeyListing, KeyStore, LEASE, Lacks, ListedKey, ListedReplica, MissingProof, NewKey, OldWrap, Proofs, Rewrapped,
+    Run, SCHEMA, Shredded, StoredKeys, StoredWrap, WhyNoProof, wait_for_fence,
 };
 pub use key_task::{KeyTask, KeysMissing, KeysState};
 use pool::Session;

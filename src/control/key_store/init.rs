@@ -175,7 +175,8 @@ impl KeyStore {
         Ok(CreatedKey { kid, keyset: keyset.clone(), purpose, version })
     }
 
-    async fn raise_epoch(&self, session: &mut Session, epoch: u64) -> Result<u64, ControlError> {
+    /// Tells proxies that something has changed. Returns the new epoch.
+    pub(super) async fn raise_epoch(&self, session: &mut Session, epoch: u64) -> Result<u64, ControlError> {
         let sql = format!("UPDATE {}.epoch SET epoch = epoch + 1 WHERE id = 1", self.schema);
         session.change(&sql, ()).await?;
         Ok(epoch.saturating_add(1))

@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use super::output::Output;
 use super::{Configured, Facts, Failure, runtime};
-use crate::app::{control_settings, load_policy, provider};
+use crate::app::{control_settings, load_policy, operator, provider};
 use crate::config::{self, Keys, Settings};
-use crate::control::{ControlError, InitReport, KeyListing, KeyStore, Pool, SCHEMA};
+use crate::control::{ControlError, InitReport, Initialisation, KeyListing, KeyStore, Pool, SCHEMA};
 use crate::keys::KeyFile;
 use crate::policy::Policy;
 
@@ -98,7 +98,14 @@ pub(super) async fn initialise(settings: &Settings, policy: &Policy) -> anyhow::
         let key_file_made = make_key_file(settings, &store).await?;
         let provider = provider::open(&settings.keys).await.context("the key provider cannot be used")?;
         let report = store
-            .init(policy, provider.admin.as_ref(), &provider.kek, None)
+            .init(Initialisation {
+                policy,
+                admin: provider.admin.as_ref(),
+                unwrapper: provider.unwrapper.as_ref(),
+                kek: &provider.kek,
+                deployment: None,
+                operator: &operator(),
+            })
             .await
             .context("the key store cannot be initialised")?;
         Ok(Initialised::new(report, key_file_made))

@@ -12,6 +12,7 @@ mod error;
 mod key_store;
 mod key_task;
 mod pool;
+mod record;
 #[cfg(test)]
 mod tests;
 
@@ -21,8 +22,10 @@ pub use catalog_task::{CatalogRequests, CatalogTask, NotRefreshed, RefreshReason
 pub use column_check::{Finding, Problem, check_columns};
 pub use error::ControlError;
 pub use key_store::{
-    CreatedKey, Heartbeat, InitReport, KeyListing, KeyStore, ListedKey, ListedReplica, SCHEMA, StoredKeys,
+    CreatedKey, Heartbeat, InitReport, Initialisation, KeyListing, KeyStore, ListedKey, ListedReplica, SCHEMA,
+    StoredKeys,
 };
 pub use key_task::{KeyTask, KeysMissing, KeysState};
 use pool::Session;
 pub use pool::{Pool, Settings, Tls};
+pub use record::{AUDIT_KEYSET, Actor, AuditKeys, Entry, Recorder, StoredEntry, StoredHead};

@@ -18,22 +18,22 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) fn activate(arguments: &Arguments) -> Result<(), Failure> {
-    arguments
-        .acting
-        .carry_out("activate", async |acts| Ok(Report::of(&acts.store.activate_key(arguments.key, acts.run).await?)))
+    arguments.acting.carry_out("activate", async |acts| {
+        Ok(Report::of(&acts.store.activate_key(arguments.key, acts.run, acts.by()).await?))
+    })
 }
 
 pub(super) fn suspend(arguments: &Arguments) -> Result<(), Failure> {
     let kid = arguments.key;
     arguments.acting.carry_out("suspend", async |acts| {
         warn_of_suspension(&acts, kid).await?;
-        Ok(Report::of(&acts.store.suspend_key(kid, acts.run).await?))
+        Ok(Report::of(&acts.store.suspend_key(kid, acts.run, acts.by()).await?))
     })
 }
 
 pub(super) fn resume(arguments: &Arguments) -> Result<(), Failure> {
     arguments.acting.carry_out("resume", async |acts| {
-        let done = acts.store.resume_key(arguments.key, acts.run).await?;
+        let done = acts.store.resume_key(arguments.key, acts.run, acts.by()).await?;
         let mut report = Report::of(&done);
         let (listing, _) = acts.listed(arguments.key).await?;
         let mut siblings =
@@ -50,9 +50,9 @@ pub(super) fn resume(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 pub(super) fn restore(arguments: &Arguments) -> Result<(), Failure> {
-    arguments
-        .acting
-        .carry_out("restore", async |acts| Ok(Report::of(&acts.store.restore_key(arguments.key, acts.run).await?)))
+    arguments.acting.carry_out("restore", async |acts| {
+        Ok(Report::of(&acts.store.restore_key(arguments.key, acts.run, acts.by()).await?))
+    })
 }
 
 async fn warn_of_suspension(acts: &Acts<'_>, kid: KeyId) -> anyhow::Result<()> {

@@ -6,11 +6,14 @@ use serde_json::{Value, json};
 
 use super::account::Account;
 use super::append;
-use crate::app::{control_settings, load_policy, provider};
+use crate::app::provider::{self, Provider};
+use crate::app::{control_settings, load_policy, operator};
 use crate::cli::output::Output;
 use crate::cli::{Failure, runtime};
 use crate::config::Settings;
-use crate::control::{ActError, Behind, Done, KeyListing, KeyStore, Lacks, ListedKey, Pool, Run, SCHEMA};
+use crate::control::{
+    ActError, Actor, Behind, By, Done, KeyListing, KeyStore, Lacks, ListedKey, Pool, Recorder, Run, SCHEMA,
+};
 use crate::crypto::{KeyId, KeyPurpose};
 use crate::keys::Change;
 use crate::policy::Policy;
@@ -58,6 +61,9 @@ pub(super) struct Acts<'a> {
     pub(super) settings: &'a Settings,
     pub(super) store: &'a KeyStore,
     pub(super) run: Run,
+    provider: Provider,
+    actor: Actor,
+    recorder: Recorder,
 }
 
 /// What was done, or would be: for people and for machines.
@@ -82,7 +88,10 @@ impl Acting {
         let outcome = runtime()?.block_on(async {
             let pool = Pool::new(&control_settings(&settings));
             let store = KeyStore::new(pool.clone(), SCHEMA);
-            let outcome = work(Acts { settings: &settings, store: &store, run: self.run() }).await;
+            let outcome = match Acts::open(&settings, &store, self.run()).await {
+                Ok(acts) => work(acts).await,
+                Err(error) => Err(error),
+            };
             pool.close().await;
             outcome
         });
@@ -163,10 +172,23 @@ pub(super) fn change_facts(changes: &[Change]) -> Vec<Value> {
     changes.iter().map(fact).collect()
 }
 
-impl Acts<'_> {
+impl<'a> Acts<'a> {
+    async fn open(settings: &'a Settings, store: &'a KeyStore, run: Run) -> anyhow::Result<Self> {
+        let provider = provider::open(&settings.keys).await.context("the key provider cannot be used")?;
+        let recorder = Recorder::open(store, provider.unwrapper.as_ref()).await;
+        let recorder = recorder.context("acts cannot be recorded, so none is done")?;
+        let actor = store.actor(&operator()).await.context("the key store cannot be used")?;
+        Ok(Self { settings, store, run, provider, actor, recorder })
+    }
+
     /// The key provider of the configuration.
-    pub(super) async fn provider(&self) -> anyhow::Result<provider::Provider> {
-        provider::open(&self.settings.keys).await.context("the key provider cannot be used")
+    pub(super) fn provider(&self) -> &Provider {
+        &self.provider
+    }
+
+    /// Who acts, and where it is recorded.
+    pub(super) fn by(&self) -> By<'_> {
+        By { actor: &self.actor, recorder: &self.recorder }
     }
 
     /// The policy of the configuration.

@@ -69,7 +69,7 @@ pub(super) fn retire(arguments: &RetireArguments) -> Result<(), Failure> {
     arguments.acting.carry_out("retire", async |acts| {
         let policy = acts.policy()?;
         let proofs = Proofs { policy: &policy, age_max: hours(arguments.proving.proof_age) };
-        Ok(ending(&acts.store.retire_key(arguments.key, &proofs, acts.run).await?))
+        Ok(ending(&acts.store.retire_key(arguments.key, &proofs, acts.run, acts.by()).await?))
     })
 }
 
@@ -80,13 +80,13 @@ pub(super) fn destroy(arguments: &DestroyArguments) -> Result<(), Failure> {
         let proofs = Proofs { policy: &policy, age_max: hours(arguments.proving.proof_age) };
         let grace = hours(arguments.grace);
         // Nobody is asked about something that is refused anyway.
-        let rehearsed = acts.store.destroy_key(kid, &proofs, grace, Run::Rehearsal).await?;
+        let rehearsed = acts.store.destroy_key(kid, &proofs, grace, Run::Rehearsal, acts.by()).await?;
         warn_of_destruction(kid, &rehearsed);
         match acts.run {
             Run::Rehearsal => Ok(ending(&rehearsed)),
             Run::Real => {
                 confirm(arguments.confirm.as_deref(), &kid.to_string())?;
-                Ok(ending(&acts.store.destroy_key(kid, &proofs, grace, Run::Real).await?))
+                Ok(ending(&acts.store.destroy_key(kid, &proofs, grace, Run::Real, acts.by()).await?))
             }
         }
     })
@@ -95,13 +95,13 @@ pub(super) fn destroy(arguments: &DestroyArguments) -> Result<(), Failure> {
 pub(super) fn shred(arguments: &ShredArguments) -> Result<(), Failure> {
     arguments.acting.carry_out("shred", async |acts| {
         let keyset = arguments.keyset.as_str();
-        let rehearsed = acts.store.shred_keyset(keyset, Run::Rehearsal).await?;
+        let rehearsed = acts.store.shred_keyset(keyset, Run::Rehearsal, acts.by()).await?;
         warn_of_erasure(&acts, &rehearsed);
         match acts.run {
             Run::Rehearsal => Ok(erasure(&rehearsed)),
             Run::Real => {
                 confirm(arguments.confirm.as_deref(), keyset)?;
-                Ok(erasure(&acts.store.shred_keyset(keyset, Run::Real).await?))
+                Ok(erasure(&acts.store.shred_keyset(keyset, Run::Real, acts.by()).await?))
             }
         }
     })

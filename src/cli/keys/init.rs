@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use super::account::Account;
 use super::append;
-use crate::app::{control_settings, load_policy, provider};
+use crate::app::{control_settings, load_policy, operator, provider};
 use crate::cli::output::Output;
 use crate::cli::{Failure, runtime};
 use crate::config::{Keys, Settings};
-use crate::control::{ControlError, InitReport, KeyStore, Pool, SCHEMA};
+use crate::control::{ControlError, InitReport, Initialisation, KeyStore, Pool, SCHEMA};
 use crate::keys::KeyFile;
 use crate::policy::Policy;
 
@@ -67,7 +67,14 @@ pub(in crate::cli) async fn initialise(settings: &Settings, policy: &Policy) -> 
         let key_file_made = make_key_file(settings, &store).await?;
         let provider = provider::open(&settings.keys).await.context("the key provider cannot be used")?;
         let report = store
-            .init(policy, provider.admin.as_ref(), &provider.kek, None)
+            .init(Initialisation {
+                policy,
+                admin: provider.admin.as_ref(),
+                unwrapper: provider.unwrapper.as_ref(),
+                kek: &provider.kek,
+                deployment: None,
+                operator: &operator(),
+            })
             .await
             .context("the key store cannot be initialised")?;
         Ok(Initialised::new(report, key_file_made))

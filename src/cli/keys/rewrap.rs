@@ -51,8 +51,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 async fn rewrap(acts: &Acts<'_>, arguments: &Arguments) -> anyhow::Result<Report> {
     let (from, to, admin) = match &arguments.to {
         None => {
-            let provider = acts.provider().await?;
-            (provider.kek.clone(), provider.kek, provider.admin)
+            let provider = acts.provider();
+            (provider.kek.clone(), provider.kek.clone(), provider.admin.clone())
         }
         Some(to) => {
             let provider = provider::open_towards(&acts.settings.keys, to).await;
@@ -78,7 +78,7 @@ async fn rewrap(acts: &Acts<'_>, arguments: &Arguments) -> anyhow::Result<Report
         let rewrapped = match acts.run {
             // A provider cannot rehearse; that it knows the key is asked once.
             Run::Rehearsal => rehearsed(wrap, &to),
-            Run::Real => acts.store.rewrap_key(wrap, &to, old_wrap, admin.as_ref(), Run::Real).await?,
+            Run::Real => acts.store.rewrap_key(wrap, &to, old_wrap, admin.as_ref(), Run::Real, acts.by()).await?,
         };
         note(format_args!("{number} of {total}: key {kid}"));
         done.push(rewrapped);
@@ -103,8 +103,8 @@ fn report(done: &[Rewrapped], to: &KekRef, others: &[StoredWrap]) -> Report {
 }
 
 async fn drop_wraps(acts: &Acts<'_>, kek: &KekRef) -> anyhow::Result<Report> {
-    let configured = acts.provider().await?.kek;
-    if *kek == configured {
+    let configured = &acts.provider().kek;
+    if kek == configured {
         bail!("{kek} is the key-encryption key of the configuration: proxies could not start without these wraps");
     }
     let wraps = acts.store.stored_wraps().await.context("the key store cannot be read")?;
@@ -116,7 +116,7 @@ async fn drop_wraps(acts: &Acts<'_>, kek: &KekRef) -> anyhow::Result<Report> {
     }
     note(format_args!("proxies whose configuration names {kek} cannot start afterwards"));
     for wrap in &theirs {
-        acts.store.drop_wrap(wrap, acts.run).await?;
+        acts.store.drop_wrap(wrap, acts.run, acts.by()).await?;
     }
     let keys: Vec<_> = theirs.iter().map(|wrap| wrap.context.kid.number()).collect();
     let text = format!("{} wraps by {kek} deleted", theirs.len());

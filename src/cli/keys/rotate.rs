@@ -90,7 +90,7 @@ async fn rotate(acts: &Acts<'_>, arguments: &Arguments) -> anyhow::Result<Report
 async fn activate(acts: &Acts<'_>, kid: KeyId, deadline: Instant) -> anyhow::Result<Done> {
     let mut told = false;
     loop {
-        let refused = match acts.store.activate_key(kid, Run::Real).await {
+        let refused = match acts.store.activate_key(kid, Run::Real, acts.by()).await {
             Ok(done) => return Ok(done),
             Err(refused) => refused,
         };

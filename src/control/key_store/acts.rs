@@ -11,8 +11,11 @@ mod transaction;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+
 use super::fence::{self, Acknowledged, Behind, Fence};
 use super::{ControlError, KeyStore, Session};
+use crate::control::record::{AUDIT_KEYSET, Actor, Entry, Recorder};
 use crate::crypto::{KeyId, KeyPurpose};
 use crate::keys::{Act, Change, Impossible, KeyError, KeyState, Siblings};
 pub use create::{ForeignKeyset, NewKey};
@@ -27,6 +30,31 @@ pub enum Run {
     Rehearsal,
     /// It is done.
     Real,
+}
+
+/// Who acts, and where it is recorded.
+#[derive(Clone, Copy, Debug)]
+pub struct By<'a> {
+    /// Who.
+    pub actor: &'a Actor,
+    /// Where.
+    pub recorder: &'a Recorder,
+}
+
+impl By<'_> {
+    /// Records an act in its own transaction.
+    async fn record(
+        &self,
+        session: &mut Session,
+        act: &'static str,
+        subject: String,
+        before: Value,
+        after: Value,
+    ) -> Result<(), ActError> {
+        let entry = Entry { actor: self.actor.clone(), act, subject, before, after };
+        self.recorder.append(session, &entry).await?;
+        Ok(())
+    }
 }
 
 /// Why an act was not done. Nothing has changed then.
@@ -107,7 +135,7 @@ pub enum ActError {
         kid: KeyId,
     },
     /// The keyset's keys are not for columns.
-    #[error("keyset `{keyset}` is Candado's own; it cannot be shredded")]
+    #[error("keyset `{keyset}` is Candado's own: without its key no act could be recorded")]
     Reserved {
         /// The keyset.
         keyset: Arc<str>,
@@ -204,26 +232,26 @@ impl KeyStore {
     ///
     /// Refused until every living proxy works with the current epoch, and so can open what the others write under the
     /// new key, and until one of them has opened it.
-    pub async fn activate_key(&self, kid: KeyId, run: Run) -> Result<Done, ActError> {
-        self.act(kid, Act::Activate, run).await
+    pub async fn activate_key(&self, kid: KeyId, run: Run, by: By<'_>) -> Result<Done, ActError> {
+        self.act(kid, Act::Activate, run, by).await
     }
 
     /// The emergency brake: proxies drop the key within two seconds.
-    pub async fn suspend_key(&self, kid: KeyId, run: Run) -> Result<Done, ActError> {
-        self.act(kid, Act::Suspend, run).await
+    pub async fn suspend_key(&self, kid: KeyId, run: Run, by: By<'_>) -> Result<Done, ActError> {
+        self.act(kid, Act::Suspend, run, by).await
     }
 
     /// Lets go of the brake. A key that was active reads only from then on.
-    pub async fn resume_key(&self, kid: KeyId, run: Run) -> Result<Done, ActError> {
-        self.act(kid, Act::Resume, run).await
+    pub async fn resume_key(&self, kid: KeyId, run: Run, by: By<'_>) -> Result<Done, ActError> {
+        self.act(kid, Act::Resume, run, by).await
     }
 
     /// Brings a retired key back for reading, for rows of an old backup.
-    pub async fn restore_key(&self, kid: KeyId, run: Run) -> Result<Done, ActError> {
-        self.act(kid, Act::Restore, run).await
+    pub async fn restore_key(&self, kid: KeyId, run: Run, by: By<'_>) -> Result<Done, ActError> {
+        self.act(kid, Act::Restore, run, by).await
     }
 
-    async fn act(&self, kid: KeyId, act: Act, run: Run) -> Result<Done, ActError> {
+    async fn act(&self, kid: KeyId, act: Act, run: Run, by: By<'_>) -> Result<Done, ActError> {
         self.transaction("change a key's state", run, async |session, header| {
             let family = self.family_of(session, kid).await?;
             let changes = family.siblings().apply(kid, act)?;
@@ -233,7 +261,7 @@ impl KeyStore {
                 }
                 self.all_replicas(session, header).await?;
             }
-            self.carry_out(session, &family, &changes).await?;
+            self.carry_out(session, &family, &changes, by).await?;
             self.done(session, header, &family, kid, changes).await
         })
         .await
@@ -262,9 +290,19 @@ impl KeyStore {
         Ok(Done { kid, keyset: keyset.clone(), purpose: *purpose, version, changes, epoch })
     }
 
-    async fn carry_out(&self, session: &mut Session, family: &Family, changes: &[Change]) -> Result<(), ActError> {
+    /// Changes states, and records each change.
+    async fn carry_out(
+        &self,
+        session: &mut Session,
+        family: &Family,
+        changes: &[Change],
+        by: By<'_>,
+    ) -> Result<(), ActError> {
         for change in changes {
             self.change_state(session, family.row(change.kid)?, change).await?;
+            let state = |state: KeyState| json!({ "keyset": &*family.keyset, "state": state.name() });
+            let subject = format!("key {}", change.kid);
+            by.record(session, recorded(change), subject, state(change.from), state(change.to)).await?;
         }
         Ok(())
     }
@@ -301,6 +339,9 @@ impl KeyStore {
         );
         let rows: Vec<(u32, String, String)> = session.rows_with(&sql, (kid.number(),)).await?;
         let (id, keyset, purpose) = rows.into_iter().next().ok_or(Impossible::UnknownKey { kid })?;
+        if keyset == AUDIT_KEYSET {
+            return Err(ActError::Reserved { keyset: keyset.into() });
+        }
         let purpose = KeyPurpose::from_name(&purpose).ok_or(ControlError::Malformed { what: "a key's purpose" })?;
         self.family(session, id, keyset.into(), purpose).await
     }
@@ -332,5 +373,19 @@ impl KeyStore {
             })
             .collect::<Result<_, ControlError>>()?;
         Ok(Family { keyset, purpose, rows })
+    }
+}
+
+/// The name of a change in the record.
+fn recorded(change: &Change) -> &'static str {
+    match (change.from, change.to) {
+        (_, KeyState::Pending) => "key.create",
+        (_, KeyState::Active) => "key.activate",
+        (KeyState::Suspended, KeyState::DecryptOnly) => "key.resume",
+        (KeyState::Retired, KeyState::DecryptOnly) => "key.restore",
+        (_, KeyState::DecryptOnly) => "key.deactivate",
+        (_, KeyState::Suspended) => "key.suspend",
+        (_, KeyState::Retired) => "key.retire",
+        (_, KeyState::Destroyed) => "key.destroy",
     }
 }

@@ -3,7 +3,9 @@
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use super::{ActError, ControlError, Family, KeyStore, Run, Session};
+use serde_json::{Value, json};
+
+use super::{AUDIT_KEYSET, ActError, By, ControlError, Family, KeyStore, Run, Session};
 use crate::crypto::{KeyId, KeyPurpose};
 use crate::keys::{EncryptionContext, KekAdmin, KekRef, KekStatus, KeyError, KeyState};
 
@@ -47,7 +49,11 @@ impl KeyStore {
         admin: &dyn KekAdmin,
         kek: &KekRef,
         run: Run,
+        by: By<'_>,
     ) -> Result<NewKey, ActError> {
+        if keyset == AUDIT_KEYSET {
+            return Err(ActError::Reserved { keyset: keyset.into() });
+        }
         self.transaction("create a key", run, async |session, header| {
             let (keyset_id, family) = self.family_named(session, keyset, purpose).await?;
             family.siblings().may_create()?;
@@ -63,6 +69,11 @@ impl KeyStore {
             let context = EncryptionContext { deployment: header.deployment, keyset: keyset.clone(), purpose, kid };
             let wrapped = admin.generate_wrapped(kek, &context).await.map_err(provider)?;
             self.insert_wrap(session, kid, &wrapped, 0).await?;
+            let after = json!({
+                "keyset": &*keyset, "purpose": purpose.name(), "version": version.get(),
+                "state": KeyState::Pending.name(), "keks": [wrapped.kek.to_string()],
+            });
+            by.record(session, "key.create", format!("key {kid}"), Value::Null, after).await?;
             let epoch = self.raise_epoch(session, header.epoch).await?;
             Ok(NewKey { kid: Some(kid), keyset, purpose, version, kek: wrapped.kek, epoch })
         })

@@ -10,14 +10,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ActError, Change, ControlError, Done, Family, Header, KeyStore, Run, Session};
+use serde_json::{Value, json};
+
+use super::{AUDIT_KEYSET, ActError, By, Change, ControlError, Done, Family, Header, KeyStore, Run, Session};
 use crate::control::key_store::fence::LEASE;
 use crate::crypto::{KeyId, KeyPurpose};
 use crate::keys::{Act, KeyState, Siblings};
 use crate::policy::Policy;
-
-/// The keyset of Candado's own keys.
-const RESERVED: &str = "candado";
 
 /// What must be proven before a key is put aside.
 #[derive(Clone, Debug)]
@@ -130,13 +129,13 @@ type ProofRow = (String, bool, bool, Option<String>, Option<String>);
 
 impl KeyStore {
     /// Puts a key aside that no row needs. It can be restored.
-    pub async fn retire_key(&self, kid: KeyId, proofs: &Proofs<'_>, run: Run) -> Result<Ending, ActError> {
+    pub async fn retire_key(&self, kid: KeyId, proofs: &Proofs<'_>, run: Run, by: By<'_>) -> Result<Ending, ActError> {
         self.transaction("retire a key", run, async |session, header| {
             let family = self.family_of(session, kid).await?;
             let changes = family.siblings().apply(kid, Act::Retire)?;
             self.all_replicas(session, header).await?;
             let until = self.proven(session, &family, kid, proofs).await?;
-            self.finish(session, header, &family, kid, changes, until).await
+            self.finish(session, header, &family, (kid, changes), until, by).await
         })
         .await
     }
@@ -149,6 +148,7 @@ impl KeyStore {
         proofs: &Proofs<'_>,
         grace: Duration,
         run: Run,
+        by: By<'_>,
     ) -> Result<Ending, ActError> {
         self.transaction("destroy a key", run, async |session, header| {
             let family = self.family_of(session, kid).await?;
@@ -164,14 +164,14 @@ impl KeyStore {
                 self.all_replicas(session, header).await?;
                 until = self.proven(session, &family, kid, proofs).await?;
             }
-            self.finish(session, header, &family, kid, changes, until).await
+            self.finish(session, header, &family, (kid, changes), until, by).await
         })
         .await
     }
 
     /// Destroys all keys of a keyset, whatever state they are in and whatever rows need them.
-    pub async fn shred_keyset(&self, keyset: &str, run: Run) -> Result<Shredded, ActError> {
-        if keyset == RESERVED {
+    pub async fn shred_keyset(&self, keyset: &str, run: Run, by: By<'_>) -> Result<Shredded, ActError> {
+        if keyset == AUDIT_KEYSET {
             return Err(ActError::Reserved { keyset: keyset.into() });
         }
         self.transaction("shred a keyset", run, async |session, header| {
@@ -182,12 +182,14 @@ impl KeyStore {
             for purpose in [KeyPurpose::Data, KeyPurpose::Index, KeyPurpose::Subject, KeyPurpose::Audit] {
                 let family = self.family(session, id, keyset.clone(), purpose).await?;
                 let destroyed = Siblings::shred(&family.siblings())?;
-                self.carry_out(session, &family, &destroyed).await?;
+                self.carry_out(session, &family, &destroyed, by).await?;
                 for change in &destroyed {
                     wraps_deleted = wraps_deleted.saturating_add(self.delete_wraps(session, change.kid).await?);
                 }
                 changes.extend(destroyed);
             }
+            let before = json!({ "keks": keks, "wraps": wraps_deleted });
+            by.record(session, "keyset.shred", format!("keyset {keyset}"), before, Value::Null).await?;
             let epoch = self.raise_epoch(session, header.epoch).await?;
             Ok(Shredded { keyset, changes, wraps_deleted, keks, epoch })
         })
@@ -199,12 +201,12 @@ impl KeyStore {
         session: &mut Session,
         header: Header,
         family: &Family,
-        kid: KeyId,
-        changes: Vec<Change>,
+        (kid, changes): (KeyId, Vec<Change>),
         until: Option<String>,
+        by: By<'_>,
     ) -> Result<Ending, ActError> {
         let (from, wrote, _) = self.times(session, kid).await?;
-        self.carry_out(session, family, &changes).await?;
+        self.carry_out(session, family, &changes, by).await?;
         let destroyed = changes.iter().any(|change| change.to == KeyState::Destroyed);
         let wraps_deleted = if destroyed { self.delete_wraps(session, kid).await? } else { 0 };
         let done = self.done(session, header, family, kid, changes).await?;

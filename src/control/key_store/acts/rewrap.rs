@@ -1,7 +1,9 @@
 //! Wrapping keys again: under a newer version of the same key-encryption key, or under another one. The provider does it
 //! without handing a key out; here one wrap at a time is exchanged, if nobody exchanged it meanwhile.
 
-use super::{ActError, ControlError, KeyStore, Run, Session};
+use serde_json::{Value, json};
+
+use super::{ActError, By, ControlError, KeyStore, Run, Session};
 use crate::crypto::{KeyId, KeyPurpose};
 use crate::keys::{EncryptionContext, KekAdmin, KekRef, ProviderKind, WrappedKey};
 
@@ -25,6 +27,15 @@ pub enum OldWrap {
     Keep,
     /// It goes.
     Replace,
+}
+
+impl OldWrap {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Keep => "kept",
+            Self::Replace => "replaced",
+        }
+    }
 }
 
 /// A wrap that was made, or would be.
@@ -78,6 +89,7 @@ impl KeyStore {
         old_wrap: OldWrap,
         admin: &dyn KekAdmin,
         run: Run,
+        by: By<'_>,
     ) -> Result<Rewrapped, ActError> {
         let kid = old.context.kid;
         let fresh = admin.rewrap(&old.wrapped, to, &old.context).await;
@@ -96,6 +108,8 @@ impl KeyStore {
                 };
                 self.insert_wrap(session, kid, &fresh, priority).await?;
             }
+            let after = json!({ "kek": fresh.kek.to_string(), "old": old_wrap.name() });
+            by.record(session, "key.rewrap", format!("key {kid}"), before(old), after).await?;
             // Proxies go on asking the provider about the wraps that they loaded: they must learn of new ones.
             self.raise_epoch(session, header.epoch).await?;
             Ok(Rewrapped { kid, from: old.wrapped.kek.clone(), to: fresh.kek.clone() })
@@ -104,7 +118,7 @@ impl KeyStore {
     }
 
     /// Deletes a wrap of a key that has another one.
-    pub async fn drop_wrap(&self, old: &StoredWrap, run: Run) -> Result<u64, ActError> {
+    pub async fn drop_wrap(&self, old: &StoredWrap, run: Run, by: By<'_>) -> Result<u64, ActError> {
         self.transaction("delete a wrap", run, async |session, header| {
             self.delete_wrap(session, old).await?;
             let kid = old.context.kid;
@@ -113,6 +127,7 @@ impl KeyStore {
             if left.first().is_none_or(|left| *left == 0) {
                 return Err(ActError::Changed { kid });
             }
+            by.record(session, "key.drop_wrap", format!("key {kid}"), before(old), Value::Null).await?;
             self.raise_epoch(session, header.epoch).await.map_err(ActError::from)
         })
         .await
@@ -174,6 +189,11 @@ impl KeyStore {
         let rows: Vec<u8> = session.rows_with(&sql, (kid.number(),)).await?;
         Ok(rows.into_iter().next().unwrap_or_default())
     }
+}
+
+/// The wrap that goes or is added to, for the record.
+fn before(wrap: &StoredWrap) -> Value {
+    json!({ "kek": wrap.wrapped.kek.to_string(), "wrap_version": wrap.wrap_version })
 }
 
 fn identity(wrap: &StoredWrap) -> (u32, &'static str, &str, u32) {

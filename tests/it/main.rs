@@ -21,6 +21,7 @@ mod key_task;
 mod kms;
 mod layering;
 mod leaks;
+mod lifecycle;
 mod protected;
 mod roles;
 mod round_trip;

@@ -18,6 +18,9 @@ use crate::crypto::{KeyId, KeyPurpose};
 use crate::keys::{Act, KeyState, Siblings};
 use crate::policy::Policy;
 
+/// The server's code for a table that does not exist.
+const NO_SUCH_TABLE: u16 = 1146;
+
 /// What must be proven before a key is put aside.
 #[derive(Clone, Debug)]
 pub struct Proofs<'a> {
@@ -254,9 +257,17 @@ impl KeyStore {
         let mut count = 0_usize;
         for column in columns {
             count = count.saturating_add(1);
-            match self.proof(session, family, kid, &column.context, proofs.age_max).await? {
-                Ok(finished) => until = until.max(Some(finished)),
-                Err(why) => missing.push(MissingProof { column: column.column.to_string(), why }),
+            let proof = self.proof(session, family, kid, &column.context, proofs.age_max).await;
+            match proof {
+                Ok(Ok(finished)) => until = until.max(Some(finished)),
+                Ok(Err(why)) => missing.push(MissingProof { column: column.column.to_string(), why }),
+                // The table of proofs is missing, and the connection is closed: nothing was ever verified.
+                Err(ActError::Store(ControlError::Refused { code: NO_SUCH_TABLE, .. })) => {
+                    let why = WhyNoProof::None;
+                    missing.push(MissingProof { column: column.column.to_string(), why });
+                    break;
+                }
+                Err(error) => return Err(error),
             }
         }
         if count == 0 {
@@ -286,9 +297,7 @@ impl KeyStore {
             lease = LEASE.as_secs(),
             age = age_max.as_secs(),
         );
-        let answer: Result<Vec<ProofRow>, ControlError> =
-            session.rows_with(&sql, (kid.number(), context.as_bytes().to_vec())).await;
-        let rows = answer.map_err(ControlError::or_not_initialised)?;
+        let rows: Vec<ProofRow> = session.rows_with(&sql, (kid.number(), context.as_bytes().to_vec())).await?;
         let Some((finished, late_enough, fresh, by_kid, by_index)) = rows.into_iter().next() else {
             return Ok(Err(WhyNoProof::None));
         };

@@ -78,6 +78,9 @@ pub enum ControlError {
         /// Its id.
         kid: u32,
     },
+    /// The act needs the approval of a second person, and has none.
+    #[error(transparent)]
+    Approval(#[from] super::ApprovalError),
     /// The head of the record is missing.
     #[error("the record of acts has no head: it was never begun, or somebody removed it; run `candado audit verify`")]
     RecordNotBegun,

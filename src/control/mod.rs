@@ -4,6 +4,7 @@
 //! It hands immutable snapshots to functions that the application gives it, and knows nothing of connections or
 //! packets. No data-plane task ever waits for the key provider: keys are opened here alone.
 
+mod approval;
 mod backoff;
 mod catalog_loader;
 mod catalog_task;
@@ -16,6 +17,9 @@ mod record;
 #[cfg(test)]
 mod tests;
 
+pub use approval::{
+    ApprovalError, Approved, GuardedAct, LIFETIME, ListedRequest, Request, Signed, Signer, Signers, StoredRequest,
+};
 use backoff::Backoff;
 pub use catalog_loader::CatalogLoader;
 pub use catalog_task::{CatalogRequests, CatalogTask, NotRefreshed, RefreshReason};

@@ -12,7 +12,7 @@ use crate::cli::output::Output;
 use crate::cli::{Failure, runtime};
 use crate::config::Settings;
 use crate::control::{
-    ActError, Actor, Behind, By, Done, KeyListing, KeyStore, Lacks, ListedKey, Pool, Recorder, Run, SCHEMA,
+    ActError, Actor, Behind, By, Done, KeyListing, KeyStore, Lacks, ListedKey, Pool, Recorder, Run, SCHEMA, Signers,
 };
 use crate::crypto::{KeyId, KeyPurpose};
 use crate::keys::Change;
@@ -64,6 +64,7 @@ pub(super) struct Acts<'a> {
     provider: Provider,
     actor: Actor,
     recorder: Recorder,
+    signers: Signers,
 }
 
 /// What was done, or would be: for people and for machines.
@@ -82,14 +83,17 @@ impl Acting {
     pub(super) fn carry_out(
         &self,
         verb: &'static str,
-        work: impl AsyncFnOnce(Acts<'_>) -> anyhow::Result<Report>,
+        work: impl AsyncFnOnce(&Acts<'_>) -> anyhow::Result<Report>,
     ) -> Result<(), Failure> {
         let settings = self.account.settings()?;
         let outcome = runtime()?.block_on(async {
             let pool = Pool::new(&control_settings(&settings));
             let store = KeyStore::new(pool.clone(), SCHEMA);
             let outcome = match Acts::open(&settings, &store, self.run()).await {
-                Ok(acts) => work(acts).await,
+                Ok(acts) => match work(&acts).await {
+                    Err(refused) => Err(acts.ask(refused).await),
+                    done @ Ok(_) => done,
+                },
                 Err(error) => Err(error),
             };
             pool.close().await;
@@ -178,7 +182,27 @@ impl<'a> Acts<'a> {
         let recorder = Recorder::open(store, provider.unwrapper.as_ref()).await;
         let recorder = recorder.context("acts cannot be recorded, so none is done")?;
         let actor = store.actor(&operator()).await.context("the key store cannot be used")?;
-        Ok(Self { settings, store, run, provider, actor, recorder })
+        let signers = signers(settings);
+        Ok(Self { settings, store, run, provider, actor, recorder, signers })
+    }
+
+    /// Asks for an approval where one is missing, and says how it is given.
+    async fn ask(&self, refused: anyhow::Error) -> anyhow::Error {
+        let Some(ActError::NotApproved { wanted, source }) = refused.downcast_ref::<ActError>() else { return refused };
+        if self.run == Run::Rehearsal || !source.wants_new_request() {
+            return refused;
+        }
+        match self.store.ask_for_approval(wanted, &self.signers, &self.actor, &self.recorder).await {
+            Ok(request) => {
+                let id = request.id;
+                refused.context(format!(
+                    "asked for approval as request {id}, which holds until {}: when `candado approve {id}` has been run \
+                     by enough people, run the same command again",
+                    request.expires_at
+                ))
+            }
+            Err(error) => refused.context(format!("and approval cannot be asked for: {}", error.chain())),
+        }
     }
 
     /// The key provider of the configuration.
@@ -188,7 +212,7 @@ impl<'a> Acts<'a> {
 
     /// Who acts, and where it is recorded.
     pub(super) fn by(&self) -> By<'_> {
-        By { actor: &self.actor, recorder: &self.recorder }
+        By { actor: &self.actor, recorder: &self.recorder, signers: &self.signers }
     }
 
     /// The policy of the configuration.
@@ -214,4 +238,9 @@ impl<'a> Acts<'a> {
         let key = key.ok_or(ActError::Impossible(crate::keys::Impossible::UnknownKey { kid }))?;
         Ok((listing, key))
     }
+}
+
+/// Who approves, as the configuration says.
+fn signers(_settings: &Settings) -> Signers {
+    Signers::none()
 }

@@ -43,8 +43,8 @@ fn kek(text: &str) -> Result<KekRef, String> {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     arguments.acting.carry_out("rewrap", async |acts| match &arguments.drop {
-        Some(kek) => drop_wraps(&acts, kek).await,
-        None => rewrap(&acts, arguments).await,
+        Some(kek) => drop_wraps(acts, kek).await,
+        None => rewrap(acts, arguments).await,
     })
 }
 
@@ -109,6 +109,9 @@ async fn drop_wraps(acts: &Acts<'_>, kek: &KekRef) -> anyhow::Result<Report> {
     }
     let wraps = acts.store.stored_wraps().await.context("the key store cannot be read")?;
     let (theirs, others): (Vec<_>, Vec<_>) = wraps.into_iter().partition(|wrap| wrap.wrapped.kek == *kek);
+    if theirs.is_empty() {
+        bail!("no key is wrapped by {kek}");
+    }
     let alone = |wrap: &&StoredWrap| !others.iter().any(|other| other.context.kid == wrap.context.kid);
     let alone: Vec<_> = theirs.iter().filter(alone).map(|wrap| wrap.context.kid.to_string()).collect();
     if !alone.is_empty() {

@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use candado::control::{
-    Acknowledged, ActError, Actor, Behind, By, Fence, Heartbeat, KeyStore, Lacks, MissingProof, Proofs, Recorder, Run,
-    WhyNoProof, wait_for_fence,
+    Acknowledged, ActError, Actor, Behind, By, Fence, GuardedAct, Heartbeat, KeyStore, Lacks, MissingProof, Proofs,
+    Recorder, Request, Run, Signer, Signers, WhyNoProof, wait_for_fence,
 };
-use candado::crypto::{KeyId, KeyPurpose};
+use candado::crypto::{KeyId, KeyPurpose, SigningKey};
 use candado::keys::{Change, Impossible, KeyState, Unwrapper};
 use candado::policy::Policy;
+use data_encoding::BASE64;
 
 use super::proofs::{Proof, age};
 use crate::fakekms::State;
@@ -30,6 +31,7 @@ on_each_server!(
     two_at_once_act_one_after_the_other,
     a_provider_that_fails_makes_no_key,
     every_act_is_recorded_with_its_actor,
+    what_cannot_be_undone_takes_a_second_person,
     the_proxy_account_can_do_none_of_it,
 );
 
@@ -42,6 +44,7 @@ pub(super) struct Team {
     pub(super) policy: Policy,
     pub(super) recorder: Recorder,
     pub(super) actor: Actor,
+    pub(super) signers: Signers,
 }
 
 impl Team {
@@ -52,11 +55,11 @@ impl Team {
         let store = setup.security();
         let recorder = Recorder::open(&store, &*setup.admin).await.unwrap();
         let actor = store.actor("tester").await.unwrap();
-        Self { setup, store, policy, recorder, actor }
+        Self { setup, store, policy, recorder, actor, signers: Signers::none() }
     }
 
     pub(super) fn by(&self) -> By<'_> {
-        By { actor: &self.actor, recorder: &self.recorder }
+        By { actor: &self.actor, recorder: &self.recorder, signers: &self.signers }
     }
 
     pub(super) async fn create(&self, purpose: KeyPurpose) -> Result<KeyId, ActError> {
@@ -495,6 +498,60 @@ async fn every_act_is_recorded_with_its_actor(kind: Kind) {
     assert!(recorded.iter().all(|line| line.ends_with("candado_security@% (os: tester)")), "{recorded:?}");
     let resumed = recorded.last().unwrap();
     assert!(resumed.contains(r#""state":"suspended""#) && resumed.contains(r#""state":"decrypt_only""#), "{resumed}");
+}
+
+/// A private key from its 32 bytes.
+fn signing_key(seed: u8) -> SigningKey {
+    let mut der = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20".to_vec();
+    der.extend([seed; 32]);
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", BASE64.encode(&der));
+    SigningKey::from_pem(pem.as_bytes()).unwrap()
+}
+
+async fn what_cannot_be_undone_takes_a_second_person(kind: Kind) {
+    let mut team = Team::new(kind).await;
+    let bob = signing_key(7);
+    let signer = Signer { name: "bob".into(), key: bob.public().unwrap() };
+    team.signers = Signers::new(vec![signer], 1, DAY).unwrap();
+    let (store, old) = (&team.store, kid(DATA));
+    let wanted = |refused: ActError| match refused {
+        ActError::NotApproved { wanted, .. } => wanted,
+        other => panic!("{other:?}"),
+    };
+    // One person pulls the brake; letting it go takes two.
+    store.suspend_key(old, Run::Real, team.by()).await.unwrap();
+    let before = team.dump();
+    let resume = wanted(store.resume_key(old, Run::Real, team.by()).await.unwrap_err());
+    assert_eq!((resume.act, resume.subject.as_str()), (GuardedAct::Resume, "key 2 (keyset contact, data, version 1)"));
+    assert_eq!(wanted(store.shred_keyset("contact", Run::Real, team.by()).await.unwrap_err()).act, GuardedAct::Shred);
+    assert_eq!(team.dump(), before);
+
+    let approve = async |wanted: &Request| {
+        let request = store.ask_for_approval(wanted, &team.signers, &team.actor, &team.recorder).await.unwrap();
+        let signature = bob.sign(request.text().as_bytes()).unwrap();
+        store.approve(request.id, &signature, &team.signers, &team.actor, &team.recorder).await.unwrap();
+    };
+    approve(&resume).await;
+    store.resume_key(old, Run::Rehearsal, team.by()).await.unwrap();
+    store.resume_key(old, Run::Real, team.by()).await.unwrap();
+    // It served once.
+    store.suspend_key(old, Run::Real, team.by()).await.unwrap();
+    assert_eq!(store.resume_key(old, Run::Real, team.by()).await.unwrap_err().code(), "not_approved");
+
+    team.rotate(KeyPurpose::Index).await;
+    team.age(kid(INDEX), 30);
+    team.prove(&Proof::clean(CONTEXT));
+    let retire = wanted(team.retire(kid(INDEX), Run::Real).await.unwrap_err());
+    approve(&retire).await;
+    team.retire(kid(INDEX), Run::Real).await.unwrap();
+    team.age(kid(INDEX), 30);
+    let destroy = wanted(team.destroy(kid(INDEX), Run::Real).await.unwrap_err());
+    assert_eq!((retire.act, destroy.act), (GuardedAct::Retire, GuardedAct::Destroy));
+    approve(&destroy).await;
+    team.destroy(kid(INDEX), Run::Real).await.unwrap();
+    let schema = &team.setup.schema;
+    let last = team.setup.server.sql(&format!("SELECT value_after FROM {schema}.event ORDER BY seq DESC LIMIT 1"));
+    assert!(last.contains(r#""by":["bob"]"#), "{last}");
 }
 
 async fn the_proxy_account_can_do_none_of_it(kind: Kind) {

@@ -10,9 +10,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{AUDIT_KEYSET, ActError, By, Change, ControlError, Done, Family, Header, KeyStore, Run, Session};
+use crate::control::approval::{GuardedAct, Request};
 use crate::control::key_store::fence::LEASE;
 use crate::crypto::{KeyId, KeyPurpose};
 use crate::keys::{Act, KeyState, Siblings};
@@ -138,7 +139,7 @@ impl KeyStore {
             let changes = family.siblings().apply(kid, Act::Retire)?;
             self.all_replicas(session, header).await?;
             let until = self.proven(session, &family, kid, proofs).await?;
-            self.finish(session, header, &family, (kid, changes), until, by).await
+            self.finish(session, header, &family, (GuardedAct::Retire, kid, changes), until, by).await
         })
         .await
     }
@@ -167,7 +168,7 @@ impl KeyStore {
                 self.all_replicas(session, header).await?;
                 until = self.proven(session, &family, kid, proofs).await?;
             }
-            self.finish(session, header, &family, (kid, changes), until, by).await
+            self.finish(session, header, &family, (GuardedAct::Destroy, kid, changes), until, by).await
         })
         .await
     }
@@ -181,18 +182,23 @@ impl KeyStore {
             let id = self.keyset_id(session, keyset).await?;
             let keyset: Arc<str> = keyset.into();
             let keks = self.keks_of(session, id).await?;
+            let subject = format!("keyset {keyset}");
+            let wanted =
+                Request { act: GuardedAct::Shred, subject: subject.clone(), epoch: header.epoch, row_version: 0 };
+            let approved = self.approval(session, wanted, by).await?;
             let (mut changes, mut wraps_deleted) = (Vec::new(), 0_u64);
             for purpose in [KeyPurpose::Data, KeyPurpose::Index, KeyPurpose::Subject, KeyPurpose::Audit] {
                 let family = self.family(session, id, keyset.clone(), purpose).await?;
                 let destroyed = Siblings::shred(&family.siblings())?;
-                self.carry_out(session, &family, &destroyed, by).await?;
+                self.carry_out(session, &family, &destroyed, Some(&approved), by).await?;
                 for change in &destroyed {
                     wraps_deleted = wraps_deleted.saturating_add(self.delete_wraps(session, change.kid).await?);
                 }
                 changes.extend(destroyed);
             }
             let before = json!({ "keks": keks, "wraps": wraps_deleted });
-            by.record(session, "keyset.shred", format!("keyset {keyset}"), before, Value::Null).await?;
+            let after = json!({ "approval": approved.facts() });
+            by.record(session, "keyset.shred", subject, before, after).await?;
             let epoch = self.raise_epoch(session, header.epoch).await?;
             Ok(Shredded { keyset, changes, wraps_deleted, keks, epoch })
         })
@@ -204,12 +210,13 @@ impl KeyStore {
         session: &mut Session,
         header: Header,
         family: &Family,
-        (kid, changes): (KeyId, Vec<Change>),
+        (act, kid, changes): (GuardedAct, KeyId, Vec<Change>),
         until: Option<String>,
         by: By<'_>,
     ) -> Result<Ending, ActError> {
+        let approved = self.approved(session, header, family, kid, act, by).await?;
         let (from, wrote, _) = self.times(session, kid).await?;
-        self.carry_out(session, family, &changes, by).await?;
+        self.carry_out(session, family, &changes, Some(&approved), by).await?;
         let destroyed = changes.iter().any(|change| change.to == KeyState::Destroyed);
         let wraps_deleted = if destroyed { self.delete_wraps(session, kid).await? } else { 0 };
         let done = self.done(session, header, family, kid, changes).await?;

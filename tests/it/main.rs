@@ -22,6 +22,8 @@ mod kms;
 mod layering;
 mod leaks;
 mod lifecycle;
+#[cfg(feature = "aws-kms")]
+mod operations;
 mod protected;
 mod roles;
 mod round_trip;

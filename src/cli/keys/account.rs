@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::cli::{Configured, Failure};
 use crate::config::{self, Settings};
+use crate::control::ControlError;
 
 /// The configuration, and the account that writes to the key store.
 #[derive(Debug, Args)]
@@ -32,4 +33,12 @@ impl Account {
         }
         Ok(settings)
     }
+}
+
+/// What to do about an account that may not.
+pub(super) const HINT: &str = ": give the account that may write to it with --user";
+
+/// Whether the server refused the account, by MySQL's codes for missing rights on schemas, tables and columns.
+pub(super) fn may_not_write(error: &ControlError) -> bool {
+    matches!(error, ControlError::Refused { code: 1044 | 1142 | 1143, .. })
 }

@@ -4,7 +4,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::account::Account;
+use super::account::{Account, HINT, may_not_write};
 use super::append;
 use crate::app::provider::{self, Provider};
 use crate::app::{control_settings, load_policy, operator};
@@ -96,6 +96,7 @@ impl Acting {
                 },
                 Err(error) => Err(error),
             };
+            let outcome = outcome.map_err(hinted);
             pool.close().await;
             outcome
         });
@@ -115,6 +116,16 @@ impl Acting {
             }
             Err(error) => Err(Failure::Failed(error)),
         }
+    }
+}
+
+/// Adds what to do if the account may not write.
+fn hinted(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<ActError>() {
+        Some(ActError::Store(store)) if may_not_write(store) => {
+            error.context(format!("the key store cannot be changed{HINT}"))
+        }
+        Some(_) | None => error,
     }
 }
 

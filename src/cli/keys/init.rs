@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 
-use super::account::Account;
+use super::account::{Account, HINT, may_not_write};
 use super::append;
 use crate::app::{control_settings, load_policy, operator, provider};
 use crate::cli::output::Output;
@@ -76,7 +76,10 @@ pub(in crate::cli) async fn initialise(settings: &Settings, policy: &Policy) -> 
                 operator: &operator(),
             })
             .await
-            .context("the key store cannot be initialised")?;
+            .map_err(|error| {
+                let hint = if may_not_write(&error) { HINT } else { "" };
+                anyhow::Error::new(error).context(format!("the key store cannot be initialised{hint}"))
+            })?;
         Ok(Initialised::new(report, key_file_made))
     }
     .await;

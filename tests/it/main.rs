@@ -22,6 +22,8 @@ mod kms;
 mod layering;
 mod leaks;
 mod protected;
+#[cfg(feature = "aws-kms")]
+mod record;
 mod roles;
 mod round_trip;
 mod search;

@@ -107,6 +107,11 @@ impl Deployment {
         deployment
     }
 
+    /// Where its configuration, policy and keys are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The program, as that principal of the key service.
     pub(crate) fn command(&self, principal: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_candado"));

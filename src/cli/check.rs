@@ -125,6 +125,17 @@ impl Report {
                 "keys are wrapped by a key file: safe against a database dump, not against the owner of this machine";
             self.add("configuration", Verdict::Warning, text);
         }
+        match (settings.approval.threshold(), settings.approval.names().count()) {
+            (0, _) => {
+                let text = "one person alone may destroy keys, shred keysets and decrypt columns ([approval] sets no \
+                            threshold)";
+                self.add("configuration", Verdict::Warning, text);
+            }
+            (threshold, signers) => {
+                let text = format!("acts that cannot be undone need {threshold} of {signers} signatures");
+                self.add("configuration", Verdict::Ok, text);
+            }
+        }
         if settings.not_ready == NotReady::PassthroughUnprotected {
             self.add("configuration", Verdict::Ok, "while keys are missing, statements on unprotected data pass");
         }

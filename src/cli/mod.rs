@@ -3,6 +3,9 @@
 //! Results go to standard output, messages and logs to standard error. Exit codes: 0 done, 1 failed, cut short or
 //! something found, 64 the command line or a file is wrong.
 
+mod account;
+mod approvals;
+mod audit;
 mod check;
 mod demo;
 mod inspect;
@@ -68,6 +71,20 @@ enum Command {
   candado keys list --config /etc/candado/candado.toml
   candado keys rotate contact --config /etc/candado/candado.toml")]
     Keys(keys::Command),
+    /// Verify, list and export the record of all acts on keys and columns.
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Show acts that wait for the approval of another person.
+    #[command(subcommand)]
+    Approvals(approvals::Command),
+    /// Approve an act that somebody else wants to carry out.
+    ///
+    /// Read what you sign: the text is printed. It names the act and its subject, and holds for nothing else; it expires,
+    /// and serves once. Enough signatures by others than the one who asks, and he can repeat the act.
+    #[command(
+        after_help = "Examples:\n  candado approve 12 --key ben.pem\n  candado approve 12 --signature request.sig"
+    )]
+    Approve(approvals::ApproveArguments),
     /// Print the fields of a sealed value. Needs no key and opens nothing.
     #[command(after_help = "Examples:
   candado inspect 0xC1FE1D01100001EC88E68B...
@@ -137,6 +154,9 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Keys(command) => keys::run(&command),
+        Command::Audit(command) => audit::run(&command),
+        Command::Approvals(command) => approvals::run(&command),
+        Command::Approve(arguments) => approvals::approve(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
     };
     match outcome {

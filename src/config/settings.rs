@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::control::Signers;
+
 /// All settings of a process.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -18,6 +20,8 @@ pub struct Settings {
     pub control: Control,
     /// What wraps data keys.
     pub keys: Keys,
+    /// Who approves acts that cannot be undone.
+    pub approval: Signers,
     /// `policy.toml`.
     pub policy: PathBuf,
     /// Bounds on what peers can make us do.

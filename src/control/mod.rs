@@ -33,4 +33,6 @@ pub use key_store::{
 pub use key_task::{KeyTask, KeysMissing, KeysState};
 use pool::Session;
 pub use pool::{Pool, Settings, Tls};
-pub use record::{AUDIT_KEYSET, Actor, AuditKeys, Entry, Recorder, StoredEntry, StoredHead};
+pub use record::{
+    AUDIT_KEYSET, Actor, AuditKeys, Breach, Entry, Line, Note, Recorder, StoredEntry, StoredHead, Verdict, Verifier,
+};

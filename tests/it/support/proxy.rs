@@ -127,6 +127,11 @@ impl Deployment {
         self.folder.path().join("keys/it.kek")
     }
 
+    /// Where its configuration, policy and keys are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The program, as that principal of the key service.
     pub(crate) fn command(&self, principal: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_candado"));

@@ -6,4 +6,6 @@ mod proofs;
 #[cfg(feature = "aws-kms")]
 mod rewrap;
 #[cfg(feature = "aws-kms")]
+mod service;
+#[cfg(feature = "aws-kms")]
 mod store;

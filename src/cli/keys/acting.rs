@@ -4,15 +4,16 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::account::{Account, HINT, may_not_write};
 use super::append;
 use crate::app::provider::{self, Provider};
 use crate::app::{control_settings, load_policy, operator};
+use crate::cli::account::Account;
 use crate::cli::output::Output;
 use crate::cli::{Failure, runtime};
 use crate::config::Settings;
 use crate::control::{
-    ActError, Actor, Behind, By, Done, KeyListing, KeyStore, Lacks, ListedKey, Pool, Recorder, Run, SCHEMA, Signers,
+    ActError, Actor, Behind, By, ControlError, Done, KeyListing, KeyStore, Lacks, ListedKey, Pool, Recorder, Run,
+    SCHEMA, Signers,
 };
 use crate::crypto::{KeyId, KeyPurpose};
 use crate::keys::Change;
@@ -119,6 +120,14 @@ impl Acting {
     }
 }
 
+/// What to do about an account that may not write.
+pub(super) const HINT: &str = ": give the account that may write to it with --user";
+
+/// Whether the server refused the account, by MySQL's codes for missing rights on schemas, tables and columns.
+pub(super) fn may_not_write(error: &ControlError) -> bool {
+    matches!(error, ControlError::Refused { code: 1044 | 1142 | 1143, .. })
+}
+
 /// Adds what to do if the account may not write.
 fn hinted(error: anyhow::Error) -> anyhow::Error {
     match error.downcast_ref::<ActError>() {
@@ -193,7 +202,7 @@ impl<'a> Acts<'a> {
         let recorder = Recorder::open(store, provider.unwrapper.as_ref()).await;
         let recorder = recorder.context("acts cannot be recorded, so none is done")?;
         let actor = store.actor(&operator()).await.context("the key store cannot be used")?;
-        let signers = signers(settings);
+        let signers = settings.approval.clone();
         Ok(Self { settings, store, run, provider, actor, recorder, signers })
     }
 
@@ -249,9 +258,4 @@ impl<'a> Acts<'a> {
         let key = key.ok_or(ActError::Impossible(crate::keys::Impossible::UnknownKey { kid }))?;
         Ok((listing, key))
     }
-}
-
-/// Who approves, as the configuration says.
-fn signers(_settings: &Settings) -> Signers {
-    Signers::none()
 }

@@ -7,9 +7,10 @@ use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 
-use super::account::{Account, HINT, may_not_write};
+use super::acting::{HINT, may_not_write};
 use super::append;
 use crate::app::{control_settings, load_policy, operator, provider};
+use crate::cli::account::Account;
 use crate::cli::output::Output;
 use crate::cli::{Failure, runtime};
 use crate::config::{Keys, Settings};

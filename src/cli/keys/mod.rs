@@ -1,7 +1,6 @@
 //! `candado keys`: the life of keys, for the security team. One file for each group of verbs; the rules are the key
 //! store's. No key is ever in anybody's hands here.
 
-mod account;
 mod act;
 mod acting;
 mod confirm;

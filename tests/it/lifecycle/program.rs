@@ -24,7 +24,7 @@ on_each_server!(
 );
 
 /// Writers and readers on a shop's protected columns. Any error ends them and the test.
-struct Load {
+pub(super) struct Load {
     stop: Arc<AtomicBool>,
     done: Arc<AtomicU32>,
     clients: JoinSet<()>,
@@ -33,7 +33,7 @@ struct Load {
 const CLIENTS: u32 = 3;
 
 impl Load {
-    async fn start(shop: &Shop<'_>) -> Self {
+    pub(super) async fn start(shop: &Shop<'_>) -> Self {
         let mut load = Self { stop: Arc::default(), done: Arc::default(), clients: JoinSet::new() };
         for client in 1..=CLIENTS {
             let conn = shop.connect(Who::Application).await;
@@ -44,12 +44,12 @@ impl Load {
     }
 
     /// Waits until that many more rounds of writing and reading are through.
-    fn goes_on(&self) {
+    pub(super) fn goes_on(&self) {
         let before = self.done.load(Ordering::Relaxed);
         block_in_place(|| wait_until("clients go on", || self.done.load(Ordering::Relaxed) > before + 3 * CLIENTS));
     }
 
-    async fn end(mut self) {
+    pub(super) async fn end(mut self) {
         self.stop.store(true, Ordering::Relaxed);
         while let Some(client) = bounded(self.clients.join_next()).await {
             client.expect("no client saw an error");
@@ -362,6 +362,6 @@ async fn what_is_refused_says_why_and_what_to_do(kind: Kind) {
         "shred", "rewrap",
     ] {
         let help = team.command(&[verb, "--help"]).output().unwrap();
-        assert!(String::from_utf8(help.stdout).unwrap().contains("Example"), "{verb}");
+        assert!(String::from_utf8(help.stdout).unwrap().contains("Examples:"), "{verb}");
     }
 }

@@ -355,6 +355,12 @@ async fn what_is_refused_says_why_and_what_to_do(kind: Kind) {
     {
         assert_eq!(team.command(wrong).output().unwrap().status.code(), Some(64), "{wrong:?}");
     }
+    assert_eq!(team.done(&["init", "--dry-run"])["missing"], json!([]));
+    let wider = deployment
+        .security_team(&policy.replace("\"it\"]", "\"it\", \"itt\"]").replace("keyset = \"it\"", "keyset = \"itt\""));
+    let before = deployment.server.sql("SELECT COUNT(*) FROM candado.data_key");
+    assert_eq!(wider.done(&["init", "--dry-run"])["missing"], json!(["itt data"]));
+    assert_eq!(deployment.server.sql("SELECT COUNT(*) FROM candado.data_key"), before);
     let shown = team.done(&["show", &kid]);
     assert_eq!((&shown["state"], &shown["next"]), (&json!("active"), &json!(["suspend"])));
     for verb in [

@@ -10,6 +10,7 @@ mod catalog;
 mod decision;
 mod end;
 mod exchange;
+mod expired;
 mod listener;
 mod login;
 mod opened;
@@ -26,7 +27,7 @@ mod statement;
 mod stream;
 
 pub use catalog::{CatalogRefresh, RefreshRequest};
-pub use listener::{Parts, ServeError, serve};
+pub use listener::{Drain, Parts, ServeError, serve};
 pub use registry::{Connection, Counters, Registry, Totals};
 pub use settings::{ClientTls, Limits, Server, ServerTls, Settings, Timeouts, WithoutKeys};
 pub use snapshot::Snapshot;

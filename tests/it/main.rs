@@ -23,6 +23,9 @@ mod key_task;
 mod kms;
 mod layering;
 mod leaks;
+mod login;
+#[cfg(feature = "aws-kms")]
+mod operations;
 mod protected;
 #[cfg(feature = "aws-kms")]
 mod record;

@@ -23,12 +23,12 @@ const FILE_OCTETS_MAX: u64 = 16 * 1024;
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// List requests, who has signed them, and whether they still count.
-    #[command(after_help = "Example:\n  candado approvals list --json")]
+    #[command(after_help = "Examples:\n  candado approvals list --json")]
     List(ListArguments),
     /// Print the text of a request, byte for byte as it is signed.
     ///
     /// For signing with another program: read it, sign it, and hand the signature in with `candado approve --signature`.
-    #[command(after_help = "Example:\n  candado approvals show 12 > request.txt\n  \
+    #[command(after_help = "Examples:\n  candado approvals show 12 > request.txt\n  \
         openssl pkeyutl -sign -rawin -inkey ben.pem -in request.txt -out request.sig\n  \
         candado approve 12 --signature request.sig")]
     Show(ShowArguments),

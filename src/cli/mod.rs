@@ -73,9 +73,16 @@ enum Command {
     Keys(keys::Command),
     /// Verify, list and export the record of all acts on keys and columns.
     #[command(subcommand)]
+    #[command(after_help = "Examples:
+  candado audit verify --head 41:9f2c..e1
+  candado audit list --act key.destroy
+  candado audit export --output record.jsonl")]
     Audit(audit::Command),
     /// Show acts that wait for the approval of another person.
     #[command(subcommand)]
+    #[command(after_help = "Examples:
+  candado approvals list
+  candado approvals show 12")]
     Approvals(approvals::Command),
     /// Approve an act that somebody else wants to carry out.
     ///

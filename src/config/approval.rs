@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::control::{LIFETIME, Signer, Signers};
+use crate::control::{APPROVAL_LIFETIME, Signer, Signers};
 use crate::crypto::VerifyingKey;
 use crate::policy::written::Text;
 
@@ -35,7 +35,7 @@ pub(super) fn approval(text: &mut Text<'_>, written: Option<Spanned<WrittenAppro
     let Some(written) = written else { return Signers::none() };
     let at = written.span();
     let written = written.into_inner();
-    let lifetime = written.lifetime_h.map_or(LIFETIME, |hours| {
+    let lifetime = written.lifetime_h.map_or(APPROVAL_LIFETIME, |hours| {
         if !(1..=LIFETIME_MAX_H).contains(hours.get_ref()) {
             text.wrong(&hours.span(), format!("{} is out of bounds: 1 to {LIFETIME_MAX_H}", hours.get_ref()));
         }
@@ -44,7 +44,7 @@ pub(super) fn approval(text: &mut Text<'_>, written: Option<Spanned<WrittenAppro
     let signers: Vec<Signer> = written.signers.iter().filter_map(|signer| one(text, signer)).collect();
     let threshold = written.threshold.as_ref().map_or(0, |threshold| *threshold.get_ref());
     if threshold > written.signers.len() {
-        let at = written.threshold.as_ref().map_or(at.clone(), Spanned::span);
+        let at = written.threshold.as_ref().map_or(at, Spanned::span);
         text.wrong(&at, format!("{threshold} signatures cannot come from {} signers", written.signers.len()));
         return Signers::none();
     }

@@ -18,7 +18,8 @@ mod record;
 mod tests;
 
 pub use approval::{
-    ApprovalError, Approved, GuardedAct, LIFETIME, ListedRequest, Request, Signed, Signer, Signers, StoredRequest,
+    APPROVAL_LIFETIME, ApprovalError, Approved, GuardedAct, ListedRequest, Request, Signed, Signer, Signers,
+    StoredRequest,
 };
 use backoff::Backoff;
 pub use catalog_loader::CatalogLoader;

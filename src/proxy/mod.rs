@@ -10,6 +10,7 @@ mod catalog;
 mod decision;
 mod end;
 mod exchange;
+mod expired;
 mod listener;
 mod login;
 mod opened;

@@ -24,6 +24,7 @@ mod kms;
 mod layering;
 mod leaks;
 mod lifecycle;
+mod login;
 #[cfg(feature = "aws-kms")]
 mod operations;
 mod protected;

@@ -285,7 +285,7 @@ async fn another_program_agrees(kind: Kind) {
 /// An approval that nobody will give: its request is an act that takes no other lock than the record's.
 fn nobody() -> Signers {
     let key = VerifyingKey::from_base64(&data_encoding::BASE64.encode(&[7; 32])).unwrap();
-    Signers::new(vec![Signer { name: "nobody".into(), key }], 1, candado::control::LIFETIME).unwrap()
+    Signers::new(vec![Signer { name: "nobody".into(), key }], 1, candado::control::APPROVAL_LIFETIME).unwrap()
 }
 
 async fn acts_at_once_follow_each_other(kind: Kind) {

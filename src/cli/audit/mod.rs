@@ -27,7 +27,7 @@ pub(super) enum Command {
     /// Write the record to a file that can be verified elsewhere.
     ///
     /// JSON, one object on each line, with the wrapped audit keys. Nothing in it is secret by itself.
-    #[command(after_help = "Example:\n  candado audit export --output record.jsonl")]
+    #[command(after_help = "Examples:\n  candado audit export --output record.jsonl")]
     Export(export::Arguments),
 }
 

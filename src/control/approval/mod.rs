@@ -24,7 +24,7 @@ pub use ledger::{ListedRequest, Signed};
 pub use request::StoredRequest;
 
 /// How long a request waits for its signatures unless configured otherwise.
-pub const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+pub const APPROVAL_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The acts that need the approval of a second person: those that cannot be undone, or that undo a safeguard. This is
 /// the whole list.
@@ -103,7 +103,7 @@ pub struct Signers {
 impl Signers {
     /// Nobody, and nobody has to.
     pub fn none() -> Self {
-        Self { signers: Vec::new(), threshold: 0, lifetime: LIFETIME }
+        Self { signers: Vec::new(), threshold: 0, lifetime: APPROVAL_LIFETIME }
     }
 
     /// Names and keys must be distinct, and there must be as many as `threshold` demands; `None` if not.

@@ -88,7 +88,7 @@ pub(super) fn approve(arguments: &ApproveArguments) -> Result<(), Failure> {
         (None, None) => return Err(Failure::Usage(anyhow!("give --key or --signature"))),
     };
     let (text, signed) = with_store(&settings, async |store| {
-        let provider = provider::open(&settings.keys).await.context("the key provider cannot be used")?;
+        let provider = provider::unwrapper(&settings.keys).await.context("the key provider cannot be used")?;
         let recorder = Recorder::open(store, provider.unwrapper.as_ref()).await;
         let recorder = recorder.context("an approval cannot be recorded, so none is given")?;
         let actor = store.actor(&operator()).await.context("the key store cannot be used")?;

@@ -60,7 +60,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn database(arguments: &Arguments) -> Result<Verdict, Failure> {
     let settings = arguments.account.settings()?;
     let verdict: anyhow::Result<Verdict> = runtime()?.block_on(async {
-        let provider = provider::open(&settings.keys).await.context("the key provider cannot be used")?;
+        let provider = provider::unwrapper(&settings.keys).await.context("the key provider cannot be used")?;
         let pool = Pool::new(&control_settings(&settings));
         let verdict = from_store(arguments, &KeyStore::new(pool.clone(), SCHEMA), &provider).await;
         pool.close().await;
@@ -69,7 +69,7 @@ fn database(arguments: &Arguments) -> Result<Verdict, Failure> {
     Ok(verdict?)
 }
 
-async fn from_store(arguments: &Arguments, store: &KeyStore, provider: &provider::Provider) -> anyhow::Result<Verdict> {
+async fn from_store(arguments: &Arguments, store: &KeyStore, provider: &provider::Opening) -> anyhow::Result<Verdict> {
     let (deployment, records) = store.audit_key_records().await.context("the key store cannot be read")?;
     let keys = AuditKeys::open(&records, deployment, provider.unwrapper.as_ref()).await;
     let keys = keys.context("the record cannot be verified")?;
@@ -92,7 +92,7 @@ fn file(arguments: &Arguments, path: &Path) -> Result<Verdict, Failure> {
     };
     let settings = arguments.account.keys()?;
     let keys: anyhow::Result<AuditKeys> = runtime()?.block_on(async {
-        let provider = provider::open(&settings).await.context("the key provider cannot be used")?;
+        let provider = provider::unwrapper(&settings).await.context("the key provider cannot be used")?;
         let keys = AuditKeys::open(&keys, deployment, provider.unwrapper.as_ref()).await;
         keys.context("the record cannot be verified")
     });

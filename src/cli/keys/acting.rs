@@ -5,11 +5,11 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::append;
-use crate::app::provider::{self, Provider};
+use crate::app::provider::{self, Making};
 use crate::app::{control_settings, load_policy, operator};
 use crate::cli::account::Account;
 use crate::cli::output::Output;
-use crate::cli::{Failure, runtime};
+use crate::cli::{Failure, lock_memory, runtime};
 use crate::config::Settings;
 use crate::control::{
     ActError, Actor, Behind, By, ControlError, Done, KeyListing, KeyStore, Lacks, ListedKey, Pool, Recorder, Run,
@@ -62,7 +62,7 @@ pub(super) struct Acts<'a> {
     pub(super) settings: &'a Settings,
     pub(super) store: &'a KeyStore,
     pub(super) run: Run,
-    provider: Provider,
+    provider: Making,
     actor: Actor,
     recorder: Recorder,
     signers: Signers,
@@ -87,6 +87,7 @@ impl Acting {
         work: impl AsyncFnOnce(&Acts<'_>) -> anyhow::Result<Report>,
     ) -> Result<(), Failure> {
         let settings = self.account.settings()?;
+        lock_memory(&settings)?;
         let outcome = runtime()?.block_on(async {
             let pool = Pool::new(&control_settings(&settings));
             let store = KeyStore::new(pool.clone(), SCHEMA);
@@ -198,8 +199,9 @@ pub(super) fn change_facts(changes: &[Change]) -> Vec<Value> {
 
 impl<'a> Acts<'a> {
     async fn open(settings: &'a Settings, store: &'a KeyStore, run: Run) -> anyhow::Result<Self> {
-        let provider = provider::open(&settings.keys).await.context("the key provider cannot be used")?;
-        let recorder = Recorder::open(store, provider.unwrapper.as_ref()).await;
+        let provider = provider::admin(&settings.keys).await.context("the key provider cannot be used")?;
+        let opening = provider::unwrapper(&settings.keys).await.context("the key provider cannot be used")?;
+        let recorder = Recorder::open(store, opening.unwrapper.as_ref()).await;
         let recorder = recorder.context("acts cannot be recorded, so none is done")?;
         let actor = store.actor(&operator()).await.context("the key store cannot be used")?;
         let signers = settings.approval.clone();
@@ -225,8 +227,8 @@ impl<'a> Acts<'a> {
         }
     }
 
-    /// The key provider of the configuration.
-    pub(super) fn provider(&self) -> &Provider {
+    /// The half of the configuration's key provider that makes and rewraps.
+    pub(super) fn provider(&self) -> &Making {
         &self.provider
     }
 

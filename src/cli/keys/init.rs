@@ -13,10 +13,10 @@ use super::append;
 use crate::app::{control_settings, load_policy, operator, provider};
 use crate::cli::account::Account;
 use crate::cli::output::Output;
-use crate::cli::{Failure, runtime};
+use crate::cli::{Failure, lock_memory, runtime};
 use crate::config::{Keys, Settings};
 use crate::control::{ControlError, InitReport, Initialisation, KeyStore, Pool, SCHEMA};
-use crate::keys::KeyFile;
+use crate::keys::{KeyFileAdmin, KeyFilePlace};
 use crate::policy::Policy;
 
 /// Arguments of `keys init`.
@@ -54,6 +54,7 @@ struct Created {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let settings = arguments.account.settings()?;
     let policy = load_policy(&settings, 1).map_err(|error| Failure::Usage(error.into()))?;
+    lock_memory(&settings)?;
     if arguments.dry_run {
         let would = runtime()?.block_on(rehearse(&settings, &policy))?;
         return Ok(would.print(arguments.json)?);
@@ -92,11 +93,11 @@ async fn rehearse(settings: &Settings, policy: &Policy) -> anyhow::Result<Missin
     pool.close().await;
     let missing = missing.context("the key store cannot be read")?;
     let key_file = match &settings.keys {
-        Keys::File { path } if !path.exists() => Some(path.clone()),
-        Keys::File { .. } => None,
-        Keys::AwsKms { .. } => {
-            let provider = provider::open(&settings.keys).await.context("the key provider cannot be used")?;
-            let status = provider.admin.describe(&provider.kek).await;
+        Keys::File(file) if !file.path.exists() => Some(file.path.clone()),
+        Keys::File(_) => None,
+        Keys::AwsKms { .. } | Keys::Vault(_) => {
+            let making = provider::admin(&settings.keys).await.context("the key provider cannot be used")?;
+            let status = making.admin.describe(&making.kek).await;
             status.context("the key-encryption key cannot be used")?;
             None
         }
@@ -111,13 +112,14 @@ pub(in crate::cli) async fn initialise(settings: &Settings, policy: &Policy) -> 
     let store = KeyStore::new(pool.clone(), SCHEMA);
     let outcome = async {
         let key_file_made = make_key_file(settings, &store).await?;
-        let provider = provider::open(&settings.keys).await.context("the key provider cannot be used")?;
+        let making = provider::admin(&settings.keys).await.context("the key provider cannot be used")?;
+        let opening = provider::unwrapper(&settings.keys).await.context("the key provider cannot be used")?;
         let report = store
             .init(Initialisation {
                 policy,
-                admin: provider.admin.as_ref(),
-                unwrapper: provider.unwrapper.as_ref(),
-                kek: &provider.kek,
+                admin: making.admin.as_ref(),
+                unwrapper: opening.unwrapper.as_ref(),
+                kek: &making.kek,
                 deployment: None,
                 operator: &operator(),
             })
@@ -135,10 +137,17 @@ pub(in crate::cli) async fn initialise(settings: &Settings, policy: &Policy) -> 
 
 /// Makes a key file if the provider is one, none exists, and no key in the store could need another one.
 async fn make_key_file(settings: &Settings, store: &KeyStore) -> anyhow::Result<Option<PathBuf>> {
-    let path = match &settings.keys {
-        Keys::File { path } if !path.exists() => path,
-        Keys::File { .. } | Keys::AwsKms { .. } => return Ok(None),
+    let file = match &settings.keys {
+        Keys::File(file) if !file.path.exists() => file,
+        Keys::File(_) | Keys::AwsKms { .. } | Keys::Vault(_) => return Ok(None),
     };
+    let path = &file.path;
+    if file.place == KeyFilePlace::Credential {
+        anyhow::bail!(
+            "the credential {} is missing: make the key file with `path`, then give it to systemd as a credential",
+            path.display()
+        );
+    }
     match store.load().await {
         Ok(stored) if !stored.records.is_empty() => anyhow::bail!(
             "{} is missing, but the key store holds {} keys that it wraps: restore the file from its backup. A new one \
@@ -157,7 +166,7 @@ async fn make_key_file(settings: &Settings, store: &KeyStore) -> anyhow::Result<
             .create(folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
     }
-    KeyFile::create(path).with_context(|| format!("cannot make {}", path.display()))?;
+    KeyFileAdmin::create(file).with_context(|| format!("cannot make {}", path.display()))?;
     Ok(Some(path.clone()))
 }
 

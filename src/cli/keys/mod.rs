@@ -10,6 +10,7 @@ mod init;
 mod list;
 mod rewrap;
 mod rotate;
+mod rotate_kek;
 mod show;
 
 use clap::Subcommand;
@@ -100,6 +101,13 @@ pub(super) enum Command {
   candado keys rewrap --to arn:aws:kms:eu-west-1:111122223333:key/1234abcd --add
   candado keys rewrap --drop arn:aws:kms:eu-central-1:111122223333:key/5678efab")]
     Rewrap(rewrap::Arguments),
+    /// Give the key-encryption key new material, at its provider.
+    ///
+    /// What the old material wrapped goes on opening; `candado keys rewrap` brings it to the new.
+    #[command(after_help = "Examples:
+  candado keys rotate-kek --dry-run
+  candado keys rotate-kek && candado keys rewrap")]
+    RotateKek(rotate_kek::Arguments),
 }
 
 /// Carries a command out.
@@ -118,6 +126,7 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
         Command::Destroy(arguments) => end::destroy(arguments),
         Command::Shred(arguments) => end::shred(arguments),
         Command::Rewrap(arguments) => rewrap::run(arguments),
+        Command::RotateKek(arguments) => rotate_kek::run(arguments),
     }
 }
 

@@ -56,7 +56,7 @@ async fn rewrap(acts: &Acts<'_>, arguments: &Arguments) -> anyhow::Result<Report
             (provider.kek.clone(), provider.kek.clone(), provider.admin.clone())
         }
         Some(to) => {
-            let provider = provider::open_towards(&acts.settings.keys, to).await;
+            let provider = provider::admin_towards(&acts.settings.keys, to).await;
             let provider = provider.context("the key provider cannot be used")?;
             (provider.kek, to.clone(), provider.admin)
         }

@@ -364,8 +364,20 @@ async fn what_is_refused_says_why_and_what_to_do(kind: Kind) {
     let shown = team.done(&["show", &kid]);
     assert_eq!((&shown["state"], &shown["next"]), (&json!("active"), &json!(["suspend"])));
     for verb in [
-        "init", "list", "show", "create", "activate", "rotate", "suspend", "resume", "retire", "restore", "destroy",
-        "shred", "rewrap",
+        "init",
+        "list",
+        "show",
+        "create",
+        "activate",
+        "rotate",
+        "suspend",
+        "resume",
+        "retire",
+        "restore",
+        "destroy",
+        "shred",
+        "rewrap",
+        "rotate-kek",
     ] {
         let help = team.command(&[verb, "--help"]).output().unwrap();
         assert!(String::from_utf8(help.stdout).unwrap().contains("Examples:"), "{verb}");

@@ -2,7 +2,9 @@
 
 use candado::control::{ActError, OldWrap, Run, StoredWrap};
 use candado::crypto::KeyPurpose;
-use candado::keys::{AwsCredentials, AwsKms, AwsKmsSettings, KekRef, KeyError, ProviderKind, Unwrapper, WrappedKey};
+use candado::keys::{
+    AwsCredentials, AwsKms, AwsKmsAdmin, AwsKmsSettings, KekRef, KeyError, ProviderKind, Unwrapper, WrappedKey,
+};
 
 use super::store::{DATA, Team, kid};
 use crate::fakekms::{Fault, State};
@@ -27,17 +29,15 @@ impl Team {
         Ok(secret.kcv(wrap.context.kid, KeyPurpose::Data))
     }
 
-    async fn principal(&self, name: &str, arns: &[&str]) -> AwsKms {
-        AwsKms::new(AwsKmsSettings {
+    fn principal(&self, name: &str, arns: &[&str]) -> AwsKmsSettings {
+        AwsKmsSettings {
             kek_arns: arns.iter().map(|arn| (*arn).to_owned()).collect(),
             endpoint: Some(self.setup.fake.endpoint()),
             credentials: AwsCredentials::Static {
                 access_key_id: name.to_owned(),
                 secret_access_key: "not checked".to_owned().into(),
             },
-        })
-        .await
-        .unwrap()
+        }
     }
 }
 
@@ -55,7 +55,7 @@ async fn the_same_key_is_wrapped_by_the_newest_material(kind: Kind) {
     assert_ne!(new.wrapped.blob, old.wrapped.blob);
     assert_eq!(team.check_value(&team.setup.unwrapper, &new).await.unwrap(), value);
     assert_eq!(team.store.epoch().await.unwrap(), epoch + 1, "proxies must learn of the new wrap");
-    let denied = team.setup.admin.unwrap(&new.wrapped, &new.context).await.unwrap_err();
+    let denied = team.setup.opener.unwrap(&new.wrapped, &new.context).await.unwrap_err();
     assert_eq!(denied, KeyError::Denied, "whoever rewraps opens nothing");
 }
 
@@ -63,7 +63,8 @@ async fn a_key_moves_to_another_key_encryption_key(kind: Kind) {
     let team = Team::new(kind).await;
     let second = KekRef::new(ProviderKind::AwsKms, team.setup.fake.create_key());
     let arns = [&*team.setup.kek.reference, &*second.reference];
-    let (admin, proxy) = (team.principal("SECURITY", &arns).await, team.principal("PROXY", &arns[1..]).await);
+    let admin = AwsKmsAdmin::new(team.principal("SECURITY", &arns)).await.unwrap();
+    let proxy = AwsKms::new(team.principal("PROXY", &arns[1..])).await.unwrap();
     let old = team.wrap(0).await;
     let value = team.check_value(&team.setup.unwrapper, &old).await.unwrap();
 

@@ -34,7 +34,10 @@ async fn keys_are_wrapped_again_while_clients_write_and_read(kind: Kind) {
 
     block_in_place(|| team.done(&["rotate", KEYSET]));
     load.goes_on();
-    fake.rotate(&first);
+    block_in_place(|| team.done(&["rotate-kek", "--dry-run"]));
+    assert_eq!(fake.calls("RotateKeyOnDemand"), 0);
+    block_in_place(|| team.done(&["rotate-kek"]));
+    assert_eq!(fake.calls("RotateKeyOnDemand"), 1);
     let wraps =
         || deployment.server.sql("SELECT kid, kek_ref, wrap_version, priority FROM candado.wrapped_key ORDER BY 1, 4");
     let before = wraps();

@@ -53,7 +53,7 @@ impl Team {
         let policy = policy(&[("contact", true)]);
         setup.init(&policy).await.unwrap();
         let store = setup.security();
-        let recorder = Recorder::open(&store, &*setup.admin).await.unwrap();
+        let recorder = Recorder::open(&store, &*setup.opener).await.unwrap();
         let actor = store.actor("tester").await.unwrap();
         Self { setup, store, policy, recorder, actor, signers: Signers::none() }
     }

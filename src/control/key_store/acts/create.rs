@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{AUDIT_KEYSET, ActError, By, ControlError, Family, KeyStore, Run, Session};
 use crate::crypto::{KeyId, KeyPurpose};
-use crate::keys::{EncryptionContext, KekAdmin, KekRef, KekStatus, KeyError, KeyState};
+use crate::keys::{EncryptionContext, KekAdmin, KekDescription, KekRef, KekStatus, KeyError, KeyState};
 
 /// The key store has no keyset of that name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -137,8 +137,8 @@ fn next_version(family: &Family) -> Result<NonZeroU16, ActError> {
     }
 }
 
-fn usable(status: Result<KekStatus, KeyError>) -> Result<(), KeyError> {
-    match status? {
+fn usable(answer: Result<KekDescription, KeyError>) -> Result<(), KeyError> {
+    match answer?.status {
         KekStatus::Enabled => Ok(()),
         KekStatus::Disabled => Err(KeyError::Disabled),
         KekStatus::PendingDeletion => Err(KeyError::PendingDeletion),

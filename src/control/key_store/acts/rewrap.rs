@@ -133,6 +133,14 @@ impl KeyStore {
         .await
     }
 
+    /// Records that a key-encryption key got new material. Its provider has done it already; no wrap has changed.
+    pub async fn record_kek_rotation(&self, kek: &KekRef, by: By<'_>) -> Result<(), ActError> {
+        self.transaction("record the rotation of a key-encryption key", Run::Real, async |session, _| {
+            by.record(session, "kek.rotate", format!("kek {kek}"), Value::Null, Value::Null).await
+        })
+        .await
+    }
+
     /// Adds a wrap, or renews the one under the same KEK. Not in one statement: on MariaDB, ON DUPLICATE KEY UPDATE takes
     /// the right to change every column.
     pub(super) async fn put_wrap(

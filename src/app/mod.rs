@@ -5,6 +5,7 @@ mod board;
 mod gate;
 pub mod health;
 mod metrics;
+mod operator;
 pub mod process;
 pub mod provider;
 mod running;
@@ -31,6 +32,7 @@ use crate::proxy::{CatalogRefresh, RefreshRequest, Registry};
 use crate::schema::{Catalog, ServerKind, ServerVersion};
 use crate::{control, crypto, policy, proxy};
 use board::Board;
+pub use operator::operator;
 pub use running::Running;
 use tls::Identity;
 

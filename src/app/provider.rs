@@ -29,6 +29,15 @@ pub enum ProviderError {
     #[cfg(feature = "aws-kms")]
     #[error(transparent)]
     AwsKms(#[from] AwsKmsSettingsError),
+    /// Keys cannot go from one provider to another without coming out in between.
+    #[error(
+        "{to} is not with the configured key provider: a key would have to come out of one to go into the other, which \
+         takes the procedure \"another key provider\" of OPERATIONS.md"
+    )]
+    OtherProvider {
+        /// The key-encryption key that was asked for.
+        to: KekRef,
+    },
     /// This program was built without AWS KMS.
     #[cfg(not(feature = "aws-kms"))]
     #[error("this program was built without AWS KMS")]
@@ -86,9 +95,25 @@ pub async fn admin(keys: &Keys) -> Result<Making, ProviderError> {
             let kek = file.kek();
             Ok(Making { admin: Arc::new(file), kek })
         }
-        Keys::AwsKms { kek, endpoint } => aws_kms::admin(kek, endpoint.as_ref()).await,
+        Keys::AwsKms { kek, endpoint } => aws_kms::admin(kek, endpoint.as_ref(), None).await,
         Keys::Vault(settings) => {
             Ok(Making { admin: Arc::new(VaultAdmin::new(settings.clone())?), kek: vault_kek(settings) })
+        }
+    }
+}
+
+/// Opens the half that rewraps, for wrapping keys under another key-encryption key of the same provider.
+///
+/// # Errors
+/// As [`admin`], and if the other key-encryption key is with another provider.
+pub async fn admin_towards(keys: &Keys, to: &KekRef) -> Result<Making, ProviderError> {
+    match (keys, to.provider) {
+        (Keys::AwsKms { kek, endpoint }, ProviderKind::AwsKms) => {
+            aws_kms::admin(kek, endpoint.as_ref(), Some(&to.reference)).await
+        }
+        (Keys::File(_) | Keys::Vault(_) | Keys::AwsKms { .. }, _) => {
+            let making = admin(keys).await?;
+            if *to == making.kek { Ok(making) } else { Err(ProviderError::OtherProvider { to: to.clone() }) }
         }
     }
 }
@@ -107,21 +132,25 @@ mod aws_kms {
         Arc, AwsCredentials, AwsKms, AwsKmsAdmin, AwsKmsSettings, KekRef, Making, Opening, ProviderError, ProviderKind,
     };
 
-    fn settings(kek: &str, endpoint: Option<&String>) -> AwsKmsSettings {
+    fn settings(kek: &str, endpoint: Option<&String>, further: Option<&str>) -> AwsKmsSettings {
         AwsKmsSettings {
-            kek_arns: vec![kek.to_owned()],
+            kek_arns: [kek].into_iter().chain(further).map(str::to_owned).collect(),
             endpoint: endpoint.cloned(),
             credentials: AwsCredentials::DefaultChain,
         }
     }
 
     pub(super) async fn unwrapper(kek: &str, endpoint: Option<&String>) -> Result<Opening, ProviderError> {
-        let service = AwsKms::new(settings(kek, endpoint)).await?;
+        let service = AwsKms::new(settings(kek, endpoint, None)).await?;
         Ok(Opening { unwrapper: Arc::new(service), kek: KekRef::new(ProviderKind::AwsKms, kek) })
     }
 
-    pub(super) async fn admin(kek: &str, endpoint: Option<&String>) -> Result<Making, ProviderError> {
-        let service = AwsKmsAdmin::new(settings(kek, endpoint)).await?;
+    pub(super) async fn admin(
+        kek: &str,
+        endpoint: Option<&String>,
+        further: Option<&str>,
+    ) -> Result<Making, ProviderError> {
+        let service = AwsKmsAdmin::new(settings(kek, endpoint, further)).await?;
         Ok(Making { admin: Arc::new(service), kek: KekRef::new(ProviderKind::AwsKms, kek) })
     }
 }
@@ -134,7 +163,11 @@ mod aws_kms {
         Err(ProviderError::NoAwsKms)
     }
 
-    pub(super) async fn admin(_kek: &str, _endpoint: Option<&String>) -> Result<Making, ProviderError> {
+    pub(super) async fn admin(
+        _kek: &str,
+        _endpoint: Option<&String>,
+        _further: Option<&str>,
+    ) -> Result<Making, ProviderError> {
         Err(ProviderError::NoAwsKms)
     }
 }

@@ -13,7 +13,7 @@ use crate::app::{control_settings, load_policy, process, provider, tls};
 use crate::config::{self, Keys, MemoryLock, NotReady, Plaintext, ServerTls, Settings};
 use crate::control::{CatalogLoader, ControlError, KeyStore, Pool, SCHEMA, StoredKeys, Weight, chain, check_columns};
 use crate::crypto::{KeyId, KeyPurpose};
-use crate::keys::{EncryptionContext, KeyError, KeyFilePlace, Stages};
+use crate::keys::{EncryptionContext, KeyError, KeyFilePlace, KeyRecord, Stages};
 use crate::policy::{FirewallMode, Policy};
 use crate::schema::ServerKind;
 
@@ -139,6 +139,17 @@ impl Report {
                 self.add("configuration", Verdict::Warning, text);
             }
             Keys::AwsKms { .. } | Keys::Vault(_) => {}
+        }
+        match (settings.approval.threshold(), settings.approval.names().count()) {
+            (0, _) => {
+                let text = "one person alone may destroy keys, shred keysets and decrypt columns ([approval] sets no \
+                            threshold)";
+                self.add("configuration", Verdict::Warning, text);
+            }
+            (threshold, signers) => {
+                let text = format!("acts that cannot be undone need {threshold} of {signers} signatures");
+                self.add("configuration", Verdict::Ok, text);
+            }
         }
         if settings.not_ready == NotReady::PassthroughUnprotected {
             self.add("configuration", Verdict::Ok, "while keys are missing, statements on unprotected data pass");
@@ -273,9 +284,12 @@ impl Report {
                 return;
             }
         };
-        let needed: Vec<_> = stored
-            .map(|stored| stored.records.iter().filter(|key| key.state.may_decrypt()).collect())
-            .unwrap_or_default();
+        // The audit key is not among them: a proxy may not open it.
+        let opened = |key: &&KeyRecord| match key.purpose {
+            KeyPurpose::Data | KeyPurpose::Index | KeyPurpose::Subject => key.state.may_decrypt(),
+            KeyPurpose::Audit => false,
+        };
+        let needed: Vec<_> = stored.map(|stored| stored.records.iter().filter(opened).collect()).unwrap_or_default();
         let deployment = stored.map(|stored| stored.deployment).unwrap_or_default();
         for key in &needed {
             let context = key.encryption_context(deployment);

@@ -3,6 +3,9 @@
 //! Results go to standard output, messages and logs to standard error. Exit codes: 0 done, 1 failed, cut short or
 //! something found, 64 the command line or a file is wrong.
 
+mod account;
+mod approvals;
+mod audit;
 mod check;
 mod demo;
 mod inspect;
@@ -65,12 +68,33 @@ enum Command {
   candado check --config /etc/candado/candado.toml
   candado check --json | jq '.items[] | select(.verdict != \"ok\")'")]
     Check(Facts),
-    /// Make and list keys.
+    /// Make keys, list them, and lead them through their life.
     #[command(subcommand)]
     #[command(after_help = "Examples:
-  candado keys init --config /etc/candado/candado.toml
-  candado keys list --config /etc/candado/candado.toml")]
+  candado keys list --config /etc/candado/candado.toml
+  candado keys rotate contact --config /etc/candado/candado.toml")]
     Keys(keys::Command),
+    /// Verify, list and export the record of all acts on keys and columns.
+    #[command(subcommand)]
+    #[command(after_help = "Examples:
+  candado audit verify --head 41:9f2c..e1
+  candado audit list --act key.destroy
+  candado audit export --output record.jsonl")]
+    Audit(audit::Command),
+    /// Show acts that wait for the approval of another person.
+    #[command(subcommand)]
+    #[command(after_help = "Examples:
+  candado approvals list
+  candado approvals show 12")]
+    Approvals(approvals::Command),
+    /// Approve an act that somebody else wants to carry out.
+    ///
+    /// Read what you sign: the text is printed. It names the act and its subject, and holds for nothing else; it expires,
+    /// and serves once. Enough signatures by others than the one who asks, and he can repeat the act.
+    #[command(
+        after_help = "Examples:\n  candado approve 12 --key ben.pem\n  candado approve 12 --signature request.sig"
+    )]
+    Approve(approvals::ApproveArguments),
     /// Print the fields of a sealed value. Needs no key and opens nothing.
     #[command(after_help = "Examples:
   candado inspect 0xC1FE1D01100001EC88E68B...
@@ -82,7 +106,13 @@ impl Command {
     fn children(&self) -> Children {
         match self {
             Self::Demo(_) => Children::Privileged,
-            Self::Serve(_) | Self::Check(_) | Self::Keys(_) | Self::Inspect(_) => Children::Unprivileged,
+            Self::Serve(_)
+            | Self::Check(_)
+            | Self::Keys(_)
+            | Self::Audit(_)
+            | Self::Approvals(_)
+            | Self::Approve(_)
+            | Self::Inspect(_) => Children::Unprivileged,
         }
     }
 }
@@ -152,6 +182,9 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Keys(command) => keys::run(&command),
+        Command::Audit(command) => audit::run(&command),
+        Command::Approvals(command) => approvals::run(&command),
+        Command::Approve(arguments) => approvals::approve(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
     };
     match outcome {

@@ -10,10 +10,11 @@ use toml::Spanned;
 use zeroize::Zeroizing;
 
 use super::ConfigError;
+use super::approval::{WrittenApproval, approval};
 use super::keys::{WrittenKeys, keys};
 use super::settings::{
-    Control, Health, Limits, Listen, ListenTls, Log, LogFormat, LogLevel, MemoryLock, NotReady, Plaintext, Process,
-    Server, ServerTls, Settings,
+    Control, Health, Keys, Limits, Listen, ListenTls, Log, LogFormat, LogLevel, MemoryLock, NotReady, Plaintext,
+    Process, Server, ServerTls, Settings,
 };
 use crate::policy::written::Text;
 
@@ -26,6 +27,7 @@ struct File {
     server: Spanned<WrittenServer>,
     control: Spanned<WrittenControl>,
     keys: Spanned<WrittenKeys>,
+    approval: Option<Spanned<WrittenApproval>>,
     policy: WrittenPolicy,
     #[serde(default)]
     limits: WrittenLimits,
@@ -174,6 +176,26 @@ pub fn load(path: &Path) -> Result<Settings, ConfigError> {
     parse(&path.display().to_string(), &text, folder)
 }
 
+/// Reads the key provider's part of a configuration file, and nothing else of it: for work that needs no database.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_keys(path: &Path) -> Result<Keys, ConfigError> {
+    /// The rest is passed over; `load` judges it.
+    #[derive(Debug, Deserialize)]
+    struct KeysAlone {
+        keys: Spanned<WrittenKeys>,
+    }
+    let read = |source| ConfigError::Read { path: path.to_owned(), source };
+    let content = std::fs::read_to_string(path).map_err(read)?;
+    let folder = std::path::absolute(path).map_err(read)?;
+    let name = path.display().to_string();
+    let mut text = Text::new(&name, &content);
+    let written: KeysAlone = text.parse()?;
+    let keys = keys(&mut text, written.keys, folder.parent().unwrap_or(Path::new("/")));
+    Ok(text.finish(keys)?)
+}
+
 /// Reads a configuration's text. `file` is its name in messages; relative paths in it start at `folder`.
 ///
 /// # Errors
@@ -188,6 +210,7 @@ pub fn parse(file: &str, text: &str, folder: &Path) -> Result<Settings, ConfigEr
         server,
         control: written_control(&mut text, written.control, folder),
         keys: keys(&mut text, written.keys, folder),
+        approval: approval(&mut text, written.approval),
         policy: folder.join(written.policy.path),
         limits: limits(&mut text, &written.limits),
         log: log(&written.log),

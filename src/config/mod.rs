@@ -3,13 +3,14 @@
 //! Everything is checked and typed before anything binds or connects. Every default is the safe one. Secrets are read
 //! from files or from the environment; the file itself holds none.
 
+mod approval;
 mod file;
 mod keys;
 mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use file::{control, load, parse};
+pub use file::{control, load, load_keys, parse};
 pub use settings::{
     Control, Health, Keys, Limits, Listen, ListenTls, Log, LogFormat, LogLevel, MemoryLock, NotReady, Plaintext,
     Process, Server, ServerTls, Settings,

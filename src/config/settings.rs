@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::control::Signers;
 use crate::keys::{KeyFileSettings, VaultSettings};
 
 /// All settings of a process.
@@ -20,6 +21,8 @@ pub struct Settings {
     pub control: Control,
     /// What wraps data keys.
     pub keys: Keys,
+    /// Who approves acts that cannot be undone.
+    pub approval: Signers,
     /// `policy.toml`.
     pub policy: PathBuf,
     /// Bounds on what peers can make us do.

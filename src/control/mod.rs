@@ -4,6 +4,7 @@
 //! It hands immutable snapshots to functions that the application gives it, and knows nothing of connections or
 //! packets. No data-plane task ever waits for the key provider: keys are opened here alone.
 
+mod approval;
 mod backoff;
 mod catalog_loader;
 mod catalog_task;
@@ -12,17 +13,27 @@ mod error;
 mod key_store;
 mod key_task;
 mod pool;
+mod record;
 #[cfg(test)]
 mod tests;
 
+pub use approval::{
+    APPROVAL_LIFETIME, ApprovalError, Approved, GuardedAct, ListedRequest, Request, Signed, Signer, Signers,
+    StoredRequest,
+};
 use backoff::Backoff;
 pub use catalog_loader::CatalogLoader;
 pub use catalog_task::{CatalogRequests, CatalogTask, NotRefreshed, RefreshReason};
 pub use column_check::{Finding, Problem, Weight, check_columns};
 pub use error::{ControlError, chain};
 pub use key_store::{
-    CreatedKey, Heartbeat, InitReport, KeyListing, KeyStore, ListedKey, ListedReplica, SCHEMA, StoredKeys,
+    Acknowledged, ActError, Backups, Behind, By, CreatedKey, Done, Ending, Fence, ForeignKeyset, Heartbeat, InitReport,
+    Initialisation, KeyListing, KeyStore, LEASE, Lacks, ListedKey, ListedReplica, MissingProof, NewKey, OldWrap,
+    Proofs, Rewrapped, Run, SCHEMA, Shredded, StoredKeys, StoredWrap, WhyNoProof, wait_for_fence,
 };
 pub use key_task::{KeyTask, KeysMissing, KeysState};
 use pool::Session;
 pub use pool::{Pool, Settings, Tls};
+pub use record::{
+    AUDIT_KEYSET, Actor, AuditKeys, Breach, Entry, Line, Note, Recorder, StoredEntry, StoredHead, Verdict, Verifier,
+};

@@ -4,6 +4,7 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
 
 mod aad;
+mod audit;
 mod column_keys;
 mod envelope;
 mod index;
@@ -11,14 +12,17 @@ mod key;
 mod normalise;
 mod padding;
 mod plaintext;
+mod signature;
 mod stage;
 #[cfg(test)]
 mod tests;
 
+pub use audit::{AUDIT_MAC_LENGTH, AuditKey};
 pub use column_keys::{ColumnKeys, ColumnKeysError, DataMaterial, IndexMaterial, OpenError, SealError};
 pub use envelope::{ENVELOPE_OCTETS_MAX, Envelope, EnvelopeError, Field, MAGIC, is_envelope};
 pub use index::{PrefixRange, SearchError};
 pub use key::{DataKey, IndexKey, IndexVersion, KCV_LENGTH, KeyId, KeyPurpose, KeySecret, SECRET_LENGTH};
 pub use normalise::{NormaliseError, normalise, normaliser_id, warm_up};
 pub use plaintext::Plaintext;
+pub use signature::{SIGNATURE_LENGTH, SigningKey, VerifyingKey};
 pub use stage::{Holds, Stage, Writes};

@@ -4,6 +4,7 @@
 mod aws_kms;
 mod endpoint;
 mod key_file;
+mod lifecycle;
 mod provider;
 mod record;
 mod ring;
@@ -14,6 +15,7 @@ pub use crate::crypto::KeyPurpose;
 #[cfg(feature = "aws-kms")]
 pub use aws_kms::{AwsCredentials, AwsKms, AwsKmsAdmin, AwsKmsSettings, AwsKmsSettingsError};
 pub use key_file::{KeyFile, KeyFileAdmin, KeyFileError, KeyFilePlace, KeyFileSettings};
+pub use lifecycle::{Act, Barred, Change, Impossible, Siblings};
 pub use provider::{BoxFuture, KekAdmin, KekDescription, KekRotation, KekStatus, KeyError, KeyProvider, Unwrapper};
 pub use record::{EncryptionContext, KekRef, KeyRecord, KeyState, ProviderKind, Stages, WrappedKey};
 pub use ring::{KeyRing, RingBuilder, RingError};

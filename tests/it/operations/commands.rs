@@ -112,7 +112,7 @@ async fn a_stored_value_is_inspected(kind: Kind) {
     assert_eq!(output.status.code(), Some(0));
     let lines = said(&output.stdout);
     assert!(
-        lines.starts_with("format      FE1, version 1 (XAES-256-GCM)\nkey id      1\nindex       none\n"),
+        lines.starts_with("format      FE1, version 1 (XAES-256-GCM)\nkey id      2\nindex       none\n"),
         "{lines}"
     );
 

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use candado::control::{ControlError, InitReport, KeyStore};
+use candado::control::{ControlError, InitReport, Initialisation, KeyStore};
 use candado::keys::{AwsCredentials, AwsKms, AwsKmsAdmin, AwsKmsSettings, KekRef, ProviderKind};
 use candado::policy::{
     Access, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy, ProtectedColumn, Role, RoleId,
@@ -13,7 +13,7 @@ use candado::schema::ColumnRef;
 
 use super::key_store::{PROXY, SECURITY, create, key_store};
 use super::server::{Kind, Server};
-use crate::fakekms::FakeKms;
+use crate::fakekms::{self, FakeKms};
 
 /// A schema of the test's own, and a key service with one key.
 pub(crate) struct Setup {
@@ -21,7 +21,9 @@ pub(crate) struct Setup {
     pub(crate) schema: String,
     pub(crate) fake: FakeKms,
     pub(crate) kek: KekRef,
-    pub(crate) admin: AwsKmsAdmin,
+    pub(crate) admin: Arc<AwsKmsAdmin>,
+    /// Opens the audit key for the security team, and no other.
+    pub(crate) opener: Arc<AwsKms>,
     pub(crate) unwrapper: Arc<AwsKms>,
 }
 
@@ -29,8 +31,8 @@ impl Setup {
     pub(crate) async fn new(kind: Kind) -> Self {
         let server = Server::start(kind);
         let fake = FakeKms::start();
-        fake.allow("PROXY", &["Decrypt", "DescribeKey"]);
-        fake.allow("SECURITY", &["GenerateDataKeyWithoutPlaintext", "ReEncrypt", "DescribeKey"]);
+        fake.allow_role("PROXY", fakekms::Role::Proxy);
+        fake.allow_role("SECURITY", fakekms::Role::Security);
         let arn = fake.create_key();
         let settings = |principal: &str| AwsKmsSettings {
             kek_arns: vec![arn.clone()],
@@ -40,10 +42,11 @@ impl Setup {
                 secret_access_key: "not checked".to_owned().into(),
             },
         };
-        let admin = AwsKmsAdmin::new(settings("SECURITY")).await.unwrap();
+        let admin = Arc::new(AwsKmsAdmin::new(settings("SECURITY")).await.unwrap());
+        let opener = Arc::new(AwsKms::new(settings("SECURITY")).await.unwrap());
         let unwrapper = Arc::new(AwsKms::new(settings("PROXY")).await.unwrap());
         let kek = KekRef::new(ProviderKind::AwsKms, arn);
-        Self { server, schema: create(server), fake, kek, admin, unwrapper }
+        Self { server, schema: create(server), fake, kek, admin, opener, unwrapper }
     }
 
     pub(crate) fn proxy(&self) -> KeyStore {
@@ -55,7 +58,19 @@ impl Setup {
     }
 
     pub(crate) async fn init(&self, policy: &Policy) -> Result<InitReport, ControlError> {
-        self.security().init(policy, &self.admin, &self.kek, None).await
+        self.security().init(self.initialisation(policy)).await
+    }
+
+    /// What `keys init` works with under the security team's principal.
+    pub(crate) fn initialisation<'a>(&'a self, policy: &'a Policy) -> Initialisation<'a> {
+        Initialisation {
+            policy,
+            admin: &*self.admin,
+            unwrapper: &*self.opener,
+            kek: &self.kek,
+            deployment: None,
+            operator: "tester",
+        }
     }
 }
 

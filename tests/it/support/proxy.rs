@@ -134,6 +134,11 @@ impl Deployment {
         self.folder.path().join("keys/it.kek")
     }
 
+    /// Where its configuration, policy and keys are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The program, as that principal of the key service.
     pub(crate) fn command(&self, principal: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_candado"));
@@ -147,6 +152,14 @@ impl Deployment {
             .env("RUST_LOG", "trace")
             .stdin(Stdio::null());
         command
+    }
+
+    /// The security team with that policy.
+    pub(crate) fn security_team(&self, policy: &str) -> SecurityTeam<'_> {
+        let folder = tempfile::Builder::new().prefix("candado-it-").tempdir().expect("a folder");
+        let config = self.write(folder.path(), policy, Tls::Off);
+        let password = write_secret(&folder.path().join("security"), PASSWORD);
+        SecurityTeam { deployment: self, _folder: folder, config, password }
     }
 
     /// The statements that `candado check` finds missing in the live schema.
@@ -210,6 +223,52 @@ impl Deployment {
         let path = folder.join("candado.toml");
         fs::write(&path, config).expect("a configuration file");
         path
+    }
+}
+
+/// Those who run `candado keys`, under the account and the principal of their own.
+#[derive(Debug)]
+pub(crate) struct SecurityTeam<'a> {
+    deployment: &'a Deployment,
+    _folder: TempDir,
+    config: PathBuf,
+    password: PathBuf,
+}
+
+impl SecurityTeam<'_> {
+    /// `candado keys` with these arguments, not started yet.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.deployment.command("AKIASECURITY");
+        command.arg("keys").args(arguments).arg("--config").arg(&self.config);
+        // Verbs that only read take the account of the configuration.
+        if !["list", "show"].contains(&arguments[0]) {
+            command.args(["--user", SECURITY, "--password-file"]).arg(&self.password);
+        }
+        command
+    }
+
+    /// Runs a verb that succeeds; returns its document.
+    pub(crate) fn done(&self, arguments: &[&str]) -> serde_json::Value {
+        let (code, document, errors) = self.run(arguments);
+        assert_eq!(code, 0, "{arguments:?}: {document:#}{errors}");
+        document
+    }
+
+    /// Runs a verb that is refused; returns the code and the text of the refusal.
+    pub(crate) fn refused(&self, arguments: &[&str]) -> (String, String) {
+        let (code, document, errors) = self.run(arguments);
+        assert_eq!(code, 1, "{arguments:?}: {document:#}{errors}");
+        let refusal = |part: &str| document["refused"][part].as_str().expect("a refusal").to_owned();
+        (refusal("code"), refusal("text"))
+    }
+
+    /// Runs a verb; returns its exit code, its document and what it said on standard error.
+    pub(crate) fn run(&self, arguments: &[&str]) -> (i32, serde_json::Value, String) {
+        let output = self.command(arguments).arg("--json").output().expect("candado runs");
+        let errors = text(&output.stderr);
+        let document = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{arguments:?}: {error}: {}{errors}", text(&output.stdout)));
+        (output.status.code().expect("an exit code"), document, errors)
     }
 }
 

@@ -46,6 +46,21 @@ impl Failure {
     }
 }
 
+/// A role of keys-policy/aws.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Opens keys of columns.
+    Proxy,
+    /// Makes and rewraps keys of columns, makes and opens the audit key.
+    Security,
+    /// Opens keys of columns and the audit key.
+    Backfill,
+    /// Opens the audit key.
+    Auditor,
+    /// Rewraps the audit key.
+    Custodian,
+}
+
 /// What the service does instead of its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -140,6 +155,35 @@ impl FakeKms {
         lock(&self.shared.service).policy.insert(access_key_id.to_owned(), operations);
     }
 
+    /// Gives a principal what keys-policy/aws gives that role.
+    pub(crate) fn allow_role(&self, access_key_id: &str, role: Role) {
+        let columns: &[&str] = &["data", "index", "subject"];
+        let (operations, limits): (&[&str], &[(&str, &[&str])]) = match role {
+            Role::Proxy => (&["Decrypt", "DescribeKey"], &[("Decrypt", columns)]),
+            Role::Security => (
+                &[
+                    "GenerateDataKeyWithoutPlaintext",
+                    "ReEncrypt",
+                    "DescribeKey",
+                    "Decrypt",
+                    "GetKeyRotationStatus",
+                    "RotateKeyOnDemand",
+                    "DisableKey",
+                ],
+                &[("Decrypt", &["audit"]), ("ReEncrypt", columns)],
+            ),
+            Role::Backfill => (&["Decrypt", "DescribeKey"], &[("Decrypt", &["data", "index", "audit"])]),
+            Role::Auditor => (&["Decrypt", "DescribeKey"], &[("Decrypt", &["audit"])]),
+            Role::Custodian => (&["ReEncrypt", "DescribeKey"], &[("ReEncrypt", &["audit"])]),
+        };
+        self.allow(access_key_id, operations);
+        let mut service = lock(&self.shared.service);
+        for (operation, purposes) in limits {
+            let purposes = purposes.iter().map(|name| (*name).to_owned()).collect();
+            service.purposes.insert((access_key_id.to_owned(), (*operation).to_owned()), purposes);
+        }
+    }
+
     /// Moves a key to a state, as an administrator would.
     pub(crate) fn set_state(&self, arn: &str, state: State) {
         lock(&self.shared.service).keys.get_mut(arn).unwrap().state = state;
@@ -204,6 +248,25 @@ impl FakeKms {
                 .wait_while(counts, |counts| counts.by_operation.get(operation).copied().unwrap_or(0) < number)
                 .unwrap(),
         );
+    }
+
+    /// One request as somebody would send it who does not use the product; returns the status and the answer.
+    pub(crate) async fn ask(&self, principal: &str, operation: &str, body: &Value) -> (u16, Value) {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = tokio::net::TcpStream::connect(self.address).await.unwrap();
+        let body = body.to_string();
+        let request = format!(
+            "POST / HTTP/1.1\r\nhost: {}\r\nx-amz-target: TrentService.{operation}\r\nconnection: close\r\n\
+             authorization: AWS4-HMAC-SHA256 Credential={principal}/20260101/eu-central-1/kms/aws4_request\r\n\
+             content-length: {}\r\n\r\n{body}",
+            self.address,
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap())
     }
 
     fn order(&self, order: impl FnOnce(mpsc::Sender<()>) -> Order) {

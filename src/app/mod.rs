@@ -6,6 +6,7 @@ mod gate;
 pub mod health;
 mod metrics;
 mod operator;
+pub mod process;
 pub mod provider;
 mod running;
 pub mod tls;
@@ -117,7 +118,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let policy = Arc::new(load_policy(&settings, 1)?);
     let identity = settings.listen.tls.as_ref().map(Identity::load).transpose()?;
     let proxy_settings = proxy_settings(&settings, identity.as_ref())?;
-    let provider = provider::open(&settings.keys).await?;
+    let provider = provider::unwrapper(&settings.keys).await?;
     let listener = bind(settings.listen.address).await?;
     let health_listener = match settings.health {
         Some(health) => Some(bind(health.address).await?),
@@ -245,7 +246,7 @@ async fn pass_on(
 fn spawn_keys(
     board: &Arc<Board>,
     pool: &Pool,
-    provider: provider::Provider,
+    provider: provider::Opening,
     policy: Arc<Policy>,
     instance: &str,
     tasks: &TaskTracker,

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::account::Account;
 use super::output::Output;
-use super::{Failure, runtime};
+use super::{Failure, lock_memory, runtime};
 use crate::app::{control_settings, operator, provider};
 use crate::config::Settings;
 use crate::control::{KeyStore, ListedRequest, Pool, Recorder, SCHEMA, Signed};
@@ -82,13 +82,14 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
 /// Signs a request, or hands a signature in.
 pub(super) fn approve(arguments: &ApproveArguments) -> Result<(), Failure> {
     let settings = arguments.account.settings()?;
+    lock_memory(&settings)?;
     let signing = match (&arguments.key, &arguments.signature) {
         (Some(path), _) => Signing::Key(key(path)?),
         (None, Some(path)) => Signing::Done(signature(path)?),
         (None, None) => return Err(Failure::Usage(anyhow!("give --key or --signature"))),
     };
     let (text, signed) = with_store(&settings, async |store| {
-        let provider = provider::open(&settings.keys).await.context("the key provider cannot be used")?;
+        let provider = provider::unwrapper(&settings.keys).await.context("the key provider cannot be used")?;
         let recorder = Recorder::open(store, provider.unwrapper.as_ref()).await;
         let recorder = recorder.context("an approval cannot be recorded, so none is given")?;
         let actor = store.actor(&operator()).await.context("the key store cannot be used")?;

@@ -20,6 +20,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::app::process::{self, Children};
+use crate::config::Settings;
+
 /// EX_USAGE of sysexits.h: the command line or a file is wrong.
 const EXIT_USAGE: u8 = 64;
 
@@ -99,6 +102,21 @@ enum Command {
     Inspect(inspect::Arguments),
 }
 
+impl Command {
+    fn children(&self) -> Children {
+        match self {
+            Self::Demo(_) => Children::Privileged,
+            Self::Serve(_)
+            | Self::Check(_)
+            | Self::Keys(_)
+            | Self::Audit(_)
+            | Self::Approvals(_)
+            | Self::Approve(_)
+            | Self::Inspect(_) => Children::Unprivileged,
+        }
+    }
+}
+
 /// Commands that need the configuration.
 #[derive(Debug, Args)]
 struct Configured {
@@ -156,6 +174,9 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
         }
     };
+    for shortcoming in process::close(cli.command.children()) {
+        output::note(shortcoming);
+    }
     let outcome = match cli.command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
@@ -178,6 +199,11 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Keeps keys out of swap. For commands that open keys, before they do.
+fn lock_memory(settings: &Settings) -> Result<(), Failure> {
+    process::lock_memory_as(settings.process.memory_lock).map_err(|error| Failure::Failed(error.into()))
 }
 
 /// A runtime for a command, and the process's one TLS provider.

@@ -5,14 +5,15 @@
 
 mod approval;
 mod file;
+mod keys;
 mod settings;
 #[cfg(test)]
 mod tests;
 
 pub use file::{control, load, load_keys, parse};
 pub use settings::{
-    Control, Health, Keys, Limits, Listen, ListenTls, Log, LogFormat, LogLevel, NotReady, Plaintext, Server, ServerTls,
-    Settings,
+    Control, Health, Keys, Limits, Listen, ListenTls, Log, LogFormat, LogLevel, MemoryLock, NotReady, Plaintext,
+    Process, Server, ServerTls, Settings,
 };
 
 /// Why a configuration cannot be used.

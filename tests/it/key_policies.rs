@@ -109,7 +109,12 @@ fn the_security_team_opens_the_audit_key_and_never_sees_another() {
     }
     for (name, role) in [("kms-key-policy.json", "role/candado-security"), ("security-iam-policy.json", "")] {
         let policy = policy(name);
-        assert!(actions(&policy, "Allow", role).contains("kms:GenerateDataKeyWithoutPlaintext"), "{name}");
+        let allowed = actions(&policy, "Allow", role);
+        let needed = ["GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo", "DescribeKey"];
+        let for_the_kek = ["GetKeyRotationStatus", "RotateKeyOnDemand", "DisableKey"];
+        for action in needed.iter().chain(&for_the_kek) {
+            assert!(allowed.contains(format!("kms:{action}").as_str()), "{name}: {action}");
+        }
         // Whatever other policies say: no key of a column, and no key at all in plaintext.
         let denied = about(&policy, "Deny", "kms:Decrypt", role);
         assert!(denied.iter().any(|deny| deny["Condition"]["StringNotEquals"][PURPOSE] == "audit"), "{name}");

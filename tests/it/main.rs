@@ -11,9 +11,12 @@ mod clients;
 mod docs_in_step;
 #[path = "../support/fakekms/mod.rs"]
 mod fakekms;
+#[path = "../support/fakevault/mod.rs"]
+mod fakevault;
 #[cfg(feature = "aws-kms")]
 mod faults;
 mod firewall;
+mod key_files;
 mod key_policies;
 #[cfg(feature = "aws-kms")]
 mod key_store;
@@ -26,6 +29,7 @@ mod leaks;
 mod login;
 #[cfg(feature = "aws-kms")]
 mod operations;
+mod process;
 mod protected;
 #[cfg(feature = "aws-kms")]
 mod record;
@@ -36,3 +40,4 @@ mod sql_oracle;
 mod statements;
 mod support;
 mod twin;
+mod vault;

@@ -10,10 +10,11 @@ use clap::Args;
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 
-use crate::app::{control_settings, provider};
+use crate::app::{control_settings, process, provider};
 use crate::cli::account::Account;
 use crate::cli::output::Output;
-use crate::cli::{Failure, runtime};
+use crate::cli::{Failure, lock_memory, runtime};
+use crate::config::MemoryLock;
 use crate::control::{AuditKeys, Breach, KeyStore, Line, Note, Pool, SCHEMA, Verdict, Verifier};
 
 /// No entry is longer.
@@ -59,8 +60,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 fn database(arguments: &Arguments) -> Result<Verdict, Failure> {
     let settings = arguments.account.settings()?;
+    lock_memory(&settings)?;
     let verdict: anyhow::Result<Verdict> = runtime()?.block_on(async {
-        let provider = provider::open(&settings.keys).await.context("the key provider cannot be used")?;
+        let provider = provider::unwrapper(&settings.keys).await.context("the key provider cannot be used")?;
         let pool = Pool::new(&control_settings(&settings));
         let verdict = from_store(arguments, &KeyStore::new(pool.clone(), SCHEMA), &provider).await;
         pool.close().await;
@@ -69,7 +71,7 @@ fn database(arguments: &Arguments) -> Result<Verdict, Failure> {
     Ok(verdict?)
 }
 
-async fn from_store(arguments: &Arguments, store: &KeyStore, provider: &provider::Provider) -> anyhow::Result<Verdict> {
+async fn from_store(arguments: &Arguments, store: &KeyStore, provider: &provider::Opening) -> anyhow::Result<Verdict> {
     let (deployment, records) = store.audit_key_records().await.context("the key store cannot be read")?;
     let keys = AuditKeys::open(&records, deployment, provider.unwrapper.as_ref()).await;
     let keys = keys.context("the record cannot be verified")?;
@@ -91,8 +93,10 @@ fn file(arguments: &Arguments, path: &Path) -> Result<Verdict, Failure> {
         return Err(wrong());
     };
     let settings = arguments.account.keys()?;
+    let locked = process::lock_memory_as(MemoryLock::IfAllowed);
+    locked.map_err(|error| Failure::Failed(error.into()))?;
     let keys: anyhow::Result<AuditKeys> = runtime()?.block_on(async {
-        let provider = provider::open(&settings).await.context("the key provider cannot be used")?;
+        let provider = provider::unwrapper(&settings).await.context("the key provider cannot be used")?;
         let keys = AuditKeys::open(&keys, deployment, provider.unwrapper.as_ref()).await;
         keys.context("the record cannot be verified")
     });

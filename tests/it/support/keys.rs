@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use candado::control::{ControlError, InitReport, Initialisation, KeyStore};
-use candado::keys::{AwsCredentials, AwsKms, AwsKmsSettings, KekRef, ProviderKind};
+use candado::keys::{AwsCredentials, AwsKms, AwsKmsAdmin, AwsKmsSettings, KekRef, ProviderKind};
 use candado::policy::{
     Access, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy, ProtectedColumn, Role, RoleId,
 };
@@ -21,7 +21,9 @@ pub(crate) struct Setup {
     pub(crate) schema: String,
     pub(crate) fake: FakeKms,
     pub(crate) kek: KekRef,
-    pub(crate) admin: Arc<AwsKms>,
+    pub(crate) admin: AwsKmsAdmin,
+    /// Opens the audit key for the security team.
+    pub(crate) auditing: AwsKms,
     pub(crate) unwrapper: Arc<AwsKms>,
 }
 
@@ -32,21 +34,19 @@ impl Setup {
         fake.allow_role("PROXY", fakekms::Role::Proxy);
         fake.allow_role("SECURITY", fakekms::Role::Security);
         let arn = fake.create_key();
-        let provider = async |principal: &str| {
-            AwsKms::new(AwsKmsSettings {
-                kek_arns: vec![arn.clone()],
-                endpoint: Some(fake.endpoint()),
-                credentials: AwsCredentials::Static {
-                    access_key_id: principal.to_owned(),
-                    secret_access_key: "not checked".to_owned().into(),
-                },
-            })
-            .await
-            .unwrap()
+        let settings = |principal: &str| AwsKmsSettings {
+            kek_arns: vec![arn.clone()],
+            endpoint: Some(fake.endpoint()),
+            credentials: AwsCredentials::Static {
+                access_key_id: principal.to_owned(),
+                secret_access_key: "not checked".to_owned().into(),
+            },
         };
-        let (admin, unwrapper) = (Arc::new(provider("SECURITY").await), Arc::new(provider("PROXY").await));
+        let admin = AwsKmsAdmin::new(settings("SECURITY")).await.unwrap();
+        let auditing = AwsKms::new(settings("SECURITY")).await.unwrap();
+        let unwrapper = Arc::new(AwsKms::new(settings("PROXY")).await.unwrap());
         let kek = KekRef::new(ProviderKind::AwsKms, arn);
-        Self { server, schema: create(server), fake, kek, admin, unwrapper }
+        Self { server, schema: create(server), fake, kek, admin, auditing, unwrapper }
     }
 
     pub(crate) fn proxy(&self) -> KeyStore {
@@ -65,8 +65,8 @@ impl Setup {
     pub(crate) fn initialisation<'a>(&'a self, policy: &'a Policy) -> Initialisation<'a> {
         Initialisation {
             policy,
-            admin: &*self.admin,
-            unwrapper: &*self.admin,
+            admin: &self.admin,
+            unwrapper: &self.auditing,
             kek: &self.kek,
             deployment: None,
             operator: "tester",

@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,9 @@ use super::server::{Kind, Server};
 /// What never takes this long on a machine that works at all. Waits end with the event; this bound turns a hang into a
 /// failure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The passphrase of protected key files.
+pub(crate) const PASSPHRASE: &str = "zqPassphraseOfTheTestsxQ";
 
 /// The keyset of every policy in these tests.
 pub(crate) const KEYSET: &str = "it";
@@ -44,6 +47,10 @@ pub(crate) fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
 pub(crate) enum Provider {
     /// In a file of the deployment's folder.
     File,
+    /// The same, under the passphrase [`PASSPHRASE`].
+    ProtectedFile,
+    /// In a Vault, under the transit key `candado`. The principals are the tokens.
+    Vault { address: String },
     /// In a key service. Requests are made as the principals `PROXY` and `SECURITY`.
     AwsKms { endpoint: String, arn: String },
 }
@@ -140,6 +147,9 @@ impl Deployment {
             .env("AWS_SECRET_ACCESS_KEY", "not checked")
             .env("AWS_REGION", "eu-central-1")
             .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("CANDADO_IT_TOKEN", principal)
+            // Has no say: the leak test would find what it lets through.
+            .env("RUST_LOG", "trace")
             .stdin(Stdio::null());
         command
     }
@@ -184,6 +194,16 @@ impl Deployment {
         match &self.provider {
             Provider::File => {
                 writeln!(config, "provider = \"file\"\npath = \"{}\"", self.key_file().display()).unwrap();
+            }
+            Provider::ProtectedFile => {
+                let passphrase = write_secret(&folder.join("passphrase"), PASSPHRASE);
+                let (path, passphrase) = (self.key_file(), passphrase.display().to_string());
+                write!(config, "provider = \"file\"\npath = \"{}\"\n", path.display()).unwrap();
+                writeln!(config, "passphrase_file = \"{passphrase}\"").unwrap();
+            }
+            Provider::Vault { address } => {
+                write!(config, "provider = \"vault\"\naddress = \"{address}\"\nkey = \"candado\"\n").unwrap();
+                config.push_str("token_env = \"CANDADO_IT_TOKEN\"\n");
             }
             Provider::AwsKms { endpoint, arn } => {
                 writeln!(config, "provider = \"aws-kms\"\nkek = \"{arn}\"\nendpoint = \"{endpoint}\"").unwrap();
@@ -248,6 +268,11 @@ impl Proxy {
     /// Waits until clients are served.
     pub(crate) fn wait_ready(&self) {
         wait_until("the proxy is ready", || self.probe("/readyz").0 == 200);
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child().id()
     }
 
     /// Everything that it has logged.
@@ -340,12 +365,31 @@ impl Drop for Proxy {
     }
 }
 
-fn write_secret(path: &Path, secret: &str) -> PathBuf {
+/// Runs a program that must end by itself, and ends it if it does not.
+pub(crate) fn ended(command: &mut Command) -> Output {
+    struct Running(Option<Child>);
+    impl Drop for Running {
+        fn drop(&mut self) {
+            if let Some(mut child) = self.0.take() {
+                drop(child.kill());
+                drop(child.wait());
+            }
+        }
+    }
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut running = Running(Some(child.expect("the program runs")));
+    wait_until("the program ends", || {
+        running.0.as_mut().is_none_or(|child| child.try_wait().expect("a child").is_some())
+    });
+    running.0.take().expect("a child").wait_with_output().expect("an output")
+}
+
+pub(crate) fn write_secret(path: &Path, secret: &str) -> PathBuf {
     fs::write(path, secret).expect("a password file");
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("a private file");
     path.to_owned()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }

@@ -164,6 +164,29 @@ impl From<Complaint> for ClientError {
     }
 }
 
+/// The server's error 1062 as a client gets it, if it prints an envelope: with the key's name and without the entry,
+/// whose first bytes are the blind index. `None`: the error passes unchanged.
+pub fn without_envelope(payload: &[u8]) -> Option<Vec<u8>> {
+    /// Code and SQLSTATE.
+    const HEAD: usize = 9;
+    /// Both servers spell bytes that are no text in this way.
+    const MAGIC: &[u8] = br"\xC1\xFE\x1D";
+    let (head, text) = payload.split_at_checked(HEAD)?;
+    if !head.starts_with(&[0xff, 0x26, 0x04, b'#']) || memchr::memmem::find(text, MAGIC).is_none() {
+        return None;
+    }
+    let mut out = head.to_vec();
+    out.extend_from_slice(b"Duplicate entry '<protected>'");
+    let before_quote = text.strip_suffix(b"'");
+    let key = before_quote.and_then(|text| text.get(memchr::memrchr(b'\'', text)?.saturating_add(1)..));
+    if let Some(key) = key {
+        out.extend_from_slice(b" for key '");
+        out.extend_from_slice(key);
+        out.push(b'\'');
+    }
+    Some(out)
+}
+
 /// What the data plane itself has to complain of. Texts are MySQL's own where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Complaint {

@@ -25,6 +25,7 @@ mod snapshot;
 mod state;
 mod statement;
 mod stream;
+mod unify;
 
 pub use catalog::{CatalogRefresh, RefreshRequest};
 pub use listener::{Drain, Parts, ServeError, serve};

@@ -23,6 +23,7 @@ use super::rsa::LoginKey;
 use super::settings::{SharedSettings, display_address};
 use super::snapshot::Snapshot;
 use super::state::{Freshness, Standing, Transaction};
+use super::unify::NotUnified;
 use crate::client_error::{ClientError, Complaint};
 use crate::plan::PlanCache;
 use crate::wire::WireError;
@@ -174,6 +175,9 @@ impl Session {
         }
         match decision {
             Decision::Forward { send, pending } => {
+                if let Err(not_unified) = self.unify().await? {
+                    return self.refuse_not_unified(&whole, not_unified).await;
+                }
                 let shift = self.send(&whole, send).await?;
                 self.answer(pending, shift, reply_sequence).await
             }
@@ -205,6 +209,16 @@ impl Session {
         let mut bytes = Vec::new();
         put_error(error, &self.place.connection, whole.last_sequence.wrapping_add(1), &mut bytes);
         self.client.write(&bytes).await
+    }
+
+    async fn refuse_not_unified(&mut self, whole: &Whole, error: NotUnified) -> Result<(), End> {
+        match error {
+            NotUnified::Refused(error) => self.refuse(whole, &error).await,
+            NotUnified::Server(payload) => {
+                self.client.input.consume(whole.length);
+                self.client.write_packet(&payload, whole.last_sequence.wrapping_add(1)).await.map(drop)
+            }
+        }
     }
 
     /// Sends the command and gives its bytes up. Returns what the server's sequence ids are short of the client's.

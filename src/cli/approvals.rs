@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::account::Account;
 use super::output::Output;
-use super::{Failure, runtime};
+use super::{Failure, lock_memory, runtime};
 use crate::app::{control_settings, operator, provider};
 use crate::config::Settings;
 use crate::control::{KeyStore, ListedRequest, Pool, Recorder, SCHEMA, Signed};
@@ -82,6 +82,7 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
 /// Signs a request, or hands a signature in.
 pub(super) fn approve(arguments: &ApproveArguments) -> Result<(), Failure> {
     let settings = arguments.account.settings()?;
+    lock_memory(&settings)?;
     let signing = match (&arguments.key, &arguments.signature) {
         (Some(path), _) => Signing::Key(key(path)?),
         (None, Some(path)) => Signing::Done(signature(path)?),

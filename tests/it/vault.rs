@@ -12,7 +12,7 @@ use candado::keys::{
 };
 use uuid::Uuid;
 
-use crate::fakevault::{Derived, FakeVault, Fault};
+use crate::fakevault::{Contexts, Derived, FakeVault, Fault};
 use crate::support::block_on;
 use crate::support::proxy::{Deployment, Provider, Proxy, Tls, wait_until};
 use crate::support::server::{Kind, Server};
@@ -21,8 +21,9 @@ use crate::support::shop::{Answer, Shop, Who, policy, text};
 const PROXY: &str = "hvs.proxy";
 const SECURITY: &str = "hvs.security";
 const PROXY_MAY: [&str; 2] = ["transit/decrypt/candado", "transit/keys/candado"];
-const SECURITY_MAY: [&str; 4] = [
+const SECURITY_MAY: [&str; 5] = [
     "transit/datakey/wrapped/candado",
+    "transit/decrypt/candado",
     "transit/keys/candado",
     "transit/keys/candado/rotate",
     "transit/rewrap/candado",
@@ -45,6 +46,8 @@ impl Setup {
         fake.create_key("candado", derived);
         fake.allow(PROXY, &PROXY_MAY);
         fake.allow(SECURITY, &SECURITY_MAY);
+        fake.limit(PROXY, "transit/decrypt/candado", Contexts::Never(audit_beginning(Uuid::from_u128(1))));
+        fake.limit(SECURITY, "transit/decrypt/candado", Contexts::Only(audit_beginning(Uuid::from_u128(1))));
         let proxy = Vault::new(settings(&fake, PROXY)).unwrap();
         let security = VaultAdmin::new(settings(&fake, SECURITY)).unwrap();
         Self { fake, kek: KekRef::new(ProviderKind::Vault, "transit/candado"), proxy, security }
@@ -276,9 +279,43 @@ fn the_shipped_policies_give_what_is_needed_and_no_more() {
     security.sort();
     assert_eq!(security, SECURITY_MAY);
     let denied = paths("security.hcl", "deny");
-    for plaintext in ["transit/decrypt/candado", "transit/datakey/plaintext/candado", "transit/export/+/candado"] {
+    for plaintext in ["transit/datakey/plaintext/candado", "transit/export/+/candado"] {
         assert!(denied.iter().any(|path| path == plaintext), "{plaintext}");
     }
+    assert_eq!([paths("auditor.hcl", "update"), paths("auditor.hcl", "read")].concat(), PROXY_MAY);
+    // The shipped deployment is a placeholder.
+    let deployment = Uuid::parse_str("00000000-0000-4000-8000-000000000000").unwrap();
+    let beginning = format!("\"context\" = [\"{}*\"]", audit_beginning(deployment));
+    for (name, list) in [("proxy.hcl", "denied"), ("security.hcl", "allowed"), ("auditor.hcl", "allowed")] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("keys-policy/vault").join(name);
+        let text = fs::read_to_string(path).unwrap();
+        let block = text.split("path \"").find(|block| block.starts_with("transit/decrypt/candado")).unwrap();
+        assert!(block.contains(&format!("{list}_parameters")) && block.contains(&beginning), "{name}");
+    }
+}
+
+/// The beginning of every context of a deployment's audit keys, as a policy names it.
+fn audit_beginning(deployment: Uuid) -> String {
+    let kid = KeyId::new(1).unwrap();
+    let context = EncryptionContext { deployment, keyset: "candado".into(), purpose: KeyPurpose::Audit, kid };
+    let canonical = context.canonical();
+    let kid_at = canonical.windows(3).position(|window| window == b"kid").unwrap() - 8;
+    assert_eq!(kid_at % 3, 0, "a whole number of base64 groups");
+    data_encoding::BASE64.encode(&canonical[..kid_at])
+}
+
+#[tokio::test]
+async fn the_audit_key_opens_for_the_security_team_and_no_other_key_does() {
+    let setup = Setup::new();
+    let keeper = Vault::new(settings(&setup.fake, SECURITY)).unwrap();
+    let audit = EncryptionContext { keyset: "candado".into(), purpose: KeyPurpose::Audit, ..context(9) };
+    let wrapped = setup.security.generate_wrapped(&setup.kek, &audit).await.unwrap();
+    assert!(keeper.unwrap(&wrapped, &audit).await.is_ok());
+    assert_eq!(setup.proxy.unwrap(&wrapped, &audit).await.unwrap_err(), KeyError::Denied);
+    let data = setup.wrap().await;
+    assert_eq!(keeper.unwrap(&data, &context(7)).await.unwrap_err(), KeyError::Denied);
+    assert!(keeper.unwrap(&data, &audit).await.is_err(), "nor under another name");
+    setup.opens(&data).await;
 }
 
 /// `keys init` and `serve` with Vault: what a client writes is read back, each half asks for its own paths only, and no
@@ -290,7 +327,10 @@ fn the_program_works_with_vault() {
     fake.allow("AKIAPROXY", &PROXY_MAY);
     fake.allow("AKIASECURITY", &SECURITY_MAY);
     let deployment = Deployment::own(Kind::MySql, &[], Provider::Vault { address: fake.address() });
-    assert_eq!(fake.paths("AKIASECURITY"), ["transit/datakey/wrapped/candado", "transit/keys/candado"]);
+    assert_eq!(
+        fake.paths("AKIASECURITY"),
+        ["transit/datakey/wrapped/candado", "transit/decrypt/candado", "transit/keys/candado"]
+    );
     block_on(async {
         let shop = Shop::open_on(&deployment, Tls::Off);
         let mut conn = shop.connect(Who::Application).await;

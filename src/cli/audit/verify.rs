@@ -10,10 +10,11 @@ use clap::Args;
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 
-use crate::app::{control_settings, provider};
+use crate::app::{control_settings, process, provider};
 use crate::cli::account::Account;
 use crate::cli::output::Output;
-use crate::cli::{Failure, runtime};
+use crate::cli::{Failure, lock_memory, runtime};
+use crate::config::MemoryLock;
 use crate::control::{AuditKeys, Breach, KeyStore, Line, Note, Pool, SCHEMA, Verdict, Verifier};
 
 /// No entry is longer.
@@ -59,6 +60,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 fn database(arguments: &Arguments) -> Result<Verdict, Failure> {
     let settings = arguments.account.settings()?;
+    lock_memory(&settings)?;
     let verdict: anyhow::Result<Verdict> = runtime()?.block_on(async {
         let provider = provider::unwrapper(&settings.keys).await.context("the key provider cannot be used")?;
         let pool = Pool::new(&control_settings(&settings));
@@ -91,6 +93,8 @@ fn file(arguments: &Arguments, path: &Path) -> Result<Verdict, Failure> {
         return Err(wrong());
     };
     let settings = arguments.account.keys()?;
+    let locked = process::lock_memory_as(MemoryLock::IfAllowed);
+    locked.map_err(|error| Failure::Failed(error.into()))?;
     let keys: anyhow::Result<AuditKeys> = runtime()?.block_on(async {
         let provider = provider::unwrapper(&settings).await.context("the key provider cannot be used")?;
         let keys = AuditKeys::open(&keys, deployment, provider.unwrapper.as_ref()).await;

@@ -28,7 +28,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub(crate) use transit::Derived;
+pub(crate) use transit::{Contexts, Derived};
 use transit::{Key, Transit, failure};
 
 const BODY_OCTETS_MAX: usize = 64 * 1024;
@@ -129,6 +129,11 @@ impl FakeVault {
     pub(crate) fn allow(&self, token: &str, paths: &[&str]) {
         let paths = paths.iter().map(|path| (*path).to_owned()).collect();
         lock(&self.shared.transit).policies.insert(token.to_owned(), paths);
+    }
+
+    /// Limits the contexts that a token may name on a path.
+    pub(crate) fn limit(&self, token: &str, path: &str, contexts: Contexts) {
+        lock(&self.shared.transit).contexts.insert((token.to_owned(), path.to_owned()), contexts);
     }
 
     /// Revokes a token.

@@ -35,12 +35,23 @@ impl Key {
     }
 }
 
+/// What a policy's parameters say of contexts, which are base64.
+#[derive(Clone, Debug)]
+pub(crate) enum Contexts {
+    /// `allowed_parameters`.
+    Only(String),
+    /// `denied_parameters`.
+    Never(String),
+}
+
 /// Keys, tokens, and what was given out.
 #[derive(Debug, Default)]
 pub(crate) struct Transit {
     pub(crate) keys: HashMap<String, Key>,
     /// Token to the paths that it may use.
     pub(crate) policies: HashMap<String, HashSet<String>>,
+    /// Token and path to the beginnings of contexts that it may name alone, or not at all.
+    pub(crate) contexts: HashMap<(String, String), Contexts>,
     /// Every data key that was ever made, for tests that look for them.
     pub(crate) made: Vec<[u8; 32]>,
 }
@@ -49,6 +60,15 @@ impl Transit {
     /// Carries out one request; `path` is what stands after `/v1/`.
     pub(crate) fn call(&mut self, token: &str, path: &str, body: &Value) -> Result<Value, Failure> {
         if !self.policies.get(token).is_some_and(|paths| paths.contains(path)) {
+            return Err(failure(403, "1 error occurred:\n\t* permission denied\n\n"));
+        }
+        let context = body.get("context").and_then(Value::as_str).unwrap_or_default();
+        let within = match self.contexts.get(&(token.to_owned(), path.to_owned())) {
+            Some(Contexts::Only(beginning)) => context.starts_with(beginning),
+            Some(Contexts::Never(beginning)) => !context.starts_with(beginning),
+            None => true,
+        };
+        if !within {
             return Err(failure(403, "1 error occurred:\n\t* permission denied\n\n"));
         }
         let Some(path) = path.strip_prefix("transit/") else {

@@ -213,7 +213,7 @@ fn document(listing: &KeyListing) -> serde_json::Value {
     });
     let replicas = listing.replicas.iter().map(|replica| {
         serde_json::json!({
-            "instance": replica.instance, "epoch": replica.epoch,
+            "instance": replica.instance, "name": replica.name, "epoch": replica.epoch,
             "last_seen_seconds": replica.last_seen_seconds, "version": replica.version,
         })
     });
@@ -244,8 +244,8 @@ fn table(listing: &KeyListing) -> String {
         append(
             &mut text,
             format_args!(
-                "proxy {}: version {}, epoch {}, seen {} s ago",
-                replica.instance, replica.version, replica.epoch, replica.last_seen_seconds
+                "proxy {} ({}): version {}, epoch {}, seen {} s ago",
+                replica.name, replica.instance, replica.version, replica.epoch, replica.last_seen_seconds
             ),
         );
     }

@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 
 use super::ConfigError;
 use super::settings::{
-    Control, Health, Keys, Limits, Listen, ListenTls, Log, LogFormat, LogLevel, NotReady, Plaintext, Server, ServerTls,
-    Settings,
+    Control, Health, Keys, Limits, Listen, ListenTls, Log, LogFormat, LogLevel, NotReady, Plaintext, Revalidation,
+    Server, ServerTls, Settings,
 };
 use crate::policy::written::Text;
 
@@ -99,6 +99,8 @@ struct WrittenKeys {
     path: Option<PathBuf>,
     kek: Option<String>,
     endpoint: Option<String>,
+    revalidate_s: Option<Spanned<u64>>,
+    grace_s: Option<Spanned<u64>>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -186,6 +188,7 @@ pub fn parse(file: &str, text: &str, folder: &Path) -> Result<Settings, ConfigEr
         listen,
         server,
         control: written_control(&mut text, written.control, folder)?,
+        revalidation: revalidation(&mut text, written.keys.get_ref()),
         keys: keys(&mut text, written.keys, folder),
         policy: folder.join(written.policy.path),
         limits: limits(&mut text, &written.limits),
@@ -360,18 +363,36 @@ fn keys(text: &mut Text<'_>, written: Spanned<WrittenKeys>, folder: &Path) -> Ke
     }
 }
 
-fn limits(text: &mut Text<'_>, written: &WrittenLimits) -> Limits {
-    let mut bounded = |value: &Option<Spanned<u64>>, default: u32, least: u32, most: u32| -> u32 {
-        let Some(value) = value else { return default };
-        match u32::try_from(*value.get_ref()) {
-            Ok(number) if (least..=most).contains(&number) => number,
-            Ok(_) | Err(_) => {
-                text.wrong(&value.span(), format!("{} is out of bounds: {least} to {most}", value.get_ref()));
-                default
-            }
+/// Keys in use are asked for often enough to notice that one was disabled, and kept through an outage of the provider.
+fn revalidation(text: &mut Text<'_>, written: &WrittenKeys) -> Revalidation {
+    let every = bounded(text, &written.revalidate_s, 300, 1, 3600);
+    let grace = bounded(text, &written.grace_s, 24 * 3600, 1, 7 * 24 * 3600);
+    if let Some(at) = written.grace_s.as_ref().or(written.revalidate_s.as_ref())
+        && grace < every
+    {
+        text.wrong(
+            &at.span(),
+            format!("grace_s ({grace}) is less than revalidate_s ({every}): keys would come and go"),
+        );
+    }
+    Revalidation { every: Duration::from_secs(every.into()), grace: Duration::from_secs(grace.into()) }
+}
+
+fn bounded(text: &mut Text<'_>, value: &Option<Spanned<u64>>, default: u32, least: u32, most: u32) -> u32 {
+    let Some(value) = value else { return default };
+    match u32::try_from(*value.get_ref()) {
+        Ok(number) if (least..=most).contains(&number) => number,
+        Ok(_) | Err(_) => {
+            text.wrong(&value.span(), format!("{} is out of bounds: {least} to {most}", value.get_ref()));
+            default
         }
-    };
-    let mut seconds = |value, default, most| Duration::from_secs(bounded(value, default, 1, most).into());
+    }
+}
+
+fn limits(text: &mut Text<'_>, written: &WrittenLimits) -> Limits {
+    let mut bounded = |value: &Option<Spanned<u64>>, default, least, most| bounded(text, value, default, least, most);
+    let mut seconds =
+        |value: &Option<Spanned<u64>>, default, most| Duration::from_secs(bounded(value, default, 1, most).into());
     let login_timeout = seconds(&written.login_timeout_s, 10, 600);
     let connect_timeout = seconds(&written.connect_timeout_s, 5, 600);
     let write_timeout = seconds(&written.write_timeout_s, 60, 3600);

@@ -10,8 +10,8 @@ mod tests;
 
 pub use file::{control, load, parse};
 pub use settings::{
-    Control, Health, Keys, Limits, Listen, ListenTls, Log, LogFormat, LogLevel, NotReady, Plaintext, Server, ServerTls,
-    Settings,
+    Control, Health, Keys, Limits, Listen, ListenTls, Log, LogFormat, LogLevel, NotReady, Plaintext, Revalidation,
+    Server, ServerTls, Settings,
 };
 
 /// Why a configuration cannot be used.

@@ -18,6 +18,8 @@ pub struct Settings {
     pub control: Control,
     /// What wraps data keys.
     pub keys: Keys,
+    /// How open keys are proved anew.
+    pub revalidation: Revalidation,
     /// `policy.toml`.
     pub policy: PathBuf,
     /// Bounds on what peers can make us do.
@@ -123,6 +125,15 @@ pub enum Keys {
         /// Another endpoint than the region's, e.g. a VPC endpoint.
         endpoint: Option<String>,
     },
+}
+
+/// How open keys are proved anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revalidation {
+    /// Each key is unwrapped again after this time, give or take a fifth.
+    pub every: Duration,
+    /// How long an open key is used while the key provider gives no answer that counts.
+    pub grace: Duration,
 }
 
 /// Bounds on what peers can make us do.

@@ -23,6 +23,6 @@ pub use error::ControlError;
 pub use key_store::{
     CreatedKey, Heartbeat, InitReport, KeyListing, KeyStore, ListedKey, ListedReplica, SCHEMA, StoredKeys,
 };
-pub use key_task::{KeyTask, KeysMissing, KeysState};
+pub use key_task::{KeyRequests, KeyTask, KeysMissing, KeysState, LEASE, Revalidation, Vitals};
 use pool::Session;
 pub use pool::{Pool, Settings, Tls};

@@ -19,6 +19,8 @@ mod key_store;
 mod key_task;
 #[cfg(feature = "aws-kms")]
 mod kms;
+#[cfg(feature = "aws-kms")]
+mod kms_matrix;
 mod layering;
 mod leaks;
 mod protected;

@@ -8,9 +8,12 @@ pub(crate) mod data_plane;
 pub(crate) mod gate;
 pub(crate) mod key_store;
 #[cfg(feature = "aws-kms")]
+pub(crate) mod key_task;
+#[cfg(feature = "aws-kms")]
 pub(crate) mod keys;
 pub(crate) mod proxy;
 pub(crate) mod raw;
+pub(crate) mod rotation;
 pub(crate) mod server;
 pub(crate) mod shop;
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::prepared::{Prepared, Statements};
 use super::registry::Connection;
+use super::reprepare::Reprepare;
 use super::session::Shared;
 use super::snapshot::Snapshot;
 use super::state::{Freshness, State, may_stop_tracking};
@@ -13,7 +14,7 @@ use crate::plan::{PlanCache, QueryPlan, Scratch};
 use crate::policy::RoleId;
 use crate::rewrite::Rewritten;
 use crate::wire::WireError;
-use crate::wire::command::{self, Command};
+use crate::wire::command::Command;
 use crate::wire::err::{self, SqlState};
 use crate::wire::ok::SessionTrack;
 use crate::wire::packet::{self, Whole};
@@ -34,6 +35,8 @@ pub(super) enum Decision {
     WithFreshCatalog,
     /// It is decided again when the collation of results is known.
     WithFreshState,
+    /// It is decided again when the statement that it executes has been prepared again.
+    Reprepare(Box<Reprepare>),
     /// A login on the open connection.
     ChangeUser,
     /// The client leaves.
@@ -196,18 +199,8 @@ impl Desk {
             Command::StmtPrepare => self.prepare(body, attempt),
             Command::StmtExecute => self.execute(payload, attempt),
             Command::StmtSendLongData => self.long_data(payload),
-            Command::StmtClose => {
-                if let Some(id) = command::statement_id(payload) {
-                    self.statements.close(id);
-                }
-                Decision::NoAnswer(Send::AsItCame)
-            }
-            Command::StmtReset => {
-                if let Some(id) = command::statement_id(payload) {
-                    self.statements.reset(id);
-                }
-                pass(Response::Status, Then::default())
-            }
+            Command::StmtClose => self.close(payload),
+            Command::StmtReset => self.reset(payload),
             Command::StmtFetch => self.fetch(payload),
             Command::Copying => Decision::Refuse(Complaint::CopyingDenied.into()),
             Command::Unknown => Decision::Refuse(Complaint::UnknownCommand.into()),

@@ -101,6 +101,8 @@ pub struct Timeouts {
     pub drain: Duration,
     /// How long a client waits for the catalog after its own DDL.
     pub catalog: Duration,
+    /// How long a client waits for a key that its ring does not know.
+    pub unknown_key: Duration,
 }
 
 impl Default for Timeouts {
@@ -112,6 +114,7 @@ impl Default for Timeouts {
             write_stall: Duration::from_secs(60),
             drain: Duration::from_secs(30),
             catalog: Duration::from_secs(10),
+            unknown_key: Duration::from_secs(2),
         }
     }
 }

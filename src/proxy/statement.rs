@@ -6,9 +6,10 @@ use sha2::{Digest, Sha256};
 
 use super::decision::Desk;
 use super::registry::Connection;
+use super::session::Shared;
 use super::snapshot::Snapshot;
 use crate::client_error::{ClientError, Complaint};
-use crate::plan::{self, CellAction, Effect, Inspection, Outputs, QueryPlan, Refusal};
+use crate::plan::{self, CellAction, Effect, Inspection, Outputs, QueryPlan, Refusal, SpliceKind};
 use crate::policy::{Account, FirewallMode, RoleId};
 use crate::rewrite::{self, Context, RewriteError, Rewritten};
 use crate::schema::Charset;
@@ -81,6 +82,14 @@ pub(super) fn is_protected(plan: &QueryPlan) -> bool {
     !plan.splices.is_empty() || opens(plan)
 }
 
+/// Whether protected columns are written.
+pub(super) fn seals(plan: &QueryPlan) -> bool {
+    plan.splices.iter().any(|splice| match &splice.kind {
+        SpliceKind::Seal(_) => true,
+        SpliceKind::Search { .. } => false,
+    })
+}
+
 /// Whether cells of the result are opened.
 pub(super) fn opens(plan: &QueryPlan) -> bool {
     match &plan.outputs {
@@ -130,7 +139,7 @@ impl Desk {
             return Err(NotSent::Refused(Complaint::PacketTooLarge.into()));
         }
         let rights = self.rights(snapshot);
-        let Self { state, scratch, out, plans, connection, .. } = self;
+        let Self { state, scratch, out, plans, connection, shared, .. } = self;
         let inspection = Inspection {
             dialect: reading.dialect,
             default_database: reading.database.as_deref(),
@@ -156,6 +165,7 @@ impl Desk {
         if !is_protected(&plan) {
             return Ok(Planned { plan, rewritten: Rewritten::Unchanged });
         }
+        may_write(&plan, shared).map_err(NotSent::Refused)?;
         let Some(ring) = snapshot.keys() else {
             return Err(NotSent::Refused(ClientError::from(&Refusal::NotReady)));
         };
@@ -222,6 +232,15 @@ impl FirewallEvent<'_> {
         sql::normalise(self.sql, &tokens, &mut text);
         data_encoding::HEXLOWER.encode(&Sha256::digest(&text))
     }
+}
+
+/// Refuses what writes protected columns without a lease. Asked before anything is sealed, and again when a statement
+/// that was prepared earlier is executed: the server may hold sealed values of it.
+pub(super) fn may_write(plan: &QueryPlan, shared: &Shared) -> Result<(), ClientError> {
+    if seals(plan) && !shared.lease.holds() {
+        return Err(Complaint::WriteLeaseOver.into());
+    }
+    Ok(())
 }
 
 /// A refusal as the client hears of it; the log has what the client is not told.

@@ -29,7 +29,7 @@ use crate::sql::Dialect;
 pub use error::RewriteError;
 pub use long_data::{LongData, LongDataRoute};
 pub use metadata::{column_definition, names_protected};
-pub use params::{ParamMap, ParamTypes, execute};
+pub use params::{ParamMap, ParamTypes, execute, execute_copied};
 pub use row::RowPlan;
 pub use statement::{Rewritten, statement};
 

@@ -150,7 +150,8 @@ fn open_error(error: &OpenError, grant: &DecryptGrant, cx: &Context<'_>) -> Rewr
         Err(error) => return error,
     };
     match error {
-        OpenError::UnknownKey(_) | OpenError::KeyNotUsable(_) => RewriteError::KeyUnavailable { column },
+        OpenError::UnknownKey(kid) => RewriteError::UnknownKey { column, kid: *kid },
+        OpenError::KeyNotUsable(_) => RewriteError::KeyUnavailable { column },
         OpenError::NotAnEnvelope | OpenError::Malformed(_) | OpenError::RowBound | OpenError::Tampered => {
             RewriteError::Tampered { column }
         }

@@ -27,7 +27,7 @@ use crate::control::{
     Revalidation, SCHEMA, Vitals,
 };
 use crate::policy::{Policy, written::Problems};
-use crate::proxy::{CatalogRefresh, KeyRefresh, KeyRequest, RefreshRequest, Registry, WriteLease};
+use crate::proxy::{CatalogRefresh, KeyRefresh, KeyRequest, KeysWanted, RefreshRequest, Registry, WriteLease};
 use crate::schema::{Catalog, ServerKind, ServerVersion};
 use crate::{control, crypto, policy, proxy};
 use board::Board;
@@ -280,7 +280,7 @@ fn spawn_keys(board: &Arc<Board>, pool: &Pool, keys: Keys, tasks: &TaskTracker, 
     KeyLinks { policies: sender, refresh: KeyRefresh::new(asking), lease, vitals, state }
 }
 
-/// Carries requests for keys from the data plane to the control plane.
+/// Carries requests for keys and for the lease from the data plane to the control plane.
 async fn pass_keys_on(
     mut asked: mpsc::Receiver<KeyRequest>,
     requests: KeyRequests,
@@ -292,12 +292,16 @@ async fn pass_keys_on(
             () = stop.cancelled() => return,
             request = asked.recv() => request,
         };
-        let Some(KeyRequest { kid, done }) = request else { return };
+        let Some(KeyRequest { wanted, done }) = request else { return };
         let requests = requests.clone();
         tasks.spawn(async move {
+            let is_there = match wanted {
+                KeysWanted::Key(kid) => requests.find(kid).await,
+                KeysWanted::Lease => requests.renew_lease().await,
+            };
             // The connection may have gone away meanwhile.
-            if requests.find(kid).await && done.send(()).is_err() {
-                tracing::trace!("nobody waits for the key any more");
+            if is_there && done.send(()).is_err() {
+                tracing::trace!("nobody waits for keys any more");
             }
         });
     }

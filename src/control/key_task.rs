@@ -106,6 +106,10 @@ pub struct KeyTask {
     load_again: Option<Instant>,
     backoff: Backoff,
     silent_polls: u32,
+    /// When the key store was asked last, with or without success.
+    polled: Option<Instant>,
+    /// When the last heartbeat was sent that arrived.
+    beaten: Option<Instant>,
 }
 
 impl fmt::Debug for KeyTask {
@@ -149,6 +153,8 @@ impl KeyTask {
             load_again: None,
             backoff: Backoff::new(),
             silent_polls: 0,
+            polled: None,
+            beaten: None,
         }
     }
 
@@ -214,7 +220,7 @@ impl KeyTask {
             tokio::select! {
                 _ = poll.tick() => self.poll().await,
                 () = changed(&mut policies) => self.load().await,
-                Some(request) = self.requests.recv() => self.find(request).await,
+                Some(request) = self.requests.recv() => self.serve_request(request).await,
                 Some(answer) = self.asking.join_next() => self.take(answer).await,
                 () = until(wake) => self.look_at_the_clock().await,
             }
@@ -232,7 +238,6 @@ impl KeyTask {
         let began = Instant::now();
         match self.store.epoch().await {
             Ok(epoch) => {
-                self.silent_polls = 0;
                 self.vitals.read_store(began);
                 let other = self.wanted.as_ref().is_none_or(|wanted| wanted.stored.epoch != epoch);
                 if other && self.load_again.is_none() {
@@ -243,6 +248,7 @@ impl KeyTask {
             }
             Err(error) => self.silent(&error),
         }
+        self.polled = Some(Instant::now());
     }
 
     /// Loads the key store. What is new in it is opened next.
@@ -436,19 +442,19 @@ impl KeyTask {
         }
     }
 
-    /// Says that the key store does not answer: once at the start of it, and then once a minute.
+    /// Says that the key store does not answer, or takes no heartbeat: once at the start of it, and then once a minute.
     fn silent(&mut self, error: &ControlError) {
         let polls = self.silent_polls;
         self.silent_polls = polls.saturating_add(1);
         if polls == 0 {
-            tracing::warn!(cause = %error.chain(), "the key store does not answer; opened keys stay in use");
+            tracing::warn!(cause = %error.chain(), "the key store cannot be reached; opened keys stay in use, without a heartbeat only for reading");
         } else if polls.is_multiple_of(SILENT_POLLS_MAX) {
-            tracing::error!(cause = %error.chain(), polls, "the key store still does not answer");
+            tracing::error!(cause = %error.chain(), polls, "the key store still cannot be reached: protected columns are not written");
         }
     }
 
     /// Tells the key store that this proxy is alive, and extends the write lease. That it cannot is no reason to stop.
-    async fn beat(&self) {
+    async fn beat(&mut self) {
         let Some(current) = &self.current else { return };
         let beat = Heartbeat {
             instance: self.instance,
@@ -460,8 +466,12 @@ impl KeyTask {
         };
         let began = Instant::now();
         match self.store.heartbeat(&beat).await {
-            Ok(()) => (self.extend_lease)((began + LEASE).into_std()),
-            Err(error) => tracing::warn!(cause = %error.chain(), "heartbeat not written"),
+            Ok(()) => {
+                self.silent_polls = 0;
+                self.beaten = Some(began);
+                (self.extend_lease)((began + LEASE).into_std());
+            }
+            Err(error) => self.silent(&error),
         }
     }
 

@@ -9,7 +9,7 @@ use super::decision::{
 };
 use super::prepared::{PiecesSent, Prepared, Text, Versions};
 use super::snapshot::Snapshot;
-use super::statement::{NotSent, Opening, is_protected, may_write, opens, refuse};
+use super::statement::{NotSent, Opening, check_lease, is_protected, opens, refuse};
 use crate::client_error::{ClientError, Complaint};
 use crate::plan::QueryPlan;
 use crate::rewrite::{self, Context, LongData, ParamMap, ParamTypes, RewriteError, Rewritten};
@@ -110,7 +110,8 @@ impl Desk {
         };
         let decision = self.execute_prepared(payload, id, &mut prepared);
         match &decision {
-            Ok(Decision::WithFreshState | Decision::Reprepare(_)) | Err(NotSent::UnknownName(_)) => {}
+            Ok(Decision::WithFreshState | Decision::Reprepare(_))
+            | Err(NotSent::UnknownName(_) | NotSent::WithoutLease) => {}
             Ok(_) | Err(NotSent::Refused(_)) => self.statements.executed(&mut prepared),
         }
         self.statements.restore(id, prepared);
@@ -133,7 +134,7 @@ impl Desk {
             prepared.made_under = versions;
         }
         let plan = prepared.plan.clone();
-        may_write(&plan, &self.shared).map_err(NotSent::Refused)?;
+        check_lease(&plan, self.attempt, &self.shared)?;
         let then = Then { database: None, after: after(&plan, &prepared.sql) };
         let response = Response::Header(RowFormat::Binary);
         if !is_protected(&plan) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::keys::KeysWanted;
 use super::prepared::{Prepared, Statements};
 use super::registry::Connection;
 use super::reprepare::Reprepare;
@@ -35,6 +36,8 @@ pub(super) enum Decision {
     WithFreshCatalog,
     /// It is decided again when the collation of results is known.
     WithFreshState,
+    /// It is decided again when the control plane was asked for the write lease.
+    WithLease,
     /// It is decided again when the statement that it executes has been prepared again.
     Reprepare(Box<Reprepare>),
     /// A login on the open connection.
@@ -56,7 +59,7 @@ pub(super) enum Send {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Attempt {
     First,
-    /// The catalog was loaded in between.
+    /// The catalog was loaded, the state read, or the lease asked for in between.
     Second,
 }
 
@@ -128,6 +131,8 @@ pub(super) struct Desk {
     pub(super) statements: Statements,
     pub(super) rights: Option<Rights>,
     pub(super) shared: Arc<Shared>,
+    /// How often the command at hand was decided about.
+    pub(super) attempt: Attempt,
     joined: Vec<u8>,
     catalog: Due,
 }
@@ -159,6 +164,7 @@ impl Desk {
             statements: Statements::default(),
             rights: None,
             shared,
+            attempt: Attempt::First,
             joined: Vec::new(),
             catalog: Due::No,
         }
@@ -166,6 +172,7 @@ impl Desk {
 
     /// Decides about the command at the front of `input`.
     pub(super) fn decide(&mut self, whole: &Whole, input: &[u8], attempt: Attempt) -> Result<Decision, WireError> {
+        self.attempt = attempt;
         let mut joined = std::mem::take(&mut self.joined);
         let decision = whole.payload(input, &mut joined).and_then(|payload| self.decide_payload(payload, attempt));
         // A command of many megabytes does not leave its size behind.
@@ -288,6 +295,13 @@ impl Desk {
         Decision::Forward { send: Send::AsItCame, pending }
     }
 
+    /// Asks for the write lease. What that brought is seen when the command is decided again.
+    pub(super) async fn renew_lease(&self) {
+        if !self.shared.keys.ask(KeysWanted::Lease, self.shared.settings.timeouts.keys).await {
+            tracing::warn!(connection = self.connection.id, "the write lease is over and was not renewed");
+        }
+    }
+
     pub(super) fn statement_bytes_max(&self) -> usize {
         self.shared.settings.limits.statement_bytes_max
     }
@@ -356,6 +370,8 @@ pub(super) fn guard(snapshot: &Arc<Snapshot>) -> Option<Arc<Snapshot>> {
 
 pub(super) fn refuse_or_retry(not_sent: NotSent, attempt: Attempt) -> Decision {
     match (not_sent, attempt) {
+        (NotSent::WithoutLease, Attempt::First) => Decision::WithLease,
+        (NotSent::WithoutLease, Attempt::Second) => Decision::Refuse(Complaint::WriteLeaseOver.into()),
         (NotSent::UnknownName(_), Attempt::First) => Decision::WithFreshCatalog,
         (NotSent::UnknownName(error), Attempt::Second) | (NotSent::Refused(error), _) => Decision::Refuse(error),
     }

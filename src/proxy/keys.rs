@@ -1,4 +1,4 @@
-//! Asking the control plane for a key that a stored value names and the ring does not know.
+//! Asking the control plane for a key that a stored value names and the ring does not know, or for the write lease.
 
 use std::time::Duration;
 
@@ -6,13 +6,22 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::crypto::KeyId;
 
-/// A request for a key; answered when a snapshot whose ring knows it is published, dropped if there is no such key.
+/// A request to the key task; dropped if what is wanted cannot be had.
 #[derive(Debug)]
 pub struct KeyRequest {
-    /// The key.
-    pub kid: KeyId,
+    /// What is wanted.
+    pub wanted: KeysWanted,
     /// The answer.
     pub done: oneshot::Sender<()>,
+}
+
+/// What a connection wants of the key task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeysWanted {
+    /// A snapshot whose ring knows the key.
+    Key(KeyId),
+    /// The write lease, and a snapshot whose ring is as new as it.
+    Lease,
 }
 
 /// The data plane's end of the channel to the key task.
@@ -27,11 +36,11 @@ impl KeyRefresh {
         Self { requests }
     }
 
-    /// Waits until a ring with the key is published. `false` if that did not happen in time.
-    pub(super) async fn find(&self, kid: KeyId, limit: Duration) -> bool {
+    /// Waits until what is wanted is there. `false` if that did not happen in time.
+    pub(super) async fn ask(&self, wanted: KeysWanted, limit: Duration) -> bool {
         let (done, found) = oneshot::channel();
         let asked = async {
-            self.requests.send(KeyRequest { kid, done }).await.ok()?;
+            self.requests.send(KeyRequest { wanted, done }).await.ok()?;
             found.await.ok()
         };
         matches!(tokio::time::timeout(limit, asked).await, Ok(Some(())))

@@ -29,7 +29,7 @@ mod statement;
 mod stream;
 
 pub use catalog::{CatalogRefresh, RefreshRequest};
-pub use keys::{KeyRefresh, KeyRequest};
+pub use keys::{KeyRefresh, KeyRequest, KeysWanted};
 pub use lease::WriteLease;
 pub use listener::{Parts, ServeError, serve};
 pub use registry::{Connection, Counters, Registry, Totals};

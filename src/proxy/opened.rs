@@ -6,6 +6,7 @@
 
 use super::decision::{Cells, Desk, Pending, put_error};
 use super::end::End;
+use super::keys::KeysWanted;
 use super::prepared::{Cursor, Prepared};
 use super::registry::Connection;
 use super::session::Session;
@@ -268,7 +269,7 @@ impl Reader {
         match from {
             NewerKeys::Published => desk.connection.counters.unknown_key(),
             NewerKeys::AskedFor => {
-                if !shared.keys.find(kid, shared.settings.timeouts.unknown_key).await {
+                if !shared.keys.ask(KeysWanted::Key(kid), shared.settings.timeouts.keys).await {
                     return false;
                 }
             }

@@ -176,6 +176,7 @@ impl Session {
             match self.decide(&whole, attempt)? {
                 Decision::WithFreshCatalog => self.desk.refresh_catalog().await,
                 Decision::WithFreshState => self.probe_again().await?,
+                Decision::WithLease => self.desk.renew_lease().await,
                 Decision::Reprepare(again) => match self.reprepare(*again).await? {
                     Reprepared::Done => {}
                     Reprepared::Refused(error) => return self.refuse(&whole, &error).await,
@@ -204,7 +205,7 @@ impl Session {
                 Ok(())
             }
             Decision::Refuse(error) => self.refuse(whole, &error).await,
-            Decision::WithFreshCatalog | Decision::WithFreshState | Decision::Reprepare(_) => {
+            Decision::WithFreshCatalog | Decision::WithFreshState | Decision::WithLease | Decision::Reprepare(_) => {
                 self.refuse(whole, &Complaint::StateNotRead.into()).await
             }
             Decision::ChangeUser => self.change_user(whole).await,

@@ -101,8 +101,8 @@ pub struct Timeouts {
     pub drain: Duration,
     /// How long a client waits for the catalog after its own DDL.
     pub catalog: Duration,
-    /// How long a client waits for a key that its ring does not know.
-    pub unknown_key: Duration,
+    /// How long a client waits for a key that its ring does not know, and for the write lease.
+    pub keys: Duration,
 }
 
 impl Default for Timeouts {
@@ -114,7 +114,7 @@ impl Default for Timeouts {
             write_stall: Duration::from_secs(60),
             drain: Duration::from_secs(30),
             catalog: Duration::from_secs(10),
-            unknown_key: Duration::from_secs(2),
+            keys: Duration::from_secs(2),
         }
     }
 }

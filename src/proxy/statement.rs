@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::decision::Desk;
+use super::decision::{Attempt, Desk};
 use super::registry::Connection;
 use super::session::Shared;
 use super::snapshot::Snapshot;
@@ -36,6 +36,8 @@ pub(super) enum NotSent {
     Refused(ClientError),
     /// It names something that the catalog does not know: it may be new.
     UnknownName(ClientError),
+    /// It seals or looks up, and the write lease is over.
+    WithoutLease,
 }
 
 /// The role of the session's account under one version of the policy.
@@ -139,7 +141,7 @@ impl Desk {
             return Err(NotSent::Refused(Complaint::PacketTooLarge.into()));
         }
         let rights = self.rights(snapshot);
-        let Self { state, scratch, out, plans, connection, shared, .. } = self;
+        let Self { state, scratch, out, plans, connection, shared, attempt, .. } = self;
         let inspection = Inspection {
             dialect: reading.dialect,
             default_database: reading.database.as_deref(),
@@ -165,7 +167,7 @@ impl Desk {
         if !is_protected(&plan) {
             return Ok(Planned { plan, rewritten: Rewritten::Unchanged });
         }
-        may_write(&plan, shared).map_err(NotSent::Refused)?;
+        check_lease(&plan, *attempt, shared)?;
         let Some(ring) = snapshot.keys() else {
             return Err(NotSent::Refused(ClientError::from(&Refusal::NotReady)));
         };
@@ -234,13 +236,21 @@ impl FirewallEvent<'_> {
     }
 }
 
-/// Refuses what writes protected columns without a lease. Asked before anything is sealed, and again when a statement
-/// that was prepared earlier is executed: the server may hold sealed values of it.
-pub(super) fn may_write(plan: &QueryPlan, shared: &Shared) -> Result<(), ClientError> {
-    if seals(plan) && !shared.lease.holds() {
-        return Err(Complaint::WriteLeaseOver.into());
+/// Without the lease, the control plane is asked once for a newer one, and newer keys with it. Then what writes protected
+/// columns is refused, and look-ups go on: with the server out of reach, they find nothing anyway, and with the server
+/// back, the answer has brought the index keys of now.
+///
+/// Asked before anything is sealed, and again when a statement that was prepared earlier is executed: the server may hold
+/// sealed values of it.
+pub(super) fn check_lease(plan: &QueryPlan, attempt: Attempt, shared: &Shared) -> Result<(), NotSent> {
+    if plan.splices.is_empty() || shared.lease.holds() {
+        return Ok(());
     }
-    Ok(())
+    match attempt {
+        Attempt::First => Err(NotSent::WithoutLease),
+        Attempt::Second if seals(plan) => Err(NotSent::Refused(Complaint::WriteLeaseOver.into())),
+        Attempt::Second => Ok(()),
+    }
 }
 
 /// A refusal as the client hears of it; the log has what the client is not told.

@@ -1,4 +1,5 @@
-//! Asking the key task for a key that a stored value names and nobody here knows: forced activations and partitions make
+//! Asking the key task for what the data plane lacks: the write lease, or a key that a stored value names and nobody here
+//! knows. Forced activations and partitions make
 //! such values, and so does whoever writes to the database. So the key store is read again for them at most a few times
 //! a second, however many connections ask.
 
@@ -8,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::KeyTask;
+use super::{KeyTask, LEASE};
 use crate::crypto::KeyId;
 
 /// Requests that may wait at once. One that does not fit is answered like an unknown key.
@@ -19,11 +20,22 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// How long a key that was not found is not looked for again.
 const NOT_FOUND_FOR: Duration = Duration::from_secs(1);
 
+/// How long one answer about the lease serves all that ask.
+const LEASE_ANSWER_FOR: Duration = Duration::from_secs(1);
+
 /// One connection that waits.
 #[derive(Debug)]
 pub(super) struct Request {
-    pub(super) kid: KeyId,
+    pub(super) wanted: Wanted,
     pub(super) reply: oneshot::Sender<()>,
+}
+
+/// What it waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Key(KeyId),
+    /// The write lease, with keys that are as new as it.
+    Lease,
 }
 
 /// Asks a [`super::KeyTask`]. Cheap to clone.
@@ -36,8 +48,18 @@ impl KeyRequests {
     /// Waits until a ring that knows the key is published; `false` if there is no such key, or it was asked for too
     /// often. Has no limit of its own. Cancel-safe: the key store is read all the same.
     pub async fn find(&self, kid: KeyId) -> bool {
+        self.ask(Wanted::Key(kid)).await
+    }
+
+    /// Waits until the key store has heard of this proxy again, and the ring is as new as that; `false` if that fails.
+    /// Has no limit of its own. Cancel-safe.
+    pub async fn renew_lease(&self) -> bool {
+        self.ask(Wanted::Lease).await
+    }
+
+    async fn ask(&self, wanted: Wanted) -> bool {
         let (reply, answer) = oneshot::channel();
-        self.requests.try_send(Request { kid, reply }).is_ok() && answer.await.is_ok()
+        self.requests.try_send(Request { wanted, reply }).is_ok() && answer.await.is_ok()
     }
 }
 
@@ -69,9 +91,27 @@ impl Admission {
 }
 
 impl KeyTask {
-    /// A connection met a key that its ring does not know. All that ask while the key store is read share the answer.
-    pub(super) async fn find(&mut self, request: Request) {
-        let kid = request.kid;
+    /// A connection waits for something. All that ask while the key store is read share the answer.
+    pub(super) async fn serve_request(&mut self, request: Request) {
+        match request.wanted {
+            Wanted::Key(kid) => self.find(kid, request).await,
+            Wanted::Lease => {
+                let recent = |at: &Instant| at.elapsed() < LEASE_ANSWER_FOR;
+                let tried = self.polled.as_ref().is_some_and(recent);
+                self.waiting.retain(|waiting| !waiting.reply.is_closed());
+                self.waiting.push(request);
+                if !tried {
+                    self.poll().await;
+                }
+                if !self.held.has_closed() {
+                    self.answer_waiting();
+                }
+            }
+        }
+    }
+
+    /// A connection met a key that its ring does not know.
+    async fn find(&mut self, kid: KeyId, request: Request) {
         if self.knows(kid) {
             // A connection that went away needs no answer.
             request.reply.send(()).unwrap_or(());
@@ -96,7 +136,11 @@ impl KeyTask {
     /// Answers all that wait for a key; those whose key is still unknown are told so by the end of their channel.
     pub(super) fn answer_waiting(&mut self) {
         for request in std::mem::take(&mut self.waiting) {
-            if self.knows(request.kid) {
+            let is_there = match request.wanted {
+                Wanted::Key(kid) => self.knows(kid),
+                Wanted::Lease => self.beaten.is_some_and(|at| at.elapsed() < LEASE) && !self.held.has_closed(),
+            };
+            if is_there {
                 request.reply.send(()).unwrap_or(());
             }
         }

@@ -14,7 +14,10 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use candado::keys::KeyFile;
+
 use super::key_store::{PASSWORD, PROXY, SECURITY, script};
+use super::rotation::Rotation;
 use super::server::{Kind, Server};
 
 /// What never takes this long on a machine that works at all. Waits end with the event; this bound turns a hang into a
@@ -105,6 +108,16 @@ impl Deployment {
             .expect("candado runs");
         assert!(output.status.success(), "keys init: {}", text(&output.stderr));
         deployment
+    }
+
+    /// The key file of [`Provider::File`]: makes keys for this key store.
+    pub(crate) fn key_file(&self) -> KeyFile {
+        KeyFile::open(&self.folder.path().join("keys/it.kek")).expect("a key file")
+    }
+
+    /// The steps of a rotation in this key store.
+    pub(crate) fn rotation<'a>(&'a self, key_file: &'a KeyFile) -> Rotation<'a> {
+        Rotation { server: self.server, schema: "candado", kek: key_file.kek(), admin: key_file }
     }
 
     /// The program, as that principal of the key service.
@@ -239,6 +252,13 @@ impl Proxy {
         let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
         let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
         (status, body.to_owned())
+    }
+
+    /// The value of a metric without labels; 0 if it is not there.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let text = self.probe("/metrics").1;
+        let value = text.lines().find_map(|line| line.strip_prefix(&format!("candado_{name} ")));
+        value.map_or(0.0, |value| value.trim().parse().expect("a number"))
     }
 
     /// Ends it as a power cut would.

@@ -39,6 +39,7 @@ const DATA_TOO_LONG: Row = row(1406, *b"22001");
 const SERVER_UNREACHABLE: Row = row(1429, *b"HY000");
 const TOO_MANY_PREPARED: Row = row(1461, *b"42000");
 const NEEDS_REPREPARE: Row = row(1615, *b"HY000");
+const PASSWORD_EXPIRED: Row = row(1820, *b"HY000");
 const MALFORMED_PACKET: Row = row(1835, *b"HY000");
 const SERVER_WITHOUT_TLS: Row = row(2026, *b"HY000");
 const TLS_REQUIRED: Row = row(3159, *b"HY000");
@@ -47,7 +48,7 @@ const IDLE: Row = row(4031, *b"HY000");
 const FIREWALL: Row = row(6444, *b"28000");
 
 /// Every code, in ascending order.
-pub const ROWS: [Row; 24] = [
+pub const ROWS: [Row; 25] = [
     TOO_MANY_CONNECTIONS,
     ACCESS_DENIED,
     UNKNOWN_COMMAND,
@@ -66,6 +67,7 @@ pub const ROWS: [Row; 24] = [
     SERVER_UNREACHABLE,
     TOO_MANY_PREPARED,
     NEEDS_REPREPARE,
+    PASSWORD_EXPIRED,
     MALFORMED_PACKET,
     SERVER_WITHOUT_TLS,
     TLS_REQUIRED,
@@ -94,7 +96,7 @@ impl ClientError {
     /// What the server itself would have answered keeps the server's text.
     #[must_use]
     pub fn with_reference(mut self, connection: u64, statement: u64) -> Self {
-        if [UNKNOWN_COMMAND.code, UNKNOWN_STATEMENT.code].contains(&self.code) {
+        if [UNKNOWN_COMMAND.code, UNKNOWN_STATEMENT.code, PASSWORD_EXPIRED.code].contains(&self.code) {
             return self;
         }
         self.text.push_str(&format!(" (ref {connection}:{statement})"));
@@ -243,6 +245,9 @@ pub enum Complaint {
     /// The session's state could not be asked for.
     #[error("The session's state could not be read")]
     StateNotRead,
+    /// The account's password has expired, and the command does not set another one.
+    #[error("You must reset your password using ALTER USER statement before executing this statement.")]
+    PasswordExpired,
 }
 
 impl Complaint {
@@ -272,6 +277,7 @@ impl Complaint {
             Self::TooManyPrepared => TOO_MANY_PREPARED,
             Self::UnknownStatement => UNKNOWN_STATEMENT,
             Self::NeedsReprepare => NEEDS_REPREPARE,
+            Self::PasswordExpired => PASSWORD_EXPIRED,
             Self::KeysNotLoaded | Self::WriteLeaseOver => KEY_NOT_AVAILABLE,
             Self::ProtectedColumn => COLUMN_DENIED,
         }

@@ -70,7 +70,7 @@ pub enum StartError {
 #[non_exhaustive]
 pub enum PolicyError {
     /// It cannot be read.
-    #[error("cannot read {path}")]
+    #[error("cannot read the policy {path}")]
     Read {
         /// The file.
         path: PathBuf,
@@ -144,6 +144,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         shutdown,
         stop,
         data_plane,
+        drain: Arc::default(),
         tasks,
         settings,
     };
@@ -190,6 +191,7 @@ fn proxy_settings(settings: &Settings, identity: Option<&Identity>) -> Result<pr
         timeouts: proxy::Timeouts {
             connect: limits.connect_timeout,
             login: limits.login_timeout,
+            idle: limits.idle_timeout,
             write_stall: limits.write_timeout,
             drain: limits.drain_timeout,
             ..proxy::Timeouts::default()
@@ -273,6 +275,7 @@ fn spawn_keys(board: &Arc<Board>, pool: &Pool, keys: Keys, tasks: &TaskTracker, 
     .with_instance(&keys.instance)
     .with_revalidation(keys.revalidation)
     .with_lease(move |until| extended.extend(until));
+    tasks.spawn(follow_keys(task.state(), board.clone()));
     let (requests, vitals, state) = (task.requests(), task.vitals(), task.state());
     tasks.spawn(task.run(stop.clone()));
     let (asking, asked) = mpsc::channel(REFRESHES_MAX);
@@ -304,6 +307,19 @@ async fn pass_keys_on(
                 tracing::trace!("nobody waits for keys any more");
             }
         });
+    }
+}
+
+/// Carries the reason why there are no keys to the board. Ends with the key task.
+async fn follow_keys(mut state: watch::Receiver<KeysState>, board: Arc<Board>) {
+    while state.changed().await.is_ok() {
+        // In a statement of its own: the value stays locked as long as it is borrowed.
+        let newest = *state.borrow_and_update();
+        match newest {
+            KeysState::Missing(why) => board.keys_missing(why),
+            // The ring itself says so.
+            KeysState::Ready => {}
+        }
     }
 }
 

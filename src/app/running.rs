@@ -1,8 +1,8 @@
 //! A proxy that runs: its tasks, its reload, and its end.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -15,9 +15,9 @@ use super::metrics::{DataPlane, Keys};
 use super::tls::Identity;
 use super::{gate, load_policy};
 use crate::config::Settings;
-use crate::control::Pool;
+use crate::control::{Pool, chain};
 use crate::policy::Policy;
-use crate::proxy::{self, CatalogRefresh, KeyRefresh, Parts, Registry, WriteLease};
+use crate::proxy::{self, CatalogRefresh, Drain, KeyRefresh, Parts, Registry, WriteLease};
 
 /// A proxy that runs.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub struct Running {
     /// Ends everything else.
     pub(super) stop: CancellationToken,
     pub(super) data_plane: TaskTracker,
+    /// How the data plane ended.
+    pub(super) drain: Arc<OnceLock<Drain>>,
     pub(super) tasks: TaskTracker,
 }
 
@@ -73,17 +75,20 @@ impl Running {
                 self.policies.send_replace(policy);
                 tracing::info!(version, "policy read; it is in force as soon as its keys are there");
             }
-            Err(error) => tracing::error!(cause = %error, "policy not read; the old one stays in force"),
+            Err(error) => tracing::error!(cause = chain(&error), "policy not read; the old one stays in force"),
         }
         match self.identity.as_ref().map(Identity::reload) {
             Some(Ok(())) => tracing::info!("certificate read again"),
-            Some(Err(error)) => tracing::error!(cause = %error, "certificate not read; the old one stays in use"),
+            Some(Err(error)) => {
+                tracing::error!(cause = chain(&error), "certificate not read; the old one stays in use")
+            }
             None => {}
         }
     }
 
-    /// Ends in good order: idle clients at once, running statements within the drain time, then everything else.
-    pub async fn end(self) {
+    /// Ends in good order: idle clients at once, running statements and open transactions within the drain time, then
+    /// everything else.
+    pub async fn end(self) -> Drain {
         tracing::info!("draining");
         self.shutdown.cancel();
         self.data_plane.wait().await;
@@ -92,6 +97,7 @@ impl Running {
         self.tasks.wait().await;
         self.pool.close().await;
         tracing::info!("ended");
+        self.drain.get().copied().unwrap_or(Drain::Complete)
     }
 
     pub(super) fn spawn_health(&self, listener: Option<TcpListener>, registry: &Arc<Registry>, keys: Keys) {
@@ -121,10 +127,12 @@ impl Running {
 
     pub(super) fn spawn_data_plane(&self, listener: TcpListener, parts: Parts) {
         let (readiness, shutdown) = (self.board.readiness(), self.shutdown.clone());
+        let drain = self.drain.clone();
         self.data_plane.spawn(async move {
             gate::wait(&listener, readiness, &shutdown).await;
-            if let Err(error) = proxy::serve(vec![listener], parts).await {
-                tracing::error!(cause = %error, "the data plane ended");
+            match proxy::serve(vec![listener], parts).await {
+                Ok(outcome) => drop(drain.set(outcome)),
+                Err(error) => tracing::error!(cause = chain(&error), "the data plane ended"),
             }
         });
         self.data_plane.close();

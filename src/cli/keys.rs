@@ -23,8 +23,14 @@ pub(super) enum Command {
     /// Makes what is missing and says what it made; running it again changes nothing. A key file is made only for a key
     /// store without keys: for an existing one, a new key-encryption key would open nothing. Needs an account that may
     /// write to the key store, see keys-policy/schema.sql.
+    #[command(after_help = "Examples:
+  candado keys init --config /etc/candado/candado.toml
+  candado keys init --user candado_security --password-file /run/secrets/candado-security")]
     Init(InitArguments),
     /// List keys, their states and the proxies that use them. Shows no secret.
+    #[command(after_help = "Examples:
+  candado keys list --config /etc/candado/candado.toml
+  candado keys list --json | jq '.keys[] | select(.state == \"active\")'")]
     List(Facts),
 }
 
@@ -97,15 +103,20 @@ pub(super) async fn initialise(settings: &Settings, policy: &Policy) -> anyhow::
     let outcome = async {
         let key_file_made = make_key_file(settings, &store).await?;
         let provider = provider::open(&settings.keys).await.context("the key provider cannot be used")?;
-        let report = store
-            .init(policy, provider.admin.as_ref(), &provider.kek, None)
-            .await
-            .context("the key store cannot be initialised")?;
+        let report = store.init(policy, provider.admin.as_ref(), &provider.kek, None).await.map_err(|error| {
+            let hint = if may_not_write(&error) { ": give the account that may write to it with --user" } else { "" };
+            anyhow::Error::new(error).context(format!("the key store cannot be initialised{hint}"))
+        })?;
         Ok(Initialised::new(report, key_file_made))
     }
     .await;
     pool.close().await;
     outcome
+}
+
+/// Whether the server refused the account, by MySQL's codes for missing rights on schemas, tables and columns.
+fn may_not_write(error: &ControlError) -> bool {
+    matches!(error, ControlError::Refused { code: 1044 | 1142 | 1143, .. })
 }
 
 /// Makes a key file if the provider is one, none exists, and no key in the store could need another one.

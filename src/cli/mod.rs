@@ -1,7 +1,7 @@
 //! The commands of the candado program, one file each.
 //!
-//! Results go to standard output, messages and logs to standard error. Exit codes: 0 done, 1 failed or something found,
-//! 64 the command line or a file is wrong.
+//! Results go to standard output, messages and logs to standard error. Exit codes: 0 done, 1 failed, cut short or
+//! something found, 64 the command line or a file is wrong.
 
 mod check;
 mod demo;
@@ -23,7 +23,12 @@ const EXIT_USAGE: u8 = 64;
 /// Encrypts protected columns of MySQL and MariaDB on the wire, decrypts them on the way back, and refuses SQL injection.
 #[derive(Debug, Parser)]
 #[command(name = "candado", version, propagate_version = true, disable_help_subcommand = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done, 1 failed or something found, 64 wrong command line or configuration.")]
+#[command(after_help = "Examples:
+  candado demo
+  candado check --config /etc/candado/candado.toml
+  candado serve --config /etc/candado/candado.toml
+
+Exit codes: 0 done, 1 failed or something found, 64 wrong command line or configuration.")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -33,22 +38,40 @@ struct Cli {
 enum Command {
     /// Serve clients until SIGTERM or SIGINT.
     ///
-    /// SIGTERM and SIGINT end the process when clients are done or the drain time is over; a second one ends it at once.
-    /// SIGHUP reads policy and certificates again: connections stay, and a file that is wrong changes nothing.
+    /// SIGTERM and SIGINT end the process when clients are done (exit code 0) or the drain time is over (1); a second one
+    /// ends it at once (1). SIGHUP reads policy and certificates again: connections stay, and a file that is wrong changes
+    /// nothing.
+    #[command(after_help = "Examples:
+  candado serve --config /etc/candado/candado.toml
+  CANDADO_CONFIG=/etc/candado/candado.toml candado serve")]
     Serve(Configured),
     /// Show what Candado does, on throw-away servers and real sample data.
     ///
     /// Starts a private MySQL (or MariaDB) in a temporary directory and Candado in front of it. Uses nothing of yours
     /// and leaves nothing behind. On a terminal it stays up, with two lines to connect with, until Ctrl-C.
+    #[command(after_help = "Examples:
+  candado demo
+  candado demo --server mariadb --once")]
     Demo(demo::Arguments),
     /// Check configuration, policy, TLS files, key provider, key store and the live schema.
     ///
     /// Changes nothing. Prints the ALTER statements that are missing. Run it before `serve`, and after each change.
+    /// Ends with 0 if all is well, with 1 if something is wrong or could not be asked, and with 64 if the configuration
+    /// itself cannot be used.
+    #[command(after_help = "Examples:
+  candado check --config /etc/candado/candado.toml
+  candado check --json | jq '.items[] | select(.verdict != \"ok\")'")]
     Check(Facts),
     /// Make and list keys.
     #[command(subcommand)]
+    #[command(after_help = "Examples:
+  candado keys init --config /etc/candado/candado.toml
+  candado keys list --config /etc/candado/candado.toml")]
     Keys(keys::Command),
     /// Print the fields of a sealed value. Needs no key and opens nothing.
+    #[command(after_help = "Examples:
+  candado inspect 0xC1FE1D01100001EC88E68B...
+  mysql -N -e 'SELECT HEX(phone) FROM shop.customers LIMIT 1' | candado inspect --json")]
     Inspect(inspect::Arguments),
 }
 

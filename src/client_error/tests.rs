@@ -72,6 +72,7 @@ fn complaints() -> Vec<Complaint> {
         WriteLeaseOver,
         ProtectedColumn,
         StateNotRead,
+        PasswordExpired,
     ]
 }
 
@@ -120,6 +121,8 @@ fn a_denied_column_reads_as_the_server_would_say_it() {
 
 #[test]
 fn what_the_server_would_answer_keeps_the_servers_text() {
-    let error = ClientError::from(Complaint::UnknownCommand);
-    assert_eq!(error.clone().with_reference(1, 2), error);
+    for complaint in [Complaint::UnknownCommand, Complaint::UnknownStatement, Complaint::PasswordExpired] {
+        let error = ClientError::from(complaint);
+        assert_eq!(error.clone().with_reference(1, 2), error);
+    }
 }

@@ -17,6 +17,12 @@ pub use settings::{
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// There is no configuration file.
+    #[error("there is no {path}: name the configuration with --config FILE, or in CANDADO_CONFIG")]
+    Missing {
+        /// The file that was looked for.
+        path: std::path::PathBuf,
+    },
     /// A file cannot be read.
     #[error("cannot read {path}")]
     Read {

@@ -145,6 +145,8 @@ pub struct Limits {
     pub packet_octets_max: u32,
     /// From accepting a connection to the server's OK.
     pub login_timeout: Duration,
+    /// How long a client may be silent between statements; `None` leaves it to the server's `wait_timeout`.
+    pub idle_timeout: Option<Duration>,
     /// Connecting to the server.
     pub connect_timeout: Duration,
     /// A peer that takes no byte for that long is given up.

@@ -19,7 +19,7 @@ use backoff::Backoff;
 pub use catalog_loader::CatalogLoader;
 pub use catalog_task::{CatalogRequests, CatalogTask, NotRefreshed, RefreshReason};
 pub use column_check::{Finding, Problem, check_columns};
-pub use error::ControlError;
+pub use error::{ControlError, chain};
 pub use key_store::{
     CreatedKey, Heartbeat, InitReport, KeyListing, KeyStore, ListedKey, ListedReplica, SCHEMA, StoredKeys,
 };

@@ -8,7 +8,7 @@ use super::registry::Connection;
 use super::reprepare::Reprepare;
 use super::session::Shared;
 use super::snapshot::Snapshot;
-use super::state::{Freshness, State, may_stop_tracking};
+use super::state::{Freshness, Standing, State, may_stop_tracking};
 use super::statement::{NotSent, Opening, Rights, changes_catalog, opens};
 use crate::client_error::{ClientError, Complaint};
 use crate::plan::{PlanCache, QueryPlan, Scratch};
@@ -184,7 +184,12 @@ impl Desk {
 
     fn decide_payload(&mut self, payload: &[u8], attempt: Attempt) -> Result<Decision, WireError> {
         let Some((&first, body)) = payload.split_first() else { return Err(WireError::Truncated("command")) };
-        Ok(match Command::from_byte(first) {
+        let command = Command::from_byte(first);
+        match self.state.standing {
+            Standing::Ordinary => {}
+            Standing::PasswordExpired => return Ok(self.decide_expired(command, body)),
+        }
+        Ok(match command {
             Command::Query => self.query(body, attempt),
             Command::Quit => Decision::Quit,
             Command::Ping | Command::Debug => pass(Response::Status, Then::default()),

@@ -20,13 +20,12 @@ use super::keys::KeyRefresh;
 use super::lease::WriteLease;
 use super::login::{self, LoggedIn, put_ok};
 use super::peer::Peer;
-use super::probe;
 use super::registry::Place;
 use super::reprepare::Reprepared;
 use super::rsa::LoginKey;
-use super::settings::SharedSettings;
+use super::settings::{SharedSettings, display_address};
 use super::snapshot::Snapshot;
-use super::state::{Freshness, State};
+use super::state::{Freshness, Standing, Transaction};
 use crate::client_error::{ClientError, Complaint};
 use crate::plan::PlanCache;
 use crate::wire::WireError;
@@ -135,7 +134,9 @@ impl Session {
                 Ok(None) => {}
                 Err(error) => return Poll::Ready(Err(End::ClientMalformed(error))),
             }
-            if self.client.input.is_empty() && self.shutdown.as_mut().poll(cx).is_ready() {
+            // An open transaction is work under way, as a running statement is: it may end within the drain time.
+            let is_done = self.client.input.is_empty() && self.desk.state.transaction == Transaction::None;
+            if is_done && self.shutdown.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Ok(Wake::Shutdown));
             }
             let Peer { side, stream, input, .. } = &mut self.server;
@@ -289,11 +290,15 @@ impl Session {
         if change.collation.is_some_and(|id| crate::schema::Charset::from_collation_id(id).is_none()) {
             return Err(exchange.complain(Complaint::CharacterSet).await);
         }
-        exchange.send_to_server(&payload).await?;
+        let address = display_address(self.place.connection.client.ip());
+        let added = login::own_attributes(&address, exchange.client.stream.security());
+        let mut command = zeroize::Zeroizing::new(Vec::new());
+        change.put(&added, &mut command).map_err(End::ClientMalformed)?;
+        exchange.send_to_server(&command).await?;
         let ok = exchange.run().await?;
         let to_client = exchange.to_client;
-        match login::first_state(&mut self.server, self.desk.end, self.desk.state.server).await? {
-            Ok(state) if state.client_charset.is_none() => Err(self.hang_up(Complaint::CharacterSet, to_client).await),
+        match login::ask_state(&mut self.server, self.desk.end, self.desk.state.server, None).await? {
+            Ok(state) if state.is_unreadable() => Err(self.hang_up(Complaint::CharacterSet, to_client).await),
             Ok(state) => {
                 self.desk.adopt(state);
                 self.publish_account();
@@ -310,16 +315,18 @@ impl Session {
 
     /// Asks for the session's state again.
     pub(super) async fn probe_again(&mut self) -> Result<(), End> {
-        let state = match probe::run(&mut self.server, self.desk.end).await? {
-            Ok(probed) => State::new(probed, self.desk.state.server, Some(&self.desk.state)),
-            Err(_) => None,
-        };
-        match state {
-            Some(state) => {
+        let before = &self.desk.state;
+        match login::ask_state(&mut self.server, self.desk.end, before.server, Some(before)).await {
+            Ok(Ok(state)) => {
+                let was = before.standing;
                 self.desk.adopt(state);
+                if was == Standing::PasswordExpired {
+                    self.publish_account();
+                }
                 Ok(())
             }
-            None => Err(self.hang_up(Complaint::StateNotRead, 0).await),
+            Ok(Err(_)) | Err(End::Told(Complaint::StateNotRead)) => Err(self.hang_up(Complaint::StateNotRead, 0).await),
+            Err(end) => Err(end),
         }
     }
 
@@ -333,9 +340,13 @@ impl Session {
 
     fn publish_account(&self) {
         let account = &self.desk.state.account;
-        let text = Arc::from(format!("{}@{}", account.user, account.host));
+        let text = match self.desk.state.standing {
+            Standing::Ordinary => Some(Arc::from(format!("{}@{}", account.user, account.host))),
+            // The server has not said who it is.
+            Standing::PasswordExpired => None,
+        };
         let mut place = self.place.connection.account.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *place = Some(text);
+        *place = text;
     }
 }
 

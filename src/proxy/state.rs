@@ -30,6 +30,22 @@ pub(super) enum Freshness {
     Stale,
 }
 
+/// Whether the session has a transaction open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Transaction {
+    None,
+    Open,
+}
+
+/// What the server lets the session's account do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Everything that it may.
+    Ordinary,
+    /// Its password has expired: the server takes a new one and answers nothing else, questions about the state least.
+    PasswordExpired,
+}
+
 /// Values that a probe reads; see [`super::probe`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Probed {
@@ -56,6 +72,8 @@ pub(super) struct State {
     pub(super) results_collation: Option<u16>,
     pub(super) server: ServerVersion,
     pub(super) freshness: Freshness,
+    pub(super) transaction: Transaction,
+    pub(super) standing: Standing,
     /// Members of [`TRACKED`] that the client's own list has not.
     hidden: [bool; TRACKED.len()],
     /// The list with the proxy's own names in it, sorted.
@@ -105,7 +123,7 @@ impl State {
         let tracked = names(own.iter().map(String::as_str).chain(TRACKED));
         let all = own.iter().any(|name| name == "*");
         let hidden = match before {
-            Some(before) if before.tracked == own => before.hidden,
+            Some(before) if before.standing == Standing::Ordinary && before.tracked == own => before.hidden,
             Some(_) | None => TRACKED.map(|name| !all && !own.iter().any(|own| own == name)),
         };
         Some(Self {
@@ -117,9 +135,35 @@ impl State {
             results_collation: Some(probed.results_collation),
             server,
             freshness: Freshness::Known,
+            transaction: before.map_or(Transaction::None, |before| before.transaction),
+            standing: Standing::Ordinary,
             hidden,
             tracked,
         })
+    }
+
+    /// The state of a session whose account has to set another password first. Nothing is known of it: no account has
+    /// this empty name, and no statement can be read without a character set.
+    pub(super) fn expired(server: ServerVersion) -> Self {
+        Self {
+            account: Account { user: "".into(), host: "".into() },
+            database: None,
+            mode: SqlMode::empty(),
+            client_charset: None,
+            results: Results::Unreadable,
+            results_collation: None,
+            server,
+            freshness: Freshness::Known,
+            transaction: Transaction::None,
+            standing: Standing::PasswordExpired,
+            hidden: [false; TRACKED.len()],
+            tracked: Vec::new(),
+        }
+    }
+
+    /// Whether a login may not end in this state: the client's character set is none that Candado reads.
+    pub(super) fn is_unreadable(&self) -> bool {
+        self.standing == Standing::Ordinary && self.client_charset.is_none()
     }
 
     /// What decides how a statement is read; `None` if its character set, or that of results, is none that Candado
@@ -163,9 +207,12 @@ impl State {
         Ok(())
     }
 
-    /// Compares status flags, which come with every answer, with what is known: a second report on part of sql_mode.
+    /// Takes over whether a transaction is open from the status flags that come with every answer, and compares the others
+    /// with what is known: a second report on part of sql_mode.
     #[inline]
     pub(super) fn observe_status(&mut self, status: Status) {
+        let is_open = status.contains(Status::IN_TRANS);
+        self.transaction = if is_open { Transaction::Open } else { Transaction::None };
         let escapes = status.contains(Status::NO_BACKSLASH_ESCAPES);
         let quotes = status.contains(Status::ANSI_QUOTES);
         if escapes != self.mode.contains(SqlMode::NO_BACKSLASH_ESCAPES)

@@ -225,7 +225,7 @@ async fn the_control_connection_verifies_the_server(kind: Kind) {
     let stranger = Tls::AuthorityOnly { ca_file: stranger };
     for wrong in [verified(None, None), verified(ca, Some("db.example")), stranger] {
         let error = epoch(wrong.clone()).await.unwrap_err();
-        assert!(matches!(error, ControlError::Unreachable { .. }), "{wrong:?}: {error:?}");
+        assert!(matches!(error, ControlError::Untrusted { .. }), "{wrong:?}: {error:?}");
     }
 }
 

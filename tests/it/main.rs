@@ -24,6 +24,9 @@ mod kms_matrix;
 mod layering;
 mod leaks;
 mod lease;
+mod login;
+#[cfg(feature = "aws-kms")]
+mod operations;
 mod protected;
 mod reprepare;
 mod roles;

@@ -44,7 +44,7 @@ impl<'a> Scene<'a> {
     }
 
     async fn rotate(&self, purpose: KeyPurpose) -> KeyId {
-        let key_file = self.shop.deployment.key_file();
+        let key_file = self.shop.deployment.key_maker();
         self.shop.deployment.rotation(&key_file).rotate(KEYSET, purpose).await
     }
 

@@ -28,7 +28,7 @@ async fn ring(deployment: &Deployment, policy: &Arc<Policy>) -> Arc<KeyRing> {
     let (_policies, receiver) = watch::channel(policy.clone());
     let publish = move |ring: Option<&Arc<KeyRing>>| drop(keep.send_replace(ring.cloned()));
     let store = key_store(deployment.server, PROXY, "candado");
-    let task = KeyTask::new(store, Arc::new(deployment.key_file()), receiver, publish).with_instance("not serving");
+    let task = KeyTask::new(store, Arc::new(deployment.key_maker()), receiver, publish).with_instance("not serving");
     let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
     tasks.spawn(task.run(shutdown.clone()));
     let ring = bounded(rings.wait_for(Option::is_some)).await.unwrap().clone().unwrap();
@@ -53,7 +53,7 @@ async fn a_row_under_an_unknown_key_opens_when_the_key_is_there(kind: Kind) {
     let mut writer = shop.connect(Who::Application).await;
     for id in 1..=3 {
         if id == 2 {
-            let key_file = deployment.key_file();
+            let key_file = deployment.key_maker();
             deployment.rotation(&key_file).rotate(KEYSET, KeyPurpose::Data).await;
         }
         let sql = format!("INSERT INTO customers (id, code, note) VALUES ({id}, 'c{id}', 'note {id}')");

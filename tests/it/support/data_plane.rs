@@ -26,7 +26,7 @@ pub(crate) struct DataPlane {
     pub(crate) key_requests: mpsc::Receiver<KeyRequest>,
     shutdown: CancellationToken,
     runtime: Option<Runtime>,
-    served: Option<tokio::task::JoinHandle<()>>,
+    served: Option<tokio::task::JoinHandle<proxy::Drain>>,
 }
 
 /// Settings for a server without TLS on either side.

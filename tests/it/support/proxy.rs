@@ -12,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use candado::keys::KeyFile;
@@ -26,6 +27,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The keyset of every policy in these tests.
 pub(crate) const KEYSET: &str = "it";
+
+/// A proxy's certificate towards clients, in its folder.
+pub(crate) const CERTIFICATE: &str = "server-cert.pem";
+/// The key that belongs to it.
+pub(crate) const CERTIFICATE_KEY: &str = "server-key.pem";
 
 /// Waits for something outside this process that tells nobody when it happens.
 pub(crate) fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
@@ -92,27 +98,41 @@ impl Deployment {
         let deployment = Self { server, without_keys: WithoutKeys::Refuse, provider, folder };
         // Key files must lie where nobody else looks.
         fs::DirBuilder::new().mode(0o700).create(deployment.folder.path().join("keys")).expect("a folder");
+        deployment.init();
+        deployment
+    }
+
+    /// Makes the keys of [`KEYSET`].
+    pub(crate) fn init(&self) {
         let policy = format!(
             "keysets = [\"{KEYSET}\"]\n[[column]]\nname = \"it_first.t.c\"\nkeyset = \"{KEYSET}\"\ntype = \"varchar(1)\"\n\
              index = {{ normaliser = \"raw\" }}\n"
         );
-        let config = deployment.write(deployment.folder.path(), &policy, Tls::Off);
-        let password = write_secret(&deployment.folder.path().join("security"), PASSWORD);
-        let output = deployment
+        self.init_keys(&self.write(self.folder.path(), &policy, Tls::Off));
+    }
+
+    /// Runs `candado keys init` as the security team.
+    pub(crate) fn init_keys(&self, config: &Path) {
+        let password = write_secret(&self.folder.path().join("security"), PASSWORD);
+        let output = self
             .command("AKIASECURITY")
             .args(["keys", "init", "--config"])
-            .arg(&config)
+            .arg(config)
             .args(["--user", SECURITY, "--password-file"])
             .arg(password)
             .output()
             .expect("candado runs");
         assert!(output.status.success(), "keys init: {}", text(&output.stderr));
-        deployment
     }
 
-    /// The key file of [`Provider::File`]: makes keys for this key store.
-    pub(crate) fn key_file(&self) -> KeyFile {
-        KeyFile::open(&self.folder.path().join("keys/it.kek")).expect("a key file")
+    /// The key file of a deployment that has one.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.folder.path().join("keys/it.kek")
+    }
+
+    /// What makes keys for a key store with a key file.
+    pub(crate) fn key_maker(&self) -> KeyFile {
+        KeyFile::open(&self.key_file()).expect("a key file")
     }
 
     /// The steps of a rotation in this key store.
@@ -148,7 +168,7 @@ impl Deployment {
     }
 
     /// Writes candado.toml and policy.toml into a folder; returns the path of the first.
-    fn write(&self, folder: &Path, policy: &str, tls: Tls) -> PathBuf {
+    pub(crate) fn write(&self, folder: &Path, policy: &str, tls: Tls) -> PathBuf {
         let ca = &self.server.ca;
         let mut config = match self.without_keys {
             WithoutKeys::Refuse => String::new(),
@@ -157,9 +177,10 @@ impl Deployment {
         config.push_str("[listen]\naddress = \"127.0.0.1:0\"\n");
         if tls == Tls::On {
             let beside = ca.parent().expect("a folder");
-            let path = |name: &str| beside.join(name).display().to_string();
-            let (certificate, key) = (path("server-cert.pem"), path("server-key.pem"));
-            write!(config, "[listen.tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n").unwrap();
+            for name in [CERTIFICATE, CERTIFICATE_KEY] {
+                fs::copy(beside.join(name), folder.join(name)).expect("a certificate and its key");
+            }
+            write!(config, "[listen.tls]\ncertificate = \"{CERTIFICATE}\"\nkey = \"{CERTIFICATE_KEY}\"\n").unwrap();
         }
         write!(config, "[server]\naddress = \"{}:{}\"\n[server.tls]\n", self.server.host, self.server.port).unwrap();
         match tls {
@@ -170,8 +191,7 @@ impl Deployment {
         write!(config, "[control]\nuser = \"{PROXY}\"\npassword_file = \"{}\"\n[keys]\n", password.display()).unwrap();
         match &self.provider {
             Provider::File => {
-                let path = self.folder.path().join("keys/it.kek");
-                writeln!(config, "provider = \"file\"\npath = \"{}\"", path.display()).unwrap();
+                writeln!(config, "provider = \"file\"\npath = \"{}\"", self.key_file().display()).unwrap();
             }
             Provider::AwsKms { endpoint, arn } => {
                 writeln!(config, "provider = \"aws-kms\"\nkek = \"{arn}\"\nendpoint = \"{endpoint}\"").unwrap();
@@ -205,8 +225,15 @@ impl Proxy {
 
     /// Starts one and waits until it listens.
     pub(crate) fn start_unready(deployment: &Deployment, policy: &str, tls: Tls) -> Self {
+        Self::start_with_limits(deployment, policy, tls, "")
+    }
+
+    /// The same with these lines under `[limits]`.
+    pub(crate) fn start_with_limits(deployment: &Deployment, policy: &str, tls: Tls, limits: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("candado-it-").tempdir().expect("a folder");
         let config = deployment.write(folder.path(), policy, tls);
+        let text = fs::read_to_string(&config).expect("a configuration file");
+        fs::write(&config, format!("{text}[limits]\n{limits}\n")).expect("a configuration file");
         let log = fs::File::create(folder.path().join("log")).expect("a log file");
         let child = deployment
             .command("AKIAPROXY")
@@ -259,6 +286,37 @@ impl Proxy {
         let text = self.probe("/metrics").1;
         let value = text.lines().find_map(|line| line.strip_prefix(&format!("candado_{name} ")));
         value.map_or(0.0, |value| value.trim().parse().expect("a number"))
+    }
+
+    /// The folder with its configuration, policy and certificate.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let process = Pid::from_child(&self.child());
+        kill_process(process, signal).expect("the proxy runs");
+    }
+
+    /// Waits until it has ended by itself; returns its exit code.
+    pub(crate) fn wait_end(&self) -> i32 {
+        let mut code = None;
+        wait_until("the proxy ends", || {
+            code = self.child().try_wait().expect("a child").map(|status| status.code().expect("no signal killed it"));
+            code.is_some()
+        });
+        code.expect("it ended")
+    }
+
+    /// Waits until it has logged a message that often; returns the newest of these events.
+    pub(crate) fn wait_logged(&self, message: &str, times: usize) -> serde_json::Value {
+        let mut found = Vec::new();
+        wait_until(message, || {
+            found = self.events().into_iter().filter(|event| event["message"] == message).collect();
+            found.len() >= times
+        });
+        found.pop().expect("an event")
     }
 
     /// Ends it as a power cut would.

@@ -106,8 +106,8 @@ pub struct KeyTask {
     load_again: Option<Instant>,
     backoff: Backoff,
     silent_polls: u32,
-    /// When the key store was asked last, with or without success.
-    polled: Option<Instant>,
+    /// When the last poll began and ended, with or without success.
+    polled: Option<(Instant, Instant)>,
     /// When the last heartbeat was sent that arrived.
     beaten: Option<Instant>,
 }
@@ -248,7 +248,7 @@ impl KeyTask {
             }
             Err(error) => self.silent(&error),
         }
-        self.polled = Some(Instant::now());
+        self.polled = Some((began, Instant::now()));
     }
 
     /// Loads the key store. What is new in it is opened next.

@@ -302,7 +302,7 @@ impl Desk {
 
     /// Asks for the write lease. What that brought is seen when the command is decided again.
     pub(super) async fn renew_lease(&self) {
-        if !self.shared.keys.ask(KeysWanted::Lease, self.shared.settings.timeouts.keys).await {
+        if !self.shared.keys.ask(KeysWanted::Lease, self.shared.settings.timeouts.lease).await {
             tracing::warn!(connection = self.connection.id, "the write lease is over and was not renewed");
         }
     }

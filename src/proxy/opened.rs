@@ -269,7 +269,7 @@ impl Reader {
         match from {
             NewerKeys::Published => desk.connection.counters.unknown_key(),
             NewerKeys::AskedFor => {
-                if !shared.keys.ask(KeysWanted::Key(kid), shared.settings.timeouts.keys).await {
+                if !shared.keys.ask(KeysWanted::Key(kid), shared.settings.timeouts.unknown_key).await {
                     return false;
                 }
             }

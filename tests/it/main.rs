@@ -28,6 +28,7 @@ mod login;
 #[cfg(feature = "aws-kms")]
 mod operations;
 mod protected;
+mod replicas;
 mod reprepare;
 mod roles;
 mod round_trip;

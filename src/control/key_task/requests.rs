@@ -20,13 +20,14 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// How long a key that was not found is not looked for again.
 const NOT_FOUND_FOR: Duration = Duration::from_secs(1);
 
-/// How long one answer about the lease serves all that ask.
-const LEASE_ANSWER_FOR: Duration = Duration::from_secs(1);
+/// The least time between two polls that connections without a lease bring about.
+const LEASE_SPACING: Duration = Duration::from_millis(200);
 
 /// One connection that waits.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) wanted: Wanted,
+    asked: Instant,
     pub(super) reply: oneshot::Sender<()>,
 }
 
@@ -59,7 +60,7 @@ impl KeyRequests {
 
     async fn ask(&self, wanted: Wanted) -> bool {
         let (reply, answer) = oneshot::channel();
-        self.requests.try_send(Request { wanted, reply }).is_ok() && answer.await.is_ok()
+        self.requests.try_send(Request { wanted, asked: Instant::now(), reply }).is_ok() && answer.await.is_ok()
     }
 }
 
@@ -96,8 +97,11 @@ impl KeyTask {
         match request.wanted {
             Wanted::Key(kid) => self.find(kid, request).await,
             Wanted::Lease => {
-                let recent = |at: &Instant| at.elapsed() < LEASE_ANSWER_FOR;
-                let tried = self.polled.as_ref().is_some_and(recent);
+                // A poll that hung in a partition says nothing to who came later.
+                let tried = self
+                    .polled
+                    .as_ref()
+                    .is_some_and(|(began, ended)| *began >= request.asked || ended.elapsed() < LEASE_SPACING);
                 self.waiting.retain(|waiting| !waiting.reply.is_closed());
                 self.waiting.push(request);
                 if !tried {

@@ -11,6 +11,7 @@ pub(crate) mod key_store;
 pub(crate) mod key_task;
 #[cfg(feature = "aws-kms")]
 pub(crate) mod keys;
+pub(crate) mod netns;
 pub(crate) mod proxy;
 pub(crate) mod raw;
 pub(crate) mod rotation;

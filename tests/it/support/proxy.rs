@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use candado::keys::KeyFile;
 
 use super::key_store::{PASSWORD, PROXY, SECURITY, script};
+use super::netns::Namespace;
 use super::rotation::Rotation;
 use super::server::{Kind, Server};
 
@@ -211,6 +212,7 @@ impl Deployment {
 pub(crate) struct Proxy {
     child: Mutex<Child>,
     folder: TempDir,
+    pub(crate) host: String,
     pub(crate) port: u16,
     health: u16,
 }
@@ -234,16 +236,41 @@ impl Proxy {
         let config = deployment.write(folder.path(), policy, tls);
         let text = fs::read_to_string(&config).expect("a configuration file");
         fs::write(&config, format!("{text}[limits]\n{limits}\n")).expect("a configuration file");
+        Self::launch(deployment.command("AKIAPROXY"), folder, &config, "127.0.0.1")
+    }
+
+    /// Starts one inside a network namespace, on a port that is its own among all replicas: host and port name a replica
+    /// in the key store, and the namespaces share the host's name.
+    pub(crate) fn start_in(deployment: &Deployment, policy: &str, namespace: &Namespace, port: u16) -> Self {
+        let folder = tempfile::Builder::new().prefix("candado-it-").tempdir().expect("a folder");
+        let config = deployment.write(folder.path(), policy, Tls::Off);
+        let host = namespace.client_facing();
+        let text = fs::read_to_string(&config)
+            .expect("a configuration file")
+            .replace(
+                "[listen]\naddress = \"127.0.0.1:0\"",
+                &format!("[listen]\naddress = \"{host}:{port}\"\nallow_plaintext = true"),
+            )
+            .replace(
+                &format!("[server]\naddress = \"{}:", deployment.server.host),
+                &format!("[server]\nallow_plaintext = true\naddress = \"{}:", namespace.server()),
+            )
+            .replace("[health]\naddress = \"127.0.0.1:0\"", &format!("[health]\naddress = \"{host}:0\""));
+        fs::write(&config, text).expect("a configuration file");
+        Self::launch(namespace.command(&deployment.command("AKIAPROXY")), folder, &config, &host)
+    }
+
+    fn launch(mut command: Command, folder: TempDir, config: &Path, host: &str) -> Self {
         let log = fs::File::create(folder.path().join("log")).expect("a log file");
-        let child = deployment
-            .command("AKIAPROXY")
+        let child = command
             .args(["serve", "--config"])
-            .arg(&config)
+            .arg(config)
+            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .expect("candado runs");
-        let mut proxy = Self { child: Mutex::new(child), folder, port: 0, health: 0 };
+        let mut proxy = Self { child: Mutex::new(child), folder, host: host.to_owned(), port: 0, health: 0 };
         wait_until("the proxy listens", || {
             assert!(proxy.child().try_wait().expect("a child").is_none(), "candado ended:\n{}", proxy.log());
             proxy.port = proxy.logged_port("listening");
@@ -270,7 +297,7 @@ impl Proxy {
 
     /// Asks the health endpoint; returns status and body.
     pub(crate) fn probe(&self, path: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.health)).expect("the health endpoint listens");
+        let mut stream = TcpStream::connect((self.host.as_str(), self.health)).expect("the health endpoint listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
         write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("a request");
         let mut answer = Vec::new();

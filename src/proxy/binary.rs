@@ -177,11 +177,12 @@ impl Desk {
             }
             None => rewrite::execute_copied(payload, map, &mut prepared.types, &prepared.long_data, &mut self.out),
         };
-        rewritten.map_err(|error| match error {
-            RewriteError::Wire(_) if prepared.copies.is_some() && !prepared.types.are_known() => {
-                NotSent::Refused(Complaint::NeedsReprepare.into())
+        rewritten.map_err(|error| {
+            let untyped = prepared.copies.is_some() && !prepared.types.are_known();
+            if untyped && matches!(error, RewriteError::Wire(_)) {
+                return NotSent::Refused(Complaint::NeedsReprepare.into());
             }
-            error => NotSent::Refused(refuse(&error, &self.connection)),
+            NotSent::Refused(refuse(&error, &self.connection))
         })?;
         command::put_statement_id(&mut self.out, prepared.server_id);
         Ok(Send::Rewritten)

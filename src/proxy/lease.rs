@@ -50,7 +50,8 @@ mod tests {
         assert!(!lease.holds(), "never extended");
         lease.extend(Instant::now());
         assert!(!lease.holds(), "over");
-        lease.clone().extend(Instant::now() + Duration::from_secs(3600));
+        let other = lease.clone();
+        other.extend(Instant::now() + Duration::from_secs(3600));
         assert!(lease.holds());
         lease.extend(Instant::now());
         assert!(lease.holds(), "a late answer takes nothing back");

@@ -230,9 +230,11 @@ impl Reader {
     fn take(&mut self, event: Event<'_>, bytes: &[u8], next: Response, desk: &mut Desk) -> Result<(), Untaken> {
         let emit = match event {
             Event::Row(row) => {
-                return self.row(row, next).map_err(|error| match error {
-                    RewriteError::UnknownKey { kid, .. } => Untaken::UnknownKey { kid, error },
-                    error => Untaken::Refused(refuse(&error, &desk.connection)),
+                return self.row(row, next).map_err(|error| {
+                    if let RewriteError::UnknownKey { kid, .. } = error {
+                        return Untaken::UnknownKey { kid, error };
+                    }
+                    Untaken::Refused(refuse(&error, &desk.connection))
                 });
             }
             Event::ColumnCount(count) => {

@@ -186,7 +186,12 @@ impl Session {
                         return self.client.write_packet(&payload, reply_sequence).await.map(|_| ());
                     }
                 },
-                decided => return self.carry_out(&whole, decided, reply_sequence).await,
+                decided @ (Decision::Forward { .. }
+                | Decision::NoAnswer(_)
+                | Decision::Nothing
+                | Decision::Refuse(_)
+                | Decision::ChangeUser
+                | Decision::Quit) => return self.carry_out(&whole, decided, reply_sequence).await,
             }
             attempt = Attempt::Second;
         }

@@ -12,6 +12,7 @@ use crate::fakekms::{Fault, State};
 use crate::support::key_task::{Running, opens, sealed};
 use crate::support::keys::{Setup, policy, policy_version};
 use crate::support::on_each_server;
+use crate::support::proxy::wait_until;
 use crate::support::server::Kind;
 
 on_each_server!(
@@ -141,10 +142,13 @@ async fn a_new_policy_gets_a_ring_with_its_keys(kind: Kind) {
 
     let larger = policy_version(2, &[("contact", false), ("credentials", true)]);
     setup.init(&larger).await.unwrap();
+    let digest = format!("{}\n", data_encoding::HEXUPPER.encode(&larger.digest()));
     running.policies.send_replace(Arc::new(larger));
     let is_larger = |ring: &Option<Arc<KeyRing>>| ring.as_ref().is_some_and(|ring| ring.policy_version() == 2);
     running.rings.wait_for(is_larger).await.unwrap();
     assert!(running.newest().unwrap().column(ColumnId(1)).is_some());
+    let told = format!("SELECT HEX(policy_digest) FROM {}.replica", setup.schema);
+    tokio::task::block_in_place(|| wait_until("the key store hears of it", || setup.server.sql(&told) == digest));
     running.end().await;
 }
 

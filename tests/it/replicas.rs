@@ -264,7 +264,7 @@ async fn tell(world: &World, deployment: &Deployment) {
     for number in 0..ROTATIONS {
         let replica = &world.replicas[random.below(u32::from(REPLICAS)) as usize];
         let how = if random.below(2) == 0 { Disturbance::Stopped } else { Disturbance::CutOff };
-        eprintln!("rotation {number}: {} is {how:?}", replica.proxy.host);
+        println!("rotation {number}: {} is {how:?}", replica.proxy.host);
         replica.disturb(how);
         tokio::task::block_in_place(|| world.wait_for_writes(SHORT));
         // Created while the replica knows nothing of it, and activated when it does.
@@ -288,7 +288,7 @@ async fn tell(world: &World, deployment: &Deployment) {
 /// are right.
 async fn outlast_the_lease(world: &World, rotation: &Rotation<'_>, how: Disturbance, number: usize) {
     let replica = &world.replicas[number];
-    eprintln!("{} is {how:?} for longer than its lease", replica.proxy.host);
+    println!("{} is {how:?} for longer than its lease", replica.proxy.host);
     let mut idle = world.connect(number).await.unwrap();
     let find = idle.prep("SELECT id, note FROM customers WHERE code = ?").await.unwrap();
     replica.disturb(how);
@@ -316,7 +316,7 @@ async fn outlast_the_lease(world: &World, rotation: &Rotation<'_>, how: Disturba
 
 async fn assert_nothing_is_lost(world: &World, deployment: &Deployment) {
     let rows: Vec<u32> = world.acknowledged.lock().unwrap().clone();
-    eprintln!("{} rows written, {} answers compared", rows.len(), world.compared.load(Ordering::Relaxed));
+    println!("{} rows written, {} answers compared", rows.len(), world.compared.load(Ordering::Relaxed));
     assert!(world.compared.load(Ordering::Relaxed) > 0);
     for replica in 0..usize::from(REPLICAS) {
         let mut conn = world.connect(replica).await.unwrap();

@@ -80,20 +80,20 @@ async fn a_row_under_an_unknown_key_opens_when_the_key_is_there(kind: Kind) {
 
     // Not found: the row is refused, and no bytes of it went out.
     let (answer, wanted) = tokio::join!(text(&mut conn, ALL), async {
-        let request = plane.key_requests.recv().await.unwrap();
+        let request = bounded(plane.key_requests.recv()).await.unwrap();
         request.wanted
     });
     assert_eq!(answer.error(), (3185, "HY000"));
     let kid = KeyId::new(u32::from_str_radix(&shop.stored("code", 2)[48..56], 16).unwrap()).unwrap();
     assert_eq!(wanted, KeysWanted::Key(kid));
     // No answer at all: refused when the time is over.
-    let answer = tokio::join!(text(&mut conn, ALL), plane.key_requests.recv());
+    let answer = tokio::join!(text(&mut conn, ALL), bounded(plane.key_requests.recv()));
     assert_eq!(answer.0.error(), (3185, "HY000"));
     drop(answer.1);
     // A ring for another policy is of no use for rows that were planned under this one.
     let other = Arc::new(file::parse("policy.toml", &policy(&shop.database), 2).unwrap());
     let answer = tokio::join!(text(&mut conn, ALL), async {
-        let request = plane.key_requests.recv().await.unwrap();
+        let request = bounded(plane.key_requests.recv()).await.unwrap();
         plane.snapshot.store(Arc::new(snapshot(&new, &other)));
         request.done.send(()).unwrap();
     });
@@ -105,7 +105,7 @@ async fn a_row_under_an_unknown_key_opens_when_the_key_is_there(kind: Kind) {
         let reading =
             async { if over_prepared { prepared(&mut conn, ALL, ()).await } else { text(&mut conn, ALL).await } };
         let (answer, ()) = tokio::join!(reading, async {
-            let request = plane.key_requests.recv().await.unwrap();
+            let request = bounded(plane.key_requests.recv()).await.unwrap();
             assert_eq!(request.wanted, KeysWanted::Key(kid));
             plane.snapshot.store(Arc::new(snapshot(&new, &parsed)));
             request.done.send(()).unwrap();

@@ -5,6 +5,7 @@ mod board;
 mod gate;
 pub mod health;
 mod metrics;
+pub mod process;
 pub mod provider;
 mod running;
 pub mod tls;
@@ -116,7 +117,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let policy = Arc::new(load_policy(&settings, 1)?);
     let identity = settings.listen.tls.as_ref().map(Identity::load).transpose()?;
     let proxy_settings = proxy_settings(&settings, identity.as_ref())?;
-    let provider = provider::open(&settings.keys).await?;
+    let provider = provider::unwrapper(&settings.keys).await?;
     let listener = bind(settings.listen.address).await?;
     let health_listener = match settings.health {
         Some(health) => Some(bind(health.address).await?),
@@ -246,7 +247,7 @@ async fn pass_on(
 
 /// What the key task is made of.
 struct Keys {
-    provider: provider::Provider,
+    provider: provider::Opening,
     policy: Arc<Policy>,
     instance: String,
     revalidation: Revalidation,

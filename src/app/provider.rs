@@ -1,12 +1,16 @@
-//! The key provider that the configuration names.
+//! The key provider that the configuration names, in one of its two halves. Who serves clients opens [`unwrapper`], which
+//! cannot make a key; [`admin`] is for the commands of the security team (`tests/it/layering.rs` holds this rule).
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::Keys;
 #[cfg(feature = "aws-kms")]
-use crate::keys::{AwsCredentials, AwsKms, AwsKmsSettings, AwsKmsSettingsError, ProviderKind};
-use crate::keys::{KekAdmin, KekRef, KeyFile, KeyFileError, Unwrapper};
+use crate::keys::{AwsCredentials, AwsKms, AwsKmsAdmin, AwsKmsSettings, AwsKmsSettingsError};
+use crate::keys::{
+    KekAdmin, KekRef, KeyFile, KeyFileAdmin, KeyFileError, KeyFileSettings, ProviderKind, Unwrapper, Vault, VaultAdmin,
+    VaultSettings, VaultSettingsError,
+};
 
 /// A provider that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -29,48 +33,108 @@ pub enum ProviderError {
     #[cfg(not(feature = "aws-kms"))]
     #[error("this program was built without AWS KMS")]
     NoAwsKms,
+    /// The settings of Vault cannot be used.
+    #[error(transparent)]
+    Vault(#[from] VaultSettingsError),
 }
 
-/// A provider with the key-encryption key to use.
+/// The proxy's half, with the key-encryption key that it opens keys with.
 #[derive(Clone, Debug)]
-pub struct Provider {
+pub struct Opening {
     /// Opens wrapped keys.
     pub unwrapper: Arc<dyn Unwrapper>,
-    /// Makes wrapped keys.
-    pub admin: Arc<dyn KekAdmin>,
-    /// The key-encryption key that wraps new keys.
+    /// The configured key-encryption key.
     pub kek: KekRef,
 }
 
-/// Opens the provider. For AWS KMS this makes no request yet.
+/// The security team's half, with the key-encryption key that wraps new keys.
+#[derive(Clone, Debug)]
+pub struct Making {
+    /// Makes wrapped keys.
+    pub admin: Arc<dyn KekAdmin>,
+    /// The configured key-encryption key.
+    pub kek: KekRef,
+}
+
+/// Opens the half that unwraps. For a key service this makes no request yet; for a key file with a passphrase it takes
+/// about a second, on this thread.
 ///
 /// # Errors
 /// The key file or the settings cannot be used.
-pub async fn open(keys: &Keys) -> Result<Provider, ProviderError> {
+pub async fn unwrapper(keys: &Keys) -> Result<Opening, ProviderError> {
     match keys {
-        Keys::File { path } => {
-            let opened = KeyFile::open(path).map_err(|source| ProviderError::File { path: path.clone(), source });
-            let file = Arc::new(opened?);
+        Keys::File(settings) => {
+            let file = KeyFile::open(settings).map_err(|source| file_error(settings, source))?;
             let kek = file.kek();
-            Ok(Provider { unwrapper: file.clone(), admin: file, kek })
+            Ok(Opening { unwrapper: Arc::new(file), kek })
         }
-        Keys::AwsKms { kek, endpoint } => aws_kms(kek, endpoint.as_ref()).await,
+        Keys::AwsKms { kek, endpoint } => aws_kms::unwrapper(kek, endpoint.as_ref()).await,
+        Keys::Vault(settings) => {
+            Ok(Opening { unwrapper: Arc::new(Vault::new(settings.clone())?), kek: vault_kek(settings) })
+        }
     }
 }
 
+/// Opens the half that makes and rewraps, as [`unwrapper`] does.
+///
+/// # Errors
+/// The key file or the settings cannot be used.
+pub async fn admin(keys: &Keys) -> Result<Making, ProviderError> {
+    match keys {
+        Keys::File(settings) => {
+            let file = KeyFileAdmin::open(settings).map_err(|source| file_error(settings, source))?;
+            let kek = file.kek();
+            Ok(Making { admin: Arc::new(file), kek })
+        }
+        Keys::AwsKms { kek, endpoint } => aws_kms::admin(kek, endpoint.as_ref()).await,
+        Keys::Vault(settings) => {
+            Ok(Making { admin: Arc::new(VaultAdmin::new(settings.clone())?), kek: vault_kek(settings) })
+        }
+    }
+}
+
+fn file_error(settings: &KeyFileSettings, source: KeyFileError) -> ProviderError {
+    ProviderError::File { path: settings.path.clone(), source }
+}
+
+fn vault_kek(settings: &VaultSettings) -> KekRef {
+    KekRef::new(ProviderKind::Vault, settings.reference())
+}
+
 #[cfg(feature = "aws-kms")]
-async fn aws_kms(kek: &str, endpoint: Option<&String>) -> Result<Provider, ProviderError> {
-    let settings = AwsKmsSettings {
-        kek_arns: vec![kek.to_owned()],
-        endpoint: endpoint.cloned(),
-        credentials: AwsCredentials::DefaultChain,
+mod aws_kms {
+    use super::{
+        Arc, AwsCredentials, AwsKms, AwsKmsAdmin, AwsKmsSettings, KekRef, Making, Opening, ProviderError, ProviderKind,
     };
-    let service = Arc::new(AwsKms::new(settings).await?);
-    let kek = KekRef::new(ProviderKind::AwsKms, kek);
-    Ok(Provider { unwrapper: service.clone(), admin: service, kek })
+
+    fn settings(kek: &str, endpoint: Option<&String>) -> AwsKmsSettings {
+        AwsKmsSettings {
+            kek_arns: vec![kek.to_owned()],
+            endpoint: endpoint.cloned(),
+            credentials: AwsCredentials::DefaultChain,
+        }
+    }
+
+    pub(super) async fn unwrapper(kek: &str, endpoint: Option<&String>) -> Result<Opening, ProviderError> {
+        let service = AwsKms::new(settings(kek, endpoint)).await?;
+        Ok(Opening { unwrapper: Arc::new(service), kek: KekRef::new(ProviderKind::AwsKms, kek) })
+    }
+
+    pub(super) async fn admin(kek: &str, endpoint: Option<&String>) -> Result<Making, ProviderError> {
+        let service = AwsKmsAdmin::new(settings(kek, endpoint)).await?;
+        Ok(Making { admin: Arc::new(service), kek: KekRef::new(ProviderKind::AwsKms, kek) })
+    }
 }
 
 #[cfg(not(feature = "aws-kms"))]
-async fn aws_kms(_kek: &str, _endpoint: Option<&String>) -> Result<Provider, ProviderError> {
-    Err(ProviderError::NoAwsKms)
+mod aws_kms {
+    use super::{Making, Opening, ProviderError};
+
+    pub(super) async fn unwrapper(_kek: &str, _endpoint: Option<&String>) -> Result<Opening, ProviderError> {
+        Err(ProviderError::NoAwsKms)
+    }
+
+    pub(super) async fn admin(_kek: &str, _endpoint: Option<&String>) -> Result<Making, ProviderError> {
+        Err(ProviderError::NoAwsKms)
+    }
 }

@@ -9,11 +9,11 @@ use uuid::Uuid;
 
 use super::output::Output;
 use super::{Facts, Failure, runtime};
-use crate::app::{control_settings, load_policy, provider, tls};
-use crate::config::{self, Keys, NotReady, Plaintext, ServerTls, Settings};
+use crate::app::{control_settings, load_policy, process, provider, tls};
+use crate::config::{self, Keys, MemoryLock, NotReady, Plaintext, ServerTls, Settings};
 use crate::control::{CatalogLoader, ControlError, KeyStore, Pool, SCHEMA, StoredKeys, chain, check_columns};
 use crate::crypto::{KeyId, KeyPurpose};
-use crate::keys::{EncryptionContext, KeyError};
+use crate::keys::{EncryptionContext, KeyError, KeyFilePlace};
 use crate::policy::{FirewallMode, Policy};
 use crate::schema::ServerKind;
 
@@ -49,6 +49,8 @@ struct Report {
 /// Asks and prints.
 pub(super) fn run(arguments: &Facts) -> Result<(), Failure> {
     let settings = config::load(&arguments.configured.config)?;
+    // Locked where it is allowed; the report says if not.
+    process::lock_memory().ok();
     let report = runtime()?.block_on(examine(&settings));
     let output = Output::new();
     if arguments.json {
@@ -73,6 +75,7 @@ pub(super) async fn missing_statements(settings: &Settings, policy: &Policy) -> 
 async fn examine(settings: &Settings) -> Report {
     let mut report = Report::default();
     report.configuration(settings);
+    report.process(settings);
     report.tls(settings);
     let policy = match load_policy(settings, 1) {
         Ok(policy) => Some(policy),
@@ -120,14 +123,42 @@ impl Report {
                         (server.allow_plaintext)";
             self.add("configuration", Verdict::Warning, text);
         }
-        if matches!(settings.keys, Keys::File { .. }) {
-            let text =
-                "keys are wrapped by a key file: safe against a database dump, not against the owner of this machine";
-            self.add("configuration", Verdict::Warning, text);
+        match &settings.keys {
+            Keys::File(file) => {
+                let text = match (&file.passphrase, file.place) {
+                    (None, KeyFilePlace::Own) => {
+                        "keys are wrapped by a key file: safe against a database dump, not against the owner of this \
+                         machine or of its backup"
+                    }
+                    (Some(_), _) | (None, KeyFilePlace::Credential) => {
+                        "keys are wrapped by a key file: safe against a database dump, not against the owner of this \
+                         machine"
+                    }
+                };
+                self.add("configuration", Verdict::Warning, text);
+            }
+            Keys::AwsKms { .. } | Keys::Vault(_) => {}
         }
         if settings.not_ready == NotReady::PassthroughUnprotected {
             self.add("configuration", Verdict::Ok, "while keys are missing, statements on unprotected data pass");
         }
+    }
+
+    /// What holds for this command's own process holds for `serve` if it is started in the same way.
+    fn process(&mut self, settings: &Settings) {
+        let (verdict, text) = match (process::may_lock_memory(), settings.process.memory_lock) {
+            (true, _) => (Verdict::Ok, "memory can be kept out of swap"),
+            (false, MemoryLock::IfAllowed) => (
+                Verdict::Warning,
+                "keys may be written to swap: give CAP_IPC_LOCK or an unlimited RLIMIT_MEMLOCK, or use no swap",
+            ),
+            (false, MemoryLock::Required) => (
+                Verdict::Wrong,
+                "memory cannot be locked, which process.require_mlock demands: give CAP_IPC_LOCK or an unlimited \
+                 RLIMIT_MEMLOCK",
+            ),
+        };
+        self.add("process", verdict, text);
     }
 
     fn tls(&mut self, settings: &Settings) {
@@ -233,7 +264,7 @@ impl Report {
 
     /// Opens every key that a proxy would open; with an empty store, makes a key in memory and opens that.
     async fn provider(&mut self, settings: &Settings, stored: Option<&StoredKeys>) {
-        let provider = match provider::open(&settings.keys).await {
+        let provider = match provider::unwrapper(&settings.keys).await {
             Ok(provider) => provider,
             Err(error) => {
                 let hint = hint(&settings.keys, stored);
@@ -263,7 +294,7 @@ impl Report {
             self.add("key provider", Verdict::Ok, format!("{} opens all {} keys", provider.kek, needed.len()));
             return;
         }
-        match probe(&provider).await {
+        match probe(settings, &provider).await {
             Ok(()) => self.add("key provider", Verdict::Ok, format!("{} wraps and opens a probe", provider.kek)),
             // A proxy's own principal may only open keys: it cannot make the probe, and there is nothing to open yet.
             Err(KeyError::Denied) => {
@@ -323,18 +354,20 @@ impl Report {
 /// What to do about a key file that is not there.
 fn hint(keys: &Keys, stored: Option<&StoredKeys>) -> &'static str {
     match keys {
-        Keys::File { path } if !path.exists() => match stored {
+        Keys::File(file) if !file.path.exists() && file.place == KeyFilePlace::Own => match stored {
             Some(stored) if !stored.records.is_empty() => "; restore it from its backup: the key store's keys need it",
             Some(_) | None => "; `candado keys init` makes it",
         },
-        Keys::File { .. } | Keys::AwsKms { .. } => "",
+        Keys::File(_) | Keys::AwsKms { .. } | Keys::Vault(_) => "",
     }
 }
 
 /// Wraps a key that nobody will use and opens it.
-async fn probe(provider: &provider::Provider) -> Result<(), KeyError> {
+async fn probe(settings: &Settings, opening: &provider::Opening) -> Result<(), KeyError> {
+    // The other half has just been opened from the same settings.
+    let Ok(making) = provider::admin(&settings.keys).await else { return Err(KeyError::Unavailable) };
     let Some(kid) = KeyId::new(u32::MAX) else { return Err(KeyError::Protocol("no key id".to_owned())) };
     let context = EncryptionContext { deployment: Uuid::nil(), keyset: "probe".into(), purpose: KeyPurpose::Data, kid };
-    let wrapped = provider.admin.generate_wrapped(&provider.kek, &context).await?;
-    provider.unwrapper.unwrap(&wrapped, &context).await.map(drop)
+    let wrapped = making.admin.generate_wrapped(&making.kek, &context).await?;
+    opening.unwrapper.unwrap(&wrapped, &context).await.map(drop)
 }

@@ -8,11 +8,11 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::output::Output;
-use super::{Configured, Facts, Failure, runtime};
+use super::{Configured, Facts, Failure, lock_memory, runtime};
 use crate::app::{control_settings, load_policy, provider};
 use crate::config::{self, Keys, Settings};
 use crate::control::{ControlError, InitReport, KeyListing, KeyStore, Pool, SCHEMA};
-use crate::keys::KeyFile;
+use crate::keys::{KeyFileAdmin, KeyFilePlace};
 use crate::policy::Policy;
 
 /// What can be done with keys.
@@ -85,6 +85,7 @@ fn init(arguments: &InitArguments) -> Result<(), Failure> {
         settings.control =
             config::control(user, arguments.password_file.as_deref(), arguments.password_env.as_deref())?;
     }
+    lock_memory(&settings)?;
     let policy = load_policy(&settings, 1).map_err(|error| Failure::Usage(error.into()))?;
     let done = runtime()?.block_on(initialise(&settings, &policy))?;
     let output = Output::new();
@@ -102,7 +103,7 @@ pub(super) async fn initialise(settings: &Settings, policy: &Policy) -> anyhow::
     let store = KeyStore::new(pool.clone(), SCHEMA);
     let outcome = async {
         let key_file_made = make_key_file(settings, &store).await?;
-        let provider = provider::open(&settings.keys).await.context("the key provider cannot be used")?;
+        let provider = provider::admin(&settings.keys).await.context("the key provider cannot be used")?;
         let report = store.init(policy, provider.admin.as_ref(), &provider.kek, None).await.map_err(|error| {
             let hint = if may_not_write(&error) { ": give the account that may write to it with --user" } else { "" };
             anyhow::Error::new(error).context(format!("the key store cannot be initialised{hint}"))
@@ -121,10 +122,17 @@ fn may_not_write(error: &ControlError) -> bool {
 
 /// Makes a key file if the provider is one, none exists, and no key in the store could need another one.
 async fn make_key_file(settings: &Settings, store: &KeyStore) -> anyhow::Result<Option<PathBuf>> {
-    let path = match &settings.keys {
-        Keys::File { path } if !path.exists() => path,
-        Keys::File { .. } | Keys::AwsKms { .. } => return Ok(None),
+    let file = match &settings.keys {
+        Keys::File(file) if !file.path.exists() => file,
+        Keys::File(_) | Keys::AwsKms { .. } | Keys::Vault(_) => return Ok(None),
     };
+    let path = &file.path;
+    if file.place == KeyFilePlace::Credential {
+        anyhow::bail!(
+            "the credential {} is missing: make the key file with `path`, then give it to systemd as a credential",
+            path.display()
+        );
+    }
     match store.load().await {
         Ok(stored) if !stored.records.is_empty() => anyhow::bail!(
             "{} is missing, but the key store holds {} keys that it wraps: restore the file from its backup. A new one \
@@ -143,7 +151,7 @@ async fn make_key_file(settings: &Settings, store: &KeyStore) -> anyhow::Result<
             .create(folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
     }
-    KeyFile::create(path).with_context(|| format!("cannot make {}", path.display()))?;
+    KeyFileAdmin::create(file).with_context(|| format!("cannot make {}", path.display()))?;
     Ok(Some(path.clone()))
 }
 

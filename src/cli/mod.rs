@@ -17,6 +17,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::app::process::{self, Children};
+use crate::config::Settings;
+
 /// EX_USAGE of sysexits.h: the command line or a file is wrong.
 const EXIT_USAGE: u8 = 64;
 
@@ -73,6 +76,15 @@ enum Command {
   candado inspect 0xC1FE1D01100001EC88E68B...
   mysql -N -e 'SELECT HEX(phone) FROM shop.customers LIMIT 1' | candado inspect --json")]
     Inspect(inspect::Arguments),
+}
+
+impl Command {
+    fn children(&self) -> Children {
+        match self {
+            Self::Demo(_) => Children::Privileged,
+            Self::Serve(_) | Self::Check(_) | Self::Keys(_) | Self::Inspect(_) => Children::Unprivileged,
+        }
+    }
 }
 
 /// Commands that need the configuration.
@@ -132,6 +144,9 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
         }
     };
+    for shortcoming in process::close(cli.command.children()) {
+        output::note(shortcoming);
+    }
     let outcome = match cli.command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
@@ -151,6 +166,11 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Keeps keys out of swap. For commands that open keys, before they do.
+fn lock_memory(settings: &Settings) -> Result<(), Failure> {
+    process::lock_memory_as(settings.process.memory_lock).map_err(|error| Failure::Failed(error.into()))
 }
 
 /// A runtime for a command, and the process's one TLS provider.

@@ -1,12 +1,10 @@
 //! `candado serve`: the proxy itself, from the first signal handler to the last.
 
 use anyhow::Context;
-use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::output::note;
-use super::{Configured, Failure, runtime};
-use crate::app::{self, Running, StartError};
+use super::{Configured, Failure, lock_memory, runtime};
+use crate::app::{self, Running, StartError, process};
 use crate::config;
 use crate::proxy::Drain;
 use crate::telemetry::{self, Destination};
@@ -15,8 +13,8 @@ use crate::telemetry::{self, Destination};
 pub(super) fn run(arguments: &Configured) -> Result<(), Failure> {
     let settings = config::load(&arguments.config)?;
     telemetry::init(settings.log, Destination::Stderr).context("cannot start logging")?;
-    keep_memory_private();
-    tell_of_slow_aes();
+    lock_memory(&settings)?;
+    process::tell_of_slow_aes();
     runtime()?.block_on(async {
         // Handlers first: a signal during the start must not kill the process half way.
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
@@ -60,23 +58,5 @@ fn announce(running: &Running) {
     tracing::info!(address = %running.address(), version = env!("CARGO_PKG_VERSION"), "listening");
     if let Some(address) = running.health_address() {
         tracing::info!(%address, "health endpoint listening");
-    }
-}
-
-/// Without AES instructions envelopes take several times as long, and the time of each shows more of its key.
-fn tell_of_slow_aes() {
-    if !aes::hardware_accelerated() {
-        tracing::warn!("this processor has no AES instructions: sealing and opening are slow");
-    }
-}
-
-/// Keys and values are in this process's memory: no core dump, and no other process of the same user may read it. A
-/// system that does not know these settings is told about, not refused.
-fn keep_memory_private() {
-    if let Err(error) = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }) {
-        note(format_args!("core dumps cannot be switched off: {error}"));
-    }
-    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
-        note(format_args!("the process's memory cannot be closed to others: {error}"));
     }
 }

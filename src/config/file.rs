@@ -10,8 +10,9 @@ use toml::Spanned;
 use zeroize::Zeroizing;
 
 use super::ConfigError;
+use super::keys::{WrittenKeys, keys, revalidation};
 use super::settings::{
-    Control, Health, Keys, Limits, Listen, ListenTls, Log, LogFormat, LogLevel, NotReady, Plaintext, Revalidation,
+    Control, Health, Limits, Listen, ListenTls, Log, LogFormat, LogLevel, MemoryLock, NotReady, Plaintext, Process,
     Server, ServerTls, Settings,
 };
 use crate::policy::written::Text;
@@ -31,6 +32,8 @@ struct File {
     #[serde(default)]
     log: WrittenLog,
     health: Option<WrittenHealth>,
+    #[serde(default)]
+    process: WrittenProcess,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -95,24 +98,6 @@ struct WrittenControl {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenKeys {
-    provider: WrittenProvider,
-    path: Option<PathBuf>,
-    kek: Option<String>,
-    endpoint: Option<String>,
-    revalidate_s: Option<Spanned<u64>>,
-    grace_s: Option<Spanned<u64>>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum WrittenProvider {
-    File,
-    AwsKms,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct WrittenPolicy {
     path: PathBuf,
 }
@@ -165,6 +150,13 @@ struct WrittenHealth {
     address: Spanned<String>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenProcess {
+    #[serde(default)]
+    require_mlock: bool,
+}
+
 /// Reads a configuration file, and the secrets it points to.
 ///
 /// # Errors
@@ -201,6 +193,9 @@ pub fn parse(file: &str, text: &str, folder: &Path) -> Result<Settings, ConfigEr
         limits: limits(&mut text, &written.limits),
         log: log(&written.log),
         health: written.health.map(|health| Health { address: socket_address(&mut text, &health.address) }),
+        process: Process {
+            memory_lock: if written.process.require_mlock { MemoryLock::Required } else { MemoryLock::IfAllowed },
+        },
         not_ready: match written.on_not_ready {
             WrittenNotReady::Refuse => NotReady::Refuse,
             WrittenNotReady::PassthroughUnprotected => NotReady::PassthroughUnprotected,
@@ -333,7 +328,7 @@ pub fn control(user: &str, file: Option<&Path>, variable: Option<&str>) -> Resul
     Ok(Control { user: user.to_owned(), password })
 }
 
-fn password_from_file(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
+pub(super) fn password_from_file(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
     let read = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source });
     let mut password = Zeroizing::new(read?);
     let length = password.trim_end_matches(['\r', '\n']).len();
@@ -341,51 +336,18 @@ fn password_from_file(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
     Ok(password)
 }
 
-fn password_from_environment(name: &str) -> Result<Zeroizing<String>, ConfigError> {
+pub(super) fn password_from_environment(name: &str) -> Result<Zeroizing<String>, ConfigError> {
     std::env::var(name).map(Zeroizing::new).map_err(|_| ConfigError::NotSet { name: name.to_owned() })
 }
 
-fn keys(text: &mut Text<'_>, written: Spanned<WrittenKeys>, folder: &Path) -> Keys {
-    let at = written.span();
-    let written = written.into_inner();
-    match (written.provider, written.path, written.kek) {
-        (WrittenProvider::File, Some(path), None) if written.endpoint.is_none() => {
-            Keys::File { path: folder.join(path) }
-        }
-        (WrittenProvider::File, _, _) => {
-            text.wrong(&at, "provider \"file\" takes path, and nothing else");
-            Keys::File { path: PathBuf::new() }
-        }
-        (WrittenProvider::AwsKms, None, Some(kek)) => {
-            // An alias could be pointed at another key by somebody who may not use either.
-            if !kek.starts_with("arn:") || !kek.contains(":key/") {
-                text.wrong(&at, "kek is the key's full ARN (arn:…:key/…), not an alias or an id");
-            }
-            Keys::AwsKms { kek, endpoint: written.endpoint }
-        }
-        (WrittenProvider::AwsKms, _, _) => {
-            text.wrong(&at, "provider \"aws-kms\" takes kek, and if need be endpoint, but no path");
-            Keys::File { path: PathBuf::new() }
-        }
-    }
-}
-
-/// Keys in use are asked for often enough to notice that one was disabled, and kept through an outage of the provider.
-fn revalidation(text: &mut Text<'_>, written: &WrittenKeys) -> Revalidation {
-    let every = bounded(text, "revalidate_s", &written.revalidate_s, 300, 1, 3600);
-    let grace = bounded(text, "grace_s", &written.grace_s, 24 * 3600, 1, 7 * 24 * 3600);
-    if let Some(at) = written.grace_s.as_ref().or(written.revalidate_s.as_ref())
-        && grace < every
-    {
-        text.wrong(
-            &at.span(),
-            format!("grace_s ({grace}) is less than revalidate_s ({every}): keys would come and go"),
-        );
-    }
-    Revalidation { every: Duration::from_secs(every.into()), grace: Duration::from_secs(grace.into()) }
-}
-
-fn bounded(text: &mut Text<'_>, name: &str, value: &Option<Spanned<u64>>, default: u32, least: u32, most: u32) -> u32 {
+pub(super) fn bounded(
+    text: &mut Text<'_>,
+    name: &str,
+    value: &Option<Spanned<u64>>,
+    default: u32,
+    least: u32,
+    most: u32,
+) -> u32 {
     let Some(value) = value else { return default };
     match u32::try_from(*value.get_ref()) {
         Ok(number) if (least..=most).contains(&number) => number,

@@ -4,14 +4,15 @@
 //! from files or from the environment; the file itself holds none.
 
 mod file;
+mod keys;
 mod settings;
 #[cfg(test)]
 mod tests;
 
 pub use file::{control, load, parse};
 pub use settings::{
-    Control, Health, Keys, Limits, Listen, ListenTls, Log, LogFormat, LogLevel, NotReady, Plaintext, Revalidation,
-    Server, ServerTls, Settings,
+    Control, Health, Keys, Limits, Listen, ListenTls, Log, LogFormat, LogLevel, MemoryLock, NotReady, Plaintext,
+    Process, Revalidation, Server, ServerTls, Settings,
 };
 
 /// Why a configuration cannot be used.

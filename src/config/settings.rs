@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::keys::{KeyFileSettings, VaultSettings};
+
 /// All settings of a process.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -30,6 +32,8 @@ pub struct Settings {
     pub health: Option<Health>,
     /// What clients get while keys are missing.
     pub not_ready: NotReady,
+    /// What the process asks of the system.
+    pub process: Process,
 }
 
 /// Where clients connect.
@@ -114,10 +118,7 @@ impl fmt::Debug for Control {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Keys {
     /// A key file on this machine. Protects against a database dump, not against the owner of the machine.
-    File {
-        /// The file.
-        path: PathBuf,
-    },
+    File(KeyFileSettings),
     /// AWS KMS.
     AwsKms {
         /// ARN of the key-encryption key; it names the region too.
@@ -125,6 +126,8 @@ pub enum Keys {
         /// Another endpoint than the region's, e.g. a VPC endpoint.
         endpoint: Option<String>,
     },
+    /// The transit engine of HashiCorp Vault.
+    Vault(VaultSettings),
 }
 
 /// How open keys are proved anew.
@@ -206,4 +209,20 @@ pub enum NotReady {
     Refuse,
     /// Statements that touch nothing protected work.
     PassthroughUnprotected,
+}
+
+/// What the process asks of the system, beyond what it always does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Keeping memory out of swap.
+    pub memory_lock: MemoryLock,
+}
+
+/// Whether memory must stay out of swap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryLock {
+    /// It is kept out where the system allows that; a warning says if not.
+    IfAllowed,
+    /// Without it, nothing starts.
+    Required,
 }

@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::*;
+use crate::keys::{KeyFilePlace, KeyFileSettings, SecretText, VaultSettings, VaultToken};
 
 const GOOD: &str = r#"
 [listen]
@@ -40,7 +41,10 @@ fn what_is_not_written_is_safe() {
         ServerTls::VerifyFull { ca: PathBuf::from("/etc/candado/ca.pem"), name: "db.internal".into() }
     );
     assert_eq!(settings.not_ready, NotReady::Refuse);
-    assert_eq!(settings.keys, Keys::File { path: "/etc/candado/keys/local.kek".into() });
+    let key_file =
+        KeyFileSettings { path: "/etc/candado/keys/local.kek".into(), place: KeyFilePlace::Own, passphrase: None };
+    assert_eq!(settings.keys, Keys::File(key_file));
+    assert_eq!(settings.process.memory_lock, MemoryLock::IfAllowed);
     assert_eq!(settings.log, Log { format: LogFormat::Auto, level: LogLevel::Info });
     assert_eq!((settings.limits.connections_max, settings.limits.idle_timeout), (1000, None));
     assert!(settings.health.is_none());
@@ -53,6 +57,35 @@ fn the_password_is_not_in_debug_output() {
     let settings = read(GOOD).unwrap();
     assert!(!settings.control.password.is_empty());
     assert!(!format!("{settings:?}").contains(settings.control.password.as_str()));
+}
+
+#[test]
+fn secrets_of_the_key_provider_come_from_elsewhere_and_are_not_in_debug_output() {
+    let path = std::env::var("PATH").unwrap();
+    let secret = || std::sync::Arc::new(SecretText::new(path.clone()));
+    let file = read(&GOOD.replace("path = \"keys/local.kek\"", "path = \"/k\"\npassphrase_env = \"PATH\"")).unwrap();
+    let expected = KeyFileSettings { path: "/k".into(), place: KeyFilePlace::Own, passphrase: Some(secret()) };
+    assert_eq!(file.keys, Keys::File(expected));
+    let written =
+        "\"vault\"\naddress = \"https://vault:8200\"\nkey = \"candado\"\ntoken_env = \"PATH\"\nca_file = \"ca.pem\"";
+    let vault = read(&GOOD.replace("\"file\"\npath = \"keys/local.kek\"", written)).unwrap();
+    let expected = VaultSettings {
+        address: "https://vault:8200".into(),
+        mount: "transit".into(),
+        key: "candado".into(),
+        token: VaultToken::Text(secret()),
+        ca_file: Some("/etc/candado/ca.pem".into()),
+    };
+    assert_eq!(vault.keys, Keys::Vault(expected));
+    for settings in [file, vault] {
+        assert!(!format!("{settings:?}").contains(&path));
+    }
+}
+
+#[test]
+fn locking_memory_can_be_demanded() {
+    let demanded = format!("{GOOD}[process]\nrequire_mlock = true\n");
+    assert_eq!(read(&demanded).unwrap().process.memory_lock, MemoryLock::Required);
 }
 
 #[test]
@@ -85,6 +118,19 @@ fn mistakes_are_named_with_file_and_line() {
         ("path = \"keys/local.kek\"", "path = \"x\"\nrevalidate_s = 0", "0 is out of bounds: 1 to 3600"),
         ("path = \"keys/local.kek\"", "path = \"x\"\ngrace_s = 604801", "604801 is out of bounds: 1 to 604800"),
         ("path = \"keys/local.kek\"", "path = \"x\"\ngrace_s = 60", "grace_s (60) is less than revalidate_s (300)"),
+        ("path = \"keys/local.kek\"", "path = \"x\"\ncredential = \"x\"", "takes path or credential"),
+        ("path = \"keys/local.kek\"", "path = \"x\"\ntoken_env = \"PATH\"", "but no token_env"),
+        ("path = \"keys/local.kek\"", "credential = \"../x\"", "no name of a credential"),
+        (
+            "path = \"keys/local.kek\"",
+            "path = \"x\"\npassphrase_env = \"PATH\"\npassphrase_file = \"x\"",
+            "exclude each other",
+        ),
+        ("path = \"keys/local.kek\"", "path = \"x\"\npassphrase_env = \"CANDADO_TEST_UNSET\"", "is not set"),
+        ("path = \"keys/local.kek\"", "path = \"x\"\npassphrase = \"x\"", "unknown key `passphrase`"),
+        ("\"file\"\npath = \"keys/local.kek\"", "\"vault\"\nkey = \"k\"\ntoken_env = \"PATH\"", "takes address"),
+        ("\"file\"\npath = \"keys/local.kek\"", "\"vault\"\naddress = \"a\"\nkey = \"k\"", "one of token_file"),
+        ("path = \"keys/local.kek\"", "path = \"x\"\npassphrase_file = \"none\"", "passphrase_file: cannot read /etc"),
         ("user = \"candado\"", "", "candado.toml:9: key `user` is missing"),
         ("\"candado\"", "5", "candado.toml:10: invalid type: integer `5`, expected a string"),
         (

@@ -3,6 +3,10 @@
 //!
 //! Which KEKs may be used is configuration, never what the key store says: whoever can write to the database must not
 //! be able to name a key of his own. The KEK is also sent with every request, so that KMS itself compares.
+//!
+//! The proxy's half stands here, the security team's in `admin.rs`.
+
+mod admin;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,16 +19,18 @@ use aws_sdk_kms::config::http::HttpResponse;
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::operation::RequestId;
 use aws_sdk_kms::primitives::Blob;
-use aws_sdk_kms::types::{DataKeySpec, KeyState as KmsState};
+use aws_sdk_kms::types::KeyState as KmsState;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use zeroize::Zeroizing;
 
+use super::endpoint::is_protected;
 use super::{
-    BoxFuture, EncryptionContext, KekAdmin, KekRef, KekStatus, KeyError, KeyProvider, ProviderKind, Unwrapper,
-    WrappedKey,
+    BoxFuture, EncryptionContext, KekDescription, KekRef, KekRotation, KekStatus, KeyError, KeyProvider, ProviderKind,
+    Unwrapper, WrappedKey,
 };
 use crate::crypto::KeySecret;
+pub use admin::AwsKmsAdmin;
 
 /// Limit for one attempt.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -81,7 +87,7 @@ pub enum AwsKmsSettingsError {
     PlainEndpoint,
 }
 
-/// The provider. Makes no request until it is asked for something.
+/// The proxy's half: decrypts. Makes no request until it is asked for something.
 pub struct AwsKms {
     /// One client for each KEK, with the region that its ARN names.
     clients: HashMap<Arc<str>, Client>,
@@ -115,7 +121,7 @@ impl AwsKms {
     fn client(&self, kek: &KekRef) -> Result<&Client, KeyError> {
         match kek.provider {
             ProviderKind::AwsKms => self.clients.get(&kek.reference).ok_or(KeyError::ContextMismatch),
-            ProviderKind::Local => Err(KeyError::ContextMismatch),
+            ProviderKind::Local | ProviderKind::Vault => Err(KeyError::ContextMismatch),
         }
     }
 
@@ -134,42 +140,6 @@ impl AwsKms {
         // The SDK keeps copies of its own (JSON, base64) that nobody can wipe; this one is.
         let mut plain = answer.plaintext.map(Blob::into_inner).unwrap_or_default();
         KeySecret::take_from(&mut plain).ok_or_else(|| KeyError::Protocol("a key of another length".into()))
-    }
-
-    async fn generate(&self, kek: &KekRef, context: &EncryptionContext) -> Result<WrappedKey, KeyError> {
-        let answer = self
-            .client(kek)?
-            .generate_data_key_without_plaintext()
-            .key_id(kek.reference.as_ref())
-            .key_spec(DataKeySpec::Aes256)
-            .set_encryption_context(Some(pairs(context)))
-            .send()
-            .await
-            .map_err(|error| classify("GenerateDataKeyWithoutPlaintext", &kek.reference, &error))?;
-        same_key(&kek.reference, answer.key_id())?;
-        wrapped(kek, answer.ciphertext_blob)
-    }
-
-    async fn re_encrypt(
-        &self,
-        from: &WrappedKey,
-        to: &KekRef,
-        context: &EncryptionContext,
-    ) -> Result<WrappedKey, KeyError> {
-        self.client(to)?;
-        let answer = self
-            .client(&from.kek)?
-            .re_encrypt()
-            .source_key_id(from.kek.reference.as_ref())
-            .destination_key_id(to.reference.as_ref())
-            .ciphertext_blob(Blob::new(from.blob.clone()))
-            .set_source_encryption_context(Some(pairs(context)))
-            .set_destination_encryption_context(Some(pairs(context)))
-            .send()
-            .await
-            .map_err(|error| classify("ReEncrypt", &from.kek.reference, &error))?;
-        same_key(&to.reference, answer.key_id())?;
-        wrapped(to, answer.ciphertext_blob)
     }
 
     async fn state(&self, kek: &KekRef) -> Result<KekStatus, KeyError> {
@@ -197,8 +167,12 @@ impl KeyProvider for AwsKms {
         ProviderKind::AwsKms
     }
 
-    fn describe<'a>(&'a self, kek: &'a KekRef) -> BoxFuture<'a, Result<KekStatus, KeyError>> {
-        Box::pin(self.state(kek))
+    /// Whether the KEK rotates, the proxy's principal may not ask.
+    fn describe<'a>(&'a self, kek: &'a KekRef) -> BoxFuture<'a, Result<KekDescription, KeyError>> {
+        Box::pin(async move {
+            let status = self.state(kek).await?;
+            Ok(KekDescription { status, rotation: KekRotation::Unknown, version: None })
+        })
     }
 }
 
@@ -209,25 +183,6 @@ impl Unwrapper for AwsKms {
         context: &'a EncryptionContext,
     ) -> BoxFuture<'a, Result<KeySecret, KeyError>> {
         Box::pin(self.decrypt(wrapped, context))
-    }
-}
-
-impl KekAdmin for AwsKms {
-    fn generate_wrapped<'a>(
-        &'a self,
-        kek: &'a KekRef,
-        context: &'a EncryptionContext,
-    ) -> BoxFuture<'a, Result<WrappedKey, KeyError>> {
-        Box::pin(self.generate(kek, context))
-    }
-
-    fn rewrap<'a>(
-        &'a self,
-        wrapped: &'a WrappedKey,
-        to: &'a KekRef,
-        context: &'a EncryptionContext,
-    ) -> BoxFuture<'a, Result<WrappedKey, KeyError>> {
-        Box::pin(self.re_encrypt(wrapped, to, context))
     }
 }
 
@@ -263,17 +218,6 @@ fn region(arn: &str) -> Option<&str> {
     if is_kms && is_key && account.is_some() && parts.next().is_none() { region } else { None }
 }
 
-/// Whether plaintext keys may come back over this address.
-fn is_protected(endpoint: &str) -> bool {
-    let Some(rest) = endpoint.strip_prefix("http://") else { return endpoint.starts_with("https://") };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = match authority.strip_prefix('[') {
-        Some(bracketed) => bracketed.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
 fn pairs(context: &EncryptionContext) -> HashMap<String, String> {
     context.pairs().map(|(name, value)| (name.to_owned(), value)).collect()
 }
@@ -281,11 +225,6 @@ fn pairs(context: &EncryptionContext) -> HashMap<String, String> {
 /// KMS says which key it used. Another one than we asked for cannot be right.
 fn same_key(asked: &str, used: Option<&str>) -> Result<(), KeyError> {
     if used == Some(asked) { Ok(()) } else { Err(KeyError::Protocol("another key was used".into())) }
-}
-
-fn wrapped(kek: &KekRef, blob: Option<Blob>) -> Result<WrappedKey, KeyError> {
-    let blob = blob.map(Blob::into_inner).filter(|blob| !blob.is_empty());
-    Ok(WrappedKey { kek: kek.clone(), blob: blob.ok_or_else(|| KeyError::Protocol("no wrapped key".into()))? })
 }
 
 /// What an SDK error means, and a log line with what a conversation with AWS support needs.
@@ -323,7 +262,13 @@ fn class_of(code: Option<&str>, status: Option<u16>) -> KeyError {
         (Some("IncorrectKeyException" | "InvalidCiphertextException"), _) => KeyError::ContextMismatch,
         (Some("ThrottlingException" | "Throttling" | "LimitExceededException" | "RequestLimitExceeded"), _)
         | (_, Some(429)) => KeyError::Throttled,
-        (Some("KMSInternalException" | "DependencyTimeoutException" | "KeyUnavailableException"), _)
+        // Conflict: a rotation is under way.
+        (
+            Some(
+                "KMSInternalException" | "DependencyTimeoutException" | "KeyUnavailableException" | "ConflictException",
+            ),
+            _,
+        )
         | (_, Some(500..=599)) => KeyError::Unavailable,
         // The SDK takes new credentials by itself; until it has them, this is an outage and not a revocation.
         (Some("ExpiredTokenException"), _) => KeyError::Unavailable,

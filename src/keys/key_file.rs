@@ -1,38 +1,49 @@
-//! The key file: key-encryption keys in a file that its owner alone can read. The provider of the embedded
-//! installation; it protects against a copy of the database, not against somebody who is root on this host.
+//! The key file: key-encryption keys in a file that its owner alone can read, if wanted under a passphrase. The provider of
+//! the embedded installation; it protects against a copy of the database, not against somebody who is root on this host.
 //!
-//! The file is read once, when the provider is opened; afterwards no request touches the disk.
+//! The file is read when the provider is opened, and again when a wrapped key names a version that was not there then;
+//! otherwise no request touches the disk. The proxy's half stands here, the security team's in `admin.rs`.
 
+mod admin;
+mod content;
 mod disk;
+mod protection;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::future::ready;
 use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use data_encoding::BASE64;
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
-use xaes_256_gcm::aead::{AeadInOut, KeyInit};
-use xaes_256_gcm::{Nonce, Tag, Xaes256Gcm};
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use arc_swap::ArcSwap;
+use xaes_256_gcm::aead::AeadInOut;
+use xaes_256_gcm::{Nonce, Tag};
+use zeroize::Zeroizing;
 
 use super::{
-    BoxFuture, EncryptionContext, KekAdmin, KekRef, KekStatus, KeyError, KeyProvider, ProviderKind, Unwrapper,
-    WrappedKey,
+    BoxFuture, EncryptionContext, KekDescription, KekRef, KekRotation, KekStatus, KeyError, KeyProvider, ProviderKind,
+    SecretText, Unwrapper, WrappedKey,
 };
 use crate::crypto::{KeySecret, SECRET_LENGTH};
+pub use admin::KeyFileAdmin;
+use content::Keks;
+pub use disk::KeyFilePlace;
 
-const FORMAT_VERSION: u32 = 1;
-const PROTECTION_NONE: &str = "none";
 const BLOB_FORMAT: u8 = 1;
 const NONCE_LENGTH: usize = 24;
 const TAG_LENGTH: usize = 16;
+
+/// Which file, and what opens it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFileSettings {
+    /// The file.
+    pub path: PathBuf,
+    /// Whose it is.
+    pub place: KeyFilePlace,
+    /// The passphrase over it. A file without one is then refused, and the other way round.
+    pub passphrase: Option<Arc<SecretText>>,
+}
 
 /// Why a key file cannot be opened or created.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +69,12 @@ pub enum KeyFileError {
         /// The permission bits.
         mode: u32,
     },
+    /// Somebody could write the credential, or everybody read it.
+    #[error("the credential has mode {mode:o}; it may be readable by its owner and by its group, and no more (0440)")]
+    CredentialMode {
+        /// The permission bits.
+        mode: u32,
+    },
     /// Somebody else could replace the file.
     #[error("the key file's directory (owner {uid}, mode {mode:o}) lets other users replace the file")]
     Directory {
@@ -77,9 +94,30 @@ pub enum KeyFileError {
     /// The content is well-formed and wrong.
     #[error("the key file is malformed: {0}")]
     Content(&'static str),
-    /// The file is protected in a way that this version does not know.
-    #[error("the key file's protection is not supported; this version knows \"none\" only")]
-    Protection,
+    /// The file needs a passphrase.
+    #[error("the key file is protected by a passphrase, and none is configured")]
+    NoPassphrase,
+    /// The file needs none, which is not what was configured: somebody may have put it there.
+    #[error("a passphrase is configured, but the key file is not protected by one")]
+    Unprotected,
+    /// The passphrase is another one.
+    #[error("the passphrase does not open the key file")]
+    WrongPassphrase,
+    /// Too easy to guess.
+    #[error("the passphrase has less than {octets_min} bytes")]
+    ShortPassphrase {
+        /// The least that is taken.
+        octets_min: usize,
+    },
+    /// No memory for it, as a rule.
+    #[error("no key could be derived from the passphrase")]
+    Derivation,
+    /// A credential belongs to the service manager.
+    #[error("the key file is a credential of the service manager and cannot be written")]
+    ReadOnly,
+    /// The file on the disk is not the one that was opened.
+    #[error("another key file has been put in the place of the one that is in use")]
+    Replaced,
     /// The system's random number generator failed.
     #[error("the system's random number generator failed")]
     Random,
@@ -94,59 +132,38 @@ pub enum KeyFileError {
     },
 }
 
-/// Text that is wiped on drop.
-#[derive(Serialize, Deserialize, ZeroizeOnDrop)]
-#[serde(transparent)]
-struct SecretText(String);
-
-/// The file as it is written.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Content {
-    v: u32,
-    kek_id: String,
-    protection: String,
-    versions: Vec<ContentVersion>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ContentVersion {
-    version: u32,
-    created_unix_s: u64,
-    key: SecretText,
-}
-
-/// An open key file. Its ciphers stand on the heap, so that moves leave no key schedule behind.
+/// The proxy's half: an open key file that unwraps.
 pub struct KeyFile {
+    settings: KeyFileSettings,
     id: Arc<str>,
-    versions: BTreeMap<u32, Box<Xaes256Gcm>>,
+    read: ArcSwap<Read>,
+    /// Held while the file is read again, so that many wraps of a new version cost one derivation.
+    reading: tokio::sync::Mutex<()>,
+}
+
+/// What was read, and from which state of the file.
+struct Read {
+    stamp: disk::Stamp,
+    keks: Keks,
+}
+
+impl Read {
+    fn new(settings: &KeyFileSettings) -> Result<Self, KeyFileError> {
+        let (text, stamp) = disk::read(&settings.path, settings.place)?;
+        Ok(Self { stamp, keks: content::parse(&text, settings.passphrase.as_deref())? })
+    }
 }
 
 impl KeyFile {
-    /// Creates a key file with one new key and opens it. An existing file is never touched.
-    pub fn create(path: &Path) -> Result<Self, KeyFileError> {
-        let mut key = Zeroizing::new([0; SECRET_LENGTH]);
-        getrandom::fill(&mut *key).map_err(|_| KeyFileError::Random)?;
-        let created_unix_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let content = Content {
-            v: FORMAT_VERSION,
-            kek_id: Uuid::new_v4().hyphenated().to_string(),
-            protection: PROTECTION_NONE.to_owned(),
-            versions: vec![ContentVersion { version: 1, created_unix_s, key: SecretText(BASE64.encode(&*key)) }],
-        };
-        // Written into a buffer that is large enough from the start, so that no copy stays behind when it grows.
-        let mut text = Zeroizing::new(Vec::with_capacity(disk::OCTETS_MAX));
-        serde_json::to_writer_pretty(&mut *text, &content)
-            .map_err(|_| KeyFileError::Content("it cannot be written"))?;
-        text.push(b'\n');
-        disk::create(path, &text)?;
-        Self::open(path)
-    }
-
-    /// Opens a key file. Refuses one that anybody but its owner could read or replace.
-    pub fn open(path: &Path) -> Result<Self, KeyFileError> {
-        Self::parse(&disk::read(path)?)
+    /// Opens a key file. Refuses one that anybody but its owner could read or replace. With a passphrase, this takes about
+    /// a second.
+    ///
+    /// # Errors
+    /// The file cannot be used.
+    pub fn open(settings: &KeyFileSettings) -> Result<Self, KeyFileError> {
+        let read = Read::new(settings)?;
+        let (id, reading) = (Arc::clone(&read.keks.id), tokio::sync::Mutex::default());
+        Ok(Self { settings: settings.clone(), id, read: ArcSwap::from_pointee(read), reading })
     }
 
     /// The name under which the key store records wraps of this file.
@@ -154,39 +171,67 @@ impl KeyFile {
         KekRef::new(ProviderKind::Local, Arc::clone(&self.id))
     }
 
-    fn parse(text: &[u8]) -> Result<Self, KeyFileError> {
-        let content: Content = serde_json::from_slice(text)
-            .map_err(|error| KeyFileError::Syntax { line: error.line(), column: error.column() })?;
-        if content.v != FORMAT_VERSION {
-            return Err(KeyFileError::Content("its format version is not known"));
-        }
-        if content.protection != PROTECTION_NONE {
-            return Err(KeyFileError::Protection);
-        }
-        let mut versions = BTreeMap::new();
-        for entry in &content.versions {
-            let decoded = BASE64.decode(entry.key.0.as_bytes()).map(Zeroizing::new);
-            let decoded = decoded.map_err(|_| KeyFileError::Content("a key is not base64"))?;
-            let cipher = Xaes256Gcm::new_from_slice(&decoded)
-                .map_err(|_| KeyFileError::Content("a key does not have 32 bytes"))?;
-            if versions.insert(entry.version, Box::new(cipher)).is_some() {
-                return Err(KeyFileError::Content("two keys have one version"));
-            }
-        }
-        if versions.is_empty() {
-            return Err(KeyFileError::Content("it holds no key"));
-        }
-        let id = Uuid::parse_str(&content.kek_id).map_err(|_| KeyFileError::Content("its id is not a UUID"))?;
-        Ok(Self { id: id.hyphenated().to_string().into(), versions })
-    }
-
     fn owns(&self, kek: &KekRef) -> Result<(), KeyError> {
         if kek.provider == ProviderKind::Local && kek.reference == self.id { Ok(()) } else { Err(KeyError::NotFound) }
     }
 
+    fn newest(&self) -> Option<u32> {
+        self.read.load().keks.versions.last_key_value().map(|(version, _)| *version)
+    }
+
+    /// Reads the file again. What cannot be used changes nothing.
+    fn read_again(&self) -> Result<(), KeyFileError> {
+        self.take(Read::new(&self.settings)?)
+    }
+
+    fn take(&self, read: Read) -> Result<(), KeyFileError> {
+        if read.keks.id != self.id {
+            return Err(KeyFileError::Replaced);
+        }
+        self.read.store(Arc::new(read));
+        Ok(())
+    }
+
+    /// Sees to it that a version is known if the file has it. Looks into the file only if it is not the one that was read:
+    /// whoever can write to the key store can name any version, and must not be able to make us derive for each.
+    async fn learn(&self, wrapped: &WrappedKey) -> Result<(), KeyError> {
+        self.owns(&wrapped.kek)?;
+        let (version, ..) = fields(&wrapped.blob).ok_or(KeyError::ContextMismatch)?;
+        if self.read.load().keks.versions.contains_key(&version) {
+            return Ok(());
+        }
+        let _one_at_a_time = self.reading.lock().await;
+        let stamp = disk::stamp(&self.settings.path, self.settings.place);
+        let read = match stamp {
+            Ok(stamp) if stamp == self.read.load().stamp => return self.awaited(version),
+            Ok(_) => {
+                let settings = self.settings.clone();
+                tokio::task::spawn_blocking(move || Read::new(&settings)).await.map_err(|_| KeyError::Unavailable)?
+            }
+            Err(error) => Err(error),
+        };
+        // Keys in memory must not be wiped because the file is being exchanged, so this is an outage, not a refusal.
+        read.and_then(|read| self.take(read)).map_err(|error| {
+            tracing::error!(kek = %self.kek(), version, cause = %error, "the key file cannot be read again");
+            KeyError::Unavailable
+        })?;
+        self.awaited(version)
+    }
+
+    /// A version above all that the file has means that this host's copy of the file is older than the key store. It is
+    /// waited for, and what is in memory stays.
+    fn awaited(&self, version: u32) -> Result<(), KeyError> {
+        if self.newest().is_some_and(|newest| version <= newest) {
+            return Ok(());
+        }
+        tracing::warn!(kek = %self.kek(), version, "the key file here does not have this version yet");
+        Err(KeyError::Unavailable)
+    }
+
     /// `01 ‖ u32be(version) ‖ nonce ‖ ciphertext ‖ tag`, under the newest version, bound to the context.
     fn seal(&self, secret: &[u8; SECRET_LENGTH], context: &EncryptionContext) -> Result<WrappedKey, KeyError> {
-        let (version, cipher) = self.versions.last_key_value().ok_or(KeyError::NotFound)?;
+        let read = self.read.load();
+        let (version, cipher) = read.keks.versions.last_key_value().ok_or(KeyError::NotFound)?;
         let mut nonce = [0; NONCE_LENGTH];
         getrandom::fill(&mut nonce).map_err(|_| KeyError::Unavailable)?;
         let mut body = Zeroizing::new(*secret);
@@ -204,7 +249,8 @@ impl KeyFile {
     ) -> Result<Zeroizing<[u8; SECRET_LENGTH]>, KeyError> {
         self.owns(&wrapped.kek)?;
         let (version, nonce, body, tag) = fields(&wrapped.blob).ok_or(KeyError::ContextMismatch)?;
-        let cipher = self.versions.get(&version).ok_or(KeyError::NotFound)?;
+        let read = self.read.load();
+        let cipher = read.keks.versions.get(&version).ok_or(KeyError::NotFound)?;
         let mut secret = Zeroizing::new(*body);
         cipher
             .decrypt_inout_detached(
@@ -215,13 +261,6 @@ impl KeyFile {
             )
             .map_err(|_| KeyError::ContextMismatch)?;
         Ok(secret)
-    }
-
-    fn generate(&self, kek: &KekRef, context: &EncryptionContext) -> Result<WrappedKey, KeyError> {
-        self.owns(kek)?;
-        let mut secret = Zeroizing::new([0; SECRET_LENGTH]);
-        getrandom::fill(&mut *secret).map_err(|_| KeyError::Unavailable)?;
-        self.seal(&secret, context)
     }
 }
 
@@ -241,8 +280,10 @@ impl KeyProvider for KeyFile {
         ProviderKind::Local
     }
 
-    fn describe<'a>(&'a self, kek: &'a KekRef) -> BoxFuture<'a, Result<KekStatus, KeyError>> {
-        Box::pin(ready(self.owns(kek).map(|()| KekStatus::Enabled)))
+    fn describe<'a>(&'a self, kek: &'a KekRef) -> BoxFuture<'a, Result<KekDescription, KeyError>> {
+        let version = self.newest();
+        let description = KekDescription { status: KekStatus::Enabled, rotation: KekRotation::OnDemand, version };
+        Box::pin(std::future::ready(self.owns(kek).map(|()| description)))
     }
 }
 
@@ -252,46 +293,19 @@ impl Unwrapper for KeyFile {
         wrapped: &'a WrappedKey,
         context: &'a EncryptionContext,
     ) -> BoxFuture<'a, Result<KeySecret, KeyError>> {
-        let secret = self.open_blob(wrapped, context).and_then(|mut secret| {
+        Box::pin(async move {
+            self.learn(wrapped).await?;
+            let mut secret = self.open_blob(wrapped, context)?;
             KeySecret::take_from(secret.as_mut_slice())
                 .ok_or_else(|| KeyError::Protocol("a key of the wrong length".to_owned()))
-        });
-        Box::pin(ready(secret))
-    }
-}
-
-impl KekAdmin for KeyFile {
-    fn generate_wrapped<'a>(
-        &'a self,
-        kek: &'a KekRef,
-        context: &'a EncryptionContext,
-    ) -> BoxFuture<'a, Result<WrappedKey, KeyError>> {
-        Box::pin(ready(self.generate(kek, context)))
-    }
-
-    fn rewrap<'a>(
-        &'a self,
-        wrapped: &'a WrappedKey,
-        to: &'a KekRef,
-        context: &'a EncryptionContext,
-    ) -> BoxFuture<'a, Result<WrappedKey, KeyError>> {
-        let rewrapped = self
-            .owns(to)
-            .and_then(|()| self.open_blob(wrapped, context))
-            .and_then(|secret| self.seal(&secret, context));
-        Box::pin(ready(rewrapped))
-    }
-}
-
-impl Zeroize for SecretText {
-    fn zeroize(&mut self) {
-        self.0.zeroize();
+        })
     }
 }
 
 impl fmt::Debug for KeyFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let versions = self.versions.keys().collect::<Vec<_>>();
-        f.debug_struct("KeyFile").field("id", &self.id).field("versions", &versions).finish()
+        let read = self.read.load();
+        let versions = read.keks.versions.keys().collect::<Vec<_>>();
+        f.debug_struct("KeyFile").field("id", &self.id).field("versions", &versions).finish_non_exhaustive()
     }
 }

@@ -2,15 +2,20 @@
 
 #[cfg(feature = "aws-kms")]
 mod aws_kms;
+mod endpoint;
 mod key_file;
 mod provider;
 mod record;
 mod ring;
+mod secret_text;
+mod vault;
 
 pub use crate::crypto::KeyPurpose;
 #[cfg(feature = "aws-kms")]
-pub use aws_kms::{AwsCredentials, AwsKms, AwsKmsSettings, AwsKmsSettingsError};
-pub use key_file::{KeyFile, KeyFileError};
-pub use provider::{BoxFuture, KekAdmin, KekStatus, KeyError, KeyProvider, Unwrapper};
+pub use aws_kms::{AwsCredentials, AwsKms, AwsKmsAdmin, AwsKmsSettings, AwsKmsSettingsError};
+pub use key_file::{KeyFile, KeyFileAdmin, KeyFileError, KeyFilePlace, KeyFileSettings};
+pub use provider::{BoxFuture, KekAdmin, KekDescription, KekRotation, KekStatus, KeyError, KeyProvider, Unwrapper};
 pub use record::{EncryptionContext, KekRef, KeyRecord, KeyState, ProviderKind, Stages, WrappedKey};
 pub use ring::{KeyRing, RingBuilder, RingError};
+pub use secret_text::SecretText;
+pub use vault::{Vault, VaultAdmin, VaultSettings, VaultSettingsError, VaultToken};

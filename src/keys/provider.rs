@@ -1,8 +1,8 @@
 //! What a key provider does: a key-encryption key (KEK) that it guards wraps and unwraps the keys of the key store.
 //!
 //! The work is split in two objects, so that the data plane holds one that can open keys and never make them, and the
-//! security team holds one that makes and rewraps them without seeing any (crypto.md 8.1). Retrying, caching and
-//! reporting belong to the caller.
+//! security team holds one that makes and rewraps them without seeing any. No type is both: a proxy that was built right
+//! has nothing to make keys with. Retrying, caching and reporting belong to the caller.
 
 #[cfg(test)]
 mod tests;
@@ -46,6 +46,9 @@ pub enum KeyError {
     /// An answer that the provider should never give.
     #[error("the key provider's answer is not understood: {0}")]
     Protocol(String),
+    /// This provider has no such operation. The text says what does the same.
+    #[error("this key provider cannot do that: {0}")]
+    Unsupported(&'static str),
 }
 
 impl KeyError {
@@ -58,7 +61,8 @@ impl KeyError {
             | Self::PendingDeletion
             | Self::NotFound
             | Self::ContextMismatch
-            | Self::Protocol(_) => false,
+            | Self::Protocol(_)
+            | Self::Unsupported(_) => false,
         }
     }
 
@@ -68,7 +72,7 @@ impl KeyError {
     pub fn definitive(&self) -> bool {
         match self {
             Self::Denied | Self::Disabled | Self::PendingDeletion | Self::NotFound | Self::ContextMismatch => true,
-            Self::Throttled | Self::Unavailable | Self::Timeout | Self::Protocol(_) => false,
+            Self::Throttled | Self::Unavailable | Self::Timeout | Self::Protocol(_) | Self::Unsupported(_) => false,
         }
     }
 }
@@ -84,13 +88,38 @@ pub enum KekStatus {
     PendingDeletion,
 }
 
+/// How a KEK gets new material. Old material stays and opens what it wrapped; what is wrapped anew uses the newest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KekRotation {
+    /// Not known to this half of the provider, or not to this principal.
+    Unknown,
+    /// Only when somebody asks for it.
+    OnDemand,
+    /// By itself.
+    Automatic {
+        /// Days between two rotations, where the provider tells.
+        period_days: Option<u32>,
+    },
+}
+
+/// What a provider tells about a KEK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KekDescription {
+    /// Its state.
+    pub status: KekStatus,
+    /// How it gets new material.
+    pub rotation: KekRotation,
+    /// The version of the material that wraps, where versions are counted.
+    pub version: Option<u32>,
+}
+
 /// What both halves of a provider tell about themselves.
 pub trait KeyProvider: fmt::Debug + Send + Sync {
     /// Which provider this is.
     fn kind(&self) -> ProviderKind;
 
-    /// Asks for the state of a KEK. Cancel-safe: nothing changes anywhere.
-    fn describe<'a>(&'a self, kek: &'a KekRef) -> BoxFuture<'a, Result<KekStatus, KeyError>>;
+    /// Asks what is known of a KEK. Cancel-safe: nothing changes anywhere.
+    fn describe<'a>(&'a self, kek: &'a KekRef) -> BoxFuture<'a, Result<KekDescription, KeyError>>;
 }
 
 /// The proxy's half: opens wrapped keys.
@@ -119,4 +148,12 @@ pub trait KekAdmin: KeyProvider {
         to: &'a KekRef,
         context: &'a EncryptionContext,
     ) -> BoxFuture<'a, Result<WrappedKey, KeyError>>;
+
+    /// Gives a KEK new material, which wraps from then on. Wraps under the old material go on opening; `rewrap` brings
+    /// them to the new. Not cancel-safe: a cancelled rotation may have been done.
+    fn rotate_kek<'a>(&'a self, kek: &'a KekRef) -> BoxFuture<'a, Result<(), KeyError>>;
+
+    /// Switches a KEK off: nothing is wrapped or unwrapped until somebody else switches it on again.
+    /// [`KeyError::Unsupported`] where the provider has no such switch. Not cancel-safe, as [`KekAdmin::rotate_kek`].
+    fn disable_kek<'a>(&'a self, kek: &'a KekRef) -> BoxFuture<'a, Result<(), KeyError>>;
 }

@@ -22,6 +22,8 @@ pub enum ProviderKind {
     AwsKms,
     /// A key file on this host.
     Local,
+    /// The transit engine of HashiCorp Vault.
+    Vault,
 }
 
 impl ProviderKind {
@@ -30,12 +32,13 @@ impl ProviderKind {
         match self {
             Self::AwsKms => "aws-kms",
             Self::Local => "local",
+            Self::Vault => "vault",
         }
     }
 
     /// The kind of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::AwsKms, Self::Local].into_iter().find(|kind| kind.name() == name)
+        [Self::AwsKms, Self::Local, Self::Vault].into_iter().find(|kind| kind.name() == name)
     }
 }
 
@@ -50,7 +53,7 @@ impl fmt::Display for ProviderKind {
 pub struct KekRef {
     /// Who guards it.
     pub provider: ProviderKind,
-    /// The ARN of a KMS key, or the id of a key file. Never a secret.
+    /// The ARN of a KMS key, the id of a key file, or mount and name of a transit key. Never a secret.
     pub reference: Arc<str>,
 }
 

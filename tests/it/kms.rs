@@ -4,8 +4,8 @@
 
 use candado::crypto::{KeyId, KeyPurpose};
 use candado::keys::{
-    AwsCredentials, AwsKms, AwsKmsSettings, AwsKmsSettingsError, EncryptionContext, KekAdmin, KekRef, KekStatus,
-    KeyError, KeyProvider, ProviderKind, Unwrapper, WrappedKey,
+    AwsCredentials, AwsKms, AwsKmsAdmin, AwsKmsSettings, AwsKmsSettingsError, EncryptionContext, KekAdmin,
+    KekDescription, KekRef, KekRotation, KekStatus, KeyError, KeyProvider, ProviderKind, Unwrapper, WrappedKey,
 };
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -15,22 +15,32 @@ use crate::fakekms::{FakeKms, Fault, State};
 const PROXY: &str = "AKIAPROXY";
 const SECURITY: &str = "AKIASECURITY";
 
+/// What security-iam-policy.json gives, as far as Candado uses it.
+const SECURITY_MAY: [&str; 6] = [
+    "GenerateDataKeyWithoutPlaintext",
+    "ReEncrypt",
+    "DescribeKey",
+    "GetKeyRotationStatus",
+    "RotateKeyOnDemand",
+    "DisableKey",
+];
+
 /// A fake with one key, and both principals with what keys-policy/aws gives them.
 struct Setup {
     fake: FakeKms,
     kek: KekRef,
     proxy: AwsKms,
-    security: AwsKms,
+    security: AwsKmsAdmin,
 }
 
 impl Setup {
     async fn new() -> Self {
         let fake = FakeKms::start();
         fake.allow(PROXY, &["Decrypt", "DescribeKey"]);
-        fake.allow(SECURITY, &["GenerateDataKeyWithoutPlaintext", "ReEncrypt", "DescribeKey"]);
+        fake.allow(SECURITY, &SECURITY_MAY);
         let arn = fake.create_key();
         let proxy = provider(&fake, PROXY, &[&arn]).await;
-        let security = provider(&fake, SECURITY, &[&arn]).await;
+        let security = admin(&fake, SECURITY, &[&arn]).await;
         Self { kek: kek(&arn), fake, proxy, security }
     }
 
@@ -39,17 +49,27 @@ impl Setup {
     }
 }
 
-async fn provider(fake: &FakeKms, principal: &str, arns: &[&str]) -> AwsKms {
-    AwsKms::new(AwsKmsSettings {
+fn settings(fake: &FakeKms, principal: &str, arns: &[&str]) -> AwsKmsSettings {
+    AwsKmsSettings {
         kek_arns: arns.iter().map(|arn| (*arn).to_owned()).collect(),
         endpoint: Some(fake.endpoint()),
         credentials: AwsCredentials::Static {
             access_key_id: principal.to_owned(),
             secret_access_key: Zeroizing::new("not checked".to_owned()),
         },
-    })
-    .await
-    .unwrap()
+    }
+}
+
+async fn provider(fake: &FakeKms, principal: &str, arns: &[&str]) -> AwsKms {
+    AwsKms::new(settings(fake, principal, arns)).await.unwrap()
+}
+
+async fn admin(fake: &FakeKms, principal: &str, arns: &[&str]) -> AwsKmsAdmin {
+    AwsKmsAdmin::new(settings(fake, principal, arns)).await.unwrap()
+}
+
+fn described(status: KekStatus) -> KekDescription {
+    KekDescription { status, rotation: KekRotation::Unknown, version: None }
 }
 
 fn kek(arn: &str) -> KekRef {
@@ -136,9 +156,15 @@ async fn a_key_that_is_not_configured_is_never_asked_for() {
 async fn the_proxy_cannot_make_keys_and_the_security_team_cannot_open_them() {
     let setup = Setup::new().await;
     let wrapped = setup.wrap().await;
-    assert_eq!(setup.proxy.generate_wrapped(&setup.kek, &context(7)).await, Err(KeyError::Denied));
-    assert_eq!(setup.proxy.rewrap(&wrapped, &setup.kek, &context(7)).await, Err(KeyError::Denied));
-    assert_eq!(setup.security.unwrap(&wrapped, &context(7)).await.unwrap_err(), KeyError::Denied);
+    // The objects lack the methods; and whoever builds the other half with the principal is refused by the service.
+    let proxy = admin(&setup.fake, PROXY, &[&setup.kek.reference]).await;
+    assert_eq!(proxy.generate_wrapped(&setup.kek, &context(7)).await, Err(KeyError::Denied));
+    assert_eq!(proxy.rewrap(&wrapped, &setup.kek, &context(7)).await, Err(KeyError::Denied));
+    assert_eq!(proxy.rotate_kek(&setup.kek).await, Err(KeyError::Denied));
+    assert_eq!(proxy.disable_kek(&setup.kek).await, Err(KeyError::Denied));
+    let security = provider(&setup.fake, SECURITY, &[&setup.kek.reference]).await;
+    assert_eq!(security.unwrap(&wrapped, &context(7)).await.unwrap_err(), KeyError::Denied);
+    assert!(setup.proxy.unwrap(&wrapped, &context(7)).await.is_ok(), "nothing was disabled");
     let nobody = provider(&setup.fake, "AKIANOBODY", &[&setup.kek.reference]).await;
     assert_eq!(nobody.unwrap(&wrapped, &context(7)).await.unwrap_err(), KeyError::Denied);
 }
@@ -157,18 +183,18 @@ async fn the_state_of_the_key_decides() {
         assert_eq!(setup.fake.calls("Decrypt"), before + 1, "a definitive answer is not asked for again");
         assert!(error.definitive());
         assert_eq!(setup.security.generate_wrapped(&setup.kek, &context(7)).await, Err(error));
-        assert_eq!(setup.proxy.describe(&setup.kek).await, Ok(status));
+        assert_eq!(setup.proxy.describe(&setup.kek).await, Ok(described(status)));
     }
     setup.fake.set_state(&setup.kek.reference, State::Enabled);
     assert!(setup.proxy.unwrap(&wrapped, &context(7)).await.is_ok());
-    assert_eq!(setup.proxy.describe(&setup.kek).await, Ok(KekStatus::Enabled));
+    assert_eq!(setup.proxy.describe(&setup.kek).await, Ok(described(KekStatus::Enabled)));
 }
 
 #[tokio::test]
 async fn a_key_that_does_not_exist_is_not_found() {
     let setup = Setup::new().await;
     let gone = "arn:aws:kms:eu-central-1:111122223333:key/gone";
-    let security = provider(&setup.fake, SECURITY, &[gone]).await;
+    let security = admin(&setup.fake, SECURITY, &[gone]).await;
     assert_eq!(security.generate_wrapped(&kek(gone), &context(7)).await, Err(KeyError::NotFound));
     assert_eq!(security.describe(&kek(gone)).await, Err(KeyError::NotFound));
 }
@@ -178,7 +204,8 @@ async fn rotation_and_rewrap_keep_the_key() {
     let setup = Setup::new().await;
     let wrapped = setup.wrap().await;
     let before = kcv(&setup.proxy.unwrap(&wrapped, &context(7)).await.unwrap());
-    setup.fake.rotate(&setup.kek.reference);
+    assert_eq!(setup.security.rotate_kek(&setup.kek).await, Ok(()));
+    assert_eq!(setup.fake.calls("RotateKeyOnDemand"), 1);
     let rewrapped = setup.security.rewrap(&wrapped, &setup.kek, &context(7)).await.unwrap();
     assert_ne!(rewrapped.blob, wrapped.blob);
     for blob in [&wrapped, &rewrapped] {
@@ -186,6 +213,32 @@ async fn rotation_and_rewrap_keep_the_key() {
     }
     let error = setup.security.rewrap(&wrapped, &setup.kek, &context(8)).await.unwrap_err();
     assert_eq!(error, KeyError::ContextMismatch);
+}
+
+#[tokio::test]
+async fn the_security_team_switches_the_key_off_for_all() {
+    let setup = Setup::new().await;
+    let wrapped = setup.wrap().await;
+    assert!(setup.proxy.unwrap(&wrapped, &context(7)).await.is_ok());
+    assert_eq!(setup.security.disable_kek(&setup.kek).await, Ok(()));
+    assert_eq!(setup.proxy.unwrap(&wrapped, &context(7)).await.unwrap_err(), KeyError::Disabled);
+    assert_eq!(setup.security.rotate_kek(&setup.kek).await, Err(KeyError::Disabled));
+    let foreign = setup.fake.create_key();
+    assert_eq!(setup.security.disable_kek(&kek(&foreign)).await, Err(KeyError::ContextMismatch));
+    assert_eq!(setup.fake.calls_on(&foreign), 0);
+}
+
+#[tokio::test]
+async fn what_is_known_of_rotation_depends_on_who_asks() {
+    let setup = Setup::new().await;
+    let known = |rotation| Ok(KekDescription { status: KekStatus::Enabled, rotation, version: None });
+    assert_eq!(setup.security.describe(&setup.kek).await, known(KekRotation::OnDemand));
+    setup.fake.rotate_every(&setup.kek.reference, 365);
+    let automatic = KekRotation::Automatic { period_days: Some(365) };
+    assert_eq!(setup.security.describe(&setup.kek).await, known(automatic));
+    assert_eq!(setup.proxy.describe(&setup.kek).await, known(KekRotation::Unknown));
+    let curious = admin(&setup.fake, PROXY, &[&setup.kek.reference]).await;
+    assert_eq!(curious.describe(&setup.kek).await, known(KekRotation::Unknown), "a refusal is no failure");
 }
 
 #[tokio::test]

@@ -32,6 +32,10 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("aws_sdk_kms::", &["src/keys/aws_kms"]),
     ("aws_config::", &["src/keys/aws_kms"]),
     ("aws_smithy_types::", &["src/keys/aws_kms"]),
+    ("hyper::client", &["src/keys/vault"]),
+    // What serves clients cannot make keys: it never gets the half of a provider that does.
+    ("provider::admin(", &["src/cli"]),
+    ("KekAdmin", &["src/keys", "src/control/key_store", "src/app/provider.rs", "src/cli"]),
 ];
 
 /// Modules that do no I/O, spawn nothing and read no clock.

@@ -9,9 +9,12 @@ mod clients;
 mod docs_in_step;
 #[path = "../support/fakekms/mod.rs"]
 mod fakekms;
+#[path = "../support/fakevault/mod.rs"]
+mod fakevault;
 #[cfg(feature = "aws-kms")]
 mod faults;
 mod firewall;
+mod key_files;
 mod key_policies;
 #[cfg(feature = "aws-kms")]
 mod key_store;
@@ -27,6 +30,7 @@ mod lease;
 mod login;
 #[cfg(feature = "aws-kms")]
 mod operations;
+mod process;
 mod protected;
 mod replicas;
 mod reprepare;
@@ -38,3 +42,4 @@ mod statements;
 mod support;
 mod twin;
 mod unknown_key;
+mod vault;

@@ -28,7 +28,7 @@ async fn ring(deployment: &Deployment, policy: &Arc<Policy>) -> Arc<KeyRing> {
     let (_policies, receiver) = watch::channel(policy.clone());
     let publish = move |ring: Option<&Arc<KeyRing>>| drop(keep.send_replace(ring.cloned()));
     let store = key_store(deployment.server, PROXY, "candado");
-    let task = KeyTask::new(store, Arc::new(deployment.key_maker()), receiver, publish).with_instance("not serving");
+    let task = KeyTask::new(store, Arc::new(deployment.key_opener()), receiver, publish).with_instance("not serving");
     let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
     tasks.spawn(task.run(shutdown.clone()));
     let ring = bounded(rings.wait_for(Option::is_some)).await.unwrap().clone().unwrap();

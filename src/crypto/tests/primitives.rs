@@ -134,3 +134,14 @@ fn hkdf_sha_256_agrees_with_wycheproof() {
     }
     assert!(valid >= 50 && refused >= 1, "{valid} valid, {refused} refused");
 }
+
+/// Holds while it compiles: it fails as soon as a crate's `zeroize` feature is switched off.
+#[test]
+fn key_schedules_are_wiped_when_they_are_dropped() {
+    fn wiped<T: zeroize::ZeroizeOnDrop>() {}
+    wiped::<aes::Aes256>();
+    wiped::<Aes256Gcm>();
+    wiped::<Xaes256Gcm>();
+    wiped::<ctr::CtrCore<aes::Aes256, ctr::flavors::Ctr32BE>>();
+    wiped::<Sha256>();
+}

@@ -21,18 +21,6 @@ fn a_region_is_read_from_key_arns_only() {
 }
 
 #[test]
-fn plain_http_is_for_loopback_alone() {
-    for endpoint in ["https://kms.example", "http://127.0.0.1:4599", "http://[::1]:1/", "http://localhost"] {
-        assert!(is_protected(endpoint), "{endpoint}");
-    }
-    for endpoint in
-        ["http://kms.example", "http://127.0.0.1.example", "http://10.0.0.1", "http://127.0.0.1@kms.example", "ftp://x"]
-    {
-        assert!(!is_protected(endpoint), "{endpoint}");
-    }
-}
-
-#[test]
 fn every_code_has_its_class() {
     let rows: [(Option<&str>, u16, KeyError); 17] = [
         (Some("AccessDeniedException"), 400, KeyError::Denied),

@@ -14,6 +14,7 @@ fn an_error_never_both_revokes_and_invites_another_try() {
         (KeyError::Unavailable, true, false),
         (KeyError::Timeout, true, false),
         (KeyError::Protocol(String::new()), false, false),
+        (KeyError::Unsupported(""), false, false),
     ];
     for (error, retryable, definitive) in errors {
         assert_eq!((error.retryable(), error.definitive()), (retryable, definitive), "{error:?}");

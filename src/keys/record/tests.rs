@@ -52,7 +52,8 @@ fn names_are_read_back() {
     }
     assert_eq!(KeyState::from_name("ACTIVE"), None);
     assert_eq!(ProviderKind::from_name("aws-kms"), Some(ProviderKind::AwsKms));
-    assert_eq!(ProviderKind::from_name("vault"), None);
+    assert_eq!(ProviderKind::from_name("vault"), Some(ProviderKind::Vault));
+    assert_eq!(ProviderKind::from_name("Vault"), None);
     assert_eq!(KeyPurpose::from_name("index"), Some(KeyPurpose::Index));
     assert_eq!(KeyPurpose::from_name(""), None);
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use candado::control::{ControlError, InitReport, KeyStore};
-use candado::keys::{AwsCredentials, AwsKms, AwsKmsSettings, KekRef, ProviderKind};
+use candado::keys::{AwsCredentials, AwsKms, AwsKmsAdmin, AwsKmsSettings, KekRef, ProviderKind};
 use candado::policy::{
     Access, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy, ProtectedColumn, Role, RoleId,
 };
@@ -24,7 +24,7 @@ pub(crate) struct Setup {
     pub(crate) kek: KekRef,
     /// Another key-encryption key of the same service.
     pub(crate) second: KekRef,
-    pub(crate) admin: AwsKms,
+    pub(crate) admin: AwsKmsAdmin,
     pub(crate) unwrapper: Arc<AwsKms>,
 }
 
@@ -35,19 +35,16 @@ impl Setup {
         fake.allow("PROXY", &["Decrypt", "DescribeKey"]);
         fake.allow("SECURITY", &["GenerateDataKeyWithoutPlaintext", "ReEncrypt", "DescribeKey"]);
         let (arn, second) = (fake.create_key(), fake.create_key());
-        let provider = async |principal: &str| {
-            AwsKms::new(AwsKmsSettings {
-                kek_arns: vec![arn.clone(), second.clone()],
-                endpoint: Some(fake.endpoint()),
-                credentials: AwsCredentials::Static {
-                    access_key_id: principal.to_owned(),
-                    secret_access_key: "not checked".to_owned().into(),
-                },
-            })
-            .await
-            .unwrap()
+        let settings = |principal: &str| AwsKmsSettings {
+            kek_arns: vec![arn.clone(), second.clone()],
+            endpoint: Some(fake.endpoint()),
+            credentials: AwsCredentials::Static {
+                access_key_id: principal.to_owned(),
+                secret_access_key: "not checked".to_owned().into(),
+            },
         };
-        let (admin, unwrapper) = (provider("SECURITY").await, Arc::new(provider("PROXY").await));
+        let admin = AwsKmsAdmin::new(settings("SECURITY")).await.unwrap();
+        let unwrapper = Arc::new(AwsKms::new(settings("PROXY")).await.unwrap());
         let kek = KekRef::new(ProviderKind::AwsKms, arn);
         let second = KekRef::new(ProviderKind::AwsKms, second);
         Self { server, schema: create(server), fake, kek, second, admin, unwrapper }

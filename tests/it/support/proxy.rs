@@ -8,14 +8,14 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use candado::keys::KeyFile;
+use candado::keys::{KeyFile, KeyFileAdmin, KeyFilePlace, KeyFileSettings};
 
 use super::key_store::{PASSWORD, PROXY, SECURITY, script};
 use super::netns::Namespace;
@@ -25,6 +25,9 @@ use super::server::{Kind, Server};
 /// What never takes this long on a machine that works at all. Waits end with the event; this bound turns a hang into a
 /// failure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The passphrase of protected key files.
+pub(crate) const PASSPHRASE: &str = "zqPassphraseOfTheTestsxQ";
 
 /// The keyset of every policy in these tests.
 pub(crate) const KEYSET: &str = "it";
@@ -48,6 +51,10 @@ pub(crate) fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
 pub(crate) enum Provider {
     /// In a file of the deployment's folder.
     File,
+    /// The same, under the passphrase [`PASSPHRASE`].
+    ProtectedFile,
+    /// In a Vault, under the transit key `candado`. The principals are the tokens.
+    Vault { address: String },
     /// In a key service. Requests are made as the principals `PROXY` and `SECURITY`.
     AwsKms { endpoint: String, arn: String },
 }
@@ -132,12 +139,21 @@ impl Deployment {
     }
 
     /// What makes keys for a key store with a key file.
-    pub(crate) fn key_maker(&self) -> KeyFile {
-        KeyFile::open(&self.key_file()).expect("a key file")
+    pub(crate) fn key_maker(&self) -> KeyFileAdmin {
+        KeyFileAdmin::open(&self.key_file_settings()).expect("a key file")
+    }
+
+    /// What opens the keys of a key store with a key file.
+    pub(crate) fn key_opener(&self) -> KeyFile {
+        KeyFile::open(&self.key_file_settings()).expect("a key file")
+    }
+
+    fn key_file_settings(&self) -> KeyFileSettings {
+        KeyFileSettings { path: self.key_file(), place: KeyFilePlace::Own, passphrase: None }
     }
 
     /// The steps of a rotation in this key store.
-    pub(crate) fn rotation<'a>(&'a self, key_file: &'a KeyFile) -> Rotation<'a> {
+    pub(crate) fn rotation<'a>(&'a self, key_file: &'a KeyFileAdmin) -> Rotation<'a> {
         Rotation { server: self.server, schema: "candado", kek: key_file.kek(), admin: key_file }
     }
 
@@ -149,6 +165,9 @@ impl Deployment {
             .env("AWS_SECRET_ACCESS_KEY", "not checked")
             .env("AWS_REGION", "eu-central-1")
             .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("CANDADO_IT_TOKEN", principal)
+            // Has no say: the leak test would find what it lets through.
+            .env("RUST_LOG", "trace")
             .stdin(Stdio::null());
         command
     }
@@ -193,6 +212,16 @@ impl Deployment {
         match &self.provider {
             Provider::File => {
                 writeln!(config, "provider = \"file\"\npath = \"{}\"", self.key_file().display()).unwrap();
+            }
+            Provider::ProtectedFile => {
+                let passphrase = write_secret(&folder.join("passphrase"), PASSPHRASE);
+                let (path, passphrase) = (self.key_file(), passphrase.display().to_string());
+                write!(config, "provider = \"file\"\npath = \"{}\"\n", path.display()).unwrap();
+                writeln!(config, "passphrase_file = \"{passphrase}\"").unwrap();
+            }
+            Provider::Vault { address } => {
+                write!(config, "provider = \"vault\"\naddress = \"{address}\"\nkey = \"candado\"\n").unwrap();
+                config.push_str("token_env = \"CANDADO_IT_TOKEN\"\n");
             }
             Provider::AwsKms { endpoint, arn } => {
                 writeln!(config, "provider = \"aws-kms\"\nkek = \"{arn}\"\nendpoint = \"{endpoint}\"").unwrap();
@@ -283,6 +312,11 @@ impl Proxy {
     /// Waits until clients are served.
     pub(crate) fn wait_ready(&self) {
         wait_until("the proxy is ready", || self.probe("/readyz").0 == 200);
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child().id()
     }
 
     /// Everything that it has logged.
@@ -382,12 +416,31 @@ impl Drop for Proxy {
     }
 }
 
-fn write_secret(path: &Path, secret: &str) -> PathBuf {
+/// Runs a program that must end by itself, and ends it if it does not.
+pub(crate) fn ended(command: &mut Command) -> Output {
+    struct Running(Option<Child>);
+    impl Drop for Running {
+        fn drop(&mut self) {
+            if let Some(mut child) = self.0.take() {
+                drop(child.kill());
+                drop(child.wait());
+            }
+        }
+    }
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut running = Running(Some(child.expect("the program runs")));
+    wait_until("the program ends", || {
+        running.0.as_mut().is_none_or(|child| child.try_wait().expect("a child").is_some())
+    });
+    running.0.take().expect("a child").wait_with_output().expect("an output")
+}
+
+pub(crate) fn write_secret(path: &Path, secret: &str) -> PathBuf {
     fs::write(path, secret).expect("a password file");
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("a private file");
     path.to_owned()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }

@@ -33,6 +33,8 @@ pub(crate) struct Key {
     pub(crate) state: State,
     /// Key material, oldest first: rotation adds one, and old ciphertexts still open.
     materials: Vec<[u8; 32]>,
+    /// Days between automatic rotations, if they are switched on. The fake's clock does not move.
+    pub(crate) rotation_days: Option<u64>,
 }
 
 /// Rotations on demand that a key takes.
@@ -41,7 +43,8 @@ const ROTATIONS_MAX: usize = 25;
 const FORMAT: u8 = 1;
 
 impl Key {
-    pub(crate) fn rotate(&mut self) -> Result<(), Failure> {
+    pub(crate) fn rotate(&mut self, arn: &str) -> Result<(), Failure> {
+        self.usable(arn)?;
         if self.materials.len() > ROTATIONS_MAX {
             return Err(Failure::client("LimitExceededException", "no rotation on demand is left"));
         }
@@ -49,7 +52,7 @@ impl Key {
         Ok(())
     }
 
-    fn usable(&self, arn: &str) -> Result<(), Failure> {
+    pub(crate) fn usable(&self, arn: &str) -> Result<(), Failure> {
         match self.state {
             State::Enabled => Ok(()),
             State::Disabled => Err(Failure::client("DisabledException", &format!("{arn} is disabled."))),
@@ -68,7 +71,7 @@ pub(crate) struct Keys {
 
 impl Keys {
     pub(crate) fn create(&mut self, arn: String) {
-        self.keys.insert(arn, Key { state: State::Enabled, materials: vec![random()] });
+        self.keys.insert(arn, Key { state: State::Enabled, materials: vec![random()], rotation_days: None });
     }
 
     /// The full ARN of a key named by ARN or by its bare id.

@@ -149,7 +149,12 @@ impl FakeKms {
 
     /// Adds a version of key material; older ciphertexts still open.
     pub(crate) fn rotate(&self, arn: &str) {
-        lock(&self.shared.service).keys.get_mut(arn).unwrap().rotate().unwrap();
+        lock(&self.shared.service).keys.get_mut(arn).unwrap().rotate(arn).unwrap();
+    }
+
+    /// Switches automatic rotation on, as an administrator would.
+    pub(crate) fn rotate_every(&self, arn: &str, days: u64) {
+        lock(&self.shared.service).keys.get_mut(arn).unwrap().rotation_days = Some(days);
     }
 
     /// The next requests meet these faults, one each.

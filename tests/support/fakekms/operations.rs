@@ -67,7 +67,9 @@ impl Service {
             "EnableKey" => self.set_state(&key, State::Enabled),
             "ScheduleKeyDeletion" => self.schedule_deletion(&key, body),
             "CancelKeyDeletion" => self.cancel_deletion(&key),
-            "RotateKeyOnDemand" => self.keys.get_mut(&key)?.rotate().map(|()| json!({ "KeyId": key })),
+            "RotateKeyOnDemand" => self.keys.get_mut(&key)?.rotate(&key).map(|()| json!({ "KeyId": key })),
+            "EnableKeyRotation" => self.enable_rotation(&key, body),
+            "GetKeyRotationStatus" => self.rotation_status(&key),
             other => Err(Failure::client("UnknownOperationException", other)),
         });
         (outcome, Some(key))
@@ -151,6 +153,30 @@ impl Service {
         }
         key.state = state;
         Ok(json!({}))
+    }
+
+    fn enable_rotation(&mut self, arn: &str, body: &Value) -> Result<Value, Failure> {
+        let days = body.get("RotationPeriodInDays").and_then(Value::as_u64).unwrap_or(365);
+        if !(90..=2560).contains(&days) {
+            return Err(Failure::client("ValidationException", "RotationPeriodInDays must be between 90 and 2560"));
+        }
+        let key = self.keys.get_mut(arn)?;
+        key.usable(arn)?;
+        key.rotation_days = Some(days);
+        Ok(json!({}))
+    }
+
+    fn rotation_status(&self, arn: &str) -> Result<Value, Failure> {
+        let key = self.keys.get(arn)?;
+        if key.state == State::PendingDeletion {
+            return Err(Failure::client("KMSInvalidStateException", &format!("{arn} is pending deletion.")));
+        }
+        let mut answer = json!({ "KeyId": arn, "KeyRotationEnabled": key.rotation_days.is_some() });
+        if let Some(days) = key.rotation_days {
+            answer["RotationPeriodInDays"] = json!(days);
+            answer["NextRotationDate"] = json!(1.9e9);
+        }
+        Ok(answer)
     }
 
     fn schedule_deletion(&mut self, arn: &str, body: &Value) -> Result<Value, Failure> {

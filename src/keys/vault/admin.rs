@@ -1,0 +1,99 @@
+//! The security team's half of Vault: makes and rewraps data keys without seeing any, and rotates the transit key. Its
+//! token needs `update` on `MOUNT/datakey/wrapped/KEY`, `MOUNT/rewrap/KEY` and `MOUNT/keys/KEY/rotate`, and `read` on
+//! `MOUNT/keys/KEY`.
+
+use hyper::Method;
+
+use super::answer::Ciphertext;
+use super::{Transit, VaultSettings, VaultSettingsError, ciphertext, encoded};
+use crate::keys::{
+    BoxFuture, EncryptionContext, KekAdmin, KekDescription, KekRef, KeyError, KeyProvider, ProviderKind, WrappedKey,
+};
+
+/// Makes and rewraps keys. Makes no request until it is asked for something.
+#[derive(Debug)]
+pub struct VaultAdmin {
+    transit: Transit,
+}
+
+impl VaultAdmin {
+    /// Reads the token and the authority.
+    ///
+    /// # Errors
+    /// Settings that cannot be used.
+    pub fn new(settings: VaultSettings) -> Result<Self, VaultSettingsError> {
+        Ok(Self { transit: Transit::new(settings)? })
+    }
+
+    async fn generate(&self, kek: &KekRef, context: &EncryptionContext) -> Result<WrappedKey, KeyError> {
+        self.transit.owns(kek)?;
+        self.transit.binds_contexts().await?;
+        let body = serde_json::json!({ "bits": 256, "context": encoded(context) });
+        wrapped(kek, self.transit.update("datakey/wrapped", &body).await?)
+    }
+
+    async fn rewrap(
+        &self,
+        from: &WrappedKey,
+        to: &KekRef,
+        context: &EncryptionContext,
+    ) -> Result<WrappedKey, KeyError> {
+        self.transit.owns(&from.kek)?;
+        self.transit.owns(to)?;
+        self.transit.binds_contexts().await?;
+        let body = serde_json::json!({ "ciphertext": ciphertext(from)?, "context": encoded(context) });
+        wrapped(to, self.transit.update("rewrap", &body).await?)
+    }
+
+    async fn rotate(&self, kek: &KekRef) -> Result<(), KeyError> {
+        self.transit.owns(kek)?;
+        let path = format!("keys/{}/rotate", self.transit.key);
+        let body = serde_json::json!({});
+        let answer = self.transit.call(&Method::POST, &path, Some(&body)).await?;
+        answer.done("rotate", &self.transit.reference)
+    }
+}
+
+impl KeyProvider for VaultAdmin {
+    fn kind(&self) -> ProviderKind {
+        ProviderKind::Vault
+    }
+
+    fn describe<'a>(&'a self, kek: &'a KekRef) -> BoxFuture<'a, Result<KekDescription, KeyError>> {
+        Box::pin(self.transit.describe(kek))
+    }
+}
+
+impl KekAdmin for VaultAdmin {
+    fn generate_wrapped<'a>(
+        &'a self,
+        kek: &'a KekRef,
+        context: &'a EncryptionContext,
+    ) -> BoxFuture<'a, Result<WrappedKey, KeyError>> {
+        Box::pin(self.generate(kek, context))
+    }
+
+    fn rewrap<'a>(
+        &'a self,
+        wrapped: &'a WrappedKey,
+        to: &'a KekRef,
+        context: &'a EncryptionContext,
+    ) -> BoxFuture<'a, Result<WrappedKey, KeyError>> {
+        Box::pin(self.rewrap(wrapped, to, context))
+    }
+
+    fn rotate_kek<'a>(&'a self, kek: &'a KekRef) -> BoxFuture<'a, Result<(), KeyError>> {
+        Box::pin(self.rotate(kek))
+    }
+
+    fn disable_kek<'a>(&'a self, _kek: &'a KekRef) -> BoxFuture<'a, Result<(), KeyError>> {
+        let instead = "Vault has no such switch; raise the key's min_decryption_version, or revoke the proxy's token";
+        Box::pin(std::future::ready(Err(KeyError::Unsupported(instead))))
+    }
+}
+
+fn wrapped(kek: &KekRef, answer: Ciphertext) -> Result<WrappedKey, KeyError> {
+    let wrapped = WrappedKey { kek: kek.clone(), blob: answer.ciphertext.into_bytes() };
+    ciphertext(&wrapped).map_err(|_| KeyError::Protocol("no wrapped key".into()))?;
+    Ok(wrapped)
+}

@@ -86,6 +86,7 @@ CREATE TABLE IF NOT EXISTS candado.column_stage (
 -- One row for each proxy: which epoch and which policy it works with, and when it was last there.
 CREATE TABLE IF NOT EXISTS candado.replica (
     instance_id   BINARY(16)      NOT NULL PRIMARY KEY,
+    name          VARCHAR(255)    CHARACTER SET utf8mb4 NOT NULL DEFAULT '',
     boot_id       BINARY(16)      NOT NULL,
     loaded_epoch  BIGINT UNSIGNED NOT NULL,
     loaded_digest BINARY(32)      NOT NULL,

@@ -134,7 +134,7 @@ impl From<&RewriteError> for ClientError {
                 Self::new(WRONG_VALUE, format!("Incorrect string value for column '{}'", column.column))
             }
             RewriteError::Unsupported { .. } => Self::new(NOT_SUPPORTED, text),
-            RewriteError::KeyUnavailable { .. } => Self::new(KEY_NOT_AVAILABLE, text),
+            RewriteError::KeyUnavailable { .. } | RewriteError::UnknownKey { .. } => Self::new(KEY_NOT_AVAILABLE, text),
             RewriteError::NoRandom { .. } | RewriteError::Tampered { .. } => Self::new(UNKNOWN, text),
             RewriteError::Unplanned { .. } => Self::new(COLUMN_DENIED, text),
             RewriteError::Outdated => Self::from(Complaint::NeedsReprepare),
@@ -256,6 +256,12 @@ pub enum Complaint {
     /// No keys.
     #[error("Data keys are not available; try again")]
     KeysNotLoaded,
+    /// The key store has not heard of this proxy for too long.
+    #[error(
+        "Protected columns cannot be written at present: the key store has not been reached for too long; reading goes on; \
+         try again"
+    )]
+    WriteLeaseOver,
     /// The second lock: a result names a protected column that the plan did not expect.
     #[error("Access denied: the result names a protected column that the statement did not")]
     ProtectedColumn,
@@ -295,7 +301,7 @@ impl Complaint {
             Self::UnknownStatement => UNKNOWN_STATEMENT,
             Self::NeedsReprepare => NEEDS_REPREPARE,
             Self::PasswordExpired => PASSWORD_EXPIRED,
-            Self::KeysNotLoaded => KEY_NOT_AVAILABLE,
+            Self::KeysNotLoaded | Self::WriteLeaseOver => KEY_NOT_AVAILABLE,
             Self::ProtectedColumn => COLUMN_DENIED,
         }
     }

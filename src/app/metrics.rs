@@ -1,4 +1,4 @@
-//! The data plane's counters as metrics. They are read when somebody asks, so that counting costs nothing more.
+//! Counters of the data plane and of the key task as metrics. They are read when somebody asks, so that counting costs nothing more.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,8 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use tokio::sync::watch;
 
 use super::health::Readiness;
-use crate::proxy::Registry;
+use crate::control::{KeysState, Vitals};
+use crate::proxy::{Registry, WriteLease};
 
 /// Reads counters and readiness on demand.
 #[derive(Debug)]
@@ -36,11 +37,52 @@ impl Collector for DataPlane {
             ("statements", "Statements received", totals.statements),
             ("refusals", "Statements that were not sent to the server", totals.refusals),
             ("client_bytes", "Bytes of answers written to clients", totals.bytes_to_client),
+            ("unknown_keys", "Stored values met whose key was not known here", totals.unknown_keys),
+            ("repreparations", "Prepared statements prepared again unseen by clients", totals.repreparations),
             ("server_bytes", "Bytes of commands written to the server", totals.bytes_to_server),
         ] {
             let metric = ConstCounter::new(value);
             metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
         }
         Ok(())
+    }
+}
+
+/// Reads on demand how the keys are doing.
+#[derive(Debug)]
+pub(super) struct Keys {
+    pub(super) vitals: Arc<Vitals>,
+    pub(super) lease: WriteLease,
+    pub(super) state: watch::Receiver<KeysState>,
+}
+
+impl Collector for Keys {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        // What has never happened has no age: the metric is missing then.
+        for (name, help, age) in [
+            ("key_store_read_age_seconds", "Time since the key store was read", self.vitals.store_read()),
+            (
+                "key_provider_proof_age_seconds",
+                "Time since the key provider opened the key that has waited longest for it",
+                self.vitals.oldest_proof(),
+            ),
+        ] {
+            let Some(age) = age else { continue };
+            let metric = ConstGauge::new(age.as_secs_f64());
+            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
+        }
+        let lost = i64::try_from(self.vitals.lost()).unwrap_or(i64::MAX);
+        let ready = i64::from(*self.state.borrow() == KeysState::Ready);
+        for (name, help, value) in [
+            ("keys_ready", "1 while a key ring is published", ready),
+            ("write_lease", "1 while protected columns may be written", i64::from(self.lease.holds())),
+            ("keys_lost", "Keys in use that the key provider does not open any more", lost),
+        ] {
+            let metric = ConstGauge::new(value);
+            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
+        }
+        let metric = ConstCounter::new(self.vitals.refusals());
+        let help = "Refusals of the key provider to open a key";
+        metric.encode(encoder.encode_descriptor("key_refusals", help, None, metric.metric_type())?)
     }
 }

@@ -25,10 +25,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{NotReady, Plaintext, ServerTls, Settings};
 use crate::control::{
-    CatalogLoader, CatalogRequests, CatalogTask, KeyStore, KeyTask, KeysState, Pool, RefreshReason, SCHEMA,
+    CatalogLoader, CatalogRequests, CatalogTask, KeyRequests, KeyStore, KeyTask, KeysState, Pool, RefreshReason,
+    Revalidation, SCHEMA, Vitals,
 };
 use crate::policy::{Policy, written::Problems};
-use crate::proxy::{CatalogRefresh, RefreshRequest, Registry};
+use crate::proxy::{CatalogRefresh, KeyRefresh, KeyRequest, KeysWanted, RefreshRequest, Registry, WriteLease};
 use crate::schema::{Catalog, ServerKind, ServerVersion};
 use crate::{control, crypto, policy, proxy};
 use board::Board;
@@ -40,7 +41,7 @@ use tls::Identity;
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(5);
 /// Limit for loading the catalog.
 const CATALOG_TIMEOUT: Duration = Duration::from_secs(30);
-/// Requests for a fresh catalog that may wait at once; more wait in their connections.
+/// Requests for a fresh catalog, or for a key, that may wait at once; more wait in their connections.
 const REFRESHES_MAX: usize = 256;
 
 /// Why the proxy could not start.
@@ -132,12 +133,14 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let (catalog, requests) = spawn_catalog(&board, &pool, &tasks, &stop);
     tasks.spawn_blocking(crypto::warm_up);
     let instance = instance(&local(&listener, settings.listen.address)?);
-    let policies = spawn_keys(&board, &pool, provider, policy, (&instance, requests), &tasks, &stop);
+    let revalidation = Revalidation { every: settings.revalidation.every, grace: settings.revalidation.grace };
+    let keys = Keys { provider, policy, instance, revalidation, catalog: requests };
+    let keys = spawn_keys(&board, &pool, keys, &tasks, &stop);
     let running = Running {
         address: local(&listener, settings.listen.address)?,
         health: health_listener.as_ref().map(|listener| local(listener, settings.listen.address)).transpose()?,
         identity,
-        policies,
+        policies: keys.policies,
         policy_version: AtomicU64::new(1),
         pool,
         board,
@@ -148,8 +151,10 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         tasks,
         settings,
     };
-    running.spawn_health(health_listener, &registry);
-    running.spawn_data_plane(listener, proxy_settings, catalog, registry);
+    let key_metrics = metrics::Keys { vitals: keys.vitals, lease: keys.lease.clone(), state: keys.state };
+    running.spawn_health(health_listener, &registry, key_metrics);
+    let parts = running.parts(proxy_settings, catalog, keys.refresh, keys.lease, registry);
+    running.spawn_data_plane(listener, parts);
     Ok(running)
 }
 
@@ -247,26 +252,72 @@ async fn pass_on(
     }
 }
 
-/// Starts fetching keys; gives the way to tell of a new policy.
-fn spawn_keys(
-    board: &Arc<Board>,
-    pool: &Pool,
+/// What the key task is made of.
+struct Keys {
     provider: provider::Opening,
     policy: Arc<Policy>,
-    (instance, catalog): (&str, CatalogRequests),
-    tasks: &TaskTracker,
-    stop: &CancellationToken,
-) -> watch::Sender<Arc<Policy>> {
-    let (sender, policies) = watch::channel(policy);
-    let publish = board.clone();
-    let task =
-        KeyTask::new(KeyStore::new(pool.clone(), SCHEMA), provider.unwrapper, policies, move |ring| match ring {
-            Some(ring) => publish.ring(ring),
-            None => publish.no_ring(),
-        });
+    instance: String,
+    revalidation: Revalidation,
+    catalog: CatalogRequests,
+}
+
+/// What others have to do with the key task.
+struct KeyLinks {
+    /// Tells it of a new policy.
+    policies: watch::Sender<Arc<Policy>>,
+    refresh: KeyRefresh,
+    lease: WriteLease,
+    vitals: Arc<Vitals>,
+    state: watch::Receiver<KeysState>,
+}
+
+/// Starts fetching keys.
+fn spawn_keys(board: &Arc<Board>, pool: &Pool, keys: Keys, tasks: &TaskTracker, stop: &CancellationToken) -> KeyLinks {
+    let (sender, policies) = watch::channel(keys.policy);
+    let (publish, lease) = (board.clone(), WriteLease::new());
+    let extended = lease.clone();
+    let store = KeyStore::new(pool.clone(), SCHEMA);
+    let task = KeyTask::new(store, keys.provider.unwrapper, policies, move |ring| match ring {
+        Some(ring) => publish.ring(ring),
+        None => publish.no_ring(),
+    })
+    .with_instance(&keys.instance)
+    .with_revalidation(keys.revalidation)
+    .with_catalog(keys.catalog)
+    .with_lease(move |until| extended.extend(until));
     tasks.spawn(follow_keys(task.state(), board.clone()));
-    tasks.spawn(task.with_instance(instance).with_catalog(catalog).run(stop.clone()));
-    sender
+    let (requests, vitals, state) = (task.requests(), task.vitals(), task.state());
+    tasks.spawn(task.run(stop.clone()));
+    let (asking, asked) = mpsc::channel(REFRESHES_MAX);
+    tasks.spawn(pass_keys_on(asked, requests, tasks.clone(), stop.clone()));
+    KeyLinks { policies: sender, refresh: KeyRefresh::new(asking), lease, vitals, state }
+}
+
+/// Carries requests for keys and for the lease from the data plane to the control plane.
+async fn pass_keys_on(
+    mut asked: mpsc::Receiver<KeyRequest>,
+    requests: KeyRequests,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+) {
+    loop {
+        let request = tokio::select! {
+            () = stop.cancelled() => return,
+            request = asked.recv() => request,
+        };
+        let Some(KeyRequest { wanted, done }) = request else { return };
+        let requests = requests.clone();
+        tasks.spawn(async move {
+            let is_there = match wanted {
+                KeysWanted::Key(kid) => requests.find(kid).await,
+                KeysWanted::Lease => requests.renew_lease().await,
+            };
+            // The connection may have gone away meanwhile.
+            if is_there && done.send(()).is_err() {
+                tracing::trace!("nobody waits for keys any more");
+            }
+        });
+    }
 }
 
 /// Carries the reason why there are no keys to the board. Ends with the key task.

@@ -11,13 +11,13 @@ use tokio_util::task::TaskTracker;
 
 use super::board::Board;
 use super::health::{self, Readiness};
-use super::metrics::DataPlane;
+use super::metrics::{DataPlane, Keys};
 use super::tls::Identity;
 use super::{gate, load_policy};
 use crate::config::Settings;
 use crate::control::{Pool, chain};
 use crate::policy::Policy;
-use crate::proxy::{self, CatalogRefresh, Drain, Parts, Registry};
+use crate::proxy::{self, CatalogRefresh, Drain, KeyRefresh, Parts, Registry, WriteLease};
 
 /// A proxy that runs.
 #[derive(Debug)]
@@ -100,26 +100,33 @@ impl Running {
         self.drain.get().copied().unwrap_or(Drain::Complete)
     }
 
-    pub(super) fn spawn_health(&self, listener: Option<TcpListener>, registry: &Arc<Registry>) {
+    pub(super) fn spawn_health(&self, listener: Option<TcpListener>, registry: &Arc<Registry>, keys: Keys) {
         let Some(listener) = listener else { return };
         let mut metrics = crate::telemetry::registry();
         let data_plane = DataPlane { registry: registry.clone(), readiness: self.board.readiness() };
         metrics.register_collector(Box::new(data_plane));
+        metrics.register_collector(Box::new(keys));
         let (readiness, draining) = (self.board.readiness(), self.shutdown.clone());
         let readiness = move || if draining.is_cancelled() { Readiness::Draining } else { *readiness.borrow() };
         let endpoint = Arc::new(health::Endpoint::new(readiness, metrics));
         self.tasks.spawn(health::serve(listener, endpoint, self.tasks.clone(), self.stop.clone()));
     }
 
-    pub(super) fn spawn_data_plane(
+    /// What the data plane is made of.
+    pub(super) fn parts(
         &self,
-        listener: TcpListener,
         settings: proxy::Settings,
         catalog: CatalogRefresh,
+        keys: KeyRefresh,
+        lease: WriteLease,
         registry: Arc<Registry>,
-    ) {
+    ) -> Parts {
+        let (snapshot, shutdown) = (self.board.snapshot(), self.shutdown.clone());
+        Parts { settings, snapshot, catalog, keys, lease, registry, shutdown }
+    }
+
+    pub(super) fn spawn_data_plane(&self, listener: TcpListener, parts: Parts) {
         let (readiness, shutdown) = (self.board.readiness(), self.shutdown.clone());
-        let parts = Parts { settings, snapshot: self.board.snapshot(), catalog, registry, shutdown: shutdown.clone() };
         let drain = self.drain.clone();
         self.data_plane.spawn(async move {
             gate::wait(&listener, readiness, &shutdown).await;

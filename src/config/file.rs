@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::ConfigError;
 use super::approval::{WrittenApproval, approval};
-use super::keys::{WrittenKeys, keys};
+use super::keys::{WrittenKeys, keys, revalidation};
 use super::settings::{
     Control, Health, Keys, Limits, Listen, ListenTls, Log, LogFormat, LogLevel, MemoryLock, NotReady, Plaintext,
     Process, Server, ServerTls, Settings,
@@ -209,6 +209,7 @@ pub fn parse(file: &str, text: &str, folder: &Path) -> Result<Settings, ConfigEr
         listen,
         server,
         control: written_control(&mut text, written.control, folder),
+        revalidation: revalidation(&mut text, written.keys.get_ref()),
         keys: keys(&mut text, written.keys, folder),
         approval: approval(&mut text, written.approval),
         policy: folder.join(written.policy.path),
@@ -362,23 +363,36 @@ pub(super) fn password_from_environment(name: &str) -> Result<Zeroizing<String>,
     std::env::var(name).map(Zeroizing::new).map_err(|_| ConfigError::NotSet { name: name.to_owned() })
 }
 
-fn limits(text: &mut Text<'_>, written: &WrittenLimits) -> Limits {
-    let mut bounded = |name: &str, value: &Option<Spanned<u64>>, default: u32, least: u32, most: u32| -> u32 {
-        let Some(value) = value else { return default };
-        match u32::try_from(*value.get_ref()) {
-            Ok(number) if (least..=most).contains(&number) => number,
-            Ok(_) | Err(_) => {
-                text.wrong(&value.span(), format!("{name} = {} is out of bounds: {least} to {most}", value.get_ref()));
-                default
-            }
+pub(super) fn bounded(
+    text: &mut Text<'_>,
+    name: &str,
+    value: &Option<Spanned<u64>>,
+    default: u32,
+    least: u32,
+    most: u32,
+) -> u32 {
+    let Some(value) = value else { return default };
+    match u32::try_from(*value.get_ref()) {
+        Ok(number) if (least..=most).contains(&number) => number,
+        Ok(_) | Err(_) => {
+            text.wrong(&value.span(), format!("{name} = {} is out of bounds: {least} to {most}", value.get_ref()));
+            default
         }
+    }
+}
+
+fn limits(text: &mut Text<'_>, written: &WrittenLimits) -> Limits {
+    let mut bounded = |name: &str, value: &Option<Spanned<u64>>, default, least, most| {
+        bounded(text, name, value, default, least, most)
     };
     // No default: 0 cannot be written, so here it stands for nothing written. The most is that of wait_timeout.
     let idle_timeout = match bounded("idle_timeout_s", &written.idle_timeout_s, 0, 1, 31_536_000) {
         0 => None,
         seconds => Some(Duration::from_secs(seconds.into())),
     };
-    let mut seconds = |name, value, default, most| Duration::from_secs(bounded(name, value, default, 1, most).into());
+    let mut seconds = |name: &str, value: &Option<Spanned<u64>>, default, most| {
+        Duration::from_secs(bounded(name, value, default, 1, most).into())
+    };
     let login_timeout = seconds("login_timeout_s", &written.login_timeout_s, 10, 600);
     let connect_timeout = seconds("connect_timeout_s", &written.connect_timeout_s, 5, 600);
     let write_timeout = seconds("write_timeout_s", &written.write_timeout_s, 60, 3600);

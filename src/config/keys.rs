@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::ConfigError;
-use super::file::{password_from_environment, password_from_file};
-use super::settings::Keys;
+use super::file::{bounded, password_from_environment, password_from_file};
+use super::settings::{Keys, Revalidation};
 use crate::keys::{KeyFilePlace, KeyFileSettings, SecretText, VaultSettings, VaultToken};
 use crate::policy::written::Text;
 
@@ -21,6 +22,9 @@ const DEFAULT_MOUNT: &str = "transit";
 #[serde(deny_unknown_fields)]
 pub(super) struct WrittenKeys {
     provider: WrittenProvider,
+    // All of them.
+    revalidate_s: Option<Spanned<u64>>,
+    grace_s: Option<Spanned<u64>>,
     // The key file.
     path: Option<PathBuf>,
     credential: Option<String>,
@@ -64,6 +68,21 @@ fn written_settings(written: &WrittenKeys) -> impl Iterator<Item = (&'static str
         ("ca_file", Vault, written.ca_file.is_some()),
     ];
     all.into_iter().filter(|(_, _, is_written)| *is_written).map(|(name, provider, _)| (name, provider))
+}
+
+/// Keys in use are asked for often enough to notice that one was disabled, and kept through an outage of the provider.
+pub(super) fn revalidation(text: &mut Text<'_>, written: &WrittenKeys) -> Revalidation {
+    let every = bounded(text, "revalidate_s", &written.revalidate_s, 300, 1, 3600);
+    let grace = bounded(text, "grace_s", &written.grace_s, 24 * 3600, 1, 7 * 24 * 3600);
+    if let Some(at) = written.grace_s.as_ref().or(written.revalidate_s.as_ref())
+        && grace < every
+    {
+        text.wrong(
+            &at.span(),
+            format!("grace_s ({grace}) is less than revalidate_s ({every}): keys would come and go"),
+        );
+    }
+    Revalidation { every: Duration::from_secs(every.into()), grace: Duration::from_secs(grace.into()) }
 }
 
 /// Reads `[keys]`, and the secrets that it points to.

@@ -23,6 +23,8 @@ pub struct Settings {
     pub keys: Keys,
     /// Who approves acts that cannot be undone.
     pub approval: Signers,
+    /// How open keys are proved anew.
+    pub revalidation: Revalidation,
     /// `policy.toml`.
     pub policy: PathBuf,
     /// Bounds on what peers can make us do.
@@ -129,6 +131,15 @@ pub enum Keys {
     },
     /// The transit engine of HashiCorp Vault.
     Vault(VaultSettings),
+}
+
+/// How open keys are proved anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revalidation {
+    /// Each key is unwrapped again after this time, give or take a fifth.
+    pub every: Duration,
+    /// How long an open key is used while the key provider gives no answer that counts.
+    pub grace: Duration,
 }
 
 /// Bounds on what peers can make us do.

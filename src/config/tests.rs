@@ -1,4 +1,5 @@
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::*;
 use crate::keys::{KeyFilePlace, KeyFileSettings, SecretText, VaultSettings, VaultToken};
@@ -47,6 +48,8 @@ fn what_is_not_written_is_safe() {
     assert_eq!(settings.log, Log { format: LogFormat::Auto, level: LogLevel::Info });
     assert_eq!((settings.limits.connections_max, settings.limits.idle_timeout), (1000, None));
     assert!(settings.health.is_none());
+    let (every, grace) = (Duration::from_secs(300), Duration::from_secs(86_400));
+    assert_eq!(settings.revalidation, Revalidation { every, grace });
 }
 
 #[test]
@@ -112,6 +115,9 @@ fn mistakes_are_named_with_file_and_line() {
         ("path = \"keys/local.kek\"", "kek = \"x\"", "takes path"),
         ("\"file\"\npath = \"keys/local.kek\"", "\"aws-kms\"\nkek = \"alias/x\"", "full ARN"),
         ("\"file\"\npath = \"keys/local.kek\"", "\"aws-kms\"", "takes kek"),
+        ("path = \"keys/local.kek\"", "path = \"x\"\nrevalidate_s = 0", "0 is out of bounds: 1 to 3600"),
+        ("path = \"keys/local.kek\"", "path = \"x\"\ngrace_s = 604801", "604801 is out of bounds: 1 to 604800"),
+        ("path = \"keys/local.kek\"", "path = \"x\"\ngrace_s = 60", "grace_s (60) is less than revalidate_s (300)"),
         ("path = \"keys/local.kek\"", "path = \"x\"\ncredential = \"x\"", "takes path or credential"),
         ("path = \"keys/local.kek\"", "path = \"x\"\ntoken_env = \"PATH\"", "but no token_env"),
         ("path = \"keys/local.kek\"", "credential = \"../x\"", "no name of a credential"),

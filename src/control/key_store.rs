@@ -28,6 +28,9 @@ pub use list::{KeyListing, ListedKey, ListedReplica};
 /// The schema's usual name.
 pub const SCHEMA: &str = "candado";
 
+/// Characters of a proxy's name that are kept.
+const NAME_CHARS_MAX: usize = 255;
+
 /// Everything that a proxy needs from the key store, as of one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredKeys {
@@ -46,6 +49,8 @@ pub struct StoredKeys {
 pub struct Heartbeat {
     /// The proxy, the same after a restart.
     pub instance: [u8; 16],
+    /// What people call it: host and port.
+    pub name: Arc<str>,
     /// This start of it.
     pub boot: [u8; 16],
     /// The epoch it works with.
@@ -109,15 +114,16 @@ impl KeyStore {
         // VALUES() is the one spelling that both products read.
         let sql = format!(
             "INSERT INTO {}.replica \
-             (instance_id, boot_id, loaded_epoch, loaded_digest, policy_digest, last_seen, version) \
-             VALUES (?, ?, ?, ?, ?, UTC_TIMESTAMP(6), ?) ON DUPLICATE KEY UPDATE boot_id = VALUES(boot_id), \
-             loaded_epoch = VALUES(loaded_epoch), loaded_digest = VALUES(loaded_digest), \
+             (instance_id, name, boot_id, loaded_epoch, loaded_digest, policy_digest, last_seen, version) \
+             VALUES (?, ?, ?, ?, ?, ?, UTC_TIMESTAMP(6), ?) ON DUPLICATE KEY UPDATE \
+             name = VALUES(name), boot_id = VALUES(boot_id), loaded_epoch = VALUES(loaded_epoch), loaded_digest = VALUES(loaded_digest), \
              policy_digest = VALUES(policy_digest), last_seen = VALUES(last_seen), version = VALUES(version)",
             self.schema
         );
-        let Heartbeat { instance, boot, epoch, digest, policy_digest } = *beat;
+        let Heartbeat { instance, boot, epoch, digest, policy_digest, .. } = *beat;
         let version = env!("CARGO_PKG_VERSION");
-        let params = (instance.to_vec(), boot.to_vec(), epoch, digest.to_vec(), policy_digest.to_vec(), version);
+        let name: String = beat.name.chars().take(NAME_CHARS_MAX).collect();
+        let params = (instance.to_vec(), name, boot.to_vec(), epoch, digest.to_vec(), policy_digest.to_vec(), version);
         session.change(&sql, params).await?;
         Ok(())
     }

@@ -31,7 +31,7 @@ pub use key_store::{
     Initialisation, KeyListing, KeyStore, LEASE, Lacks, ListedKey, ListedReplica, MissingProof, NewKey, OldWrap,
     Proofs, Rewrapped, Run, SCHEMA, Shredded, StoredKeys, StoredWrap, WhyNoProof, wait_for_fence,
 };
-pub use key_task::{KeyTask, KeysMissing, KeysState};
+pub use key_task::{KeyRequests, KeyTask, KeysMissing, KeysState, Revalidation, Vitals};
 use pool::Session;
 pub use pool::{Pool, Settings, Tls};
 pub use record::{

@@ -121,6 +121,13 @@ impl KeySecret {
         fits.then_some(Self(secret))
     }
 
+    /// Another copy, wiped on drop as this one is: for a key ring that is made while the original stays where it is
+    /// kept. Not `Clone`, so that no copy is made in passing.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self(self.0.clone())
+    }
+
     /// The key check value: a public commitment to the key, its id and its purpose (crypto.md 2.1).
     pub fn kcv(&self, kid: KeyId, purpose: KeyPurpose) -> [u8; KCV_LENGTH] {
         let mut kcv = [0; KCV_LENGTH];

@@ -98,13 +98,20 @@ pub struct KeyRing {
     policy_version: u64,
     version: u64,
     digest: [u8; 32],
-    columns: Vec<ColumnKeys>,
+    /// `None` for a column that lost a key which it cannot do without.
+    columns: Vec<Option<ColumnKeys>>,
 }
 
 impl KeyRing {
-    /// The keys of a protected column. `None` if the id belongs to another policy snapshot.
+    /// The keys of a protected column. `None` if the id belongs to another policy snapshot, or if the column lost a key
+    /// that it cannot do without: then it is neither read nor written.
     pub fn column(&self, id: ColumnId) -> Option<&ColumnKeys> {
-        self.columns.get(usize::try_from(id.0).ok()?)
+        self.columns.get(usize::try_from(id.0).ok()?)?.as_ref()
+    }
+
+    /// Whether protected columns exist and not one of them has its keys.
+    pub fn serves_nothing(&self) -> bool {
+        !self.columns.is_empty() && self.columns.iter().all(Option::is_none)
     }
 
     /// The policy snapshot whose column ids the ring understands.
@@ -140,6 +147,8 @@ enum Unwrapped {
     Index(IndexKey),
     /// Its state allows no use, or no column uses its purpose; the secret is wiped already.
     Nothing,
+    /// Its state allows use, and the provider does not open it any more.
+    Lost,
 }
 
 struct Entry {
@@ -172,6 +181,16 @@ impl RingBuilder {
     /// record's check value.
     pub fn add(&mut self, record: KeyRecord, secret: Option<KeySecret>) -> Result<(), RingError> {
         let key = Self::check(&record, secret)?;
+        self.insert(record, key)
+    }
+
+    /// Adds a key that was open once and that its provider does not open any more. Columns that write with it, or are
+    /// searched by it, are served no longer; one that only reads older values with it goes on without these.
+    pub fn add_lost(&mut self, record: KeyRecord) -> Result<(), RingError> {
+        self.insert(record, Unwrapped::Lost)
+    }
+
+    fn insert(&mut self, record: KeyRecord, key: Unwrapped) -> Result<(), RingError> {
         let version = record.version.get();
         if !self.versions.insert((Arc::clone(&record.keyset), record.purpose, version)) {
             return Err(RingError::DuplicateVersion { keyset: record.keyset, purpose: record.purpose, version });
@@ -223,7 +242,9 @@ impl RingBuilder {
         Ok(())
     }
 
-    fn column_keys(&self, id: ColumnId, column: &ProtectedColumn) -> Result<ColumnKeys, RingError> {
+    /// The keys of a column; `None` if one is lost that it cannot do without. Look-ups take every index key: without one
+    /// of them rows would be missed.
+    fn column_keys(&self, id: ColumnId, column: &ProtectedColumn) -> Result<Option<ColumnKeys>, RingError> {
         let missing = |purpose| RingError::NoActiveKey { keyset: Arc::clone(&column.keyset), purpose };
         let (mut data, mut readable, mut barred) = (None, Vec::new(), Vec::new());
         let (mut index, mut searchable) = (None, Vec::new());
@@ -235,6 +256,9 @@ impl RingBuilder {
                 Unwrapped::Data(key) => readable.push((record.kid, key)),
                 Unwrapped::Index(key) if writes => index = Some((IndexVersion(record.version), key)),
                 Unwrapped::Index(key) => searchable.push((IndexVersion(record.version), key)),
+                Unwrapped::Lost if record.purpose == KeyPurpose::Data && !writes => barred.push(record.kid),
+                Unwrapped::Lost if record.purpose == KeyPurpose::Data || column.index.is_some() => return Ok(None),
+                Unwrapped::Lost => {}
                 Unwrapped::Nothing if record.purpose == KeyPurpose::Data => barred.push(record.kid),
                 Unwrapped::Nothing => {}
             }
@@ -249,13 +273,16 @@ impl RingBuilder {
         };
         let stage = self.stages.get(&column.context).copied().unwrap_or_default();
         ColumnKeys::new(id, column, &DataMaterial { active, readable, barred }, index.as_ref())
-            .map(|keys| keys.at(stage))
+            .map(|keys| Some(keys.at(stage)))
             .map_err(|error| RingError::Column { column: column.column.clone(), error })
     }
 
     fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new_with_prefix(b"candado/v1/ring");
-        for Entry { record, .. } in self.entries.values() {
+        for Entry { record, key } in self.entries.values() {
+            if matches!(key, Unwrapped::Lost) {
+                hash.update(b"lost");
+            }
             hash.update(record.kid.number().to_be_bytes());
             for text in [&*record.keyset, record.purpose.name(), record.state.name()] {
                 hash.update((text.len() as u64).to_be_bytes());

@@ -131,7 +131,7 @@ impl Session {
                 }
                 Event::Prepared(ok) => {
                     if let Some(prepared) = relay.prepared.take() {
-                        self.desk.statements.insert(ok.statement, *prepared);
+                        self.desk.statements.insert(ok, *prepared);
                     }
                 }
                 Event::ColumnCount(_) | Event::Param(_) | Event::DefinitionsEnd | Event::Row(_) | Event::Line => {}

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use super::decision::{
     After, Attempt, Cells, Decision, Desk, Pending, Send, Then, after, guard, pass, refuse_or_retry,
 };
-use super::prepared::{Prepared, Versions};
+use super::prepared::{PiecesSent, Prepared, Text, Versions};
 use super::snapshot::Snapshot;
-use super::statement::{NotSent, Opening, is_protected, opens, refuse};
+use super::statement::{NotSent, Opening, check_lease, is_protected, opens, refuse};
 use crate::client_error::{ClientError, Complaint};
 use crate::plan::QueryPlan;
 use crate::rewrite::{self, Context, LongData, ParamMap, ParamTypes, RewriteError, Rewritten, Unifications};
@@ -54,6 +56,12 @@ impl Desk {
             long_data: LongData::default(),
             failed: None,
             made_under: Versions::of(&snapshot),
+            text: self.text_of(planned.rewritten),
+            // Both come with the answer.
+            server_id: 0,
+            columns: 0,
+            copies: None,
+            pieces_sent: PiecesSent::No,
             cursor: None,
         };
         let pending =
@@ -61,8 +69,31 @@ impl Desk {
         Ok(Decision::Forward { send, pending })
     }
 
+    /// The text that the server is given by a plan that was just carried out.
+    pub(super) fn text_of(&self, rewritten: Rewritten) -> Text {
+        match rewritten {
+            Rewritten::Unchanged => Text::AsWritten,
+            Rewritten::Replaced => Text::Rewritten(Sha256::digest(&self.out).into()),
+        }
+    }
+
+    /// A command about a prepared statement, under the server's id of it.
+    pub(super) fn redirect(&mut self, payload: &[u8], server_id: u32) -> Send {
+        if command::statement_id(payload) == Some(server_id) {
+            return Send::AsItCame;
+        }
+        self.out.clear();
+        self.out.extend_from_slice(payload);
+        command::put_statement_id(&mut self.out, server_id);
+        Send::Rewritten
+    }
+
     /// How the client's parameters become the server's.
-    fn param_map(&self, plan: &Arc<QueryPlan>, snapshot: &Arc<Snapshot>) -> Result<Option<ParamMap>, ClientError> {
+    pub(super) fn param_map(
+        &self,
+        plan: &Arc<QueryPlan>,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<Option<ParamMap>, ClientError> {
         if !is_protected(plan) {
             return Ok(None);
         }
@@ -80,7 +111,8 @@ impl Desk {
         };
         let decision = self.execute_prepared(payload, id, &mut prepared);
         match &decision {
-            Ok(Decision::WithFreshState) | Err(NotSent::UnknownName(_)) => {}
+            Ok(Decision::WithFreshState | Decision::Reprepare(_))
+            | Err(NotSent::UnknownName(_) | NotSent::WithoutLease) => {}
             Ok(_) | Err(NotSent::Refused(_)) => self.statements.executed(&mut prepared),
         }
         self.statements.restore(id, prepared);
@@ -97,15 +129,19 @@ impl Desk {
         }
         let versions = Versions::of(&snapshot);
         if versions != prepared.made_under {
-            self.check_again(prepared, &snapshot)?;
+            if let Some(again) = self.check_again(id, prepared, &snapshot)? {
+                return Ok(Decision::Reprepare(Box::new(again)));
+            }
             prepared.made_under = versions;
         }
         let plan = prepared.plan.clone();
+        check_lease(&plan, self.attempt, &self.shared)?;
         let then = Then { database: None, after: after(&plan, &prepared.sql) };
         let response = Response::Header(RowFormat::Binary);
         if !is_protected(&plan) {
             let pending = Pending { response, cells: Cells::Relay(guard(&snapshot)), then, prepared: None };
-            return Ok(Decision::Forward { send: Send::AsItCame, pending });
+            let send = self.send_execute(payload, prepared, None)?;
+            return Ok(Decision::Forward { send, pending });
         }
         if opens(&plan) && self.state.results_collation.is_none() {
             return Ok(Decision::WithFreshState);
@@ -114,17 +150,7 @@ impl Desk {
         let dialect = self.reading().map_err(NotSent::Refused)?.dialect;
         let opening = self.opening(&plan, dialect, &snapshot);
         self.unify_before_execute(payload, prepared, &opening).map_err(NotSent::Refused)?;
-        let send = match &prepared.map {
-            Some(map) if map.changes_parameters() => {
-                let context: Context<'_> =
-                    opening.context().ok_or_else(|| NotSent::Refused(Complaint::KeysNotLoaded.into()))?;
-                self.out.clear();
-                rewrite::execute(payload, map, &mut prepared.types, &prepared.long_data, &context, &mut self.out)
-                    .map_err(|error| NotSent::Refused(refuse(&error, &self.connection)))?;
-                Send::Rewritten
-            }
-            Some(_) | None => Send::AsItCame,
-        };
+        let send = self.send_execute(payload, prepared, Some(&opening))?;
         let cells =
             if opens(&plan) { Cells::Open { opening, statement: Some(id) } } else { Cells::Relay(guard(&snapshot)) };
         Ok(Decision::Forward { send, pending: Pending { response, cells, then, prepared: None } })
@@ -157,17 +183,39 @@ impl Desk {
         self.unify_first(opening, values)
     }
 
-    /// Policy, catalog or keys changed since the statement was prepared: what the server holds must still be what would
-    /// be sent now.
-    fn check_again(&mut self, prepared: &Prepared, snapshot: &Arc<Snapshot>) -> Result<(), NotSent> {
-        let planned = self.plan(Command::STMT_PREPARE, &prepared.sql, &prepared.reading, snapshot)?;
-        // The map tells also with which keys and in which form literals were written, and so every stage of a column
-        // that makes a difference.
-        let map = self.param_map(&planned.plan, snapshot).map_err(NotSent::Refused)?;
-        if *planned.plan != *prepared.plan || map != prepared.map {
-            return Err(NotSent::Refused(Complaint::NeedsReprepare.into()));
-        }
-        Ok(())
+    /// What the server gets of a COM_STMT_EXECUTE.
+    fn send_execute(
+        &mut self,
+        payload: &[u8],
+        prepared: &mut Prepared,
+        opening: Option<&Opening>,
+    ) -> Result<Send, NotSent> {
+        let changing = prepared.map.as_ref().filter(|map| map.changes_parameters());
+        let Some(map) = changing.or(prepared.copies.as_ref()) else {
+            // A rotation may bring the statement to a server id that has no types yet.
+            if opening.is_some() && prepared.plan.params > 0 {
+                prepared.types.observe(payload, prepared.plan.params);
+            }
+            return Ok(self.redirect(payload, prepared.server_id));
+        };
+        let no_keys = || NotSent::Refused(Complaint::KeysNotLoaded.into());
+        let context: Option<Context<'_>> = opening.map(|opening| opening.context().ok_or_else(no_keys)).transpose()?;
+        self.out.clear();
+        let rewritten = match &context {
+            Some(context) => {
+                rewrite::execute(payload, map, &mut prepared.types, &prepared.long_data, context, &mut self.out)
+            }
+            None => rewrite::execute_copied(payload, map, &mut prepared.types, &prepared.long_data, &mut self.out),
+        };
+        rewritten.map_err(|error| {
+            let untyped = prepared.copies.is_some() && !prepared.types.are_known();
+            if untyped && matches!(error, RewriteError::Wire(_)) {
+                return NotSent::Refused(Complaint::NeedsReprepare.into());
+            }
+            NotSent::Refused(refuse(&error, &self.connection))
+        })?;
+        command::put_statement_id(&mut self.out, prepared.server_id);
+        Ok(Send::Rewritten)
     }
 
     /// COM_STMT_SEND_LONG_DATA: first byte, statement id, parameter number, a piece of the value.
@@ -179,30 +227,47 @@ impl Desk {
         let octets_max = self.shared.settings.limits.long_data_bytes_max;
         match self.statements.long_data(id, param, piece, octets_max) {
             None => Decision::Nothing,
-            Some(same) if same == param => Decision::NoAnswer(Send::AsItCame),
-            Some(server_param) => {
-                let [s0, s1] = server_param.to_le_bytes();
+            Some(same) if same == (id, param) => Decision::NoAnswer(Send::AsItCame),
+            Some((server_id, server_param)) => {
                 self.out.clear();
-                self.out.extend_from_slice(&[first, i0, i1, i2, i3, s0, s1]);
+                self.out.push(first);
+                self.out.extend_from_slice(&server_id.to_le_bytes());
+                self.out.extend_from_slice(&server_param.to_le_bytes());
                 self.out.extend_from_slice(piece);
                 Decision::NoAnswer(Send::Rewritten)
             }
         }
     }
 
+    /// COM_STMT_CLOSE.
+    pub(super) fn close(&mut self, payload: &[u8]) -> Decision {
+        let server_id = command::statement_id(payload).and_then(|id| self.statements.close(id));
+        Decision::NoAnswer(server_id.map_or(Send::AsItCame, |server_id| self.redirect(payload, server_id)))
+    }
+
+    /// COM_STMT_RESET.
+    pub(super) fn reset(&mut self, payload: &[u8]) -> Decision {
+        let server_id = command::statement_id(payload).and_then(|id| self.statements.reset(id));
+        let send = server_id.map_or(Send::AsItCame, |server_id| self.redirect(payload, server_id));
+        let pending =
+            Pending { response: Response::Status, cells: Cells::Relay(None), then: Then::default(), prepared: None };
+        Decision::Forward { send, pending }
+    }
+
     /// COM_STMT_FETCH: rows come without definitions, so those of the last execution are used.
     pub(super) fn fetch(&mut self, payload: &[u8]) -> Decision {
         let id = command::statement_id(payload).unwrap_or_default();
         let response = Response::Rows(RowFormat::Binary);
-        let cursor = self.statements.find(id).and_then(|prepared| prepared.cursor.clone());
-        match cursor {
-            None => pass(response, Then { database: None, after: After::empty() }),
-            Some(cursor) => {
-                let cells = Cells::Fetch { opening: cursor.opening, columns: cursor.columns };
-                let pending = Pending { response, cells, then: Then::default(), prepared: None };
-                Decision::Forward { send: Send::AsItCame, pending }
-            }
-        }
+        let Some(prepared) = self.statements.find(id) else {
+            return pass(response, Then { database: None, after: After::empty() });
+        };
+        let (cursor, server_id) = (prepared.cursor.clone(), prepared.server_id);
+        let cells = match cursor {
+            None => Cells::Relay(None),
+            Some(cursor) => Cells::Fetch { opening: cursor.opening, columns: cursor.columns },
+        };
+        let send = self.redirect(payload, server_id);
+        Decision::Forward { send, pending: Pending { response, cells, then: Then::default(), prepared: None } }
     }
 }
 

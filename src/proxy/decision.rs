@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::keys::KeysWanted;
 use super::prepared::{Prepared, Statements};
 use super::registry::Connection;
+use super::reprepare::Reprepare;
 use super::session::Shared;
 use super::snapshot::Snapshot;
 use super::state::{Freshness, Standing, State, may_stop_tracking};
@@ -14,7 +16,7 @@ use crate::plan::{PlanCache, QueryPlan, Scratch};
 use crate::policy::RoleId;
 use crate::rewrite::{ResultColumn, Rewritten};
 use crate::wire::WireError;
-use crate::wire::command::{self, Command};
+use crate::wire::command::Command;
 use crate::wire::err::{self, SqlState};
 use crate::wire::ok::SessionTrack;
 use crate::wire::packet::{self, Whole};
@@ -35,6 +37,10 @@ pub(super) enum Decision {
     WithFreshCatalog,
     /// It is decided again when the collation of results is known.
     WithFreshState,
+    /// It is decided again when the control plane was asked for the write lease.
+    WithLease,
+    /// It is decided again when the statement that it executes has been prepared again.
+    Reprepare(Box<Reprepare>),
     /// A login on the open connection.
     ChangeUser,
     /// The client leaves.
@@ -54,7 +60,7 @@ pub(super) enum Send {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Attempt {
     First,
-    /// The catalog was loaded in between.
+    /// The catalog was loaded, the state read, or the lease asked for in between.
     Second,
 }
 
@@ -128,6 +134,8 @@ pub(super) struct Desk {
     pub(super) shared: Arc<Shared>,
     /// What comes before the command that was decided about.
     pub(super) unify: Option<Unify>,
+    /// How often the command at hand was decided about.
+    pub(super) attempt: Attempt,
     joined: Vec<u8>,
     catalog: Due,
 }
@@ -160,6 +168,7 @@ impl Desk {
             rights: None,
             shared,
             unify: None,
+            attempt: Attempt::First,
             joined: Vec::new(),
             catalog: Due::No,
         }
@@ -168,6 +177,7 @@ impl Desk {
     /// Decides about the command at the front of `input`.
     pub(super) fn decide(&mut self, whole: &Whole, input: &[u8], attempt: Attempt) -> Result<Decision, WireError> {
         self.unify = None;
+        self.attempt = attempt;
         let mut joined = std::mem::take(&mut self.joined);
         let decision = whole.payload(input, &mut joined).and_then(|payload| self.decide_payload(payload, attempt));
         // A command of many megabytes does not leave its size behind.
@@ -206,18 +216,8 @@ impl Desk {
             Command::StmtPrepare => self.prepare(body, attempt),
             Command::StmtExecute => self.execute(payload, attempt),
             Command::StmtSendLongData => self.long_data(payload),
-            Command::StmtClose => {
-                if let Some(id) = command::statement_id(payload) {
-                    self.statements.close(id);
-                }
-                Decision::NoAnswer(Send::AsItCame)
-            }
-            Command::StmtReset => {
-                if let Some(id) = command::statement_id(payload) {
-                    self.statements.reset(id);
-                }
-                pass(Response::Status, Then::default())
-            }
+            Command::StmtClose => self.close(payload),
+            Command::StmtReset => self.reset(payload),
             Command::StmtFetch => self.fetch(payload),
             Command::Copying => Decision::Refuse(Complaint::CopyingDenied.into()),
             Command::Unknown => Decision::Refuse(Complaint::UnknownCommand.into()),
@@ -311,6 +311,13 @@ impl Desk {
         Decision::Forward { send: Send::AsItCame, pending }
     }
 
+    /// Asks for the write lease. What that brought is seen when the command is decided again.
+    pub(super) async fn renew_lease(&self) {
+        if !self.shared.keys.ask(KeysWanted::Lease, self.shared.settings.timeouts.lease).await {
+            tracing::warn!(connection = self.connection.id, "the write lease is over and was not renewed");
+        }
+    }
+
     pub(super) fn statement_bytes_max(&self) -> usize {
         self.shared.settings.limits.statement_bytes_max
     }
@@ -379,6 +386,8 @@ pub(super) fn guard(snapshot: &Arc<Snapshot>) -> Option<Arc<Snapshot>> {
 
 pub(super) fn refuse_or_retry(not_sent: NotSent, attempt: Attempt) -> Decision {
     match (not_sent, attempt) {
+        (NotSent::WithoutLease, Attempt::First) => Decision::WithLease,
+        (NotSent::WithoutLease, Attempt::Second) => Decision::Refuse(Complaint::WriteLeaseOver.into()),
         (NotSent::UnknownName(_), Attempt::First) => Decision::WithFreshCatalog,
         (NotSent::UnknownName(error), Attempt::Second) | (NotSent::Refused(error), _) => Decision::Refuse(error),
     }

@@ -13,6 +13,8 @@ use tracing::Instrument;
 use super::catalog::CatalogRefresh;
 use super::end::End;
 use super::exchange::tell;
+use super::keys::KeyRefresh;
+use super::lease::WriteLease;
 use super::login;
 use super::peer::{Peer, Side};
 use super::registry::{Place, Registry};
@@ -52,6 +54,10 @@ pub struct Parts {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// The channel to the catalog loader.
     pub catalog: CatalogRefresh,
+    /// The channel to the key task.
+    pub keys: KeyRefresh,
+    /// Until when protected columns may be written.
+    pub lease: WriteLease,
     /// Where connections are listed.
     pub registry: Arc<Registry>,
     /// Ends everything: idle clients at once, running statements and open transactions within the drain time-out.
@@ -60,7 +66,7 @@ pub struct Parts {
 
 /// Serves clients until `shutdown` is cancelled and the last one is gone.
 pub async fn serve(listeners: Vec<TcpListener>, parts: Parts) -> Result<Drain, ServeError> {
-    let Parts { settings, snapshot, catalog, registry, shutdown } = parts;
+    let Parts { settings, snapshot, catalog, keys, lease, registry, shutdown } = parts;
     let key = match (&settings.client_tls, &settings.server.tls) {
         (ClientTls::Off | ClientTls::Offered(_), ServerTls::Required { .. }) => {
             Some(LoginKey::generate().map_err(|_| ServeError::LoginKey)?)
@@ -70,7 +76,7 @@ pub async fn serve(listeners: Vec<TcpListener>, parts: Parts) -> Result<Drain, S
     let drain = settings.timeouts.drain;
     let plans = Arc::new(PlanCache::new(settings.limits.plans_max, settings.limits.plan_bytes_max));
     let settings = Arc::new(settings);
-    let shared = Arc::new(Shared { settings, snapshot, catalog, plans, key, shutdown: shutdown.clone() });
+    let shared = Arc::new(Shared { settings, snapshot, catalog, keys, lease, plans, key, shutdown: shutdown.clone() });
     let tracker = TaskTracker::new();
     let abort = CancellationToken::new();
     // Listeners outlive the shutdown, so that late clients are told instead of left in the backlog.

@@ -6,11 +6,14 @@
 
 use super::decision::{Cells, Desk, Pending, put_error};
 use super::end::End;
+use super::keys::KeysWanted;
 use super::prepared::{Cursor, Prepared};
 use super::registry::Connection;
 use super::session::Session;
 use super::statement::{Opening, refuse};
 use crate::client_error::{ClientError, Complaint};
+use crate::crypto::KeyId;
+use crate::keys::KeyRing;
 use crate::plan::CellAction;
 use crate::policy::{Access, RoleId};
 use crate::rewrite::{self, ParamMap, ResultColumn, RewriteError, RowPlan};
@@ -90,7 +93,7 @@ impl Session {
             failed |= matches!(event, Event::Err(_));
             response = next;
             if course == Course::Passing {
-                match reader.take(event, bytes, response, &mut self.desk) {
+                match take(&mut reader, event, bytes, response, &mut self.desk).await {
                     Ok(()) => {}
                     Err(error) => {
                         self.desk.connection.counters.refusal();
@@ -125,6 +128,52 @@ impl Session {
         reader.gathered.clear();
         Ok(())
     }
+}
+
+/// Takes a packet. A row with a value under an unknown key is taken again when newer keys are there.
+async fn take(
+    reader: &mut Reader,
+    event: Event<'_>,
+    bytes: &[u8],
+    next: Response,
+    desk: &mut Desk,
+) -> Result<(), ClientError> {
+    let mut taken = reader.take(event, bytes, next, desk);
+    for from in [NewerKeys::Published, NewerKeys::AskedFor] {
+        let Err(Untaken::UnknownKey { kid, .. }) = &taken else { break };
+        if reader.renew(*kid, from, desk).await {
+            taken = reader.take(event, bytes, next, desk);
+        }
+    }
+    taken.map_err(|untaken| match untaken {
+        Untaken::Refused(error) => error,
+        Untaken::UnknownKey { error, .. } => refuse(&error, &desk.connection),
+    })
+}
+
+/// Why a packet was not taken.
+enum Untaken {
+    Refused(ClientError),
+    /// Nothing of the row was gathered.
+    UnknownKey {
+        kid: KeyId,
+        error: RewriteError,
+    },
+}
+
+impl From<ClientError> for Untaken {
+    fn from(error: ClientError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// Where newer keys come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NewerKeys {
+    /// They are published by now.
+    Published,
+    /// The control plane is asked.
+    AskedFor,
 }
 
 impl Desk {
@@ -176,12 +225,20 @@ impl Reader {
     }
 
     /// Takes a packet and gathers what the client gets of it.
-    fn take(&mut self, event: Event<'_>, bytes: &[u8], next: Response, desk: &mut Desk) -> Result<(), ClientError> {
+    fn take(&mut self, event: Event<'_>, bytes: &[u8], next: Response, desk: &mut Desk) -> Result<(), Untaken> {
         let emit = match event {
-            Event::Row(row) => return self.row(row, next).map_err(|error| refuse(&error, &desk.connection)),
+            Event::Row(row) => {
+                return self.row(row, next).map_err(|error| {
+                    if let RewriteError::UnknownKey { kid, .. } = error {
+                        return Untaken::UnknownKey { kid, error };
+                    }
+                    Untaken::Refused(refuse(&error, &desk.connection))
+                });
+            }
             Event::ColumnCount(count) => {
                 if usize::from(count) != self.opening.actions().len() {
-                    return Err(refuse(&RewriteError::PlanMismatch("number of result columns"), &desk.connection));
+                    let mismatch = RewriteError::PlanMismatch("number of result columns");
+                    return Err(refuse(&mismatch, &desk.connection).into());
                 }
                 Emit::AsItIs
             }
@@ -202,6 +259,28 @@ impl Reader {
             Emit::Skip => {}
         }
         Ok(())
+    }
+
+    /// Takes over newer keys, if there are any for the policy that the statement was planned under: what may be opened
+    /// stays what it was.
+    async fn renew(&mut self, kid: KeyId, from: NewerKeys, desk: &Desk) -> bool {
+        let shared = &desk.shared;
+        match from {
+            NewerKeys::Published => desk.connection.counters.unknown_key(),
+            NewerKeys::AskedFor => {
+                if !shared.keys.ask(KeysWanted::Key(kid), shared.settings.timeouts.unknown_key).await {
+                    return false;
+                }
+            }
+        }
+        let newest = shared.snapshot.load_full();
+        let same_policy = newest.policy.version() == self.opening.snapshot.policy.version();
+        let digest = newest.keys().map(KeyRing::digest);
+        let newer = digest.is_some() && digest != self.opening.snapshot.keys().map(KeyRing::digest);
+        if same_policy && newer {
+            self.opening.snapshot = newest;
+        }
+        same_policy && newer
     }
 
     /// Opens a row straight into what is gathered.
@@ -295,7 +374,7 @@ impl Reader {
         if let Some(place) = self.payload.get_mut(7..9) {
             place.copy_from_slice(&at_client.to_le_bytes());
         }
-        desk.statements.insert(ok.statement, *prepared);
+        desk.statements.insert(ok, *prepared);
         Ok(Emit::Changed)
     }
 

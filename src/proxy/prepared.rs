@@ -1,13 +1,16 @@
-//! The prepared statements of a connection, by the server's statement id.
+//! The prepared statements of a connection, by the statement id that the client knows. It is the server's own, until a
+//! statement is prepared again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::reprepare::{Pieces, Reprepare};
 use super::snapshot::Snapshot;
 use super::statement::{Opening, Reading};
 use crate::client_error::{ClientError, Complaint};
 use crate::plan::QueryPlan;
 use crate::rewrite::{LongData, ParamMap, ParamTypes, ResultColumn};
+use crate::wire::response::PrepareOk;
 
 /// The statement id that means the last one prepared (MariaDB's connectors, which execute before they know the id).
 const LAST: u32 = u32::MAX;
@@ -26,8 +29,34 @@ pub(super) struct Prepared {
     /// Why the next execution is refused: errors of COM_STMT_SEND_LONG_DATA, which has no answer.
     pub(super) failed: Option<ClientError>,
     pub(super) made_under: Versions,
+    /// What the server holds.
+    pub(super) text: Text,
+    /// The server's statement id.
+    pub(super) server_id: u32,
+    /// Columns of the result, as the client was told.
+    pub(super) columns: u16,
+    /// Once prepared again: how parameters pass that [`Prepared::map`] leaves alone. The server knows no types of them.
+    pub(super) copies: Option<ParamMap>,
+    /// Whether pieces of long data went to the server since the last execution.
+    pub(super) pieces_sent: PiecesSent,
     /// Rows that wait for COM_STMT_FETCH, if they are opened.
     pub(super) cursor: Option<Cursor>,
+}
+
+/// The text that the server holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Text {
+    /// The client's.
+    AsWritten,
+    /// A rewritten one with this digest.
+    Rewritten([u8; 32]),
+}
+
+/// Whether pieces of long data went to the server since the last execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PiecesSent {
+    No,
+    Yes,
 }
 
 /// Versions of what a plan depends on.
@@ -35,7 +64,8 @@ pub(super) struct Prepared {
 pub(super) struct Versions {
     policy: u64,
     catalog: u64,
-    ring: Option<u64>,
+    /// The ring's digest: it differs when keys, their states or stages of columns do.
+    ring: Option<[u8; 32]>,
 }
 
 impl Versions {
@@ -43,7 +73,7 @@ impl Versions {
         Self {
             policy: snapshot.policy.version(),
             catalog: snapshot.catalog.version,
-            ring: snapshot.keys().map(crate::keys::KeyRing::version),
+            ring: snapshot.keys().map(|ring| *ring.digest()),
         }
     }
 }
@@ -67,10 +97,27 @@ pub(super) struct Statements {
 
 impl Statements {
     /// Keeps a statement that the server has just prepared.
-    pub(super) fn insert(&mut self, id: u32, prepared: Prepared) {
+    pub(super) fn insert(&mut self, ok: PrepareOk, prepared: Prepared) {
+        let id = ok.statement;
         self.last = id;
         self.close(id);
-        self.by_id.insert(id, prepared);
+        self.by_id.insert(id, Prepared { server_id: id, columns: ok.columns, ..prepared });
+    }
+
+    /// Puts another statement of the server in the place of the one that a statement was. Gives the old one's id, and
+    /// whether pieces of long data are in place.
+    pub(super) fn replace(&mut self, id: u32, server_id: u32, again: Reprepare) -> Option<(u32, Pieces)> {
+        let prepared = self.by_id.get_mut(&id)?;
+        let before = std::mem::replace(&mut prepared.server_id, server_id);
+        let in_place = prepared.pieces_sent == PiecesSent::No && prepared.long_data.fits(again.map.as_ref());
+        let changing = again.map.as_ref().is_some_and(ParamMap::changes_parameters);
+        prepared.copies = (!changing && again.plan.params > 0).then(|| ParamMap::copies(again.plan.params));
+        prepared.plan = again.plan;
+        prepared.map = again.map;
+        prepared.text = again.text;
+        prepared.made_under = again.versions;
+        prepared.cursor = None;
+        Some((before, if in_place { Pieces::InPlace } else { Pieces::Elsewhere }))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -98,39 +145,46 @@ impl Statements {
         self.by_id.insert(id, prepared);
     }
 
-    /// Forgets a statement.
-    pub(super) fn close(&mut self, id: u32) {
+    /// Forgets a statement; gives the server's id of it.
+    pub(super) fn close(&mut self, id: u32) -> Option<u32> {
         let id = self.resolve(id);
-        if let Some(prepared) = self.by_id.remove(&id) {
-            self.held_octets = self.held_octets.saturating_sub(prepared.long_data.octets());
-        }
+        let prepared = self.by_id.remove(&id)?;
+        self.held_octets = self.held_octets.saturating_sub(prepared.long_data.octets());
+        Some(prepared.server_id)
     }
 
-    /// COM_STMT_RESET: long data and cursor are gone.
-    pub(super) fn reset(&mut self, id: u32) {
+    /// COM_STMT_RESET: long data and cursor are gone. Gives the server's id.
+    pub(super) fn reset(&mut self, id: u32) -> Option<u32> {
         let id = self.resolve(id);
-        if let Some(prepared) = self.by_id.get_mut(&id) {
-            self.held_octets = self.held_octets.saturating_sub(prepared.long_data.octets());
-            prepared.long_data.clear();
-            prepared.failed = None;
-            prepared.cursor = None;
-        }
+        let prepared = self.by_id.get_mut(&id)?;
+        self.held_octets = self.held_octets.saturating_sub(prepared.long_data.octets());
+        prepared.long_data.clear();
+        prepared.pieces_sent = PiecesSent::No;
+        prepared.failed = None;
+        prepared.cursor = None;
+        Some(prepared.server_id)
     }
 
-    /// Takes a piece of long data. Returns the server's parameter number if the piece is sent on.
-    pub(super) fn long_data(&mut self, id: u32, param: u16, piece: &[u8], octets_max: usize) -> Option<u16> {
+    /// Takes a piece of long data. Returns the server's statement id and parameter number if the piece is sent on.
+    pub(super) fn long_data(&mut self, id: u32, param: u16, piece: &[u8], octets_max: usize) -> Option<(u32, u16)> {
         use crate::rewrite::LongDataRoute;
-        let id = self.resolve(id);
+        let found = self.resolve(id);
         // The server drops what belongs to no statement, too.
-        let Some(prepared) = self.by_id.get_mut(&id) else { return Some(param) };
-        let Some(map) = &prepared.map else { return Some(param) };
+        let Some(prepared) = self.by_id.get_mut(&found) else { return Some((id, param)) };
+        let Some(map) = prepared.map.as_ref().or(prepared.copies.as_ref()) else {
+            prepared.pieces_sent = PiecesSent::Yes;
+            return Some((prepared.server_id, param));
+        };
         let before = prepared.long_data.octets();
         let others = self.held_octets.saturating_sub(before);
         let route = prepared.long_data.accept(map, param, piece, octets_max.saturating_sub(others));
         self.held_octets = others.saturating_add(prepared.long_data.octets());
         match route {
             Ok(LongDataRoute::Hold) => None,
-            Ok(LongDataRoute::Forward { server_param }) => Some(server_param),
+            Ok(LongDataRoute::Forward { server_param }) => {
+                prepared.pieces_sent = PiecesSent::Yes;
+                Some((prepared.server_id, server_param))
+            }
             Ok(LongDataRoute::Unknown) => {
                 prepared.failed = Some(Complaint::Malformed.into());
                 None
@@ -146,6 +200,7 @@ impl Statements {
     pub(super) fn executed(&mut self, prepared: &mut Prepared) {
         self.held_octets = self.held_octets.saturating_sub(prepared.long_data.octets());
         prepared.long_data.clear();
+        prepared.pieces_sent = PiecesSent::No;
         prepared.cursor = None;
     }
 }

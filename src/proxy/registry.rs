@@ -12,6 +12,8 @@ pub struct Counters {
     refusals: AtomicU64,
     bytes_to_client: AtomicU64,
     bytes_to_server: AtomicU64,
+    unknown_keys: AtomicU64,
+    repreparations: AtomicU64,
 }
 
 /// The counters' values at one moment.
@@ -29,6 +31,10 @@ pub struct Totals {
     pub bytes_to_client: u64,
     /// Bytes written to the server in commands.
     pub bytes_to_server: u64,
+    /// Stored values met whose key the ring did not know.
+    pub unknown_keys: u64,
+    /// Prepared statements that were prepared again unseen by the client.
+    pub repreparations: u64,
 }
 
 impl Counters {
@@ -48,11 +54,21 @@ impl Counters {
         self.bytes_to_server.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
+    pub(super) fn unknown_key(&self) {
+        self.unknown_keys.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn repreparation(&self) {
+        self.repreparations.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn add_to(&self, totals: &mut Totals) {
         totals.statements += self.statements.load(Ordering::Relaxed);
         totals.refusals += self.refusals.load(Ordering::Relaxed);
         totals.bytes_to_client += self.bytes_to_client.load(Ordering::Relaxed);
         totals.bytes_to_server += self.bytes_to_server.load(Ordering::Relaxed);
+        totals.unknown_keys += self.unknown_keys.load(Ordering::Relaxed);
+        totals.repreparations += self.repreparations.load(Ordering::Relaxed);
     }
 }
 

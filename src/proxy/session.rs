@@ -16,9 +16,12 @@ use super::catalog::CatalogRefresh;
 use super::decision::{Attempt, Decision, Desk, Send, put_error};
 use super::end::End;
 use super::exchange::{Exchange, tell};
+use super::keys::KeyRefresh;
+use super::lease::WriteLease;
 use super::login::{self, LoggedIn, put_ok};
 use super::peer::Peer;
 use super::registry::Place;
+use super::reprepare::Reprepared;
 use super::rsa::LoginKey;
 use super::settings::{SharedSettings, display_address};
 use super::snapshot::Snapshot;
@@ -32,12 +35,18 @@ use crate::wire::err::SqlState;
 use crate::wire::login::ChangeUser;
 use crate::wire::packet::Whole;
 
+/// How often a command is decided about: with a fresh catalog, a fresh state, and a statement that is prepared again,
+/// which newer keys may make necessary twice.
+const ROUNDS_MAX: usize = 5;
+
 /// What all sessions share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) settings: SharedSettings,
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(super) catalog: CatalogRefresh,
+    pub(super) keys: KeyRefresh,
+    pub(super) lease: WriteLease,
     pub(super) plans: Arc<PlanCache>,
     pub(super) key: Option<LoginKey>,
     pub(super) shutdown: CancellationToken,
@@ -164,36 +173,54 @@ impl Session {
         if self.desk.needs_catalog() {
             self.desk.refresh_catalog().await;
         }
-        let mut decision = self.decide(&whole, Attempt::First)?;
-        if let Decision::WithFreshCatalog = decision {
-            self.desk.refresh_catalog().await;
-            decision = self.decide(&whole, Attempt::Second)?;
+        let mut attempt = Attempt::First;
+        for _ in 0..ROUNDS_MAX {
+            match self.decide(&whole, attempt)? {
+                Decision::WithFreshCatalog => self.desk.refresh_catalog().await,
+                Decision::WithFreshState => self.probe_again().await?,
+                Decision::WithLease => self.desk.renew_lease().await,
+                Decision::Reprepare(again) => match self.reprepare(*again).await? {
+                    Reprepared::Done => {}
+                    Reprepared::Refused(error) => return self.refuse(&whole, &error).await,
+                    Reprepared::ServerError(payload) => {
+                        self.client.input.consume(whole.length);
+                        return self.client.write_packet(&payload, reply_sequence).await.map(|_| ());
+                    }
+                },
+                decided @ (Decision::Forward { .. }
+                | Decision::NoAnswer(_)
+                | Decision::Nothing
+                | Decision::Refuse(_)
+                | Decision::ChangeUser
+                | Decision::Quit) => return self.carry_out(&whole, decided, reply_sequence).await,
+            }
+            attempt = Attempt::Second;
         }
-        if let Decision::WithFreshState = decision {
-            self.probe_again().await?;
-            decision = self.decide(&whole, Attempt::Second)?;
-        }
+        // The catalog is as fresh and the state as known as they can be.
+        self.refuse(&whole, &Complaint::StateNotRead.into()).await
+    }
+
+    async fn carry_out(&mut self, whole: &Whole, decision: Decision, reply_sequence: u8) -> Result<(), End> {
         match decision {
             Decision::Forward { send, pending } => {
                 if let Err(not_unified) = self.unify().await? {
-                    return self.refuse_not_unified(&whole, not_unified).await;
+                    return self.refuse_not_unified(whole, not_unified).await;
                 }
-                let shift = self.send(&whole, send).await?;
+                let shift = self.send(whole, send).await?;
                 self.answer(pending, shift, reply_sequence).await
             }
-            Decision::NoAnswer(send) => self.send(&whole, send).await.map(|_| ()),
+            Decision::NoAnswer(send) => self.send(whole, send).await.map(|_| ()),
             Decision::Nothing => {
                 self.client.input.consume(whole.length);
                 Ok(())
             }
-            Decision::Refuse(error) => self.refuse(&whole, &error).await,
-            // Neither comes twice: the catalog is as fresh and the state as known as they can be.
-            Decision::WithFreshCatalog | Decision::WithFreshState => {
-                self.refuse(&whole, &Complaint::StateNotRead.into()).await
+            Decision::Refuse(error) => self.refuse(whole, &error).await,
+            Decision::WithFreshCatalog | Decision::WithFreshState | Decision::WithLease | Decision::Reprepare(_) => {
+                self.refuse(whole, &Complaint::StateNotRead.into()).await
             }
-            Decision::ChangeUser => self.change_user(&whole).await,
+            Decision::ChangeUser => self.change_user(whole).await,
             Decision::Quit => {
-                self.send(&whole, Send::AsItCame).await?;
+                self.send(whole, Send::AsItCame).await?;
                 Err(End::ClientClosed)
             }
         }

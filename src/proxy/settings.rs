@@ -101,6 +101,10 @@ pub struct Timeouts {
     pub drain: Duration,
     /// How long a client waits for the catalog after its own DDL.
     pub catalog: Duration,
+    /// How long a client waits for a key that its ring does not know.
+    pub unknown_key: Duration,
+    /// How long a client waits for the write lease: long enough for a poll that hangs, and another one.
+    pub lease: Duration,
 }
 
 impl Default for Timeouts {
@@ -112,6 +116,8 @@ impl Default for Timeouts {
             write_stall: Duration::from_secs(60),
             drain: Duration::from_secs(30),
             catalog: Duration::from_secs(10),
+            unknown_key: Duration::from_secs(2),
+            lease: Duration::from_secs(8),
         }
     }
 }

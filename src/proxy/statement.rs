@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::decision::Desk;
+use super::decision::{Attempt, Desk};
 use super::registry::Connection;
+use super::session::Shared;
 use super::snapshot::Snapshot;
 use crate::client_error::{ClientError, Complaint};
-use crate::plan::{self, CellAction, Effect, Inspection, Outputs, QueryPlan, Refusal};
+use crate::plan::{self, CellAction, Effect, Inspection, Outputs, QueryPlan, Refusal, SpliceKind};
 use crate::policy::{Account, FirewallMode, RoleId};
 use crate::rewrite::{self, Context, RewriteError, Rewritten, Unifications};
 use crate::schema::Charset;
@@ -37,6 +38,8 @@ pub(super) enum NotSent {
     Refused(ClientError),
     /// It names something that the catalog does not know: it may be new.
     UnknownName(ClientError),
+    /// It seals or looks up, and the write lease is over.
+    WithoutLease,
 }
 
 /// The role of the session's account under one version of the policy.
@@ -82,6 +85,14 @@ impl Opening {
 /// Whether a plan reads or writes anything protected.
 pub(super) fn is_protected(plan: &QueryPlan) -> bool {
     !plan.splices.is_empty() || opens(plan)
+}
+
+/// Whether protected columns are written.
+pub(super) fn seals(plan: &QueryPlan) -> bool {
+    plan.splices.iter().any(|splice| match &splice.kind {
+        SpliceKind::Seal(_) => true,
+        SpliceKind::Search { .. } => false,
+    })
 }
 
 /// Whether cells of the result are opened.
@@ -133,7 +144,7 @@ impl Desk {
             return Err(NotSent::Refused(Complaint::PacketTooLarge.into()));
         }
         let rights = self.rights(snapshot);
-        let Self { state, scratch, out, plans, connection, .. } = self;
+        let Self { state, scratch, out, plans, connection, shared, attempt, .. } = self;
         let inspection = Inspection {
             dialect: reading.dialect,
             default_database: reading.database.as_deref(),
@@ -159,6 +170,7 @@ impl Desk {
         if !is_protected(&plan) {
             return Ok(Planned { plan, rewritten: Rewritten::Unchanged, unique: Unifications::default() });
         }
+        check_lease(&plan, *attempt, shared)?;
         let Some(ring) = snapshot.keys() else {
             return Err(NotSent::Refused(ClientError::from(&Refusal::NotReady)));
         };
@@ -233,6 +245,23 @@ impl FirewallEvent<'_> {
         }
         sql::normalise(self.sql, &tokens, &mut text);
         data_encoding::HEXLOWER.encode(&Sha256::digest(&text))
+    }
+}
+
+/// Without the lease, the control plane is asked once for a newer one, and newer keys with it. Then what writes protected
+/// columns is refused, and look-ups go on: with the server out of reach, they find nothing anyway, and with the server
+/// back, the answer has brought the index keys of now.
+///
+/// Asked before anything is sealed, and again when a statement that was prepared earlier is executed: the server may hold
+/// sealed values of it.
+pub(super) fn check_lease(plan: &QueryPlan, attempt: Attempt, shared: &Shared) -> Result<(), NotSent> {
+    if plan.splices.is_empty() || shared.lease.holds() {
+        return Ok(());
+    }
+    match attempt {
+        Attempt::First => Err(NotSent::WithoutLease),
+        Attempt::Second if seals(plan) => Err(NotSent::Refused(Complaint::WriteLeaseOver.into())),
+        Attempt::Second => Ok(()),
     }
 }
 

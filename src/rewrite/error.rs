@@ -1,5 +1,6 @@
 //! What can go wrong in a rewrite. Texts name columns and rules, never values.
 
+use crate::crypto::KeyId;
 use crate::schema::ColumnRef;
 use crate::wire::WireError;
 
@@ -33,6 +34,14 @@ pub enum RewriteError {
     KeyUnavailable {
         /// The column.
         column: ColumnRef,
+    },
+    /// A stored value names a key that the column's ring does not know. Another ring may.
+    #[error("the data key for column {column} is not known")]
+    UnknownKey {
+        /// The column.
+        column: ColumnRef,
+        /// The key.
+        kid: KeyId,
     },
     /// The system gave no random bytes for a nonce.
     #[error("no random bytes to seal column {column} with")]

@@ -60,6 +60,12 @@ impl LongData {
         *self = Self::default();
     }
 
+    /// Whether the pieces that are here go where a map sends them: none of them was sent on, and all are held.
+    pub fn fits(&self, map: Option<&ParamMap>) -> bool {
+        let held = |param: &u16| map.is_some_and(|map| map.long_data_route(*param) == LongDataRoute::Hold);
+        self.forwarded.is_empty() && self.held.keys().all(held)
+    }
+
     /// Bytes held.
     pub fn octets(&self) -> usize {
         self.octets

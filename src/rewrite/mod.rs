@@ -32,7 +32,7 @@ pub use error::RewriteError;
 pub use form::ResultColumn;
 pub use long_data::{LongData, LongDataRoute};
 pub use metadata::{column_definition, names_protected};
-pub use params::{ParamMap, ParamTypes, execute};
+pub use params::{ParamMap, ParamTypes, execute, execute_copied};
 pub use row::RowPlan;
 pub use statement::{Rewritten, statement};
 pub use unify::{Unification, Unifications, conversion, lookup, not_allowed, too_many_rows};

@@ -130,6 +130,12 @@ impl ParamMap {
         Ok((next > 0 || !literals.is_empty()).then(|| Self::new(uses, literals)))
     }
 
+    /// The map of a statement of so many parameters, all of them copied: for a statement that the server does not know
+    /// the types of yet.
+    pub fn copies(params: u16) -> Self {
+        Self::new(vec![Use::Copy; usize::from(params)], Vec::new())
+    }
+
     fn new(uses: Vec<Use>, literals: Vec<LiteralForm>) -> Self {
         let mut server_params = 0_usize;
         let mut firsts = Vec::with_capacity(uses.len());
@@ -177,6 +183,20 @@ impl ParamMap {
 pub struct ParamTypes(Vec<ParamType>);
 
 impl ParamTypes {
+    /// Keeps the types of an execution that passes as it is, if it brings any. What is wrong with it, the server says.
+    pub fn observe(&mut self, payload: &[u8], params: u16) {
+        let types =
+            Execute::parse(payload, params).ok().and_then(|execute| execute.types()?.collect::<Result<_, _>>().ok());
+        if let Some(types) = types {
+            self.0 = types;
+        }
+    }
+
+    /// Whether the client has ever sent types.
+    pub fn are_known(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     /// The types of this execution, kept for the next ones.
     fn update(&mut self, execute: &Execute<'_>, params: u16) -> Result<&[ParamType], RewriteError> {
         if let Some(types) = execute.types() {
@@ -200,6 +220,29 @@ pub fn execute(
     cx: &Context<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), RewriteError> {
+    put_execute(payload, map, types, long_data, Some(cx), out)
+}
+
+/// The same for a map that only copies, as [`ParamMap::copies`] makes it: no keys are needed.
+pub fn execute_copied(
+    payload: &[u8],
+    map: &ParamMap,
+    types: &mut ParamTypes,
+    long_data: &LongData,
+    out: &mut Vec<u8>,
+) -> Result<(), RewriteError> {
+    put_execute(payload, map, types, long_data, None, out)
+}
+
+fn put_execute(
+    payload: &[u8],
+    map: &ParamMap,
+    types: &mut ParamTypes,
+    long_data: &LongData,
+    cx: Option<&Context<'_>>,
+    out: &mut Vec<u8>,
+) -> Result<(), RewriteError> {
+    let keys = || cx.ok_or(RewriteError::PlanMismatch("keys"));
     let execute = Execute::parse(payload, map.client_params())?;
     let types = types.update(&execute, map.client_params())?;
     let mut values = execute.values();
@@ -223,9 +266,9 @@ pub fn execute(
                     writer.put_value(*param_type, payload.get(whole).unwrap_or_default());
                 }
             },
-            Use::Store(id, _) => put_stored(bytes, as_sent(*param_type, &value), id, cx, &mut plain, &mut writer)?,
+            Use::Store(id, _) => put_stored(bytes, as_sent(*param_type, &value), id, keys()?, &mut plain, &mut writer)?,
             Use::Search(search) => {
-                put_bounds(bytes, as_sent(*param_type, &value), &search, cx, &mut plain, &mut writer)?;
+                put_bounds(bytes, as_sent(*param_type, &value), &search, keys()?, &mut plain, &mut writer)?;
             }
         }
         if writer.len() > PAYLOAD_OCTETS_MAX {

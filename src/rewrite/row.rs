@@ -155,7 +155,8 @@ pub(super) fn open_error(error: &OpenError, grant: &DecryptGrant, cx: &Context<'
         Err(error) => return error,
     };
     match error {
-        OpenError::UnknownKey(_) | OpenError::KeyNotUsable(_) => RewriteError::KeyUnavailable { column },
+        OpenError::UnknownKey(kid) => RewriteError::UnknownKey { column, kid: *kid },
+        OpenError::KeyNotUsable(_) => RewriteError::KeyUnavailable { column },
         OpenError::NotAnEnvelope | OpenError::Malformed(_) | OpenError::RowBound | OpenError::Tampered => {
             RewriteError::Tampered { column }
         }

@@ -72,6 +72,15 @@ impl Command {
     pub const CHANGE_USER: u8 = 0x11;
     /// The first byte of COM_STMT_PREPARE.
     pub const STMT_PREPARE: u8 = 0x16;
+    /// The first byte of COM_STMT_CLOSE.
+    pub const STMT_CLOSE: u8 = 0x19;
+}
+
+/// Puts another statement id in the place of the one that [`statement_id`] reads.
+pub fn put_statement_id(payload: &mut [u8], id: u32) {
+    if let Some(place) = payload.get_mut(1..5) {
+        place.copy_from_slice(&id.to_le_bytes());
+    }
 }
 
 /// The statement id at the front of COM_STMT_EXECUTE, _SEND_LONG_DATA, _CLOSE, _RESET and _FETCH, after the first byte.

@@ -148,7 +148,14 @@ async fn heartbeats_show_in_the_listing(kind: Kind) {
     let setup = Setup::new(kind).await;
     setup.init(&policy(&[("contact", false)])).await.unwrap();
     let store = setup.proxy();
-    let beat = Heartbeat { instance: [1; 16], boot: [2; 16], epoch: 1, digest: [3; 32], policy_digest: [5; 32] };
+    let beat = Heartbeat {
+        instance: [1; 16],
+        name: "host:1".into(),
+        boot: [2; 16],
+        epoch: 1,
+        digest: [3; 32],
+        policy_digest: [5; 32],
+    };
     store.heartbeat(&beat).await.unwrap();
     store.heartbeat(&Heartbeat { epoch: 2, boot: [4; 16], ..beat }).await.unwrap();
     let listing = store.list().await.unwrap();

@@ -3,17 +3,16 @@
 
 use std::sync::Arc;
 
-use candado::control::{KeyTask, KeysMissing, KeysState};
-use candado::crypto::Plaintext;
+use candado::control::{KeysMissing, KeysState};
+use candado::crypto::KeyPurpose;
 use candado::keys::KeyRing;
-use candado::policy::{ColumnId, Policy, RoleId};
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use candado::policy::ColumnId;
 
 use crate::fakekms::{Fault, State};
+use crate::support::key_task::{Running, opens, sealed};
 use crate::support::keys::{Setup, policy, policy_version};
 use crate::support::on_each_server;
+use crate::support::proxy::wait_until;
 use crate::support::server::Kind;
 
 on_each_server!(
@@ -26,60 +25,10 @@ on_each_server!(
     a_barred_key_takes_the_ring_away,
     a_new_policy_gets_a_ring_with_its_keys,
     a_proxy_reports_what_it_works_with,
+    an_epoch_without_new_keys_asks_the_provider_for_nothing,
+    a_key_that_a_stored_value_names_is_there_when_the_answer_comes,
+    a_key_that_does_not_exist_is_said_to_be_unknown,
 );
-
-/// A running key task with what it published last.
-struct Running {
-    rings: watch::Receiver<Option<Arc<KeyRing>>>,
-    state: watch::Receiver<KeysState>,
-    policies: watch::Sender<Arc<Policy>>,
-    shutdown: CancellationToken,
-    tracker: TaskTracker,
-}
-
-impl Running {
-    fn new(setup: &Setup, policy: Policy) -> Self {
-        let (keep, rings) = watch::channel(None);
-        let (policies, receiver) = watch::channel(Arc::new(policy));
-        let publish = move |ring: Option<&Arc<KeyRing>>| drop(keep.send_replace(ring.cloned()));
-        let task = KeyTask::new(setup.proxy(), setup.unwrapper.clone(), receiver, publish).with_instance("proxy 1");
-        let state = task.state();
-        let (shutdown, tracker) = (CancellationToken::new(), TaskTracker::new());
-        tracker.spawn(task.run(shutdown.clone()));
-        tracker.close();
-        Self { rings, state, policies, shutdown, tracker }
-    }
-
-    async fn reaches(&mut self, wanted: KeysState) {
-        self.state.wait_for(|state| *state == wanted).await.unwrap();
-    }
-
-    async fn ready(&mut self) -> Arc<KeyRing> {
-        self.reaches(KeysState::Ready).await;
-        self.newest().unwrap()
-    }
-
-    fn newest(&self) -> Option<Arc<KeyRing>> {
-        self.rings.borrow().clone()
-    }
-
-    async fn end(self) {
-        self.shutdown.cancel();
-        self.tracker.wait().await;
-    }
-}
-
-fn sealed(ring: &KeyRing) -> Vec<u8> {
-    let mut envelope = Vec::new();
-    ring.column(ColumnId(0)).unwrap().seal(&Plaintext::from(b"0123".to_vec()), &mut envelope).unwrap();
-    envelope
-}
-
-fn opens(ring: &KeyRing, policy: &Policy, envelope: &[u8]) -> bool {
-    let (_, grant) = policy.access(RoleId(0), ColumnId(0));
-    let mut plain = Plaintext::new();
-    ring.column(ColumnId(0)).unwrap().open(&grant.unwrap(), envelope, &mut plain).is_ok()
-}
 
 async fn what_one_proxy_seals_another_one_opens_without_asking_again(kind: Kind) {
     let setup = Setup::new(kind).await;
@@ -195,10 +144,13 @@ async fn a_new_policy_gets_a_ring_with_its_keys(kind: Kind) {
 
     let larger = policy_version(2, &[("contact", false), ("credentials", true)]);
     setup.init(&larger).await.unwrap();
+    let digest = format!("{}\n", data_encoding::HEXUPPER.encode(&larger.digest()));
     running.policies.send_replace(Arc::new(larger));
     let is_larger = |ring: &Option<Arc<KeyRing>>| ring.as_ref().is_some_and(|ring| ring.policy_version() == 2);
     running.rings.wait_for(is_larger).await.unwrap();
     assert!(running.newest().unwrap().column(ColumnId(1)).is_some());
+    let told = format!("SELECT HEX(policy_digest) FROM {}.replica", setup.schema);
+    tokio::task::block_in_place(|| wait_until("the key store hears of it", || setup.server.sql(&told) == digest));
     running.end().await;
 }
 
@@ -214,5 +166,63 @@ async fn a_proxy_reports_what_it_works_with(kind: Kind) {
     let listing = setup.proxy().list().await.unwrap();
     assert!(listing.keys.iter().all(|key| key.kcv.is_some()), "the first proxy published the check values");
     assert_eq!(listing.replicas.len(), 1, "one proxy, however often it starts");
+    assert_eq!(listing.replicas[0].name, "proxy 1");
     assert_eq!((listing.replicas[0].epoch, listing.replicas[0].version.as_str()), (1, env!("CARGO_PKG_VERSION")));
+}
+
+async fn an_epoch_without_new_keys_asks_the_provider_for_nothing(kind: Kind) {
+    let setup = Setup::new(kind).await;
+    let policy = policy(&[("contact", true), ("credentials", false)]);
+    setup.init(&policy).await.unwrap();
+    let mut running = Running::new(&setup, policy);
+    running.ready().await;
+    let calls = setup.fake.calls("Decrypt");
+    setup.server.sql(&format!("UPDATE {}.epoch SET epoch = epoch + 1", setup.schema));
+    running.rings.wait_for(|ring| ring.as_ref().is_some_and(|ring| ring.version() == 2)).await.unwrap();
+    assert_eq!(setup.fake.calls("Decrypt"), calls);
+    // Not even an outage keeps the proxy from following.
+    setup.fake.go_down();
+    setup.server.sql(&format!("UPDATE {}.epoch SET epoch = epoch + 1", setup.schema));
+    running.rings.wait_for(|ring| ring.as_ref().is_some_and(|ring| ring.version() == 3)).await.unwrap();
+    running.end().await;
+}
+
+async fn a_key_that_a_stored_value_names_is_there_when_the_answer_comes(kind: Kind) {
+    let setup = Setup::new(kind).await;
+    let policy = policy(&[("contact", true)]);
+    setup.init(&policy).await.unwrap();
+    let (mut early, mut late) = (Running::new(&setup, policy.clone()), Running::new(&setup, policy.clone()));
+    late.ready().await;
+    early.ready().await;
+    // Activated by force: nobody waits for the others.
+    let rotation = setup.rotation();
+    let kid = rotation.create("contact", KeyPurpose::Data).await;
+    rotation.activate(kid);
+    assert!(early.requests.find(kid).await, "the key is in the store");
+    let envelope = sealed(&early.newest().unwrap());
+    // All that ask share one answer.
+    let asking: Vec<_> = (0..50).map(|_| late.requests.clone()).collect();
+    let mut answers = tokio::task::JoinSet::new();
+    for requests in asking {
+        answers.spawn(async move { requests.find(kid).await });
+    }
+    assert_eq!(answers.join_all().await, [true; 50]);
+    assert!(opens(&late.newest().unwrap(), &policy, &envelope));
+    assert_eq!(setup.fake.calls("Decrypt"), 6, "three keys, two proxies");
+    early.end().await;
+    late.end().await;
+}
+
+async fn a_key_that_does_not_exist_is_said_to_be_unknown(kind: Kind) {
+    let setup = Setup::new(kind).await;
+    let policy = policy(&[("contact", false)]);
+    setup.init(&policy).await.unwrap();
+    let mut running = Running::new(&setup, policy);
+    running.ready().await;
+    for number in 1_000..1_100 {
+        assert!(!running.requests.find(candado::crypto::KeyId::new(number).unwrap()).await);
+    }
+    assert!(running.requests.find(candado::crypto::KeyId::new(1).unwrap()).await, "the others are answered still");
+    assert_eq!(setup.fake.calls("Decrypt"), 1, "forged ids never reach the provider");
+    running.end().await;
 }

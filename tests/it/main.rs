@@ -24,8 +24,11 @@ mod key_store;
 mod key_task;
 #[cfg(feature = "aws-kms")]
 mod kms;
+#[cfg(feature = "aws-kms")]
+mod kms_matrix;
 mod layering;
 mod leaks;
+mod lease;
 mod lifecycle;
 mod login;
 #[cfg(feature = "aws-kms")]
@@ -34,6 +37,8 @@ mod process;
 mod protected;
 #[cfg(feature = "aws-kms")]
 mod record;
+mod replicas;
+mod reprepare;
 mod roles;
 mod round_trip;
 mod search;
@@ -43,4 +48,5 @@ mod statements;
 mod support;
 mod twin;
 mod unique;
+mod unknown_key;
 mod vault;

@@ -24,23 +24,23 @@ on_each_server!(
     a_pipeline_keeps_its_order,
 );
 
-const PREPARE: u8 = 0x16;
-const EXECUTE: u8 = 0x17;
-const LONG_DATA: u8 = 0x18;
-const CLOSE: u8 = 0x19;
-const RESET: u8 = 0x1a;
-const FETCH: u8 = 0x1c;
-const QUERY: u8 = 0x03;
+pub(crate) const PREPARE: u8 = 0x16;
+pub(crate) const EXECUTE: u8 = 0x17;
+pub(crate) const LONG_DATA: u8 = 0x18;
+pub(crate) const CLOSE: u8 = 0x19;
+pub(crate) const RESET: u8 = 0x1a;
+pub(crate) const FETCH: u8 = 0x1c;
+pub(crate) const QUERY: u8 = 0x03;
 
-const LONG: u8 = 0x03;
-const VARCHAR: u8 = 0x0f;
-const VAR_STRING: u8 = 0xfd;
-const STRING: u8 = 0xfe;
-const BLOB: u8 = 0xfc;
+pub(crate) const LONG: u8 = 0x03;
+pub(crate) const VARCHAR: u8 = 0x0f;
+pub(crate) const VAR_STRING: u8 = 0xfd;
+pub(crate) const STRING: u8 = 0xfe;
+pub(crate) const BLOB: u8 = 0xfc;
 
 /// A value of a parameter with the type that is announced for it.
 #[derive(Clone, Copy)]
-enum Parameter<'a> {
+pub(crate) enum Parameter<'a> {
     Int(i32),
     Text(u8, &'a [u8]),
     Null(u8),
@@ -50,13 +50,13 @@ enum Parameter<'a> {
 
 /// Whether the types of the parameters are sent again.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Types {
+pub(crate) enum Types {
     Sent,
     AsBefore,
 }
 
 /// The end of a COM_STMT_EXECUTE payload, from the flags on.
-fn execution(cursor: u8, types: Types, parameters: &[Parameter<'_>]) -> Vec<u8> {
+pub(crate) fn execution(cursor: u8, types: Types, parameters: &[Parameter<'_>]) -> Vec<u8> {
     let mut payload = vec![cursor, 1, 0, 0, 0];
     let mut nulls = vec![0; parameters.len().div_ceil(8)];
     for (number, parameter) in parameters.iter().enumerate() {
@@ -158,7 +158,7 @@ fn without_definitions(packets: Vec<Packet>) -> Vec<Packet> {
     packets.into_iter().filter(|(_, payload)| !payload.starts_with(b"\x03def")).collect()
 }
 
-fn contains(packets: &[Packet], text: &[u8]) -> bool {
+pub(crate) fn contains(packets: &[Packet], text: &[u8]) -> bool {
     packets.iter().any(|(_, payload)| payload.windows(text.len()).any(|window| window == text))
 }
 

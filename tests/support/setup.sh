@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests, the demo and the benchmarks need and prints one line per step.
 #
-#   setup.sh [build] [tls] [mysql] [mariadb] [samples] [python] [node] [bench] [deny] [fuzz] | all
+#   setup.sh [build] [tls] [mysql] [mariadb] [samples] [python] [node] [bench] [deny] [fuzz] [netns] | all
 #
 # Without arguments: build, mysql, mariadb. Every part is skipped quickly when it is there.
 # Database servers are not installed into the system: their packages are unpacked into the
@@ -359,6 +359,12 @@ setup_node() {
     say "node: $(node --version) with mysql2 ready"
 }
 
+# Three replicas are tested in network namespaces, which root may make.
+setup_netns() {
+    has ip || need_packages iproute2
+    say "netns: $(ip -Version | sed 's/.*, //') ready"
+}
+
 setup_bench() {
     local wanted=()
     has haproxy || wanted+=(haproxy)
@@ -375,9 +381,9 @@ main() {
     local part
     for part in "$@"; do
         case $part in
-        build | tls | mysql | mariadb | samples | python | node | bench | deny | fuzz) "setup_$part" ;;
-        all) main build mysql mariadb samples python node bench deny fuzz ;;
-        *) die "unknown part '$part'; parts are build, tls, mysql, mariadb, samples, python, node, bench, deny, fuzz, all" ;;
+        build | tls | mysql | mariadb | samples | python | node | bench | deny | fuzz | netns) "setup_$part" ;;
+        all) main build mysql mariadb samples python node bench deny fuzz netns ;;
+        *) die "unknown part '$part'; parts are build, tls, mysql, mariadb, samples, python, node, bench, deny, fuzz, netns, all" ;;
         esac
     done
 }

@@ -47,7 +47,7 @@ pub(super) fn key_facts(key: &ListedKey) -> serde_json::Value {
 
 fn replica_facts(replica: &ListedReplica) -> serde_json::Value {
     serde_json::json!({
-        "instance": replica.instance, "epoch": replica.epoch, "last_seen_seconds": replica.last_seen_seconds,
+        "instance": replica.instance, "name": replica.name, "epoch": replica.epoch, "last_seen_seconds": replica.last_seen_seconds,
         "living": replica.living(), "version": replica.version,
     })
 }
@@ -73,8 +73,8 @@ fn table(listing: &KeyListing) -> String {
         append(
             &mut text,
             format_args!(
-                "proxy {}: version {}, epoch {}, seen {} s ago",
-                replica.instance, replica.version, replica.epoch, replica.last_seen_seconds
+                "proxy {} ({}): version {}, epoch {}, seen {} s ago",
+                replica.name, replica.instance, replica.version, replica.epoch, replica.last_seen_seconds
             ),
         );
     }

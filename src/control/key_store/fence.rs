@@ -11,7 +11,8 @@ use tokio::time::{Instant, sleep};
 
 use super::{ControlError, KeyStore, Session};
 
-/// How long after its last report a proxy counts as living, by the server's clock.
+/// How long after its last report a proxy counts as living, by the server's clock; and how long after the moment before
+/// that report was sent it may write protected columns, by its own.
 pub const LEASE: Duration = Duration::from_secs(30);
 /// How often the fence is looked at while somebody waits for it.
 const LOOK: Duration = Duration::from_millis(500);

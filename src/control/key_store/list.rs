@@ -47,6 +47,8 @@ pub struct ListedKey {
 pub struct ListedReplica {
     /// Its instance id in hexadecimal.
     pub instance: String,
+    /// Host and port, as it calls itself.
+    pub name: String,
     /// The epoch it works with.
     pub epoch: u64,
     /// Seconds since it was last seen, by the server's clock.
@@ -87,9 +89,9 @@ impl KeyStore {
                 time("COALESCE(k.changed_at, k.activated_at, k.created_at)"),
             ))
             .await?;
-        let replicas: Vec<(String, u64, u64, String)> = session
+        let replicas: Vec<(String, String, u64, u64, String)> = session
             .rows(&format!(
-                "SELECT LOWER(HEX(instance_id)), loaded_epoch, \
+                "SELECT LOWER(HEX(instance_id)), name, loaded_epoch, \
                  CAST(GREATEST(0, TIMESTAMPDIFF(SECOND, last_seen, UTC_TIMESTAMP(6))) AS UNSIGNED), version \
                  FROM {schema}.replica ORDER BY last_seen DESC"
             ))
@@ -118,8 +120,9 @@ impl KeyStore {
             .collect();
         let replicas = replicas
             .into_iter()
-            .map(|(instance, epoch, last_seen_seconds, version)| ListedReplica {
+            .map(|(instance, name, epoch, last_seen_seconds, version)| ListedReplica {
                 instance,
+                name,
                 epoch,
                 last_seen_seconds,
                 version,

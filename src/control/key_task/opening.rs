@@ -1,66 +1,40 @@
 //! Opens the keys that policy needs and proves that each is the one it should be. Plaintext keys go from here into the
-//! ring and nowhere else.
+//! keys that are held and nowhere else.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::{Failed, KeyStore, StoredKeys};
 use crate::crypto::{KeyPurpose, KeySecret};
-use crate::keys::{KeyError, KeyRecord, KeyRing, RingBuilder, Unwrapper};
+use crate::keys::{KeyError, KeyRecord, Unwrapper};
 use crate::policy::Policy;
 
-/// Requests to the key provider at once.
-const PARALLEL_MAX: usize = 10;
-
-/// Opens every usable data and index key of the policy's keysets and makes a ring of them. Dropping the future ends the
-/// requests that are under way.
-pub(super) async fn ring(
-    store: &KeyStore,
-    unwrapper: &Arc<dyn Unwrapper>,
-    policy: &Policy,
-    stored: &StoredKeys,
-) -> Result<KeyRing, Failed> {
-    let (usable, barred): (Vec<_>, Vec<_>) =
-        needed(policy, stored).into_iter().partition(|record| record.state.may_decrypt());
-    let mut builder = RingBuilder::new().with_stages(stored.stages.clone());
-    for record in barred {
-        builder.add(record, None)?;
-    }
-    let mut waiting = usable.into_iter();
-    let mut requests = JoinSet::new();
-    loop {
-        while requests.len() < PARALLEL_MAX {
-            let Some(record) = waiting.next() else { break };
-            requests.spawn(open(unwrapper.clone(), record, stored.deployment));
-        }
-        match requests.join_next().await {
-            Some(Ok(opened)) => {
-                let (record, secret) = prove(store, opened?).await?;
-                builder.add(record, Some(secret))?;
-            }
-            Some(Err(_)) => return Err(Failed::Interrupted),
-            None => break,
-        }
-    }
-    Ok(builder.build(policy, stored.epoch)?)
-}
-
 /// Data and index keys of the keysets that policy names.
-fn needed(policy: &Policy, stored: &StoredKeys) -> Vec<KeyRecord> {
+pub(super) fn needed<'a>(policy: &Policy, stored: &'a StoredKeys) -> Vec<&'a KeyRecord> {
     let keysets: HashSet<&str> = policy.columns().iter().map(|column| &*column.keyset).collect();
     let serves_columns = |purpose| match purpose {
         KeyPurpose::Data | KeyPurpose::Index => true,
         KeyPurpose::Audit | KeyPurpose::Subject => false,
     };
     let records = stored.records.iter().filter(|record| serves_columns(record.purpose));
-    records.filter(|record| keysets.contains(&*record.keyset)).cloned().collect()
+    records.filter(|record| keysets.contains(&*record.keyset)).collect()
+}
+
+/// Opens one key and proves that it is the one it should be; gives its record with the check value that counts.
+/// Dropping the future ends the request.
+pub(super) async fn open(
+    store: KeyStore,
+    unwrapper: Arc<dyn Unwrapper>,
+    record: KeyRecord,
+    deployment: Uuid,
+) -> Result<(KeyRecord, KeySecret), Failed> {
+    prove(&store, unwrap(unwrapper, record, deployment).await?).await
 }
 
 /// Opens one key with the first of its wraps that gives the right key.
-async fn open(
+async fn unwrap(
     unwrapper: Arc<dyn Unwrapper>,
     record: KeyRecord,
     deployment: Uuid,
@@ -83,20 +57,22 @@ async fn open(
     Err(failure)
 }
 
-/// Of several failures, one that may pass is told rather than one that will not: it is a reason to try again.
+/// Of several failures, one that may pass is told rather than one that will not: it is a reason to try again. A key is
+/// refused only if every wrap of it is.
 fn not_opened(record: &KeyRecord, source: KeyError, before: Failed) -> Failed {
-    match before {
-        Failed::Provider { source: earlier, .. } if earlier.retryable() && !source.retryable() => {
-            Failed::Provider { kid: record.kid.number(), keyset: record.keyset.clone(), source: earlier }
-        }
+    let hope = |error: &KeyError| (error.retryable(), !error.definitive());
+    let source = match before {
+        Failed::Provider { source: earlier, .. } if hope(&earlier) > hope(&source) => earlier,
         Failed::Provider { .. }
         | Failed::Store(_)
         | Failed::Key { .. }
         | Failed::Distrusted(_)
         | Failed::Ring(_)
         | Failed::Catalog
-        | Failed::Interrupted => Failed::Provider { kid: record.kid.number(), keyset: record.keyset.clone(), source },
-    }
+        | Failed::Lost { .. }
+        | Failed::Interrupted => source,
+    };
+    Failed::Provider { kid: record.kid.number(), keyset: record.keyset.clone(), source }
 }
 
 fn agrees(record: &KeyRecord, secret: &KeySecret) -> bool {

@@ -7,6 +7,7 @@ use super::*;
 use crate::crypto::{OpenError, Plaintext};
 use crate::policy::{Access, DecryptGrant, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Role, RoleId};
 
+#[derive(Clone, Copy)]
 struct Key {
     kid: u32,
     keyset: &'static str,
@@ -163,4 +164,28 @@ fn the_digest_tells_states_apart_and_not_the_order() {
     assert_eq!(digest(&[DATA, INDEX]), digest(&[INDEX, DATA]));
     assert_ne!(digest(&[DATA, pending]), digest(&[DATA, suspended]));
     assert_ne!(digest(&[DATA]), digest(&[DATA, INDEX]));
+}
+
+#[test]
+fn a_lost_key_takes_those_columns_away_that_cannot_do_without_it() {
+    let old = key(4, "contact", Data, 2, DecryptOnly);
+    let with_lost = |lost: &[Key], index| {
+        let mut builder = RingBuilder::new();
+        for other in [DATA, INDEX, old].into_iter().filter(|key| lost.iter().all(|lost| lost.kid != key.kid)) {
+            builder.add(record(&other), Some(secret(other.kid))).unwrap();
+        }
+        lost.iter().for_each(|key| builder.add_lost(record(key)).unwrap());
+        builder.build(&policy(index), 9).unwrap()
+    };
+    let indexed = || Some(Normaliser::Text);
+    for (lost, index) in [(DATA, indexed()), (INDEX, indexed()), (DATA, None)] {
+        let ring = with_lost(&[lost], index);
+        assert!(ring.column(ColumnId(0)).is_none() && ring.serves_nothing());
+    }
+    // A key that reads older values alone, and an index key where nothing is searched.
+    for (lost, index) in [(old, indexed()), (INDEX, None)] {
+        let ring = with_lost(&[lost], index);
+        assert!(ring.column(ColumnId(0)).is_some() && !ring.serves_nothing());
+        assert_ne!(ring.digest(), with_lost(&[], indexed()).digest(), "replicas that differ say so");
+    }
 }

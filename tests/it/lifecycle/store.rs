@@ -114,7 +114,14 @@ impl Team {
     }
 
     async fn beat(&self, instance: u8, epoch: u64, policy_digest: [u8; 32]) {
-        let beat = Heartbeat { instance: [instance; 16], boot: [0; 16], epoch, digest: [0; 32], policy_digest };
+        let beat = Heartbeat {
+            name: "".into(),
+            instance: [instance; 16],
+            boot: [0; 16],
+            epoch,
+            digest: [0; 32],
+            policy_digest,
+        };
         self.setup.proxy().heartbeat(&beat).await.unwrap();
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use candado::policy::{FirewallMode, Policy, RoleId};
 use candado::proxy::{
-    self, CatalogRefresh, ClientTls, Limits, Parts, Registry, ServerTls, Settings, Snapshot, Timeouts, WithoutKeys,
+    self, CatalogRefresh, ClientTls, KeyRefresh, KeyRequest, Limits, Parts, Registry, ServerTls, Settings, Snapshot,
+    Timeouts, WithoutKeys, WriteLease,
 };
 use candado::schema::{Catalog, ServerKind, ServerVersion};
 use tokio::net::TcpListener;
@@ -20,6 +21,9 @@ pub(crate) struct DataPlane {
     pub(crate) port: u16,
     pub(crate) registry: Arc<Registry>,
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(crate) lease: WriteLease,
+    /// What connections ask the control plane for, which the test plays.
+    pub(crate) key_requests: mpsc::Receiver<KeyRequest>,
     shutdown: CancellationToken,
     runtime: Option<Runtime>,
     served: Option<tokio::task::JoinHandle<proxy::Drain>>,
@@ -57,17 +61,29 @@ impl DataPlane {
                 request.send(()).unwrap_or(());
             }
         });
+        let (key_requests, asked_for_keys) = mpsc::channel(8);
+        let (snapshot, lease) = (Arc::new(ArcSwap::from_pointee(snapshot)), WriteLease::new());
         let (registry, shutdown) = (Arc::<Registry>::default(), CancellationToken::new());
-        let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
         let parts = Parts {
             settings,
             snapshot: snapshot.clone(),
             catalog: CatalogRefresh::new(requests),
+            keys: KeyRefresh::new(key_requests),
+            lease: lease.clone(),
             registry: registry.clone(),
             shutdown: shutdown.clone(),
         };
         let served = runtime.spawn(async move { proxy::serve(vec![listener], parts).await.unwrap() });
-        Self { port, registry, snapshot, shutdown, runtime: Some(runtime), served: Some(served) }
+        Self {
+            port,
+            registry,
+            snapshot,
+            lease,
+            key_requests: asked_for_keys,
+            shutdown,
+            runtime: Some(runtime),
+            served: Some(served),
+        }
     }
 
     /// Begins the shutdown.

@@ -12,6 +12,7 @@ use candado::policy::{
 use candado::schema::ColumnRef;
 
 use super::key_store::{PROXY, SECURITY, create, key_store};
+use super::rotation::Rotation;
 use super::server::{Kind, Server};
 use crate::fakekms::{self, FakeKms};
 
@@ -24,6 +25,8 @@ pub(crate) struct Setup {
     pub(crate) admin: Arc<AwsKmsAdmin>,
     /// Opens the audit key for the security team, and no other.
     pub(crate) opener: Arc<AwsKms>,
+    /// Another key-encryption key of the same service.
+    pub(crate) second: KekRef,
     pub(crate) unwrapper: Arc<AwsKms>,
 }
 
@@ -33,9 +36,9 @@ impl Setup {
         let fake = FakeKms::start();
         fake.allow_role("PROXY", fakekms::Role::Proxy);
         fake.allow_role("SECURITY", fakekms::Role::Security);
-        let arn = fake.create_key();
+        let (arn, second) = (fake.create_key(), fake.create_key());
         let settings = |principal: &str| AwsKmsSettings {
-            kek_arns: vec![arn.clone()],
+            kek_arns: vec![arn.clone(), second.clone()],
             endpoint: Some(fake.endpoint()),
             credentials: AwsCredentials::Static {
                 access_key_id: principal.to_owned(),
@@ -46,7 +49,8 @@ impl Setup {
         let opener = Arc::new(AwsKms::new(settings("SECURITY")).await.unwrap());
         let unwrapper = Arc::new(AwsKms::new(settings("PROXY")).await.unwrap());
         let kek = KekRef::new(ProviderKind::AwsKms, arn);
-        Self { server, schema: create(server), fake, kek, admin, opener, unwrapper }
+        let second = KekRef::new(ProviderKind::AwsKms, second);
+        Self { server, schema: create(server), fake, kek, second, admin, opener, unwrapper }
     }
 
     pub(crate) fn proxy(&self) -> KeyStore {
@@ -55,6 +59,11 @@ impl Setup {
 
     pub(crate) fn security(&self) -> KeyStore {
         key_store(self.server, SECURITY, &self.schema)
+    }
+
+    /// The steps of a rotation in this key store.
+    pub(crate) fn rotation(&self) -> Rotation<'_> {
+        Rotation { server: self.server, schema: &self.schema, admin: &*self.admin, kek: self.kek.clone() }
     }
 
     pub(crate) async fn init(&self, policy: &Policy) -> Result<InitReport, ControlError> {

@@ -8,11 +8,15 @@ pub(crate) mod data_plane;
 pub(crate) mod gate;
 pub(crate) mod key_store;
 #[cfg(feature = "aws-kms")]
+pub(crate) mod key_task;
+#[cfg(feature = "aws-kms")]
 pub(crate) mod keys;
+pub(crate) mod netns;
 #[cfg(feature = "aws-kms")]
 pub(crate) mod office;
 pub(crate) mod proxy;
 pub(crate) mod raw;
+pub(crate) mod rotation;
 pub(crate) mod server;
 pub(crate) mod shop;
 pub(crate) mod tls;

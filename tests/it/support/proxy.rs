@@ -15,7 +15,11 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use candado::keys::{KeyFile, KeyFileAdmin, KeyFilePlace, KeyFileSettings};
+
 use super::key_store::{PASSWORD, PROXY, SECURITY, script};
+use super::netns::Namespace;
+use super::rotation::Rotation;
 use super::server::{Kind, Server};
 
 /// What never takes this long on a machine that works at all. Waits end with the event; this bound turns a hang into a
@@ -137,6 +141,25 @@ impl Deployment {
     /// Where its configuration, policy and keys are.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// What makes keys for a key store with a key file.
+    pub(crate) fn key_maker(&self) -> KeyFileAdmin {
+        KeyFileAdmin::open(&self.key_file_settings()).expect("a key file")
+    }
+
+    /// What opens the keys of a key store with a key file.
+    pub(crate) fn key_opener(&self) -> KeyFile {
+        KeyFile::open(&self.key_file_settings()).expect("a key file")
+    }
+
+    fn key_file_settings(&self) -> KeyFileSettings {
+        KeyFileSettings { path: self.key_file(), place: KeyFilePlace::Own, passphrase: None }
+    }
+
+    /// The steps of a rotation in this key store.
+    pub(crate) fn rotation<'a>(&'a self, key_file: &'a KeyFileAdmin) -> Rotation<'a> {
+        Rotation { server: self.server, schema: "candado", kek: key_file.kek(), admin: key_file }
     }
 
     /// The program, as that principal of the key service.
@@ -277,6 +300,7 @@ impl SecurityTeam<'_> {
 pub(crate) struct Proxy {
     child: Mutex<Child>,
     folder: TempDir,
+    pub(crate) host: String,
     pub(crate) port: u16,
     health: u16,
 }
@@ -300,16 +324,41 @@ impl Proxy {
         let config = deployment.write(folder.path(), policy, tls);
         let text = fs::read_to_string(&config).expect("a configuration file");
         fs::write(&config, format!("{text}[limits]\n{limits}\n")).expect("a configuration file");
+        Self::launch(deployment.command("AKIAPROXY"), folder, &config, "127.0.0.1")
+    }
+
+    /// Starts one inside a network namespace, on a port that is its own among all replicas: host and port name a replica
+    /// in the key store, and the namespaces share the host's name.
+    pub(crate) fn start_in(deployment: &Deployment, policy: &str, namespace: &Namespace, port: u16) -> Self {
+        let folder = tempfile::Builder::new().prefix("candado-it-").tempdir().expect("a folder");
+        let config = deployment.write(folder.path(), policy, Tls::Off);
+        let host = namespace.client_facing();
+        let text = fs::read_to_string(&config)
+            .expect("a configuration file")
+            .replace(
+                "[listen]\naddress = \"127.0.0.1:0\"",
+                &format!("[listen]\naddress = \"{host}:{port}\"\nallow_plaintext = true"),
+            )
+            .replace(
+                &format!("[server]\naddress = \"{}:", deployment.server.host),
+                &format!("[server]\nallow_plaintext = true\naddress = \"{}:", namespace.server()),
+            )
+            .replace("[health]\naddress = \"127.0.0.1:0\"", &format!("[health]\naddress = \"{host}:0\""));
+        fs::write(&config, text).expect("a configuration file");
+        Self::launch(namespace.command(&deployment.command("AKIAPROXY")), folder, &config, &host)
+    }
+
+    fn launch(mut command: Command, folder: TempDir, config: &Path, host: &str) -> Self {
         let log = fs::File::create(folder.path().join("log")).expect("a log file");
-        let child = deployment
-            .command("AKIAPROXY")
+        let child = command
             .args(["serve", "--config"])
-            .arg(&config)
+            .arg(config)
+            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .expect("candado runs");
-        let mut proxy = Self { child: Mutex::new(child), folder, port: 0, health: 0 };
+        let mut proxy = Self { child: Mutex::new(child), folder, host: host.to_owned(), port: 0, health: 0 };
         wait_until("the proxy listens", || {
             assert!(proxy.child().try_wait().expect("a child").is_none(), "candado ended:\n{}", proxy.log());
             proxy.port = proxy.logged_port("listening");
@@ -341,7 +390,7 @@ impl Proxy {
 
     /// Asks the health endpoint; returns status and body.
     pub(crate) fn probe(&self, path: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.health)).expect("the health endpoint listens");
+        let mut stream = TcpStream::connect((self.host.as_str(), self.health)).expect("the health endpoint listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
         write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("a request");
         let mut answer = Vec::new();
@@ -350,6 +399,13 @@ impl Proxy {
         let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
         let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
         (status, body.to_owned())
+    }
+
+    /// The value of a metric without labels; 0 if it is not there.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let text = self.probe("/metrics").1;
+        let value = text.lines().find_map(|line| line.strip_prefix(&format!("candado_{name} ")));
+        value.map_or(0.0, |value| value.trim().parse().expect("a number"))
     }
 
     /// The folder with its configuration, policy and certificate.

@@ -144,15 +144,7 @@ impl<'a> Shop<'a> {
     }
 
     fn options(&self, port: u16) -> OptsBuilder {
-        OptsBuilder::default()
-            .ip_or_hostname("127.0.0.1")
-            .tcp_port(port)
-            .db_name(Some(self.database.clone()))
-            .prefer_socket(false)
-            // Otherwise the driver asks, and a proxy without keys refuses.
-            .max_allowed_packet(Some(64 << 20))
-            .wait_timeout(Some(28_800))
-            .stmt_cache_size(0)
+        options("127.0.0.1", port, &self.database)
     }
 
     /// What one cell really holds.
@@ -182,6 +174,19 @@ fn stages(database: &str, stage: &str) -> String {
          UPDATE candado.epoch SET epoch = epoch + 1; SELECT epoch FROM candado.epoch",
         rows.join(", ")
     )
+}
+
+/// How tests connect to a database.
+pub(crate) fn options(host: &str, port: u16, database: &str) -> OptsBuilder {
+    OptsBuilder::default()
+        .ip_or_hostname(host)
+        .tcp_port(port)
+        .db_name(Some(database.to_owned()))
+        .prefer_socket(false)
+        // Otherwise the driver asks, and a proxy without keys refuses.
+        .max_allowed_packet(Some(64 << 20))
+        .wait_timeout(Some(28_800))
+        .stmt_cache_size(0)
 }
 
 fn trusting(authority: &Path) -> SslOpts {

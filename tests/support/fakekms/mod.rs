@@ -78,6 +78,8 @@ pub(crate) enum Fault {
     Hang,
     /// 200 with something that is not JSON.
     Garbage,
+    /// The exception of that name, 400.
+    Refusal(&'static str),
 }
 
 #[derive(Debug, Default)]
@@ -380,6 +382,7 @@ async fn faulty(fault: Fault) -> Response<Full<Bytes>> {
             respond(StatusCode::BAD_GATEWAY, "text/html", "<html><h1>502 Bad Gateway</h1></html>".to_owned())
         }
         Fault::Hang => std::future::pending().await,
+        Fault::Refusal(kind) => failed(&Failure::client(kind, "injected")),
         Fault::Garbage => respond(StatusCode::OK, "application/x-amz-json-1.1", "{not json".to_owned()),
     }
 }

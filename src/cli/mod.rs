@@ -4,6 +4,7 @@
 //! 64 the command line or a file is wrong.
 
 mod check;
+mod column;
 mod demo;
 mod inspect;
 mod keys;
@@ -48,6 +49,9 @@ enum Command {
     /// Make and list keys.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Encrypt and decrypt columns that hold rows already, and renew what is encrypted.
+    #[command(subcommand)]
+    Column(column::Command),
     /// Print the fields of a sealed value. Needs no key and opens nothing.
     Inspect(inspect::Arguments),
 }
@@ -114,6 +118,7 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Keys(command) => keys::run(&command),
+        Command::Column(command) => column::run(&command),
         Command::Inspect(arguments) => inspect::run(&arguments),
     };
     match outcome {

@@ -23,6 +23,7 @@ struct File {
     listen: Spanned<WrittenListen>,
     server: Spanned<WrittenServer>,
     control: Spanned<WrittenControl>,
+    backfill: Option<Spanned<WrittenControl>>,
     keys: Spanned<WrittenKeys>,
     policy: WrittenPolicy,
     #[serde(default)]
@@ -186,6 +187,7 @@ pub fn parse(file: &str, text: &str, folder: &Path) -> Result<Settings, ConfigEr
         listen,
         server,
         control: written_control(&mut text, written.control, folder)?,
+        backfill: written.backfill.map(|account| written_control(&mut text, account, folder)).transpose()?,
         keys: keys(&mut text, written.keys, folder),
         policy: folder.join(written.policy.path),
         limits: limits(&mut text, &written.limits),
@@ -299,7 +301,7 @@ fn written_control(
             Zeroizing::default()
         }),
         (None, None) => {
-            text.wrong(&at, "the control account needs password_file or password_env");
+            text.wrong(&at, "the account needs password_file or password_env");
             Zeroizing::default()
         }
         (Some(_), Some(_)) => {

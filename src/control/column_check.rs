@@ -342,7 +342,8 @@ fn object_name(column: &ColumnRef, what: &str) -> String {
     format!("candado_{}_{what}", data_encoding::HEXLOWER.encode(digest.get(..8).unwrap_or_default()))
 }
 
-fn quoted(name: &str) -> String {
+/// A name as it stands in a statement.
+pub(super) fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 

@@ -49,6 +49,18 @@ pub enum ControlError {
         /// The id in the key store.
         found: String,
     },
+    /// A column is not at the stage that a change starts from.
+    #[error("the stage of `{context}` was changed by somebody else")]
+    StageMoved {
+        /// The column's context.
+        context: String,
+    },
+    /// Not all proxies did what was waited for, in the time that was given.
+    #[error("not all proxies have taken over what changed: {behind}")]
+    FenceTimedOut {
+        /// Who is behind, and with what.
+        behind: String,
+    },
     /// The key provider failed.
     #[error("the key provider failed for keyset `{keyset}`")]
     Provider {

@@ -3,8 +3,10 @@
 //!
 //! Tables and the accounts that may do what: `keys-policy/schema.sql`.
 
+mod fence;
 mod init;
 mod list;
+mod stage;
 
 use std::collections::HashMap;
 use std::num::NonZeroU16;
@@ -15,8 +17,11 @@ use uuid::Uuid;
 use super::{ControlError, Pool, Session};
 use crate::crypto::{KCV_LENGTH, KeyId, KeyPurpose, Stage};
 use crate::keys::{KekRef, KeyRecord, KeyState, ProviderKind, Stages, WrappedKey};
+pub(super) use fence::LEASE_SECONDS;
+pub use fence::{Acknowledged, Behind, Fence, Lacks, wait_for_fence};
 pub use init::{CreatedKey, InitReport};
 pub use list::{KeyListing, ListedKey, ListedReplica};
+pub(super) use stage::StageChange;
 
 /// The schema's usual name.
 pub const SCHEMA: &str = "candado";
@@ -55,9 +60,9 @@ type KeyRow = (u32, String, String, u16, String, Option<Vec<u8>>);
 /// The key store of one deployment. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct KeyStore {
-    pool: Pool,
+    pub(super) pool: Pool,
     /// Quoted, ready to stand in a statement.
-    schema: Arc<str>,
+    pub(super) schema: Arc<str>,
 }
 
 impl KeyStore {

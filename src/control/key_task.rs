@@ -5,7 +5,7 @@
 //! key store or provider that does not answer changes nothing: opened keys stay in use. Only a key that the store bars
 //! takes the ring away if no new one can be made without it.
 
-mod opening;
+pub(super) mod opening;
 mod trust;
 
 use std::fmt;
@@ -68,7 +68,7 @@ pub enum KeysState {
 
 /// Why no ring could be made.
 #[derive(Debug, thiserror::Error)]
-enum Failed {
+pub(super) enum Failed {
     #[error(transparent)]
     Store(#[from] ControlError),
     #[error("key {kid} of keyset `{keyset}` cannot be opened")]

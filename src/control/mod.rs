@@ -7,6 +7,7 @@
 mod backoff;
 mod catalog_loader;
 mod catalog_task;
+pub mod column;
 mod column_check;
 mod error;
 mod key_store;
@@ -21,7 +22,8 @@ pub use catalog_task::{CatalogRequests, CatalogTask, NotRefreshed, RefreshReason
 pub use column_check::{Finding, Problem, check_columns};
 pub use error::ControlError;
 pub use key_store::{
-    CreatedKey, Heartbeat, InitReport, KeyListing, KeyStore, ListedKey, ListedReplica, SCHEMA, StoredKeys,
+    Acknowledged, Behind, CreatedKey, Fence, Heartbeat, InitReport, KeyListing, KeyStore, Lacks, ListedKey,
+    ListedReplica, SCHEMA, StoredKeys, wait_for_fence,
 };
 pub use key_task::{KeyTask, KeysMissing, KeysState};
 use pool::Session;

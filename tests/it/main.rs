@@ -6,6 +6,7 @@
 
 mod catalog;
 mod clients;
+mod column;
 mod docs_in_step;
 #[path = "../support/fakekms/mod.rs"]
 mod fakekms;

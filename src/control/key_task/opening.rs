@@ -17,7 +17,7 @@ const PARALLEL_MAX: usize = 10;
 
 /// Opens every usable data and index key of the policy's keysets and makes a ring of them. Dropping the future ends the
 /// requests that are under way.
-pub(super) async fn ring(
+pub(in crate::control) async fn ring(
     store: &KeyStore,
     unwrapper: &Arc<dyn Unwrapper>,
     policy: &Policy,

@@ -9,7 +9,8 @@ use super::server::Server;
 
 pub(crate) const PROXY: &str = "candado_proxy";
 pub(crate) const SECURITY: &str = "candado_security";
-/// Password of both accounts.
+pub(crate) const BACKFILL: &str = "candado_backfill";
+/// Password of all accounts.
 pub(crate) const PASSWORD: &str = "control-password";
 
 /// Runs the file with another schema name and opens the accounts. Returns the name.
@@ -25,7 +26,7 @@ pub(crate) fn script(schema: &str) -> String {
     let tables =
         file.replace("candado.", &format!("{schema}.")).replace("EXISTS candado ", &format!("EXISTS {schema} "));
     let open = |account: &str| format!("ALTER USER '{account}'@'%' IDENTIFIED BY '{PASSWORD}' ACCOUNT UNLOCK;\n");
-    format!("{tables}\n{}{}", open(PROXY), open(SECURITY))
+    format!("{tables}\n{}{}{}", open(PROXY), open(SECURITY), open(BACKFILL))
 }
 
 /// Control connections under one of the accounts, over TLS.

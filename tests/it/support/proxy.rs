@@ -135,7 +135,7 @@ impl Deployment {
     }
 
     /// Writes candado.toml and policy.toml into a folder; returns the path of the first.
-    fn write(&self, folder: &Path, policy: &str, tls: Tls) -> PathBuf {
+    pub(crate) fn write(&self, folder: &Path, policy: &str, tls: Tls) -> PathBuf {
         let ca = &self.server.ca;
         let mut config = match self.without_keys {
             WithoutKeys::Refuse => String::new(),
@@ -277,7 +277,7 @@ impl Drop for Proxy {
     }
 }
 
-fn write_secret(path: &Path, secret: &str) -> PathBuf {
+pub(crate) fn write_secret(path: &Path, secret: &str) -> PathBuf {
     fs::write(path, secret).expect("a password file");
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("a private file");
     path.to_owned()

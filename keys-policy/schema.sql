@@ -36,8 +36,10 @@ CREATE TABLE IF NOT EXISTS candado.keyset (
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
 
 -- One row for each key that ever existed. A row is never deleted, so that a `kid` is never given twice.
--- `kcv` (key check value) is NULL until a proxy has opened the key for the first time; from then on every proxy
--- compares, and the column never changes again.
+-- `kcv` (key check value) is NULL until the key is opened for the first time, by a proxy or, for the audit key, by
+-- `candado keys init`; from then on everybody compares, and the column never changes again. `activated_at`:
+-- since when it wrote, NULL if it never did; `deactivated_at`: since when it does not any more; `changed_at`: since when
+-- it is in its state.
 CREATE TABLE IF NOT EXISTS candado.data_key (
     kid             INT UNSIGNED      NOT NULL AUTO_INCREMENT PRIMARY KEY,
     keyset_id       INT UNSIGNED      NOT NULL,
@@ -50,6 +52,7 @@ CREATE TABLE IF NOT EXISTS candado.data_key (
     activated_at    DATETIME(6)       NULL,
     deactivated_at  DATETIME(6)       NULL,
     destroyed_at    DATETIME(6)       NULL,
+    changed_at      DATETIME(6)       NULL,
     row_version     INT UNSIGNED      NOT NULL DEFAULT 1,
     UNIQUE KEY data_key_version (keyset_id, purpose, version),
     CONSTRAINT candado_data_key_keyset FOREIGN KEY (keyset_id) REFERENCES candado.keyset (keyset_id),
@@ -89,6 +92,34 @@ CREATE TABLE IF NOT EXISTS candado.replica (
     policy_digest BINARY(32)      NOT NULL,
     last_seen     DATETIME(6)     NOT NULL,
     version       VARCHAR(32)     CHARACTER SET ascii COLLATE ascii_bin NOT NULL
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
+-- The record of acts: who did what, when, how it was before and after. Rows are added, and by nobody of ours changed or
+-- deleted. `mac` authenticates a row together with `prev`, the code of the row before, under a key that the database does
+-- not have; the bytes are described in src/control/record/record.md. `value_before` and `value_after` are JSON, kept as
+-- text because the codes are over the very bytes.
+CREATE TABLE IF NOT EXISTS candado.event (
+    seq          BIGINT UNSIGNED NOT NULL PRIMARY KEY,
+    kid          INT UNSIGNED    NOT NULL,
+    at           DATETIME(6)     NOT NULL,
+    actor        VARCHAR(512)    CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    act          VARCHAR(64)     CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    subject      VARCHAR(1024)   CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    value_before MEDIUMTEXT      CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    value_after  MEDIUMTEXT      CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    prev         BINARY(32)      NOT NULL,
+    mac          BINARY(32)      NOT NULL,
+    KEY event_at (at)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
+-- One row: where the record ends. Every append locks it, so that acts are recorded one after the other.
+CREATE TABLE IF NOT EXISTS candado.event_head (
+    id           TINYINT         NOT NULL PRIMARY KEY,
+    seq          BIGINT UNSIGNED NOT NULL,
+    kid          INT UNSIGNED    NOT NULL,
+    mac          BINARY(32)      NOT NULL,
+    seal         BINARY(32)      NOT NULL,
+    CONSTRAINT candado_event_head_one_row CHECK (id = 1)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
 
 -- Jobs that convert rows which are already there (`candado column encrypt`, `decrypt`, `reencrypt`, `reindex`): one
@@ -160,11 +191,13 @@ CREATE TABLE IF NOT EXISTS candado.proof (
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Part 2: accounts
 --
--- Placeholders: the names `candado_proxy` and `candado_security` and the host part `%`. Replace `%` by the hosts that the
--- accounts connect from. Both accounts are created locked and without a password; when the grants are right, open them:
+-- Placeholders: the names `candado_proxy`, `candado_security`, `candado_backfill` and `candado_auditor` and the host part
+-- `%`. Replace `%` by the hosts that the accounts connect from. The accounts are created locked and without a password;
+-- when the grants are right, open those that you use:
 --
 --   ALTER USER 'candado_proxy'@'%' IDENTIFIED BY '..' REQUIRE SSL ACCOUNT UNLOCK;
 --   ALTER USER 'candado_security'@'%' IDENTIFIED BY '..' REQUIRE SSL ACCOUNT UNLOCK;
+--   ALTER USER 'candado_auditor'@'%' IDENTIFIED BY '..' REQUIRE SSL ACCOUNT UNLOCK;
 --
 -- Statements inside /*! .. */ run on MySQL alone, those inside /*M! .. */ on MariaDB alone.
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -200,16 +233,36 @@ GRANT REFERENCES, SHOW VIEW ON *.* TO 'candado_proxy'@'%';
 --
 --   GRANT SELECT ON your_database.your_view TO 'candado_proxy'@'%';
 
--- The security team (`candado keys init`): creates keys and publishes a new epoch. It reads no application data, and
--- the key provider gives it no plaintext key.
+-- The security team (`candado keys ..`): creates keys, moves them through their life, exchanges and deletes wraps, and
+-- publishes a new epoch. It reads no application data, and the key provider gives it no plaintext key. It cannot delete a
+-- key's row, change what a key is for, or touch a check value.
 CREATE USER IF NOT EXISTS 'candado_security'@'%' ACCOUNT LOCK;
 
 GRANT SELECT ON candado.* TO 'candado_security'@'%';
 GRANT INSERT, UPDATE ON candado.epoch TO 'candado_security'@'%';
 GRANT INSERT ON candado.keyset TO 'candado_security'@'%';
 GRANT INSERT ON candado.data_key TO 'candado_security'@'%';
-GRANT INSERT ON candado.wrapped_key TO 'candado_security'@'%';
+GRANT UPDATE (state, activated_at, deactivated_at, destroyed_at, changed_at, row_version) ON candado.data_key
+    TO 'candado_security'@'%';
+GRANT INSERT, DELETE ON candado.wrapped_key TO 'candado_security'@'%';
+GRANT UPDATE (wrapped, wrap_version, wrapped_at) ON candado.wrapped_key TO 'candado_security'@'%';
 GRANT DELETE ON candado.replica TO 'candado_security'@'%';
+
+-- The record of acts, and who writes it: the security team and the engine that converts columns. They add rows and move
+-- the head; nobody changes or deletes a row. `kcv` is for the audit key's check value, published by `keys init`.
+CREATE USER IF NOT EXISTS 'candado_backfill'@'%' ACCOUNT LOCK;
+GRANT UPDATE (kcv) ON candado.data_key TO 'candado_security'@'%';
+GRANT SELECT, INSERT ON candado.event TO 'candado_security'@'%', 'candado_backfill'@'%';
+GRANT SELECT, UPDATE (seq, kid, mac, seal) ON candado.event_head TO 'candado_security'@'%', 'candado_backfill'@'%';
+GRANT INSERT ON candado.event_head TO 'candado_security'@'%';
+GRANT SELECT ON candado.epoch TO 'candado_backfill'@'%';
+GRANT SELECT ON candado.keyset TO 'candado_backfill'@'%';
+GRANT SELECT ON candado.data_key TO 'candado_backfill'@'%';
+GRANT SELECT ON candado.wrapped_key TO 'candado_backfill'@'%';
+
+-- The auditor (`candado audit verify | list | export`) reads the key store and its record, and writes nothing.
+CREATE USER IF NOT EXISTS 'candado_auditor'@'%' ACCOUNT LOCK;
+GRANT SELECT ON candado.* TO 'candado_auditor'@'%';
 
 -- The engine that converts existing rows (`candado column ..`), for as long as it runs. It opens keys like a proxy, and
 -- reads and changes the application's tables.
@@ -228,8 +281,6 @@ GRANT DELETE ON candado.replica TO 'candado_security'@'%';
 -- Open it, when a job is due, with:
 --
 --   ALTER USER 'candado_backfill'@'%' IDENTIFIED BY '..' REQUIRE SSL ACCOUNT UNLOCK;
-CREATE USER IF NOT EXISTS 'candado_backfill'@'%' ACCOUNT LOCK;
-
 GRANT SELECT ON candado.* TO 'candado_backfill'@'%';
 GRANT UPDATE (kcv) ON candado.data_key TO 'candado_backfill'@'%';
 GRANT UPDATE (epoch) ON candado.epoch TO 'candado_backfill'@'%';

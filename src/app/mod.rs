@@ -5,6 +5,7 @@ mod board;
 mod gate;
 pub mod health;
 mod metrics;
+mod operator;
 pub mod provider;
 mod running;
 pub mod tls;
@@ -28,6 +29,7 @@ use crate::proxy::{CatalogRefresh, RefreshRequest, Registry};
 use crate::schema::{Catalog, ServerKind, ServerVersion};
 use crate::{control, crypto, policy, proxy};
 use board::Board;
+pub use operator::operator;
 pub use running::Running;
 use tls::Identity;
 

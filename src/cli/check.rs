@@ -13,7 +13,7 @@ use crate::app::{control_settings, load_policy, provider, tls};
 use crate::config::{self, Keys, NotReady, Plaintext, ServerTls, Settings};
 use crate::control::{CatalogLoader, ControlError, KeyStore, Pool, SCHEMA, StoredKeys, check_columns};
 use crate::crypto::{KeyId, KeyPurpose};
-use crate::keys::{EncryptionContext, KeyError};
+use crate::keys::{EncryptionContext, KeyError, KeyRecord};
 use crate::policy::{FirewallMode, Policy};
 use crate::schema::ServerKind;
 
@@ -238,9 +238,12 @@ impl Report {
                 return;
             }
         };
-        let needed: Vec<_> = stored
-            .map(|stored| stored.records.iter().filter(|key| key.state.may_decrypt()).collect())
-            .unwrap_or_default();
+        // The audit key is not among them: a proxy may not open it.
+        let opened = |key: &&KeyRecord| match key.purpose {
+            KeyPurpose::Data | KeyPurpose::Index | KeyPurpose::Subject => key.state.may_decrypt(),
+            KeyPurpose::Audit => false,
+        };
+        let needed: Vec<_> = stored.map(|stored| stored.records.iter().filter(opened).collect()).unwrap_or_default();
         let deployment = stored.map(|stored| stored.deployment).unwrap_or_default();
         for key in &needed {
             let context = key.encryption_context(deployment);

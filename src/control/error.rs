@@ -55,12 +55,6 @@ pub enum ControlError {
         /// The column's context.
         context: String,
     },
-    /// Not all proxies did what was waited for, in the time that was given.
-    #[error("not all proxies have taken over what changed: {behind}")]
-    FenceTimedOut {
-        /// Who is behind, and with what.
-        behind: String,
-    },
     /// The key provider failed.
     #[error("the key provider failed for keyset `{keyset}`")]
     Provider {
@@ -70,6 +64,32 @@ pub enum ControlError {
         #[source]
         source: crate::keys::KeyError,
     },
+    /// There is no audit key that may be used.
+    #[error(
+        "there is no active audit key to record this act with: run `candado keys init`, or see to keyset `candado`"
+    )]
+    NoAuditKey,
+    /// The audit key cannot be opened.
+    #[error("the audit key {kid} cannot be opened")]
+    AuditKey {
+        /// Its id.
+        kid: u32,
+        /// The cause.
+        #[source]
+        source: crate::keys::KeyError,
+    },
+    /// The audit key is not the one that its check value says.
+    #[error("the audit key {kid} is not the key that its check value says")]
+    AuditKeyWrong {
+        /// Its id.
+        kid: u32,
+    },
+    /// The head of the record is missing.
+    #[error("the record of acts has no head: it was never begun, or somebody removed it; run `candado audit verify`")]
+    RecordNotBegun,
+    /// The head of the record was not written by this program.
+    #[error("the head of the record of acts is forged; nothing is done on top of it: run `candado audit verify`")]
+    RecordForged,
 }
 
 /// MySQL codes that say that the key store's tables do not exist: unknown database, unknown table.

@@ -3,6 +3,7 @@
 //!
 //! Tables and the accounts that may do what: `keys-policy/schema.sql`.
 
+mod acts;
 mod fence;
 mod init;
 mod list;
@@ -17,9 +18,12 @@ use uuid::Uuid;
 use super::{ControlError, Pool, Session};
 use crate::crypto::{KCV_LENGTH, KeyId, KeyPurpose, Stage};
 use crate::keys::{KekRef, KeyRecord, KeyState, ProviderKind, Stages, WrappedKey};
-pub(super) use fence::LEASE_SECONDS;
-pub use fence::{Acknowledged, Behind, Fence, Lacks, wait_for_fence};
-pub use init::{CreatedKey, InitReport};
+pub use acts::{
+    ActError, Backups, By, Done, Ending, ForeignKeyset, MissingProof, NewKey, OldWrap, Proofs, Rewrapped, Run,
+    Shredded, StoredWrap, WhyNoProof,
+};
+pub use fence::{Acknowledged, Behind, Fence, LEASE, Lacks, wait_for_fence};
+pub use init::{CreatedKey, InitReport, Initialisation};
 pub use list::{KeyListing, ListedKey, ListedReplica};
 pub(super) use stage::StageChange;
 
@@ -120,19 +124,20 @@ impl KeyStore {
         Ok(())
     }
 
-    async fn session(&self, doing: &'static str) -> Result<Session, ControlError> {
+    pub(super) async fn session(&self, doing: &'static str) -> Result<Session, ControlError> {
         self.pool.session(doing, self.pool.operation_timeout).await
     }
 
     /// Deployment and epoch.
-    async fn header(&self, session: &mut Session) -> Result<(Uuid, u64), ControlError> {
+    pub(super) async fn header(&self, session: &mut Session) -> Result<(Uuid, u64), ControlError> {
         let sql = format!("SELECT deployment, epoch FROM {}.epoch WHERE id = 1", self.schema);
         let rows: Vec<(String, u64)> = session.rows(&sql).await?;
         let (deployment, epoch) = rows.into_iter().next().ok_or(ControlError::NotInitialised)?;
         Ok((parse_deployment(&deployment)?, epoch))
     }
 
-    async fn records(&self, session: &mut Session) -> Result<Vec<KeyRecord>, ControlError> {
+    /// All keys that ever existed, with their wraps.
+    pub(super) async fn records(&self, session: &mut Session) -> Result<Vec<KeyRecord>, ControlError> {
         let mut wraps = self.wraps(session).await?;
         let sql = format!(
             "SELECT k.kid, s.name, k.purpose, k.version, k.state, k.kcv FROM {schema}.data_key k \

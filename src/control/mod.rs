@@ -13,6 +13,7 @@ mod error;
 mod key_store;
 mod key_task;
 mod pool;
+mod record;
 #[cfg(test)]
 mod tests;
 
@@ -22,9 +23,11 @@ pub use catalog_task::{CatalogRequests, CatalogTask, NotRefreshed, RefreshReason
 pub use column_check::{Finding, Problem, check_columns};
 pub use error::ControlError;
 pub use key_store::{
-    Acknowledged, Behind, CreatedKey, Fence, Heartbeat, InitReport, KeyListing, KeyStore, Lacks, ListedKey,
-    ListedReplica, SCHEMA, StoredKeys, wait_for_fence,
+    Acknowledged, ActError, Backups, Behind, By, CreatedKey, Done, Ending, Fence, ForeignKeyset, Heartbeat, InitReport,
+    Initialisation, KeyListing, KeyStore, LEASE, Lacks, ListedKey, ListedReplica, MissingProof, NewKey, OldWrap,
+    Proofs, Rewrapped, Run, SCHEMA, Shredded, StoredKeys, StoredWrap, WhyNoProof, wait_for_fence,
 };
 pub use key_task::{KeyTask, KeysMissing, KeysState};
 use pool::Session;
 pub use pool::{Pool, Settings, Tls};
+pub use record::{AUDIT_KEYSET, Actor, AuditKeys, Entry, Recorder, StoredEntry, StoredHead};

@@ -4,6 +4,7 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
 
 mod aad;
+mod audit;
 mod column_keys;
 mod envelope;
 mod index;
@@ -15,6 +16,7 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
+pub use audit::{AUDIT_MAC_LENGTH, AuditKey};
 pub use column_keys::{ColumnKeys, ColumnKeysError, DataMaterial, IndexMaterial, OpenError, SealError};
 pub use envelope::{ENVELOPE_OCTETS_MAX, Envelope, EnvelopeError, Field, MAGIC, is_envelope};
 pub use index::{PrefixRange, SearchError};

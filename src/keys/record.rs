@@ -82,7 +82,7 @@ impl fmt::Debug for WrappedKey {
     }
 }
 
-/// Life cycle of a key (crypto.md 2.2). SP 800-57 names stand in brackets.
+/// Life cycle of a key (crypto.md 2.2); [`super::Act`] says what leads where. SP 800-57 names stand in brackets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyState {
     /// Made, not yet used for writing \[pre-activation\]. Readable, so that a replica that learns of the activation
@@ -101,7 +101,8 @@ pub enum KeyState {
 }
 
 impl KeyState {
-    const ALL: [Self; 6] =
+    /// All of them.
+    pub const ALL: [Self; 6] =
         [Self::Pending, Self::Active, Self::DecryptOnly, Self::Suspended, Self::Retired, Self::Destroyed];
 
     /// Whether values are sealed, and indexes written, with the key.

@@ -26,6 +26,8 @@ const INDEX_LENGTH: u8 = 16;
 const PADDING: u8 = 16;
 /// MySQL names are at most 64 characters; three of them, two dots and room for a deployment's own prefix.
 const CONTEXT_OCTETS_MAX: usize = 255;
+/// The keyset of the key that authenticates the record of acts.
+pub const RESERVED_KEYSET: &str = "candado";
 /// The role of accounts that no `[[account]]` names.
 const UNLISTED: &str = "unlisted";
 
@@ -163,6 +165,9 @@ fn keysets<'a>(text: &mut Text<'_>, written: &'a [Spanned<String>]) -> Vec<&'a s
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
         if !in_form {
             text.wrong(&keyset.span(), format!("keyset `{name}`: 1 to 64 letters, digits, `_` and `-` are allowed"));
+        } else if name == RESERVED_KEYSET {
+            let text_of = "holds the key of Candado's own record of acts: choose another name for the keys of columns";
+            text.wrong(&keyset.span(), format!("keyset `{name}` {text_of}"));
         } else if names.contains(&name) {
             text.wrong(&keyset.span(), format!("keyset `{name}` is declared twice"));
         }

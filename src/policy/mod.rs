@@ -13,5 +13,6 @@ mod tests;
 pub mod written;
 
 pub use column::{ColumnId, IndexSpec, LogicalType, Normaliser, Padding, ProtectedColumn, TextSize};
+pub use file::RESERVED_KEYSET;
 pub use policy::{Access, DecryptGrant, Policy};
 pub use role::{Account, AccountPattern, FirewallMode, Role, RoleId};

@@ -127,6 +127,7 @@ fn single_mistakes_have_their_own_words() {
         ("user = \"engineer\"\nhost = \"10.%\"", "user = \"support\"\nhost = \"10.%\"", "an earlier entry takes"),
         ("[\"contact\"]", "[\"contact\", \"contact\"]", "declared twice"),
         ("[\"contact\"]", "[\"contact\", \"a b\"]", "letters, digits"),
+        ("[\"contact\"]", "[\"contact\", \"candado\"]", "Candado's own record of acts"),
     ];
     for (from, to, expected) in cases {
         let text = problems(|good| good.replace(from, to));

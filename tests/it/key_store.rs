@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use candado::control::{ControlError, Heartbeat, KeyStore, Pool, Tls};
+use candado::control::{ControlError, Heartbeat, Initialisation, KeyStore, Pool, Tls};
 use candado::crypto::{KeyId, KeyPurpose};
 use candado::keys::{KeyError, KeyRecord, KeyState, Unwrapper};
 use tokio::task::JoinSet;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::fakekms::State;
 use crate::support::gate::Gate;
-use crate::support::key_store::{self, PASSWORD, PROXY, SECURITY};
+use crate::support::key_store::{self, AUDITOR, BACKFILL, PASSWORD, PROXY, SECURITY};
 use crate::support::keys::{Setup, policy};
 use crate::support::on_each_server;
 use crate::support::server::Kind;
@@ -40,6 +40,7 @@ async fn init_makes_what_policy_needs_and_no_more(kind: Kind) {
     let small = policy(&[("contact", true), ("contact", false), ("credentials", false)]);
     let first = setup.init(&small).await.unwrap();
     let expected = [
+        ("candado".into(), KeyPurpose::Audit),
         ("contact".into(), KeyPurpose::Data),
         ("contact".into(), KeyPurpose::Index),
         ("credentials".into(), KeyPurpose::Data),
@@ -55,7 +56,7 @@ async fn init_makes_what_policy_needs_and_no_more(kind: Kind) {
     assert_eq!(named(&third.created), [("credentials".into(), KeyPurpose::Index)]);
     assert_eq!(third.epoch, 2);
     assert_eq!(setup.proxy().epoch().await.unwrap(), 2);
-    assert_eq!(setup.fake.calls("GenerateDataKeyWithoutPlaintext"), 4, "one request for each key");
+    assert_eq!(setup.fake.calls("GenerateDataKeyWithoutPlaintext"), 5, "one request for each key");
 }
 
 async fn stored_keys_open_and_check_values_are_published_once(kind: Kind) {
@@ -63,8 +64,10 @@ async fn stored_keys_open_and_check_values_are_published_once(kind: Kind) {
     let report = setup.init(&policy(&[("contact", true)])).await.unwrap();
     let store = setup.proxy();
     let stored = store.load().await.unwrap();
-    assert_eq!((stored.deployment, stored.epoch, stored.records.len()), (report.deployment, 1, 2));
-    for record in &stored.records {
+    assert_eq!((stored.deployment, stored.epoch, stored.records.len()), (report.deployment, 1, 3));
+    let (audit, columns) = stored.records.split_first().unwrap();
+    assert_eq!((&*audit.keyset, audit.purpose, audit.kcv.is_some()), ("candado", KeyPurpose::Audit, true));
+    for record in columns {
         let KeyRecord { kid, purpose, state, kcv, wraps, .. } = record;
         assert_eq!((*state, *kcv, wraps.len()), (KeyState::Active, None, 1));
         let context = record.encryption_context(stored.deployment);
@@ -77,7 +80,7 @@ async fn stored_keys_open_and_check_values_are_published_once(kind: Kind) {
     assert!(reloaded.records.iter().all(|record| record.kcv.is_some()));
 
     // Blobs that were exchanged between keys do not open: the context names the key.
-    let (first, second) = (&stored.records[0], &stored.records[1]);
+    let (first, second) = (&columns[0], &columns[1]);
     let swapped = setup.unwrapper.unwrap(&first.wraps[0], &second.encryption_context(stored.deployment)).await;
     assert_eq!(swapped.unwrap_err(), KeyError::ContextMismatch);
     assert!(store.publish_kcv(KeyId::new(u32::MAX).unwrap(), [0; 16]).await.is_err(), "no such key");
@@ -91,7 +94,7 @@ async fn a_provider_that_fails_leaves_nothing_behind(kind: Kind) {
     assert!(matches!(setup.proxy().load().await.unwrap_err(), ControlError::NotInitialised));
 
     setup.fake.set_state(&setup.kek.reference, State::Enabled);
-    assert_eq!(setup.init(&policy(&[("contact", true)])).await.unwrap().created.len(), 2);
+    assert_eq!(setup.init(&policy(&[("contact", true)])).await.unwrap().created.len(), 3);
 }
 
 async fn two_runs_at_once_make_each_key_once(kind: Kind) {
@@ -100,8 +103,8 @@ async fn two_runs_at_once_make_each_key_once(kind: Kind) {
     let (first, second) = tokio::join!(setup.init(&policy), setup.init(&policy));
     let (first, second) = (first.unwrap(), second.unwrap());
     assert_eq!(first.deployment, second.deployment);
-    assert_eq!(first.created.len() + second.created.len(), 3);
-    assert_eq!(setup.proxy().load().await.unwrap().records.len(), 3);
+    assert_eq!(first.created.len() + second.created.len(), 4);
+    assert_eq!(setup.proxy().load().await.unwrap().records.len(), 4);
     assert_eq!(setup.proxy().epoch().await.unwrap(), 1);
 }
 
@@ -109,7 +112,7 @@ async fn a_revoked_keyset_gets_no_new_key(kind: Kind) {
     let setup = Setup::new(kind).await;
     let policy = policy(&[("contact", false)]);
     setup.init(&policy).await.unwrap();
-    setup.server.sql(&format!("UPDATE {}.data_key SET state = 'suspended'", setup.schema));
+    setup.server.sql(&format!("UPDATE {}.data_key SET state = 'suspended' WHERE purpose = 'data'", setup.schema));
     let report = setup.init(&policy).await.unwrap();
     assert_eq!((report.created.len(), report.epoch), (0, 1));
     assert_eq!(report.without_active, [("contact".into(), KeyPurpose::Data)]);
@@ -120,11 +123,12 @@ async fn a_key_store_belongs_to_one_deployment(kind: Kind) {
     let policy = policy(&[("contact", false)]);
     let mine = Uuid::from_u128(7);
     let store = setup.security();
-    let report = store.init(&policy, &setup.admin, &setup.kek, Some(mine)).await.unwrap();
+    let of = |deployment| Initialisation { deployment: Some(deployment), ..setup.initialisation(&policy) };
+    let report = store.init(of(mine)).await.unwrap();
     assert_eq!(report.deployment, mine);
-    let other = store.init(&policy, &setup.admin, &setup.kek, Some(Uuid::from_u128(8))).await.unwrap_err();
+    let other = store.init(of(Uuid::from_u128(8))).await.unwrap_err();
     assert!(matches!(other, ControlError::OtherDeployment { found } if found == mine.to_string()));
-    assert!(store.init(&policy, &setup.admin, &setup.kek, Some(mine)).await.is_ok());
+    assert!(store.init(of(mine)).await.is_ok());
 }
 
 async fn an_empty_server_is_told_apart_from_a_broken_one(kind: Kind) {
@@ -150,7 +154,7 @@ async fn heartbeats_show_in_the_listing(kind: Kind) {
     let listing = store.list().await.unwrap();
     assert_eq!(listing.replicas.len(), 1, "a proxy has one row, however often it starts");
     assert_eq!((listing.replicas[0].instance.as_str(), listing.replicas[0].epoch), ("01".repeat(16).as_str(), 2));
-    let key = &listing.keys[0];
+    let key = &listing.keys[1];
     assert_eq!(
         (key.keyset.as_str(), key.purpose.as_str(), key.version, key.state.as_str()),
         ("contact", "data", 1, "active")
@@ -190,8 +194,21 @@ async fn the_accounts_can_do_no_more_than_they_must(kind: Kind) {
     );
     refused(PROXY, format!("UPDATE {keys}.epoch SET epoch = 9"));
     refused(PROXY, format!("DELETE FROM {keys}.replica"));
-    refused(SECURITY, format!("UPDATE {keys}.data_key SET kcv = NULL"));
-    let error = setup.proxy().init(&policy(&[("other", false)]), &setup.admin, &setup.kek, None).await.unwrap_err();
+    for account in [PROXY, SECURITY, BACKFILL, AUDITOR] {
+        refused(account, format!("UPDATE {keys}.event SET actor = 'somebody else'"));
+        refused(account, format!("DELETE FROM {keys}.event"));
+        refused(account, format!("DELETE FROM {keys}.event_head"));
+        refused(account, format!("TRUNCATE TABLE {keys}.event"));
+    }
+    for account in [PROXY, AUDITOR] {
+        refused(account, format!("INSERT INTO {keys}.event SELECT * FROM {keys}.event"));
+        refused(account, format!("UPDATE {keys}.event_head SET seq = 0"));
+    }
+    for table in ["epoch", "keyset", "data_key", "wrapped_key", "event_head", "replica"] {
+        refused(AUDITOR, format!("DELETE FROM {keys}.{table}"));
+    }
+    let other = policy(&[("other", false)]);
+    let error = setup.proxy().init(setup.initialisation(&other)).await.unwrap_err();
     assert!(matches!(error, ControlError::Refused { code: 1142, .. }), "{error:?}");
 }
 

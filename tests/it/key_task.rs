@@ -85,6 +85,7 @@ async fn what_one_proxy_seals_another_one_opens_without_asking_again(kind: Kind)
     let setup = Setup::new(kind).await;
     let policy = policy(&[("contact", true), ("contact", true), ("credentials", false)]);
     setup.init(&policy).await.unwrap();
+    let before = setup.fake.calls("Decrypt");
     let (mut first, mut second) = (Running::new(&setup, policy.clone()), Running::new(&setup, policy.clone()));
     let (writer, reader) = tokio::join!(first.ready(), second.ready());
     assert_eq!((writer.version(), writer.policy_version()), (1, 1));
@@ -92,7 +93,8 @@ async fn what_one_proxy_seals_another_one_opens_without_asking_again(kind: Kind)
     for _ in 0..1_000 {
         assert!(opens(&reader, &policy, &sealed(&writer)));
     }
-    assert_eq!(setup.fake.calls("Decrypt"), 6, "three keys, two proxies: once each, whatever is sealed and opened");
+    let calls = setup.fake.calls("Decrypt") - before;
+    assert_eq!(calls, 6, "three keys, two proxies: once each, whatever is sealed and opened");
     first.end().await;
     second.end().await;
 }

@@ -10,7 +10,7 @@ use candado::keys::{
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::fakekms::{FakeKms, Fault, State};
+use crate::fakekms::{FakeKms, Fault, Role, State};
 
 const PROXY: &str = "AKIAPROXY";
 const SECURITY: &str = "AKIASECURITY";
@@ -26,8 +26,8 @@ struct Setup {
 impl Setup {
     async fn new() -> Self {
         let fake = FakeKms::start();
-        fake.allow(PROXY, &["Decrypt", "DescribeKey"]);
-        fake.allow(SECURITY, &["GenerateDataKeyWithoutPlaintext", "ReEncrypt", "DescribeKey"]);
+        fake.allow_role(PROXY, Role::Proxy);
+        fake.allow_role(SECURITY, Role::Security);
         let arn = fake.create_key();
         let proxy = provider(&fake, PROXY, &[&arn]).await;
         let security = provider(&fake, SECURITY, &[&arn]).await;
@@ -141,6 +141,80 @@ async fn the_proxy_cannot_make_keys_and_the_security_team_cannot_open_them() {
     assert_eq!(setup.security.unwrap(&wrapped, &context(7)).await.unwrap_err(), KeyError::Denied);
     let nobody = provider(&setup.fake, "AKIANOBODY", &[&setup.kek.reference]).await;
     assert_eq!(nobody.unwrap(&wrapped, &context(7)).await.unwrap_err(), KeyError::Denied);
+}
+
+#[tokio::test]
+async fn the_audit_key_opens_for_the_security_team_and_no_other_key_does() {
+    let setup = Setup::new().await;
+    let audit = |kid| EncryptionContext { keyset: "candado".into(), purpose: KeyPurpose::Audit, ..context(kid) };
+    let wrapped = setup.security.generate_wrapped(&setup.kek, &audit(9)).await.unwrap();
+    assert!(setup.security.unwrap(&wrapped, &audit(9)).await.is_ok());
+    assert_eq!(setup.proxy.unwrap(&wrapped, &audit(9)).await.unwrap_err(), KeyError::Denied, "nor may the proxy forge");
+    for purpose in [KeyPurpose::Data, KeyPurpose::Index, KeyPurpose::Subject] {
+        let context = EncryptionContext { purpose, ..context(7) };
+        let wrapped = setup.security.generate_wrapped(&setup.kek, &context).await.unwrap();
+        assert_eq!(setup.security.unwrap(&wrapped, &context).await.unwrap_err(), KeyError::Denied, "{purpose}");
+        // Nor by calling it an audit key: the wrap is bound to its purpose.
+        let renamed = EncryptionContext { purpose: KeyPurpose::Audit, ..context.clone() };
+        assert_eq!(
+            setup.security.unwrap(&wrapped, &renamed).await.unwrap_err(),
+            KeyError::ContextMismatch,
+            "{purpose}"
+        );
+        assert!(setup.security.rewrap(&wrapped, &setup.kek, &context).await.is_ok(), "{purpose}");
+    }
+    // Nor by making it one: the audit key alone is not rewrapped by who may open it, else a data key could be rewrapped
+    // into an audit key's context. The custodian rewraps it, who can open nothing.
+    assert_eq!(setup.security.rewrap(&wrapped, &setup.kek, &audit(9)).await, Err(KeyError::Denied));
+    setup.fake.allow_role("AKIACUSTODIAN", Role::Custodian);
+    let custodian = provider(&setup.fake, "AKIACUSTODIAN", &[&setup.kek.reference]).await;
+    let rewrapped = custodian.rewrap(&wrapped, &setup.kek, &audit(9)).await.unwrap();
+    assert!(setup.security.unwrap(&rewrapped, &audit(9)).await.is_ok());
+    assert_eq!(custodian.unwrap(&rewrapped, &audit(9)).await.unwrap_err(), KeyError::Denied);
+    assert_eq!(custodian.rewrap(&setup.wrap().await, &setup.kek, &context(7)).await, Err(KeyError::Denied));
+}
+
+#[tokio::test]
+async fn a_key_is_not_rewrapped_into_another_context() {
+    let setup = Setup::new().await;
+    let wrapped = setup.wrap().await;
+    let endpoint = setup.fake.endpoint();
+    let body = |to: &str| {
+        let context = |purpose: &str| {
+            let bound = context(7);
+            let pairs = bound.pairs().map(|(name, value)| (name.to_owned(), value.into()));
+            let mut pairs: serde_json::Map<String, serde_json::Value> = pairs.collect();
+            pairs.insert("purpose".to_owned(), purpose.into());
+            pairs
+        };
+        let blob = data_encoding::BASE64.encode(&wrapped.blob);
+        serde_json::json!({
+            "CiphertextBlob": blob, "SourceKeyId": &*setup.kek.reference, "DestinationKeyId": &*setup.kek.reference,
+            "SourceEncryptionContext": context("data"), "DestinationEncryptionContext": context(to),
+        })
+    };
+    let status = async |to: &str| post(&endpoint, SECURITY, "ReEncrypt", &body(to)).await;
+    assert_eq!(status("data").await, 200);
+    assert_eq!(status("audit").await, 400, "with it, whoever opens audit keys would open any key");
+}
+
+/// One request as somebody would send it who does not use this program; returns the status.
+async fn post(endpoint: &str, principal: &str, operation: &str, body: &serde_json::Value) -> u16 {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let address = endpoint.strip_prefix("http://").unwrap();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let body = body.to_string();
+    let request = format!(
+        "POST / HTTP/1.1\r\nhost: {address}\r\nx-amz-target: TrentService.{operation}\r\nconnection: close\r\n\
+         authorization: AWS4-HMAC-SHA256 Credential={principal}/20260101/eu-central-1/kms/aws4_request\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
 #[tokio::test]

@@ -7,9 +7,10 @@ use anyhow::Context;
 use clap::Args;
 
 use super::super::{Configured, Failure};
-use crate::app::{control_settings, load_policy, provider};
+use crate::app::{control_settings, load_policy, operator, provider};
 use crate::config;
-use crate::control::{KeyStore, Pool, SCHEMA};
+use crate::control::column::Acts;
+use crate::control::{KeyStore, Pool, Recorder, SCHEMA};
 use crate::keys::Unwrapper;
 use crate::policy::Policy;
 
@@ -55,6 +56,14 @@ impl Opened {
         let pool = Pool::with_connections(&control_settings(&settings), connections_max);
         let store = KeyStore::new(pool.clone(), SCHEMA);
         Ok(Self { policy: Arc::new(policy), pool, store, unwrapper: provider.unwrapper })
+    }
+
+    /// Opens the record of acts.
+    pub(super) async fn acts(&self) -> Result<Acts, Failure> {
+        let recorder = Recorder::open(&self.store, self.unwrapper.as_ref()).await;
+        let recorder = recorder.context("the record of acts cannot be opened")?;
+        let actor = self.store.actor(&operator()).await.context("the key store cannot be used")?;
+        Ok(Acts { actor, recorder })
     }
 
     pub(super) async fn close(self) {

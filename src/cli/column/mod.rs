@@ -118,6 +118,7 @@ fn work(verb: Verb, arguments: &Work) -> Result<(), Failure> {
             opened.store.clone(),
             opened.unwrapper.clone(),
             opened.policy.clone(),
+            opened.acts().await?,
             options(arguments),
             progress.clone(),
         );

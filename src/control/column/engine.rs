@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::ColumnError;
-use super::job::{Job, JobSummary, Jobs, Lead, Phase, Verb};
+use super::job::{Acts, Job, JobSummary, Jobs, Lead, Phase, Verb};
 use super::monitor::{self, Event, Observer};
 use super::presence::Presence;
 use super::proof::Proof;
@@ -64,6 +64,7 @@ pub struct Engine {
     pub(super) jobs: Jobs,
     pub(super) unwrapper: Arc<dyn Unwrapper>,
     pub(super) policy: Arc<Policy>,
+    pub(super) acts: Acts,
     pub(super) options: Options,
     pub(super) observer: Arc<dyn Observer>,
 }
@@ -89,11 +90,12 @@ impl Engine {
         store: KeyStore,
         unwrapper: Arc<dyn Unwrapper>,
         policy: Arc<Policy>,
+        acts: Acts,
         options: Options,
         observer: Arc<dyn Observer>,
     ) -> Self {
         let owner = uuid::Uuid::new_v4().into_bytes();
-        Self { pool: store.pool.clone(), jobs: Jobs { store, owner }, unwrapper, policy, options, observer }
+        Self { pool: store.pool.clone(), jobs: Jobs { store, owner }, unwrapper, policy, acts, options, observer }
     }
 
     /// Runs a job to its end, beginning it or going on with it.
@@ -103,7 +105,7 @@ impl Engine {
             self.protected(&ids).into_iter().map(|column| column.column.column.to_string()).collect();
         // Refused before a job is made that could not go on.
         let rows_estimate = self.load(&ids).await?.table.rows_estimate;
-        let job = self.jobs.open(&table, verb, &names, rows_estimate).await?;
+        let job = self.jobs.open(&table, verb, &names, rows_estimate, &self.acts).await?;
         let presence = Presence::take(&self.jobs).await?;
         tokio::select! {
             outcome = self.drive(job.id, &ids) => outcome,
@@ -179,7 +181,7 @@ impl Engine {
             done = all(workers) => done?,
             () = monitor::watch(&self.jobs, job, limits, self.observer.as_ref(), &sender) => {}
         }
-        self.jobs.advance(job, Phase::Verify).await?;
+        self.jobs.advance(job, Phase::Verify, &self.acts).await?;
         Ok(())
     }
 

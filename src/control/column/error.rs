@@ -99,6 +99,12 @@ pub enum ColumnError {
         /// Cells.
         left: u64,
     },
+    /// Not all proxies did what was waited for, in the time that was given.
+    #[error("not all proxies have taken over what changed: {behind}")]
+    ProxiesBehind {
+        /// Who is behind, and with what.
+        behind: String,
+    },
     /// A transaction from before did not end.
     #[error("transactions that began before the change are still open after {seconds} s: {who}")]
     TransactionsOpen {

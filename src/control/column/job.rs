@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mysql_async::Row;
 
 use super::ColumnError;
-use crate::control::{ControlError, KeyStore, Session};
+use crate::control::{Actor, ControlError, Entry, KeyStore, Recorder, Session};
 use crate::schema::TableRef;
 
 /// How long a process that says nothing keeps what it has taken.
@@ -35,6 +35,16 @@ impl Verb {
             Self::Decrypt => "decrypt",
             Self::Reencrypt => "reencrypt",
             Self::Reindex => "reindex",
+        }
+    }
+
+    /// The name of its beginning in the record of acts.
+    const fn act(self) -> &'static str {
+        match self {
+            Self::Encrypt => "column.encrypt",
+            Self::Decrypt => "column.decrypt",
+            Self::Reencrypt => "column.reencrypt",
+            Self::Reindex => "column.reindex",
         }
     }
 
@@ -147,6 +157,29 @@ impl JobSummary {
     }
 }
 
+/// Who acts, and where that is recorded.
+#[derive(Clone, Debug)]
+pub struct Acts {
+    /// Who.
+    pub actor: Actor,
+    /// Where.
+    pub recorder: Recorder,
+}
+
+impl Acts {
+    /// Records an act in the transaction of the act itself.
+    pub(super) async fn record(
+        &self,
+        session: &mut Session,
+        act: &'static str,
+        subject: String,
+        after: serde_json::Value,
+    ) -> Result<(), ControlError> {
+        let entry = Entry { actor: self.actor.clone(), act, subject, before: serde_json::Value::Null, after };
+        self.recorder.append(session, &entry).await.map(drop)
+    }
+}
+
 /// Tables `job` and `job_chunk`, on behalf of one process.
 #[derive(Clone, Debug)]
 pub(super) struct Jobs {
@@ -176,15 +209,23 @@ impl Jobs {
         verb: Verb,
         columns: &[String],
         rows_estimate: u64,
+        acts: &Acts,
     ) -> Result<Job, ColumnError> {
         let mut session = self.session().await?;
+        session.control("START TRANSACTION").await?;
         let list = serde_json::to_string(columns).unwrap_or_default();
         let sql = format!(
             "INSERT IGNORE INTO {}.job (table_schema, table_name, verb, columns, rows_estimate, phase, open, started_at, \
              changed_at) VALUES (?, ?, ?, ?, ?, 'prepare', 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6))",
             self.schema()
         );
-        session.change(&sql, (&*table.database, &*table.table, verb.name(), list, rows_estimate)).await?;
+        let params = (&*table.database, &*table.table, verb.name(), list, rows_estimate);
+        let made = session.change(&sql, params).await?;
+        if made.rows == 1 {
+            let after = serde_json::json!({ "job": made.id, "columns": columns });
+            acts.record(&mut session, verb.act(), format!("table {table}"), after).await?;
+        }
+        session.control("COMMIT").await?;
         drop(session);
         let job = self.unfinished(table).await?.ok_or(ControlError::Malformed { what: "a job that vanished" })?;
         if job.verb != verb || job.columns != columns {
@@ -220,7 +261,7 @@ impl Jobs {
     }
 
     /// Moves a job from one phase to the next. Somebody else may have done it already.
-    pub(super) async fn advance(&self, job: &Job, to: Phase) -> Result<(), ControlError> {
+    pub(super) async fn advance(&self, job: &Job, to: Phase, acts: &Acts) -> Result<(), ControlError> {
         let open = match to {
             Phase::Done | Phase::Aborted => "NULL",
             Phase::Prepare | Phase::Fence | Phase::Walk | Phase::Verify | Phase::Finish => "1",
@@ -233,7 +274,18 @@ impl Jobs {
             self.schema()
         );
         let mut session = self.session().await?;
-        session.change(&sql, (to.name(), job.id, job.phase.name(), job.pass)).await?;
+        session.control("START TRANSACTION").await?;
+        let moved = session.change(&sql, (to.name(), job.id, job.phase.name(), job.pass)).await?;
+        let ends = match to {
+            Phase::Done => Some("column.done"),
+            Phase::Aborted => Some("column.abort"),
+            Phase::Prepare | Phase::Fence | Phase::Walk | Phase::Verify | Phase::Finish => None,
+        };
+        if let (Some(act), 1) = (ends, moved.rows) {
+            let after = serde_json::json!({ "job": job.id, "verb": job.verb.name(), "from": job.phase.name() });
+            acts.record(&mut session, act, format!("table {}", job.table), after).await?;
+        }
+        session.control("COMMIT").await?;
         Ok(())
     }
 

@@ -25,7 +25,7 @@ mod walk;
 
 pub use engine::{Engine, Options, Outcome, Statements};
 pub use error::ColumnError;
-pub use job::{JobSummary, Verb};
+pub use job::{Acts, JobSummary, Verb};
 pub use monitor::{Event, Observer};
 pub use proof::{Proof, ProofKind};
 pub use throttle::Limits;

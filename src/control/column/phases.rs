@@ -11,7 +11,7 @@ use super::monitor::Event;
 use super::proof::Proof;
 use super::{ddl, drain, verify};
 use crate::control::ControlError;
-use crate::control::key_store::{Acknowledged, Behind, Fence, LEASE_SECONDS, StageChange, wait_for_fence};
+use crate::control::key_store::{Acknowledged, Behind, Fence, StageChange, wait_for_fence};
 use crate::crypto::Stage;
 use crate::policy::{ColumnId, ProtectedColumn};
 
@@ -35,7 +35,7 @@ impl Engine {
             Verb::Decrypt => {}
             Verb::Reencrypt | Verb::Reindex => {}
         }
-        Ok(self.jobs.advance(job, Phase::Fence).await?)
+        Ok(self.jobs.advance(job, Phase::Fence, &self.acts).await?)
     }
 
     /// Columns that the key store does not know yet begin at `plain`.
@@ -55,7 +55,7 @@ impl Engine {
             }
         }
         if !changes.is_empty() {
-            self.jobs.store.set_stages(&changes).await?;
+            self.jobs.store.set_stages(&changes, &self.acts.actor, &self.acts.recorder).await?;
         }
         Ok(())
     }
@@ -74,9 +74,16 @@ impl Engine {
             }
         };
         let deadline = Instant::now() + self.options.patience;
-        let replicas = wait_for_fence(&self.jobs.store, &fence, waiting, deadline).await?;
-        self.step(format!("{replicas} proxies have acknowledged epoch {epoch}"));
-        Ok(())
+        match wait_for_fence(&self.jobs.store, &fence, waiting, deadline).await? {
+            Acknowledged::All { replicas } => {
+                self.step(format!("proxies that have acknowledged epoch {epoch}: {replicas}"));
+                Ok(())
+            }
+            Acknowledged::Waiting { behind } => {
+                let behind: Vec<String> = behind.iter().map(Behind::to_string).collect();
+                Err(ColumnError::ProxiesBehind { behind: behind.join("; ") })
+            }
+        }
     }
 
     /// Publishes the stage in which every write is as it will be, and waits until nobody writes otherwise any more.
@@ -88,10 +95,10 @@ impl Engine {
         }
         let epoch = self.jobs.store.epoch().await?;
         self.everywhere(epoch).await?;
-        self.leases_over(epoch).await?;
+        drain::leases(&self.jobs.store, epoch, self.observer.as_ref()).await?;
         self.step("waiting for transactions from before".to_owned());
         drain::wait(&self.pool, self.observer.as_ref(), self.options.patience).await?;
-        Ok(self.jobs.advance(job, Phase::Walk).await?)
+        Ok(self.jobs.advance(job, Phase::Walk, &self.acts).await?)
     }
 
     /// Moves the columns that are at one of `from` to `to`; those that are there already stay.
@@ -110,26 +117,10 @@ impl Engine {
             changes.push(StageChange { context: Arc::clone(&column.context), from: found, to });
         }
         if !changes.is_empty() {
-            let epoch = self.jobs.store.set_stages(&changes).await?;
+            let epoch = self.jobs.store.set_stages(&changes, &self.acts.actor, &self.acts.recorder).await?;
             self.step(format!("stage {to} is published with epoch {epoch}"));
         }
         Ok(())
-    }
-
-    /// A proxy that fell silent before it acknowledged may write as before until its lease is over. Twice the lease
-    /// leaves room for its last report to be older than what it last read.
-    async fn leases_over(&self, epoch: u64) -> Result<(), ColumnError> {
-        let fence = Fence { epoch, policy_digest: Some(self.policy.digest()) };
-        loop {
-            match self.jobs.store.acknowledged_within(&fence, 2 * LEASE_SECONDS).await? {
-                Acknowledged::All { .. } => return Ok(()),
-                Acknowledged::Waiting { behind } => {
-                    let gone = behind.len();
-                    self.observer.hear(Event::Waiting(format!("the leases of {gone} proxies that fell silent")));
-                }
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-        }
     }
 
     /// Examines every cell and writes down what was found. What is not as it should be yet is walked again.
@@ -137,10 +128,10 @@ impl Engine {
         self.step(format!("verifying every row of {}", job.table));
         let (proofs, left) = self.scan(job.verb, ids).await?;
         if left == 0 {
-            self.jobs.advance(job, Phase::Finish).await?;
+            self.jobs.advance(job, Phase::Finish, &self.acts).await?;
         } else if job.pass < PASSES_MAX {
             self.step(format!("{left} cells are not yet what they should be"));
-            self.jobs.advance(job, Phase::Walk).await?;
+            self.jobs.advance(job, Phase::Walk, &self.acts).await?;
         } else {
             return Err(ColumnError::NotFinished { passes: job.pass, left });
         }
@@ -169,7 +160,7 @@ impl Engine {
                 Verb::Decrypt => tally.envelopes(),
             });
             let mut proof = Proof::new(name.clone(), loaded.stored.epoch, tally);
-            self.jobs.finish_proof(id, &mut proof).await?;
+            self.jobs.finish_proof(id, &column.column.context, &mut proof, &self.acts).await?;
             proofs.push(proof);
         }
         Ok((proofs, left))
@@ -186,7 +177,7 @@ impl Engine {
                         if CHECK_BROKEN.contains(&code) && job.pass < PASSES_MAX =>
                     {
                         self.step("the server still finds plaintext".to_owned());
-                        return Ok(self.jobs.advance(job, Phase::Walk).await?);
+                        return Ok(self.jobs.advance(job, Phase::Walk, &self.acts).await?);
                     }
                     outcome => outcome?,
                 }
@@ -197,7 +188,7 @@ impl Engine {
         }
         let epoch = self.jobs.store.epoch().await?;
         self.everywhere(epoch).await?;
-        Ok(self.jobs.advance(job, Phase::Done).await?)
+        Ok(self.jobs.advance(job, Phase::Done, &self.acts).await?)
     }
 
     /// Runs statements or tells them.

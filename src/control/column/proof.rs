@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::job::Jobs;
+use super::job::{Acts, Jobs};
 use super::transform::CellFault;
 use super::verify::Tally;
 use crate::control::ControlError;
@@ -95,7 +95,13 @@ impl Jobs {
     }
 
     /// Writes down what it found. A scan that found unsound cells stays unfinished.
-    pub(super) async fn finish_proof(&self, id: u64, proof: &mut Proof) -> Result<(), ControlError> {
+    pub(super) async fn finish_proof(
+        &self,
+        id: u64,
+        context: &str,
+        proof: &mut Proof,
+        acts: &Acts,
+    ) -> Result<(), ControlError> {
         if proof.faults > 0 {
             return Ok(());
         }
@@ -115,7 +121,16 @@ impl Jobs {
             proof.digest.to_vec(),
             id,
         );
-        self.session().await?.change(&sql, params).await?;
+        let mut session = self.session().await?;
+        session.control("START TRANSACTION").await?;
+        session.change(&sql, params).await?;
+        let after = serde_json::json!({
+            "proof": id, "kind": proof.kind.name(), "epoch": proof.epoch, "rows": proof.rows, "nulls": proof.nulls,
+            "plaintexts": proof.plaintexts, "by_kid": &proof.by_kid, "by_index_version": &proof.by_index_version,
+            "digest": data_encoding::HEXLOWER.encode(&proof.digest),
+        });
+        acts.record(&mut session, "column.proof", format!("column {context}"), after).await?;
+        session.control("COMMIT").await?;
         proof.id = Some(id);
         Ok(())
     }

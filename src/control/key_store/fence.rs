@@ -1,53 +1,54 @@
-//! The fence: whether every living proxy works with what was published (crypto.md 2.4).
+//! The fence: whether every living proxy works with a change. Acts that are safe only once all proxies know of an earlier
+//! one wait for it.
 //!
 //! A proxy that has been silent for longer than the lease is not waited for: it has stopped writing protected columns by
-//! then, because it stops when it cannot read the key store for that long.
+//! then, and it loads the key store before it does so again.
 
 use std::fmt;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{ControlError, KeyStore};
+use super::{ControlError, KeyStore, Session};
 
-/// How long a proxy that does not read the key store may go on writing with what it knew.
-pub(in crate::control) const LEASE_SECONDS: u64 = 30;
-/// How often the fence is looked at.
-const POLL: Duration = Duration::from_millis(250);
+/// How long after its last report a proxy counts as living, by the server's clock.
+pub const LEASE: Duration = Duration::from_secs(30);
+/// How often the fence is looked at while somebody waits for it.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// What every living proxy must work with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fence {
-    /// At least this epoch.
+    /// At least this epoch of the key store.
     pub epoch: u64,
-    /// And exactly this policy, if it matters.
+    /// Exactly this policy, if it matters.
     pub policy_digest: Option<[u8; 32]>,
 }
 
-/// The answer.
+/// Whether they do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Acknowledged {
-    /// Every living proxy does.
+    /// All do.
     All {
-        /// How many there are.
+        /// How many there are. Zero if none lives.
         replicas: usize,
     },
-    /// Some do not yet.
+    /// Some do not.
     Waiting {
-        /// Those.
+        /// Those, by their instance ids.
         behind: Vec<Behind>,
     },
 }
 
-/// A proxy that is behind.
+/// A living proxy that does not work with it yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Behind {
-    /// Its instance id in hexadecimal.
+    /// Its instance id in hexadecimal, as `candado keys list` shows it.
     pub instance: String,
-    /// The epoch it works with.
+    /// The epoch that it works with.
     pub epoch: u64,
     /// Seconds since it was last seen, by the server's clock.
-    pub last_seen_seconds: u64,
+    pub seen_seconds: u64,
     /// What it lacks.
     pub lacks: Lacks,
 }
@@ -57,77 +58,89 @@ pub struct Behind {
 pub enum Lacks {
     /// The epoch.
     Epoch,
-    /// The policy: its file is another one, or was not read again.
+    /// The policy.
     Policy,
+    /// Both.
+    EpochAndPolicy,
 }
 
 impl fmt::Display for Behind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { instance, epoch, last_seen_seconds, lacks } = self;
-        write!(f, "proxy {instance} (epoch {epoch}, seen {last_seen_seconds} s ago) ")?;
-        f.write_str(match lacks {
-            Lacks::Epoch => "has not loaded the key store's newest state",
-            Lacks::Policy => "works with another policy: give it the same file and SIGHUP",
-        })
+        let Self { instance, epoch, seen_seconds, lacks } = self;
+        write!(f, "proxy {instance} ")?;
+        match lacks {
+            Lacks::Epoch => write!(f, "works with epoch {epoch}")?,
+            Lacks::Policy => f.write_str("works with another policy")?,
+            Lacks::EpochAndPolicy => write!(f, "works with epoch {epoch} and another policy")?,
+        }
+        write!(f, " and was seen {seen_seconds} s ago")
     }
 }
 
-/// Instance, epoch, policy digest, seconds.
-type ReplicaRow = (String, u64, Vec<u8>, u64);
+/// Several proxies in one line.
+pub(super) fn list(behind: &[Behind]) -> String {
+    behind.iter().map(Behind::to_string).collect::<Vec<_>>().join("; ")
+}
 
 impl KeyStore {
-    /// Asks which living proxies do not work with it yet.
+    /// Asks once.
     pub async fn acknowledged(&self, fence: &Fence) -> Result<Acknowledged, ControlError> {
-        self.acknowledged_within(fence, LEASE_SECONDS).await
+        let mut session = self.session("ask which proxies know of a change").await?;
+        self.acknowledged_in(&mut session, fence).await
     }
 
-    /// The same, where a proxy counts as living when it was seen within so many seconds.
-    pub(in crate::control) async fn acknowledged_within(
+    /// The same inside a transaction. Sees the reports as of the transaction's snapshot.
+    pub(in crate::control) async fn acknowledged_in(
         &self,
+        session: &mut Session,
         fence: &Fence,
-        seconds: u64,
     ) -> Result<Acknowledged, ControlError> {
-        let mut session = self.session("ask which proxies have acknowledged").await?;
         let sql = format!(
             "SELECT LOWER(HEX(instance_id)), loaded_epoch, policy_digest, \
-             CAST(GREATEST(0, TIMESTAMPDIFF(SECOND, last_seen, UTC_TIMESTAMP(6))) AS UNSIGNED) FROM {}.replica \
-             WHERE last_seen > UTC_TIMESTAMP(6) - INTERVAL {seconds} SECOND ORDER BY instance_id",
-            self.schema
+             CAST(GREATEST(0, TIMESTAMPDIFF(SECOND, last_seen, UTC_TIMESTAMP(6))) AS UNSIGNED) \
+             FROM {}.replica WHERE last_seen > UTC_TIMESTAMP(6) - INTERVAL {} SECOND ORDER BY instance_id",
+            self.schema,
+            LEASE.as_secs()
         );
-        let rows: Vec<ReplicaRow> = session.rows(&sql).await?;
+        let rows: Vec<(String, u64, Vec<u8>, u64)> = session.rows(&sql).await?;
         let replicas = rows.len();
         let behind: Vec<Behind> = rows
             .into_iter()
-            .filter_map(|(instance, epoch, digest, last_seen_seconds)| {
-                let lacks = match fence.policy_digest {
-                    _ if epoch < fence.epoch => Lacks::Epoch,
-                    Some(wanted) if digest != wanted => Lacks::Policy,
-                    Some(_) | None => return None,
+            .filter_map(|(instance, epoch, digest, seen_seconds)| {
+                let other_policy = fence.policy_digest.is_some_and(|wanted| wanted[..] != digest[..]);
+                let lacks = match (epoch < fence.epoch, other_policy) {
+                    (false, false) => return None,
+                    (true, false) => Lacks::Epoch,
+                    (false, true) => Lacks::Policy,
+                    (true, true) => Lacks::EpochAndPolicy,
                 };
-                Some(Behind { instance, epoch, last_seen_seconds, lacks })
+                Some(Behind { instance, epoch, seen_seconds, lacks })
             })
             .collect();
         Ok(if behind.is_empty() { Acknowledged::All { replicas } } else { Acknowledged::Waiting { behind } })
     }
 }
 
-/// Waits until every living proxy works with it, and returns how many there are. `on_progress` hears who is still
-/// behind. Cancel-safe: nothing changes anywhere.
+/// Waits until every living proxy works with it, and returns the last answer: [`Acknowledged::Waiting`] if the deadline
+/// came first. `on_progress` is called with those that are behind whenever they are others than before. Cancel-safe.
 pub async fn wait_for_fence(
     store: &KeyStore,
     fence: &Fence,
-    on_progress: impl Fn(&[Behind]),
+    mut on_progress: impl FnMut(&[Behind]),
     deadline: Instant,
-) -> Result<usize, ControlError> {
+) -> Result<Acknowledged, ControlError> {
+    let mut told: Vec<(String, u64)> = Vec::new();
     loop {
-        match store.acknowledged(fence).await? {
-            Acknowledged::All { replicas } => return Ok(replicas),
-            Acknowledged::Waiting { behind } if Instant::now() < deadline => on_progress(&behind),
-            Acknowledged::Waiting { behind } => {
-                let behind: Vec<String> = behind.iter().map(Behind::to_string).collect();
-                return Err(ControlError::FenceTimedOut { behind: behind.join("; ") });
-            }
+        let answer = store.acknowledged(fence).await?;
+        let Acknowledged::Waiting { behind } = &answer else { return Ok(answer) };
+        let now: Vec<_> = behind.iter().map(|proxy| (proxy.instance.clone(), proxy.epoch)).collect();
+        if now != told {
+            on_progress(behind);
+            told = now;
         }
-        sleep(POLL).await;
+        if Instant::now() >= deadline {
+            return Ok(answer);
+        }
+        sleep(LOOK).await;
     }
 }

@@ -5,11 +5,13 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{ControlError, KeyStore, Session, parse_deployment};
+use crate::control::record::{self, AUDIT_KEYSET, Entry, Recorder};
 use crate::crypto::{KeyId, KeyPurpose};
-use crate::keys::{EncryptionContext, KekAdmin, KekRef};
+use crate::keys::{EncryptionContext, KekAdmin, KekRef, KeyState, Unwrapper};
 use crate::policy::Policy;
 
 /// Limit for the whole work, every call to the key provider included.
@@ -43,50 +45,59 @@ pub struct CreatedKey {
     pub version: NonZeroU16,
 }
 
+/// What `keys init` works with.
+#[derive(Clone, Copy, Debug)]
+pub struct Initialisation<'a> {
+    /// The policy whose keysets need keys.
+    pub policy: &'a Policy,
+    /// Makes keys.
+    pub admin: &'a dyn KekAdmin,
+    /// Opens the audit key.
+    pub unwrapper: &'a dyn Unwrapper,
+    /// Wraps new keys.
+    pub kek: &'a KekRef,
+    /// Counts only if the key store has none yet, and must agree if it has.
+    pub deployment: Option<Uuid>,
+    /// The person who runs it, as the system knows him.
+    pub operator: &'a str,
+}
+
 impl KeyStore {
-    /// Creates the keysets, data keys and index keys that policy needs and the key store does not have, in one
-    /// transaction, and raises the epoch if there were any. Running it again changes nothing.
+    /// Creates the audit key, and the keysets, data keys and index keys that policy needs and the key store does not
+    /// have, in one transaction, and raises the epoch if there were any. Running it again changes nothing.
     ///
-    /// The first key of a keyset and purpose is active at once: nobody can have written under another one. A given
-    /// `deployment` counts only if the key store has none yet, and must agree if it has.
-    pub async fn init(
-        &self,
-        policy: &Policy,
-        admin: &dyn KekAdmin,
-        kek: &KekRef,
-        deployment: Option<Uuid>,
-    ) -> Result<InitReport, ControlError> {
+    /// The first key of a keyset and purpose is active at once: nobody can have written under another one. The audit key
+    /// is made first, so that everything else can be recorded.
+    pub async fn init(&self, with: Initialisation<'_>) -> Result<InitReport, ControlError> {
         let mut session = self.pool.session("initialise the key store", INIT_LIMIT).await?;
-        let report = self.init_in(&mut session, policy, admin, kek, deployment).await;
+        let report = self.init_in(&mut session, with).await;
         if report.is_err() {
             session.abandon().await;
         }
         report.map_err(ControlError::or_not_initialised)
     }
 
-    async fn init_in(
-        &self,
-        session: &mut Session,
-        policy: &Policy,
-        admin: &dyn KekAdmin,
-        kek: &KekRef,
-        wanted: Option<Uuid>,
-    ) -> Result<InitReport, ControlError> {
+    async fn init_in(&self, session: &mut Session, with: Initialisation<'_>) -> Result<InitReport, ControlError> {
         session.control("START TRANSACTION").await?;
-        let (deployment, epoch) = self.lock_header(session, wanted).await?;
+        let (deployment, epoch) = self.lock_header(session, with.deployment).await?;
         let mut created = Vec::new();
         let mut without_active = Vec::new();
-        for (keyset, purpose) in needed(policy) {
+        for (keyset, purpose) in wanted(with.policy) {
             let keyset_id = self.keyset(session, &keyset).await?;
             match self.existing(session, keyset_id, purpose).await? {
                 Existing::None => {
-                    created.push(self.create(session, deployment, admin, kek, (keyset_id, &keyset), purpose).await?);
+                    created.push(self.create(session, deployment, with, (keyset_id, &keyset), purpose).await?);
                 }
                 Existing::Active => {}
                 Existing::Inactive => without_active.push((keyset, purpose)),
             }
         }
-        let epoch = if created.is_empty() { epoch } else { self.raise_epoch(session, epoch).await? };
+        let epoch = if created.is_empty() {
+            epoch
+        } else {
+            self.record(session, with, deployment, &created).await?;
+            self.raise_epoch(session, epoch).await?
+        };
         let forget = format!(
             "DELETE FROM {}.replica WHERE last_seen < UTC_TIMESTAMP(6) - INTERVAL {FORGET_DAYS} DAY",
             self.schema
@@ -94,6 +105,33 @@ impl KeyStore {
         session.change(&forget, ()).await?;
         session.control("COMMIT").await?;
         Ok(InitReport { deployment, epoch, created, without_active })
+    }
+
+    /// Records what was made. A new audit key begins the record.
+    async fn record(
+        &self,
+        session: &mut Session,
+        with: Initialisation<'_>,
+        deployment: Uuid,
+        created: &[CreatedKey],
+    ) -> Result<(), ControlError> {
+        let recorder = Recorder::open_in(session, self, with.unwrapper).await?;
+        let actor = record::actor(session, with.operator).await?;
+        let entry = |act, subject, after| Entry { actor: actor.clone(), act, subject, before: Value::Null, after };
+        if created.iter().any(|key| key.purpose == KeyPurpose::Audit) {
+            recorder.begin(session).await?;
+            let subject = format!("deployment {}", deployment.hyphenated());
+            let after = json!({ "version": env!("CARGO_PKG_VERSION"), "kek": with.kek.to_string() });
+            recorder.append(session, &entry("keys.init", subject, after)).await?;
+        }
+        for key in created {
+            let after = json!({
+                "keyset": &*key.keyset, "purpose": key.purpose.name(), "version": key.version.get(),
+                "state": KeyState::Active.name(), "keks": [with.kek.to_string()],
+            });
+            recorder.append(session, &entry("key.create", format!("key {}", key.kid), after)).await?;
+        }
+        Ok(())
     }
 
     /// Makes the epoch row if there is none, and locks it: two runs at once do their work one after the other.
@@ -146,8 +184,7 @@ impl KeyStore {
         &self,
         session: &mut Session,
         deployment: Uuid,
-        admin: &dyn KekAdmin,
-        kek: &KekRef,
+        with: Initialisation<'_>,
         (keyset_id, keyset): (u32, &Arc<str>),
         purpose: KeyPurpose,
     ) -> Result<CreatedKey, ControlError> {
@@ -161,8 +198,9 @@ impl KeyStore {
         let kid = changed.id.and_then(|id| u32::try_from(id).ok()).and_then(KeyId::new);
         let kid = kid.ok_or(ControlError::Malformed { what: "a key's id" })?;
         let context = EncryptionContext { deployment, keyset: keyset.clone(), purpose, kid };
-        let wrapped = admin
-            .generate_wrapped(kek, &context)
+        let wrapped = with
+            .admin
+            .generate_wrapped(with.kek, &context)
             .await
             .map_err(|source| ControlError::Provider { keyset: keyset.to_string(), source })?;
         let sql = format!(
@@ -175,7 +213,8 @@ impl KeyStore {
         Ok(CreatedKey { kid, keyset: keyset.clone(), purpose, version })
     }
 
-    async fn raise_epoch(&self, session: &mut Session, epoch: u64) -> Result<u64, ControlError> {
+    /// Tells proxies that something has changed. Returns the new epoch.
+    pub(super) async fn raise_epoch(&self, session: &mut Session, epoch: u64) -> Result<u64, ControlError> {
         let sql = format!("UPDATE {}.epoch SET epoch = epoch + 1 WHERE id = 1", self.schema);
         session.change(&sql, ()).await?;
         Ok(epoch.saturating_add(1))
@@ -186,6 +225,13 @@ enum Existing {
     None,
     Active,
     Inactive,
+}
+
+/// The keys that there must be, in the order in which they are made: the audit key, and what policy needs.
+fn wanted(policy: &Policy) -> Vec<(Arc<str>, KeyPurpose)> {
+    let mut wanted = vec![(AUDIT_KEYSET.into(), KeyPurpose::Audit)];
+    wanted.extend(needed(policy));
+    wanted
 }
 
 /// The keys that policy needs: one for the data of each keyset, and one for its indexes if any of its columns has one.

@@ -1,6 +1,6 @@
 //! `keys list`: what the key store holds, for people. No secrets are in it, wrapped or not.
 
-use super::{ControlError, KeyStore};
+use super::{ControlError, KeyStore, LEASE};
 
 /// The whole listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,10 @@ pub struct ListedKey {
     pub created_at: String,
     /// When it became active.
     pub activated_at: Option<String>,
+    /// When it stopped writing.
+    pub deactivated_at: Option<String>,
+    /// When it came into its state.
+    pub changed_at: String,
     /// The KEKs that wrap it, `provider:reference`, the preferred one first.
     pub keks: Vec<String>,
 }
@@ -51,7 +55,15 @@ pub struct ListedReplica {
     pub version: String,
 }
 
-type KeyRow = (u32, String, String, u16, String, Option<String>, String, Option<String>);
+/// Id, keyset, purpose, version, state, check value; made, activated, deactivated, came into its state.
+type KeyRow = (u32, String, String, u16, String, Option<String>, String, Option<String>, Option<String>, String);
+
+impl ListedReplica {
+    /// Whether acts wait for it.
+    pub fn living(&self) -> bool {
+        self.last_seen_seconds <= LEASE.as_secs()
+    }
+}
 
 impl KeyStore {
     /// Reads the listing, as of one moment.
@@ -67,9 +79,12 @@ impl KeyStore {
             .await?;
         let rows: Vec<KeyRow> = session
             .rows(&format!(
-                "SELECT k.kid, s.name, k.purpose, k.version, k.state, LOWER(HEX(k.kcv)), \
-                 DATE_FORMAT(k.created_at, '%Y-%m-%dT%H:%i:%sZ'), DATE_FORMAT(k.activated_at, '%Y-%m-%dT%H:%i:%sZ') \
-                 FROM {schema}.data_key k JOIN {schema}.keyset s ON s.keyset_id = k.keyset_id ORDER BY k.kid"
+                "SELECT k.kid, s.name, k.purpose, k.version, k.state, LOWER(HEX(k.kcv)), {}, {}, {}, {} \
+                 FROM {schema}.data_key k JOIN {schema}.keyset s ON s.keyset_id = k.keyset_id ORDER BY k.kid",
+                time("k.created_at"),
+                time("k.activated_at"),
+                time("k.deactivated_at"),
+                time("COALESCE(k.changed_at, k.activated_at, k.created_at)"),
             ))
             .await?;
         let replicas: Vec<(String, u64, u64, String)> = session
@@ -82,16 +97,23 @@ impl KeyStore {
         session.control("COMMIT").await?;
         let keys = rows
             .into_iter()
-            .map(|(kid, keyset, purpose, version, state, kcv, created_at, activated_at)| ListedKey {
-                keks: keks.iter().filter(|(of, _)| *of == kid).map(|(_, kek)| kek.clone()).collect(),
-                kid,
-                keyset,
-                purpose,
-                version,
-                state,
-                kcv,
-                created_at,
-                activated_at,
+            .map(|row: KeyRow| {
+                let (kid, keyset, purpose, version, state, kcv, created_at, activated_at, deactivated_at, changed_at) =
+                    row;
+                let keks = keks.iter().filter(|(of, _)| *of == kid).map(|(_, kek)| kek.clone()).collect();
+                ListedKey {
+                    kid,
+                    keyset,
+                    purpose,
+                    version,
+                    state,
+                    kcv,
+                    created_at,
+                    activated_at,
+                    deactivated_at,
+                    changed_at,
+                    keks,
+                }
             })
             .collect();
         let replicas = replicas
@@ -105,4 +127,9 @@ impl KeyStore {
             .collect();
         Ok(KeyListing { deployment: deployment.hyphenated().to_string(), epoch, keys, replicas })
     }
+}
+
+/// A time as people and machines read it.
+fn time(expression: &str) -> String {
+    format!("DATE_FORMAT({expression}, '%Y-%m-%dT%H:%i:%sZ')")
 }

@@ -4,7 +4,10 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::{ControlError, KeyStore};
+use crate::control::record::{Actor, Entry, Recorder};
 use crate::crypto::Stage;
 
 /// One column's step.
@@ -20,8 +23,13 @@ pub(in crate::control) struct StageChange {
 
 impl KeyStore {
     /// Moves columns from stage to stage, all or none, and returns the new epoch. A column that is not where it should
-    /// be fails with [`ControlError::StageMoved`], and nothing has changed then.
-    pub(in crate::control) async fn set_stages(&self, changes: &[StageChange]) -> Result<u64, ControlError> {
+    /// be fails with [`ControlError::StageMoved`], and nothing has changed then. Every step is recorded.
+    pub(in crate::control) async fn set_stages(
+        &self,
+        changes: &[StageChange],
+        actor: &Actor,
+        recorder: &Recorder,
+    ) -> Result<u64, ControlError> {
         let mut session = self.session("change the stage of a column").await?;
         session.control("START TRANSACTION").await?;
         // The epoch's row is locked first, as every other change of the key store does.
@@ -50,6 +58,15 @@ impl KeyStore {
                 session.abandon().await;
                 return Err(ControlError::StageMoved { context: context.to_string() });
             }
+            let stage = |stage: &Stage| json!({ "stage": stage.name() });
+            let entry = Entry {
+                actor: actor.clone(),
+                act: "column.stage",
+                subject: format!("column {context}"),
+                before: from.as_ref().map_or(serde_json::Value::Null, stage),
+                after: stage(to),
+            };
+            recorder.append(&mut session, &entry).await?;
         }
         let (_, epoch) = self.header(&mut session).await.map_err(ControlError::or_not_initialised)?;
         session.control("COMMIT").await?;

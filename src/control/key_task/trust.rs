@@ -25,7 +25,8 @@ pub(super) fn check(before: &StoredKeys, now: &StoredKeys) -> Result<(), String>
         if old.kcv.is_some() && new.kcv != old.kcv {
             return Err(format!("key {kid} has another check value"));
         }
-        if !may_follow(old.state, new.state) {
+        // Several acts may lie between two polls.
+        if !old.state.leads_to(new.state) {
             return Err(format!("key {kid} went from {} to {}", old.state, new.state));
         }
     }
@@ -41,22 +42,6 @@ pub(super) fn revoked(before: &StoredKeys, now: &StoredKeys) -> Vec<KeyId> {
         Some(KeyState::Pending | KeyState::Active | KeyState::DecryptOnly | KeyState::Retired) | None => false,
     };
     before.records.iter().filter(barred).map(|record| record.kid).collect()
-}
-
-/// Whether one state can be reached from another by any number of the steps of crypto.md 2.2: several may lie between
-/// two polls.
-fn may_follow(old: KeyState, new: KeyState) -> bool {
-    match (old, new) {
-        (KeyState::Destroyed, new) => new == KeyState::Destroyed,
-        (KeyState::Pending, _) => true,
-        (_, KeyState::Pending) => false,
-        (KeyState::Active, KeyState::Active) => true,
-        (_, KeyState::Active) => false,
-        (
-            KeyState::Active | KeyState::DecryptOnly | KeyState::Suspended | KeyState::Retired,
-            KeyState::DecryptOnly | KeyState::Suspended | KeyState::Retired | KeyState::Destroyed,
-        ) => true,
-    }
 }
 
 fn by_id(stored: &StoredKeys) -> HashMap<KeyId, &KeyRecord> {

@@ -10,6 +10,7 @@ use super::server::Server;
 pub(crate) const PROXY: &str = "candado_proxy";
 pub(crate) const SECURITY: &str = "candado_security";
 pub(crate) const BACKFILL: &str = "candado_backfill";
+pub(crate) const AUDITOR: &str = "candado_auditor";
 /// Password of all accounts.
 pub(crate) const PASSWORD: &str = "control-password";
 
@@ -26,7 +27,7 @@ pub(crate) fn script(schema: &str) -> String {
     let tables =
         file.replace("candado.", &format!("{schema}.")).replace("EXISTS candado ", &format!("EXISTS {schema} "));
     let open = |account: &str| format!("ALTER USER '{account}'@'%' IDENTIFIED BY '{PASSWORD}' ACCOUNT UNLOCK;\n");
-    format!("{tables}\n{}{}{}", open(PROXY), open(SECURITY), open(BACKFILL))
+    format!("{tables}\n{}{}{}{}", open(PROXY), open(SECURITY), open(BACKFILL), open(AUDITOR))
 }
 
 /// Control connections under one of the accounts, over TLS.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use candado::control::{ControlError, InitReport, KeyStore};
+use candado::control::{ControlError, InitReport, Initialisation, KeyStore};
 use candado::keys::{AwsCredentials, AwsKms, AwsKmsSettings, KekRef, ProviderKind};
 use candado::policy::{
     Access, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy, ProtectedColumn, Role, RoleId,
@@ -13,7 +13,7 @@ use candado::schema::ColumnRef;
 
 use super::key_store::{PROXY, SECURITY, create, key_store};
 use super::server::{Kind, Server};
-use crate::fakekms::FakeKms;
+use crate::fakekms::{self, FakeKms};
 
 /// A schema of the test's own, and a key service with one key.
 pub(crate) struct Setup {
@@ -21,7 +21,7 @@ pub(crate) struct Setup {
     pub(crate) schema: String,
     pub(crate) fake: FakeKms,
     pub(crate) kek: KekRef,
-    pub(crate) admin: AwsKms,
+    pub(crate) admin: Arc<AwsKms>,
     pub(crate) unwrapper: Arc<AwsKms>,
 }
 
@@ -29,8 +29,8 @@ impl Setup {
     pub(crate) async fn new(kind: Kind) -> Self {
         let server = Server::start(kind);
         let fake = FakeKms::start();
-        fake.allow("PROXY", &["Decrypt", "DescribeKey"]);
-        fake.allow("SECURITY", &["GenerateDataKeyWithoutPlaintext", "ReEncrypt", "DescribeKey"]);
+        fake.allow_role("PROXY", fakekms::Role::Proxy);
+        fake.allow_role("SECURITY", fakekms::Role::Security);
         let arn = fake.create_key();
         let provider = async |principal: &str| {
             AwsKms::new(AwsKmsSettings {
@@ -44,7 +44,7 @@ impl Setup {
             .await
             .unwrap()
         };
-        let (admin, unwrapper) = (provider("SECURITY").await, Arc::new(provider("PROXY").await));
+        let (admin, unwrapper) = (Arc::new(provider("SECURITY").await), Arc::new(provider("PROXY").await));
         let kek = KekRef::new(ProviderKind::AwsKms, arn);
         Self { server, schema: create(server), fake, kek, admin, unwrapper }
     }
@@ -58,7 +58,19 @@ impl Setup {
     }
 
     pub(crate) async fn init(&self, policy: &Policy) -> Result<InitReport, ControlError> {
-        self.security().init(policy, &self.admin, &self.kek, None).await
+        self.security().init(self.initialisation(policy)).await
+    }
+
+    /// What `keys init` works with under the security team's principal.
+    pub(crate) fn initialisation<'a>(&'a self, policy: &'a Policy) -> Initialisation<'a> {
+        Initialisation {
+            policy,
+            admin: &*self.admin,
+            unwrapper: &*self.admin,
+            kek: &self.kek,
+            deployment: None,
+            operator: "tester",
+        }
     }
 }
 

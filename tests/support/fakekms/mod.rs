@@ -46,6 +46,21 @@ impl Failure {
     }
 }
 
+/// A role of keys-policy/aws.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Opens keys of columns.
+    Proxy,
+    /// Makes and rewraps keys of columns, makes and opens the audit key.
+    Security,
+    /// Opens keys of columns and the audit key.
+    Backfill,
+    /// Opens the audit key.
+    Auditor,
+    /// Rewraps the audit key.
+    Custodian,
+}
+
 /// What the service does instead of its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -138,6 +153,27 @@ impl FakeKms {
     pub(crate) fn allow(&self, access_key_id: &str, operations: &[&str]) {
         let operations = operations.iter().map(|name| (*name).to_owned()).collect();
         lock(&self.shared.service).policy.insert(access_key_id.to_owned(), operations);
+    }
+
+    /// Gives a principal what keys-policy/aws gives that role.
+    pub(crate) fn allow_role(&self, access_key_id: &str, role: Role) {
+        let columns: &[&str] = &["data", "index", "subject"];
+        let (operations, limits): (&[&str], &[(&str, &[&str])]) = match role {
+            Role::Proxy => (&["Decrypt", "DescribeKey"], &[("Decrypt", columns)]),
+            Role::Security => (
+                &["GenerateDataKeyWithoutPlaintext", "ReEncrypt", "DescribeKey", "Decrypt"],
+                &[("Decrypt", &["audit"]), ("ReEncrypt", columns)],
+            ),
+            Role::Backfill => (&["Decrypt", "DescribeKey"], &[("Decrypt", &["data", "index", "audit"])]),
+            Role::Auditor => (&["Decrypt", "DescribeKey"], &[("Decrypt", &["audit"])]),
+            Role::Custodian => (&["ReEncrypt", "DescribeKey"], &[("ReEncrypt", &["audit"])]),
+        };
+        self.allow(access_key_id, operations);
+        let mut service = lock(&self.shared.service);
+        for (operation, purposes) in limits {
+            let purposes = purposes.iter().map(|name| (*name).to_owned()).collect();
+            service.purposes.insert((access_key_id.to_owned(), (*operation).to_owned()), purposes);
+        }
     }
 
     /// Moves a key to a state, as an administrator would.

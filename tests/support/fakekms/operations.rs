@@ -14,6 +14,8 @@ pub(crate) struct Service {
     pub(crate) keys: Keys,
     /// Allowed operations by access key id. Whoever is not in it may do nothing.
     pub(crate) policy: HashMap<String, HashSet<String>>,
+    /// Purposes to which an operation of an access key id is limited: the condition on `kms:EncryptionContext:purpose`.
+    pub(crate) purposes: HashMap<(String, String), HashSet<String>>,
 }
 
 /// An operation's arguments.
@@ -53,7 +55,10 @@ impl Service {
             Ok(key) => key,
             Err(failure) => return (Err(failure), None),
         };
-        let outcome = self.allowed(principal, operation, &key).and_then(|()| match operation {
+        let permitted = self
+            .allowed(principal, operation, &key)
+            .and_then(|()| self.within_purposes(principal, operation, &arguments));
+        let outcome = permitted.and_then(|()| match operation {
             "GenerateDataKeyWithoutPlaintext" => self.generate(&key, &arguments).map(|(_, answer)| answer),
             "GenerateDataKey" => self.generate(&key, &arguments).map(|(plain, mut answer)| {
                 answer["Plaintext"] = json!(BASE64.encode(&plain));
@@ -89,6 +94,23 @@ impl Service {
             )),
             Some(_) | None => Ok(sealed_by),
         }
+    }
+
+    /// The condition on the encryption context, for every context that a request names. ReEncrypt names two, and AWS asks
+    /// for both permissions.
+    fn within_purposes(&self, principal: &str, operation: &str, arguments: &Arguments<'_>) -> Result<(), Failure> {
+        let Some(purposes) = self.purposes.get(&(principal.to_owned(), operation.to_owned())) else { return Ok(()) };
+        let contexts: &[&str] = match operation {
+            "ReEncrypt" => &["SourceEncryptionContext", "DestinationEncryptionContext"],
+            _ => &["EncryptionContext"],
+        };
+        let inside =
+            |name: &&str| arguments.context(name).get("purpose").is_some_and(|purpose| purposes.contains(purpose));
+        if contexts.iter().all(inside) {
+            return Ok(());
+        }
+        let text = format!("{principal} is not authorized to perform: kms:{operation} with this encryption context");
+        Err(Failure::client("AccessDeniedException", &text))
     }
 
     fn allowed(&self, principal: &str, operation: &str, key: &str) -> Result<(), Failure> {

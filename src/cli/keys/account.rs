@@ -1,0 +1,35 @@
+//! Under which account the key store is written.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::{Configured, Failure};
+use crate::config::{self, Settings};
+
+/// The configuration, and the account that writes to the key store.
+#[derive(Debug, Args)]
+pub(super) struct Account {
+    #[command(flatten)]
+    configured: Configured,
+    /// The account that writes to the key store, if it is not that of `[control]`.
+    #[arg(short, long, value_name = "NAME", requires = "password")]
+    user: Option<String>,
+    /// A file with that account's password.
+    #[arg(long, value_name = "FILE", group = "password")]
+    password_file: Option<PathBuf>,
+    /// An environment variable with that account's password.
+    #[arg(long, value_name = "NAME", group = "password")]
+    password_env: Option<String>,
+}
+
+impl Account {
+    /// The configuration under that account.
+    pub(super) fn settings(&self) -> Result<Settings, Failure> {
+        let mut settings = config::load(&self.configured.config)?;
+        if let Some(user) = &self.user {
+            settings.control = config::control(user, self.password_file.as_deref(), self.password_env.as_deref())?;
+        }
+        Ok(settings)
+    }
+}

@@ -1,0 +1,75 @@
+//! `candado keys activate | suspend | resume | restore`: one change of one key's state.
+
+use clap::Args;
+
+use super::acting::{Acting, Acts, Report, key_id};
+use crate::cli::Failure;
+use crate::cli::output::note;
+use crate::crypto::KeyId;
+
+/// Which key.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Arguments {
+    /// The key's id.
+    #[arg(value_name = "KEY", value_parser = key_id)]
+    key: KeyId,
+    #[command(flatten)]
+    acting: Acting,
+}
+
+pub(super) fn activate(arguments: &Arguments) -> Result<(), Failure> {
+    arguments.acting.carry_out("activate", async |acts| {
+        Ok(Report::of(&acts.store.activate_key(arguments.key, acts.run, acts.by()).await?))
+    })
+}
+
+pub(super) fn suspend(arguments: &Arguments) -> Result<(), Failure> {
+    let kid = arguments.key;
+    arguments.acting.carry_out("suspend", async |acts| {
+        warn_of_suspension(&acts, kid).await?;
+        Ok(Report::of(&acts.store.suspend_key(kid, acts.run, acts.by()).await?))
+    })
+}
+
+pub(super) fn resume(arguments: &Arguments) -> Result<(), Failure> {
+    arguments.acting.carry_out("resume", async |acts| {
+        let done = acts.store.resume_key(arguments.key, acts.run, acts.by()).await?;
+        let mut report = Report::of(&done);
+        let (listing, _) = acts.listed(arguments.key).await?;
+        let mut siblings =
+            listing.keys.iter().filter(|key| key.keyset == *done.keyset && key.purpose == done.purpose.name());
+        if !siblings.any(|key| key.state == "active") {
+            let next = format!("candado keys rotate {} --purpose {}", done.keyset, done.purpose);
+            report.add(
+                format_args!("nothing writes for keyset {} yet: run `{next}`", done.keyset),
+                serde_json::json!({ "next": next }),
+            );
+        }
+        Ok(report)
+    })
+}
+
+pub(super) fn restore(arguments: &Arguments) -> Result<(), Failure> {
+    arguments.acting.carry_out("restore", async |acts| {
+        Ok(Report::of(&acts.store.restore_key(arguments.key, acts.run, acts.by()).await?))
+    })
+}
+
+async fn warn_of_suspension(acts: &Acts<'_>, kid: KeyId) -> anyhow::Result<()> {
+    let (listing, key) = acts.listed(kid).await?;
+    let living = listing.replicas.iter().filter(|replica| replica.living()).count();
+    let columns = acts.columns(&key.keyset);
+    match key.state.as_str() {
+        "active" => note(format_args!(
+            "key {kid} writes for keyset {} ({columns}); without it the {living} living proxies refuse every statement \
+             on protected columns within two seconds, until the keyset has an active key again",
+            key.keyset
+        )),
+        _ => note(format_args!(
+            "values under key {kid} of keyset {} ({columns}) cannot be read through the {living} living proxies from \
+             two seconds on",
+            key.keyset
+        )),
+    }
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! What all verbs that change keys have in common: the account, the rehearsal, and how the outcome is printed.
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::account::Account;
+use super::append;
+use crate::app::provider::{self, Provider};
+use crate::app::{control_settings, load_policy, operator};
+use crate::cli::output::Output;
+use crate::cli::{Failure, runtime};
+use crate::config::Settings;
+use crate::control::{
+    ActError, Actor, Behind, By, Done, KeyListing, KeyStore, Lacks, ListedKey, Pool, Recorder, Run, SCHEMA,
+};
+use crate::crypto::{KeyId, KeyPurpose};
+use crate::keys::Change;
+use crate::policy::Policy;
+
+/// Arguments of every verb that changes keys.
+#[derive(Debug, Args)]
+pub(super) struct Acting {
+    #[command(flatten)]
+    account: Account,
+    /// Check everything and say what would happen, and change nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Print one JSON document instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Purposes of keys that people handle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Purpose {
+    /// Seals values.
+    Data,
+    /// Makes blind indexes.
+    Index,
+}
+
+impl From<Purpose> for KeyPurpose {
+    fn from(purpose: Purpose) -> Self {
+        match purpose {
+            Purpose::Data => Self::Data,
+            Purpose::Index => Self::Index,
+        }
+    }
+}
+
+/// Reads a key id.
+pub(super) fn key_id(text: &str) -> Result<KeyId, String> {
+    let number: u32 = text.parse().map_err(|_| "a key id is a number, as `candado keys list` shows it".to_owned())?;
+    KeyId::new(number).ok_or_else(|| "there is no key 0".to_owned())
+}
+
+/// What an act needs while it runs.
+#[derive(Debug)]
+pub(super) struct Acts<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) store: &'a KeyStore,
+    pub(super) run: Run,
+    provider: Provider,
+    actor: Actor,
+    recorder: Recorder,
+}
+
+/// What was done, or would be: for people and for machines.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) text: String,
+    pub(super) facts: Value,
+}
+
+impl Acting {
+    pub(super) fn run(&self) -> Run {
+        if self.dry_run { Run::Rehearsal } else { Run::Real }
+    }
+
+    /// Runs an act with the key store, and prints what it did or why it did not.
+    pub(super) fn carry_out(
+        &self,
+        verb: &'static str,
+        work: impl AsyncFnOnce(Acts<'_>) -> anyhow::Result<Report>,
+    ) -> Result<(), Failure> {
+        let settings = self.account.settings()?;
+        let outcome = runtime()?.block_on(async {
+            let pool = Pool::new(&control_settings(&settings));
+            let store = KeyStore::new(pool.clone(), SCHEMA);
+            let outcome = match Acts::open(&settings, &store, self.run()).await {
+                Ok(acts) => work(acts).await,
+                Err(error) => Err(error),
+            };
+            pool.close().await;
+            outcome
+        });
+        let output = Output::new();
+        let mut document = json!({ "act": verb, "dry_run": self.dry_run, "done": outcome.is_ok() && !self.dry_run });
+        match outcome {
+            Ok(report) if self.json => {
+                merge(&mut document, report.facts);
+                Ok(output.json(&document)?)
+            }
+            Ok(report) if self.dry_run => Ok(output.line(format!("would be done: {}", report.text))?),
+            Ok(report) => Ok(output.line(report.text)?),
+            Err(error) if self.json => {
+                merge(&mut document, json!({ "refused": refusal(&error) }));
+                output.json(&document)?;
+                Err(Failure::Found)
+            }
+            Err(error) => Err(Failure::Failed(error)),
+        }
+    }
+}
+
+fn merge(document: &mut Value, facts: Value) {
+    if let (Value::Object(document), Value::Object(facts)) = (document, facts) {
+        document.extend(facts);
+    }
+}
+
+fn refusal(error: &anyhow::Error) -> Value {
+    let act = error.downcast_ref::<ActError>();
+    let mut facts = json!({ "code": act.map_or("failed", ActError::code), "text": format!("{error:#}") });
+    if let Some(ActError::Behind { behind, .. }) = act {
+        merge(&mut facts, json!({ "behind": behind_facts(behind) }));
+    }
+    facts
+}
+
+/// Proxies that are behind, for machines.
+pub(super) fn behind_facts(behind: &[Behind]) -> Vec<Value> {
+    let lacks = |lacks| match lacks {
+        Lacks::Epoch => "epoch",
+        Lacks::Policy => "policy",
+        Lacks::EpochAndPolicy => "epoch and policy",
+    };
+    let facts = behind.iter().map(|proxy| {
+        let Behind { instance, epoch, seen_seconds, lacks: lacking } = proxy;
+        json!({ "instance": instance, "epoch": epoch, "last_seen_seconds": seen_seconds, "lacks": lacks(*lacking) })
+    });
+    facts.collect()
+}
+
+impl Report {
+    /// Of an act on one key.
+    pub(super) fn of(done: &Done) -> Self {
+        let Done { kid, keyset, purpose, version, changes, epoch } = done;
+        let mut text = format!("key {kid} (keyset {keyset}, {purpose}, version {version}), epoch {epoch}");
+        for Change { kid, from, to } in changes {
+            append(&mut text, format_args!("key {kid}: {from} -> {to}"));
+        }
+        let facts = json!({
+            "key_id": kid.number(), "keyset": &**keyset, "purpose": purpose.name(), "version": version.get(),
+            "changes": change_facts(changes), "epoch": epoch,
+        });
+        Self { text, facts }
+    }
+
+    /// Adds a line of text and facts.
+    pub(super) fn add(&mut self, line: impl std::fmt::Display, facts: Value) {
+        append(&mut self.text, format_args!("{line}"));
+        merge(&mut self.facts, facts);
+    }
+}
+
+/// Changes of states, for machines.
+pub(super) fn change_facts(changes: &[Change]) -> Vec<Value> {
+    let fact =
+        |Change { kid, from, to }: &Change| json!({ "key_id": kid.number(), "from": from.name(), "to": to.name() });
+    changes.iter().map(fact).collect()
+}
+
+impl<'a> Acts<'a> {
+    async fn open(settings: &'a Settings, store: &'a KeyStore, run: Run) -> anyhow::Result<Self> {
+        let provider = provider::open(&settings.keys).await.context("the key provider cannot be used")?;
+        let recorder = Recorder::open(store, provider.unwrapper.as_ref()).await;
+        let recorder = recorder.context("acts cannot be recorded, so none is done")?;
+        let actor = store.actor(&operator()).await.context("the key store cannot be used")?;
+        Ok(Self { settings, store, run, provider, actor, recorder })
+    }
+
+    /// The key provider of the configuration.
+    pub(super) fn provider(&self) -> &Provider {
+        &self.provider
+    }
+
+    /// Who acts, and where it is recorded.
+    pub(super) fn by(&self) -> By<'_> {
+        By { actor: &self.actor, recorder: &self.recorder }
+    }
+
+    /// The policy of the configuration.
+    pub(super) fn policy(&self) -> anyhow::Result<Policy> {
+        load_policy(self.settings, 1).context("the policy cannot be used")
+    }
+
+    /// Columns of policy that use a keyset, for a warning: a policy that cannot be read must not stop the emergency
+    /// brake.
+    pub(super) fn columns(&self, keyset: &str) -> String {
+        let Ok(policy) = load_policy(self.settings, 1) else {
+            return "columns unknown: the policy cannot be read".to_owned();
+        };
+        let columns = policy.columns().iter().filter(|column| &*column.keyset == keyset);
+        let names: Vec<_> = columns.map(|column| column.column.to_string()).collect();
+        if names.is_empty() { "no column of this policy".to_owned() } else { names.join(", ") }
+    }
+
+    /// One key of the listing.
+    pub(super) async fn listed(&self, kid: KeyId) -> anyhow::Result<(KeyListing, ListedKey)> {
+        let listing = self.store.list().await.context("the key store cannot be read")?;
+        let key = listing.keys.iter().find(|key| key.kid == kid.number()).cloned();
+        let key = key.ok_or(ActError::Impossible(crate::keys::Impossible::UnknownKey { kid }))?;
+        Ok((listing, key))
+    }
+}

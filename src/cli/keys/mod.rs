@@ -1,0 +1,115 @@
+//! `candado keys`: the life of keys, for the security team. One file for each group of verbs; the rules are the key
+//! store's. No key is ever in anybody's hands here.
+
+mod account;
+mod act;
+mod acting;
+mod confirm;
+mod create;
+mod end;
+mod init;
+mod list;
+mod rewrap;
+mod rotate;
+mod show;
+
+use clap::Subcommand;
+
+use super::{Facts, Failure};
+pub(super) use init::initialise;
+
+/// What can be done with keys.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Make the key-encryption key (key file only) and the first data and index keys that policy needs.
+    ///
+    /// Makes what is missing and says what it made; running it again changes nothing. A key file is made only for a key
+    /// store without keys: for an existing one, a new key-encryption key would open nothing. Needs an account that may
+    /// write to the key store, see keys-policy/schema.sql.
+    #[command(after_help = "Example:\n  candado keys init --user candado_security --password-file security.password")]
+    Init(init::Arguments),
+    /// List keys, their states and the proxies that use them. Shows no secret.
+    #[command(after_help = "Example:\n  candado keys list --json")]
+    List(Facts),
+    /// Show one key: its times, its wraps, what can be done with it next, and which backups need it.
+    #[command(after_help = "Example:\n  candado keys show 6")]
+    Show(show::Arguments),
+    /// Make a pending key. Nothing is written under it until it is activated.
+    ///
+    /// `candado keys rotate` makes, waits and activates in one command; this is its first step alone.
+    #[command(after_help = "Example:\n  candado keys create contact --purpose data")]
+    Create(create::Arguments),
+    /// Make a pending key the one that writes. The key that wrote until now only reads from then on.
+    ///
+    /// Refused until every living proxy knows the key, so that none meets a value that it cannot open.
+    #[command(after_help = "Example:\n  candado keys activate 7")]
+    Activate(act::Arguments),
+    /// Rotate a keyset's key: make a new one, wait until every proxy knows it, activate it.
+    ///
+    /// Existing rows stay under the old key, which goes on reading; `candado column reencrypt` (data keys) and `candado
+    /// column reindex` (index keys) move them. After a crash or a time-out, run the same command again: it goes on with
+    /// the key that is pending. If it had finished already, running it again is another rotation.
+    #[command(
+        after_help = "Examples:\n  candado keys rotate contact\n  candado keys rotate contact --purpose index --dry-run"
+    )]
+    Rotate(rotate::Arguments),
+    /// The emergency brake: proxies drop the key within two seconds, and what is sealed under it cannot be read.
+    ///
+    /// Takes one person. Letting go of it again (`resume`) takes approval where that is configured.
+    #[command(after_help = "Example:\n  candado keys suspend 6")]
+    Suspend(act::Arguments),
+    /// Let go of the emergency brake. The key reads again; it never writes again.
+    ///
+    /// If it was the one that wrote, make a new one afterwards: `candado keys rotate`.
+    #[command(after_help = "Example:\n  candado keys resume 6")]
+    Resume(act::Arguments),
+    /// Put a key aside that no row needs any more. Its wraps are kept: `restore` brings it back.
+    ///
+    /// Demands a fresh proof from `candado column verify` for every column of the keyset.
+    #[command(after_help = "Example:\n  candado keys retire 6 --dry-run")]
+    Retire(end::RetireArguments),
+    /// Bring a retired key back for reading, to read rows of an old backup.
+    #[command(after_help = "Example:\n  candado keys restore 6")]
+    Restore(act::Arguments),
+    /// Delete the wraps of a retired or suspended key. What is sealed under it can then never be read again.
+    ///
+    /// Demands fresh proofs as `retire` does, and that the key has been put aside for the time of grace.
+    #[command(after_help = "Example:\n  candado keys destroy 6 --confirm 6")]
+    Destroy(end::DestroyArguments),
+    /// Erase a keyset: destroy all its keys, whatever rows need them. This is meant to lose the data.
+    #[command(after_help = "Example:\n  candado keys shred former_customer --confirm former_customer")]
+    Shred(end::ShredArguments),
+    /// Wrap keys again: under the newest version of their key-encryption key, or under another one.
+    ///
+    /// No key leaves the key provider, and no row changes. Run it after the key-encryption key was rotated, or to move to
+    /// another one: first `--to NEW --add`, then the new key in the configuration of every proxy, then `--drop OLD`.
+    #[command(
+        after_help = "Examples:\n  candado keys rewrap\n  candado keys rewrap --to arn:aws:kms:eu-west-1:111122223333:key/1234abcd \
+                            --add\n  candado keys rewrap --drop arn:aws:kms:eu-central-1:111122223333:key/5678efab"
+    )]
+    Rewrap(rewrap::Arguments),
+}
+
+/// Carries a command out.
+pub(super) fn run(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Init(arguments) => init::run(arguments),
+        Command::List(arguments) => list::run(arguments),
+        Command::Show(arguments) => show::run(arguments),
+        Command::Create(arguments) => create::run(arguments),
+        Command::Activate(arguments) => act::activate(arguments),
+        Command::Rotate(arguments) => rotate::run(arguments),
+        Command::Suspend(arguments) => act::suspend(arguments),
+        Command::Resume(arguments) => act::resume(arguments),
+        Command::Retire(arguments) => end::retire(arguments),
+        Command::Restore(arguments) => act::restore(arguments),
+        Command::Destroy(arguments) => end::destroy(arguments),
+        Command::Shred(arguments) => end::shred(arguments),
+        Command::Rewrap(arguments) => rewrap::run(arguments),
+    }
+}
+
+fn append(text: &mut String, line: std::fmt::Arguments<'_>) {
+    text.push('\n');
+    text.push_str(&line.to_string());
+}

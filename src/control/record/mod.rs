@@ -1,0 +1,91 @@
+//! The record of acts: who did what to which key or column, when, and how it was before and after. Entries are written
+//! in the transaction of the act itself, chained, and authenticated with a key that the database does not have.
+//!
+//! It records; what may be done, and by whom, is decided elsewhere. No entry holds key material or a value of a column.
+//!
+#![doc = include_str!("record.md")]
+
+mod append;
+mod canonical;
+mod keys;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{ControlError, KeyStore, Session};
+pub use canonical::{StoredEntry, StoredHead};
+pub use keys::AuditKeys;
+
+/// The keyset of the audit key. No policy may use that name.
+pub use crate::policy::RESERVED_KEYSET as AUDIT_KEYSET;
+
+/// Who acts: the account that the server authenticated, and the person at this machine as the system knows him,
+/// `candado_security@% (os: ana)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor(Arc<str>);
+
+impl Actor {
+    /// Names an actor.
+    pub fn new(account: &str, operator: &str) -> Self {
+        Self(format!("{account} (os: {operator})").into())
+    }
+
+    /// The name as the record shows it.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One act, to be recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Who did it.
+    pub actor: Actor,
+    /// What was done, such as `key.activate`. ASCII.
+    pub act: &'static str,
+    /// To what, such as `key 7`.
+    pub subject: String,
+    /// How it was before; `null` for what was not there.
+    pub before: Value,
+    /// How it is now; `null` for what is gone.
+    pub after: Value,
+}
+
+/// Writes entries. Holds the audit keys, which are wiped when the last clone is gone.
+#[derive(Clone)]
+pub struct Recorder {
+    schema: Arc<str>,
+    keys: Arc<AuditKeys>,
+    kid: u32,
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").field("kid", &self.kid).finish_non_exhaustive()
+    }
+}
+
+impl KeyStore {
+    /// Who acts through this key store's account. `operator` is the person as the system knows him.
+    pub async fn actor(&self, operator: &str) -> Result<Actor, ControlError> {
+        let mut session = self.session("ask for the control account's name").await?;
+        actor(&mut session, operator).await
+    }
+}
+
+/// Who acts on this connection.
+pub(super) async fn actor(session: &mut Session, operator: &str) -> Result<Actor, ControlError> {
+    let accounts: Vec<String> = session.rows("SELECT CURRENT_USER()").await?;
+    let account = accounts.first().ok_or(ControlError::Malformed { what: "the control account's name" })?;
+    Ok(Actor::new(account, operator))
+}

@@ -9,7 +9,7 @@ use clap::Args;
 use super::super::{Configured, Failure};
 use crate::app::{control_settings, load_policy, operator, provider};
 use crate::config;
-use crate::control::column::Acts;
+use crate::control::column::{Acts, Engine, Observer, Options};
 use crate::control::{KeyStore, Pool, Recorder, SCHEMA};
 use crate::keys::Unwrapper;
 use crate::policy::Policy;
@@ -58,12 +58,13 @@ impl Opened {
         Ok(Self { policy: Arc::new(policy), pool, store, unwrapper: provider.unwrapper })
     }
 
-    /// Opens the record of acts.
-    pub(super) async fn acts(&self) -> Result<Acts, Failure> {
+    /// The engine, which records what it does.
+    pub(super) async fn engine(&self, options: Options, observer: Arc<dyn Observer>) -> Result<Engine, Failure> {
         let recorder = Recorder::open(&self.store, self.unwrapper.as_ref()).await;
         let recorder = recorder.context("the record of acts cannot be opened")?;
         let actor = self.store.actor(&operator()).await.context("the key store cannot be used")?;
-        Ok(Acts { actor, recorder })
+        let (store, unwrapper, policy) = (self.store.clone(), self.unwrapper.clone(), self.policy.clone());
+        Ok(Engine::new(store, unwrapper, policy, Acts { actor, recorder }, options, observer))
     }
 
     pub(super) async fn close(self) {

@@ -78,6 +78,7 @@ impl Observer for Progress {
     fn hear(&self, event: Event) {
         match event {
             Event::Step(text) => self.line(&text),
+            Event::Remark(remark) => self.line(&super::report::remark(&remark)),
             Event::Statement(text) => self.line(&format!("statement: {text};")),
             Event::Waiting(text) => self.waiting(text),
             Event::Resting(text) => self.waiting(format!("resting, {text}")),

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use super::ColumnError;
 use super::job::{Acts, Job, JobSummary, Jobs, Lead, Phase, Verb};
 use super::monitor::{self, Event, Observer};
+use super::preflight::Allowed;
 use super::presence::Presence;
 use super::proof::Proof;
 use super::table::Table;
@@ -47,6 +48,8 @@ pub struct Options {
     pub statements: Statements,
     /// How long proxies and transactions are waited for.
     pub patience: Duration,
+    /// What preflight lets pass.
+    pub allowed: Allowed,
 }
 
 /// What a run came to.

@@ -313,12 +313,29 @@ impl Jobs {
         )
     }
 
-    /// Switches pause on or off, or ends a job.
-    pub(super) async fn set_paused(&self, job: &Job, paused: u8) -> Result<(), ControlError> {
+    /// Switches a job's pause on or off, and records who did.
+    pub(super) async fn set_paused(&self, job: &Job, pause: Pause, acts: &Acts) -> Result<(), ControlError> {
+        let (paused, act) = match pause {
+            Pause::On => (1_u8, "column.pause"),
+            Pause::Off => (0, "column.resume"),
+        };
         let sql = format!("UPDATE {}.job SET paused = ? WHERE job_id = ? AND open = 1", self.schema());
-        self.session().await?.change(&sql, (paused, job.id)).await?;
-        Ok(())
+        let mut session = self.session().await?;
+        session.control("START TRANSACTION").await?;
+        if session.change(&sql, (paused, job.id)).await?.rows == 1 {
+            acts.record(&mut session, act, format!("table {}", job.table), serde_json::json!({ "job": job.id })).await?;
+        }
+        session.control("COMMIT").await
     }
+}
+
+/// Whether a job rests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// It rests until it is resumed.
+    On,
+    /// It works.
+    Off,
 }
 
 /// Who leads.

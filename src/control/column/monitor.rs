@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::job::{Job, JobSummary, Jobs, Phase};
+use super::preflight::Remark;
 use super::throttle::{Hold, Limits};
 use crate::control::{ControlError, Session};
 
@@ -19,6 +20,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub enum Event {
     /// A step began.
     Step(String),
+    /// Preflight found something.
+    Remark(Remark),
     /// A statement that changes the table: run now, or to be run by the operator.
     Statement(String),
     /// Something is waited for.

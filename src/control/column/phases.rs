@@ -8,12 +8,15 @@ use super::ColumnError;
 use super::engine::{Engine, Loaded, Statements};
 use super::job::{Job, Phase, Verb};
 use super::monitor::Event;
+use super::facts::Facts;
+use super::preflight::{self, Remark, Weight};
 use super::proof::Proof;
-use super::{ddl, drain, verify};
+use super::{ddl, drain, survey, verify};
 use crate::control::ControlError;
 use crate::control::key_store::{Acknowledged, Behind, Fence, StageChange, wait_for_fence};
 use crate::crypto::Stage;
 use crate::policy::{ColumnId, ProtectedColumn};
+use crate::schema::{ColumnRef, TableRef};
 
 /// Walks over the table after which something else must be wrong.
 const PASSES_MAX: u32 = 5;
@@ -21,43 +24,102 @@ const PASSES_MAX: u32 = 5;
 const CHECK_BROKEN: [u16; 2] = [3819, 4025];
 
 impl Engine {
-    /// Puts the columns at their first stage, waits for policy to be everywhere, and makes the table fit.
+    /// Preflight, the columns' first stage, policy everywhere, and a table that fits.
     pub(super) async fn prepare(&self, job: &Job, ids: &[ColumnId]) -> Result<(), ColumnError> {
         self.step(format!("preparing {}", job.table));
         let loaded = self.load(ids).await?;
         let columns = self.protected(ids);
+        let stages = self.first_stages(job.verb, &loaded, &columns)?;
+        let remarks = self.preflight(job.verb, &loaded, &columns).await?;
+        let is_blocked = remarks.iter().any(|remark| remark.weight == Weight::Blocks);
+        for remark in remarks {
+            self.observer.hear(Event::Remark(remark));
+        }
+        if is_blocked {
+            return Err(ColumnError::Blocked);
+        }
+        if !stages.is_empty() {
+            self.jobs.store.set_stages(&stages, &self.acts.actor, &self.acts.recorder).await?;
+        }
+        let facts = self.facts(&job.table).await?;
         match job.verb {
             Verb::Encrypt => {
-                self.register(&loaded, &columns).await?;
+                // Only a proxy that knows the column passes its values through unchanged in a column of bytes.
                 self.policy_everywhere().await?;
-                self.statements(ddl::prepare(&self.pool, &columns).await?).await?;
+                self.statements(ddl::prepare(&facts, &columns)).await?;
             }
-            Verb::Decrypt => {}
+            Verb::Decrypt => self.statements(ddl::unseal(&facts, &columns)).await?,
             Verb::Reencrypt | Verb::Reindex => {}
         }
         Ok(self.jobs.advance(job, Phase::Fence, &self.acts).await?)
     }
 
-    /// Columns that the key store does not know yet begin at `plain`.
-    async fn register(&self, loaded: &Loaded, columns: &[&ProtectedColumn]) -> Result<(), ColumnError> {
+    /// Columns that the key store does not know yet begin at `plain`. Refuses those whose stage is none that the verb
+    /// starts from.
+    pub(super) fn first_stages(
+        &self,
+        verb: Verb,
+        loaded: &Loaded,
+        columns: &[&ProtectedColumn],
+    ) -> Result<Vec<StageChange>, ColumnError> {
         let mut changes = Vec::new();
         for column in columns {
-            let refused = |stage: Stage, advice| ColumnError::Stage {
-                column: column.column.clone(),
-                stage: stage.name(),
-                advice,
+            let found = loaded.stored.stages.get(&column.context).copied();
+            let advice = match (verb, found) {
+                (Verb::Encrypt, None) => {
+                    changes.push(StageChange { context: column.context.clone(), from: None, to: Stage::Plain });
+                    continue;
+                }
+                (Verb::Encrypt, Some(Stage::Sealed)) => "it is encrypted already: leave it out",
+                (Verb::Decrypt, Some(Stage::Plain)) => "it is not encrypted: leave it out",
+                (Verb::Reencrypt | Verb::Reindex, Some(Stage::Plain | Stage::Decrypting)) => "it is not encrypted",
+                (Verb::Reencrypt | Verb::Reindex, Some(Stage::Encrypting)) => "finish `candado column encrypt` first",
+                (Verb::Encrypt, Some(Stage::Plain | Stage::Encrypting | Stage::Decrypting))
+                | (Verb::Decrypt, None | Some(Stage::Sealed | Stage::Encrypting | Stage::Decrypting))
+                | (Verb::Reencrypt | Verb::Reindex, None | Some(Stage::Sealed)) => continue,
             };
-            match loaded.stored.stages.get(&column.context) {
-                None => changes.push(StageChange { context: column.context.clone(), from: None, to: Stage::Plain }),
-                Some(Stage::Plain | Stage::Encrypting) => {}
-                Some(Stage::Sealed) => return Err(refused(Stage::Sealed, "it is encrypted already; leave it out")),
-                Some(Stage::Decrypting) => return Err(refused(Stage::Decrypting, "finish `column decrypt` first")),
+            let stage = found.unwrap_or_default().name();
+            return Err(ColumnError::Stage { column: column.column.clone(), stage, advice });
+        }
+        Ok(changes)
+    }
+
+    /// What the schema says of a job's table.
+    pub(super) async fn facts(&self, table: &TableRef) -> Result<Facts, ColumnError> {
+        let mut session = self.pool.session("look at the table", self.pool.catalog_timeout).await?;
+        Ok(Facts::load(&mut session, table).await?)
+    }
+
+    /// Everything that preflight finds. Before an encryption every value is looked at.
+    pub(super) async fn preflight(
+        &self,
+        verb: Verb,
+        loaded: &Loaded,
+        columns: &[&ProtectedColumn],
+    ) -> Result<Vec<Remark>, ColumnError> {
+        let facts = self.facts(&loaded.table.name).await?;
+        let mut remarks = preflight::schema(&facts, columns, self.options.allowed);
+        match verb {
+            Verb::Encrypt => {}
+            // The columns were judged when they were encrypted.
+            Verb::Decrypt | Verb::Reencrypt | Verb::Reindex => {
+                remarks.retain(|remark| remark.column.is_none());
+                return Ok(remarks);
             }
         }
-        if !changes.is_empty() {
-            self.jobs.store.set_stages(&changes, &self.acts.actor, &self.acts.recorder).await?;
+        let is_fresh = |column: &&ProtectedColumn| {
+            matches!(loaded.stored.stages.get(&column.context), None | Some(Stage::Plain))
+        };
+        if remarks.iter().any(|remark| remark.weight == Weight::Blocks) || !columns.iter().all(|column| is_fresh(&column))
+        {
+            return Ok(remarks);
         }
-        Ok(())
+        self.step(format!("looking at every value of {}", loaded.table.name));
+        let unique = preflight::unique(&facts, columns);
+        let surveys =
+            survey::survey(&self.pool, &loaded.table, &self.cells(loaded), &unique, self.observer.as_ref()).await?;
+        remarks.extend(preflight::rows(&facts, columns, &surveys));
+        Ok(remarks)
     }
 
     async fn policy_everywhere(&self) -> Result<(), ColumnError> {
@@ -89,8 +151,8 @@ impl Engine {
     /// Publishes the stage in which every write is as it will be, and waits until nobody writes otherwise any more.
     pub(super) async fn fence(&self, job: &Job, ids: &[ColumnId]) -> Result<(), ColumnError> {
         match job.verb {
-            Verb::Encrypt => self.move_all(ids, &[Stage::Plain], Stage::Encrypting).await?,
-            Verb::Decrypt => self.move_all(ids, &[Stage::Sealed], Stage::Decrypting).await?,
+            Verb::Encrypt => self.move_all(ids, &[Stage::Plain, Stage::Decrypting], Stage::Encrypting).await?,
+            Verb::Decrypt => self.move_all(ids, &[Stage::Sealed, Stage::Encrypting], Stage::Decrypting).await?,
             Verb::Reencrypt | Verb::Reindex => {}
         }
         let epoch = self.jobs.store.epoch().await?;
@@ -138,8 +200,45 @@ impl Engine {
         Ok(proofs)
     }
 
+    /// Examines every cell of columns, changes none, and writes down what was found. Columns of several tables are taken
+    /// one table after the other.
+    pub async fn verify(&self, columns: &[ColumnRef]) -> Result<Vec<Proof>, ColumnError> {
+        let mut tables: Vec<(TableRef, Vec<ColumnRef>)> = Vec::new();
+        for column in columns {
+            let table = column.table_ref();
+            match tables.iter_mut().find(|(name, _)| *name == table) {
+                Some((_, list)) => list.push(column.clone()),
+                None => tables.push((table, vec![column.clone()])),
+            }
+        }
+        let mut proofs = Vec::new();
+        for (table, columns) in tables {
+            let (_, ids) = self.resolve(&columns)?;
+            self.step(format!("verifying every row of {table}"));
+            proofs.extend(self.scanned(&ids).await?.into_iter().map(|(proof, _)| proof));
+        }
+        Ok(proofs)
+    }
+
     /// Scans and records; returns how many cells are not what the verb wants them to be.
     async fn scan(&self, verb: Verb, ids: &[ColumnId]) -> Result<(Vec<Proof>, u64), ColumnError> {
+        let (mut proofs, mut left) = (Vec::new(), 0_u64);
+        for (proof, stale) in self.scanned(ids).await? {
+            if let Some((position, fault)) = proof.first_faults.first() {
+                let (column, position) = (proof.column.clone(), position.clone());
+                return Err(ColumnError::Cell { column, position, fault: *fault });
+            }
+            left = left.saturating_add(match verb {
+                Verb::Encrypt | Verb::Reencrypt | Verb::Reindex => proof.plaintexts.saturating_add(stale),
+                Verb::Decrypt => proof.envelopes(),
+            });
+            proofs.push(proof);
+        }
+        Ok((proofs, left))
+    }
+
+    /// One proof for each column, with the number of its envelopes that are not under the active keys.
+    async fn scanned(&self, ids: &[ColumnId]) -> Result<Vec<(Proof, u64)>, ColumnError> {
         let loaded = self.load(ids).await?;
         let cells = self.cells(&loaded);
         let mut begun = Vec::new();
@@ -147,23 +246,13 @@ impl Engine {
             begun.push(self.jobs.begin_proof(&column.column.context, loaded.stored.epoch).await?);
         }
         let tallies = verify::scan(&self.pool, &loaded.table, &cells, self.observer.as_ref()).await?;
-        let (mut proofs, mut left) = (Vec::new(), 0_u64);
+        let mut proofs = Vec::new();
         for ((column, tally), id) in cells.iter().zip(&tallies).zip(begun) {
-            let name = &column.column.column;
-            if let Some((position, fault)) = tally.first_faults.first() {
-                return Err(ColumnError::Cell { column: name.clone(), position: position.clone(), fault: *fault });
-            }
-            left = left.saturating_add(match verb {
-                Verb::Encrypt | Verb::Reencrypt | Verb::Reindex => {
-                    tally.plaintexts.saturating_add(tally.stale(column.keys))
-                }
-                Verb::Decrypt => tally.envelopes(),
-            });
-            let mut proof = Proof::new(name.clone(), loaded.stored.epoch, tally);
+            let mut proof = Proof::new(column.column.column.clone(), loaded.stored.epoch, tally);
             self.jobs.finish_proof(id, &column.column.context, &mut proof, &self.acts).await?;
-            proofs.push(proof);
+            proofs.push((proof, tally.stale(column.keys)));
         }
-        Ok((proofs, left))
+        Ok(proofs)
     }
 
     /// The table's last statements, the last stage, and the proxies' acknowledgement of it.
@@ -171,8 +260,8 @@ impl Engine {
         let columns = self.protected(ids);
         match job.verb {
             Verb::Encrypt => {
-                let statements = ddl::finish(&self.pool, &columns).await?;
-                match self.statements(statements).await {
+                let facts = self.facts(&job.table).await?;
+                match self.statements(ddl::seal(&facts, &columns)).await {
                     Err(ColumnError::Control(ControlError::Refused { code, .. }))
                         if CHECK_BROKEN.contains(&code) && job.pass < PASSES_MAX =>
                     {
@@ -183,7 +272,11 @@ impl Engine {
                 }
                 self.move_all(ids, &[Stage::Encrypting], Stage::Sealed).await?;
             }
-            Verb::Decrypt => self.move_all(ids, &[Stage::Decrypting], Stage::Plain).await?,
+            Verb::Decrypt => {
+                let facts = self.facts(&job.table).await?;
+                self.statements(ddl::restore(&facts, &columns)).await?;
+                self.move_all(ids, &[Stage::Decrypting], Stage::Plain).await?;
+            }
             Verb::Reencrypt | Verb::Reindex => {}
         }
         let epoch = self.jobs.store.epoch().await?;
@@ -197,7 +290,10 @@ impl Engine {
             self.observer.hear(Event::Statement(statement.clone()));
             match self.options.statements {
                 Statements::Print => {}
-                Statements::Run => ddl::run(&self.pool, statement).await?,
+                Statements::Run => {
+                    let way = ddl::run(&self.pool, statement).await?;
+                    self.step(format!("ran with {way}"));
+                }
             }
         }
         match self.options.statements {
@@ -206,7 +302,7 @@ impl Engine {
         }
     }
 
-    fn step(&self, text: String) {
+    pub(super) fn step(&self, text: String) {
         self.observer.hear(Event::Step(text));
     }
 }

@@ -60,6 +60,11 @@ pub struct Proof {
 }
 
 impl Proof {
+    /// Envelopes.
+    pub fn envelopes(&self) -> u64 {
+        self.by_kid.values().sum()
+    }
+
     pub(super) fn new(column: ColumnRef, epoch: u64, tally: &Tally) -> Self {
         let kind = match (tally.plaintexts, tally.envelopes()) {
             (0, _) => ProofKind::Sealed,

@@ -102,7 +102,8 @@ pub(super) enum Selected {
     KeyAndCells,
 }
 
-async fn server_kind(session: &mut Session) -> Result<ServerKind, ControlError> {
+/// Which product it is.
+pub(super) async fn server_kind(session: &mut Session) -> Result<ServerKind, ControlError> {
     let version: Vec<String> = session.rows("SELECT VERSION()").await?;
     let is_maria = version.iter().any(|text| text.to_ascii_lowercase().contains("mariadb"));
     Ok(if is_maria { ServerKind::MariaDb } else { ServerKind::MySql })

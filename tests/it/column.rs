@@ -1,7 +1,12 @@
 //! `candado column` on real servers: rows that are there already are encrypted, renewed and decrypted, whatever ends the
 //! engine or the server in the middle of it. Everything runs under the account of `keys-policy/schema.sql`.
 
-mod bench_table;
+mod bench;
+mod circle;
 mod encrypt;
+mod interrupted;
+mod preflight;
+mod primary_keys;
+mod reader;
 
-pub(crate) use bench_table::{Bench, Run};
+use bench::{Bench, shared};

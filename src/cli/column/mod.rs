@@ -241,8 +241,7 @@ fn verify(arguments: &Verify) -> Result<(), Failure> {
         let opened = Opened::new(&arguments.facts.configured, &arguments.account, OTHER_CONNECTIONS).await?;
         let engine = opened.engine(no_work(), progress.clone()).await?;
         let all = || opened.policy.columns().iter().map(|column| column.column.clone()).collect();
-        let columns: Vec<ColumnRef> =
-            if arguments.columns.is_empty() { all() } else { arguments.columns.clone() };
+        let columns: Vec<ColumnRef> = if arguments.columns.is_empty() { all() } else { arguments.columns.clone() };
         let proofs = engine.verify(&columns).await;
         progress.end();
         drop(engine);
@@ -287,10 +286,7 @@ fn abort(arguments: &OfTable) -> Result<(), Failure> {
     Ok(())
 }
 
-fn of_table<T>(
-    arguments: &OfTable,
-    act: impl AsyncFnOnce(&Engine) -> Result<T, ColumnError>,
-) -> Result<T, Failure> {
+fn of_table<T>(arguments: &OfTable, act: impl AsyncFnOnce(&Engine) -> Result<T, ColumnError>) -> Result<T, Failure> {
     runtime()?.block_on(async {
         let opened = Opened::new(&arguments.facts.configured, &arguments.account, OTHER_CONNECTIONS).await?;
         let engine = opened.engine(no_work(), Arc::new(Progress::new())).await?;

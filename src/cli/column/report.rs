@@ -73,9 +73,9 @@ pub(super) fn remark(remark: &Remark) -> String {
 
 /// A rehearsal as a document.
 pub(super) fn rehearsal(verb: Verb, rehearsal: &Rehearsal) -> serde_json::Value {
-    let columns = rehearsal.columns.iter().map(|(column, stage)| {
-        serde_json::json!({ "column": column.to_string(), "stage": stage.map(|stage| stage.name()) })
-    });
+    let columns = rehearsal.columns.iter().map(
+        |(column, stage)| serde_json::json!({ "column": column.to_string(), "stage": stage.map(|stage| stage.name()) }),
+    );
     let remarks = rehearsal.remarks.iter().map(|remark| {
         serde_json::json!({
             "weight": remark.weight.name(), "column": remark.column.as_ref().map(ToString::to_string),

@@ -1,8 +1,9 @@
 //! The statements that a table needs before, between and after. Pure, from what the schema says; running them is at the
 //! end.
 //!
-//! A UNIQUE index covers whole values while values and envelopes stand side by side: an index on the envelope's prefix
-//! would take two long values with one beginning for the same. It gets its last form together with the constraint.
+//! A UNIQUE index on the envelope's prefix tells equal values apart from others once they are sealed. Beside envelopes it
+//! would also take two long values with one beginning for the same. Where there are such values the index covers whole
+//! cells until all are sealed, and so it does on the way back.
 
 use std::time::Duration;
 
@@ -22,17 +23,17 @@ const UTF8: [&str; 4] = ["utf8mb4", "utf8mb3", "utf8", "ascii"];
 
 /// What the indexes of a column cover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
-    /// Values and envelopes.
-    Both,
-    /// Envelopes alone.
-    Envelopes,
-    /// Values alone, in the column's own type.
+pub(super) enum Shape {
+    /// The envelope's prefix.
+    Prefix,
+    /// The envelope's prefix, but whole cells where the index is UNIQUE.
+    Whole,
+    /// Values, in the column's own type.
     Values,
 }
 
 /// Before `encrypting`: text in UTF-8, then the type for envelopes with indexes for both.
-pub(super) fn prepare(facts: &Facts, columns: &[&ProtectedColumn]) -> Vec<String> {
+pub(super) fn prepare(facts: &Facts, columns: &[&ProtectedColumn], shape: Shape) -> Vec<String> {
     let table = table(facts);
     let mut to_text = Vec::new();
     let mut actions = Vec::new();
@@ -47,17 +48,22 @@ pub(super) fn prepare(facts: &Facts, columns: &[&ProtectedColumn]) -> Vec<String
             ));
         }
         if !fits(column, protected) || column.has_default {
-            actions.push(format!("MODIFY COLUMN {} {} {}", quoted(&column.name), envelope_type(protected), rest(column)));
+            actions.push(format!(
+                "MODIFY COLUMN {} {} {}",
+                quoted(&column.name),
+                envelope_type(protected),
+                rest(column)
+            ));
         }
     }
-    actions.extend(indexes(facts, columns, Shape::Both));
+    actions.extend(indexes(facts, columns, shape));
     let alter = |actions: Vec<String>| (!actions.is_empty()).then(|| format!("{table} {}", actions.join(", ")));
     alter(to_text).into_iter().chain(alter(actions)).collect()
 }
 
 /// Before `sealed`: indexes for envelopes alone, and the constraint that keeps plaintext out.
 pub(super) fn seal(facts: &Facts, columns: &[&ProtectedColumn]) -> Vec<String> {
-    let mut actions = indexes(facts, columns, Shape::Envelopes);
+    let mut actions = indexes(facts, columns, Shape::Prefix);
     for protected in columns {
         if guards(facts, protected).next().is_none() {
             let name = quoted(&object_name(&protected.column, "sealed"));
@@ -79,7 +85,7 @@ pub(super) fn unseal(facts: &Facts, columns: &[&ProtectedColumn]) -> Vec<String>
             actions.push(format!("DROP {word} {}", quoted(name)));
         }
     }
-    actions.extend(indexes(facts, columns, Shape::Both));
+    actions.extend(indexes(facts, columns, Shape::Whole));
     alter(facts, &actions)
 }
 
@@ -103,11 +109,10 @@ pub(super) fn restore(facts: &Facts, columns: &[&ProtectedColumn]) -> Vec<String
 }
 
 /// The table as it is once [`prepare`]'s statements have run, to tell beforehand what [`seal`] will need.
-pub(super) fn prepared(facts: &Facts, columns: &[&ProtectedColumn]) -> Facts {
+pub(super) fn prepared(facts: &Facts, columns: &[&ProtectedColumn], shape: Shape) -> Facts {
     let mut after = facts.clone();
     after.indexes.retain_mut(|index| {
-        let parts: Option<Vec<_>> =
-            index.parts.iter().map(|part| shaped(columns, index, part, Shape::Both)).collect();
+        let parts: Option<Vec<_>> = index.parts.iter().map(|part| shaped(columns, index, part, shape)).collect();
         match parts {
             Some(parts) if index.kind == "BTREE" => {
                 for (part, (_, prefix)) in index.parts.iter_mut().zip(parts) {
@@ -169,19 +174,19 @@ fn indexes(facts: &Facts, columns: &[&ProtectedColumn], shape: Shape) -> Vec<Str
         let helper = object_name(&protected.column, "index");
         let covers = |index: &&Index| {
             let leads = index.parts.first().is_some_and(|part| part.is(&protected.column.column));
-            // A UNIQUE index on whole values finds no prefix faster, but it finds it: the server uses it for ranges.
+            // Also a UNIQUE index on whole cells answers the ranges that searches ask for.
             leads && index.kind == "BTREE" && index.name != helper
         };
         let is_covered = facts.indexes.iter().any(|index| covers(&index));
         let has_helper = facts.indexes.iter().any(|index| index.name == helper);
         let name = quoted(&helper);
         match (is_covered, has_helper, shape) {
-            (false, false, Shape::Both | Shape::Envelopes) => {
+            (false, false, Shape::Prefix | Shape::Whole) => {
                 let (column, length) = (quoted(&protected.column.column), protected.prefix_length());
                 actions.push(format!("ADD INDEX {name} ({column}({length}))"));
             }
             (_, true, Shape::Values) => actions.push(format!("DROP INDEX {name}")),
-            (true, true, Shape::Envelopes) => actions.push(format!("DROP INDEX {name}")),
+            (true, true, Shape::Prefix) => actions.push(format!("DROP INDEX {name}")),
             (_, _, _) => {}
         }
     }
@@ -220,12 +225,7 @@ fn reshaped(columns: &[&ProtectedColumn], index: &Index, shape: Shape) -> Vec<St
 }
 
 /// A part's column and prefix. `None` if the part can serve nothing.
-fn shaped(
-    columns: &[&ProtectedColumn],
-    index: &Index,
-    part: &Part,
-    shape: Shape,
-) -> Option<(String, Option<u64>)> {
+fn shaped(columns: &[&ProtectedColumn], index: &Index, part: &Part, shape: Shape) -> Option<(String, Option<u64>)> {
     let name = part.column.clone()?;
     let Some(protected) = columns.iter().find(|protected| same(&protected.column.column, &name)) else {
         return Some((name, part.prefix));
@@ -235,11 +235,11 @@ fn shaped(
     let whole = (envelope > KEY_OCTETS_MAX).then_some(KEY_OCTETS_MAX);
     let length = match (shape, &protected.index) {
         (Shape::Values, _) => values_length(protected),
-        (Shape::Both, Some(_)) if index.is_unique => whole,
-        (Shape::Both | Shape::Envelopes, Some(_)) => Some(prefix_length),
+        (Shape::Whole, Some(_)) if index.is_unique => whole,
+        (Shape::Prefix | Shape::Whole, Some(_)) => Some(prefix_length),
         // Beside other columns the first bytes, which are all alike, keep the index what it is for those.
-        (Shape::Both | Shape::Envelopes, None) if index.parts.len() > 1 => Some(prefix_length),
-        (Shape::Both | Shape::Envelopes, None) => return None,
+        (Shape::Prefix | Shape::Whole, None) if index.parts.len() > 1 => Some(prefix_length),
+        (Shape::Prefix | Shape::Whole, None) => return None,
     };
     Some((name, length))
 }

@@ -118,8 +118,10 @@ impl Engine {
 
     async fn drive(&self, id: u64, ids: &[ColumnId]) -> Result<Outcome, ColumnError> {
         let mut proofs = Vec::new();
+        let mut first_pass = None;
         loop {
             let job = self.jobs.load(id).await?;
+            let walks = job.pass.saturating_sub(*first_pass.get_or_insert(job.pass));
             match job.phase {
                 Phase::Done => return Ok(Outcome { job: id, proofs }),
                 Phase::Aborted => return Err(ColumnError::Aborted),
@@ -127,11 +129,11 @@ impl Engine {
                 Phase::Prepare => drop(self.leading(&job, self.prepare(&job, ids)).await?),
                 Phase::Fence => drop(self.leading(&job, self.fence(&job, ids)).await?),
                 Phase::Verify => {
-                    if let Some(found) = self.leading(&job, self.prove(&job, ids)).await? {
+                    if let Some(found) = self.leading(&job, self.prove(&job, ids, walks)).await? {
                         proofs = found;
                     }
                 }
-                Phase::Finish => drop(self.leading(&job, self.finish(&job, ids)).await?),
+                Phase::Finish => drop(self.leading(&job, self.finish(&job, ids, walks)).await?),
             }
         }
     }

@@ -96,7 +96,8 @@ pub(super) fn same(one: &str, other: &str) -> bool {
 /// Whether a text of SQL names something. Names in strings and comments count too: rather once too often.
 pub(super) fn mentions(text: &str, name: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
-    text.split(|c: char| !is_part(c)).any(|word| same(word, name)) || (!name.chars().all(is_part) && text.contains(name))
+    text.split(|c: char| !is_part(c)).any(|word| same(word, name))
+        || (!name.chars().all(is_part) && text.contains(name))
 }
 
 impl Facts {

@@ -323,7 +323,8 @@ impl Jobs {
         let mut session = self.session().await?;
         session.control("START TRANSACTION").await?;
         if session.change(&sql, (paused, job.id)).await?.rows == 1 {
-            acts.record(&mut session, act, format!("table {}", job.table), serde_json::json!({ "job": job.id })).await?;
+            acts.record(&mut session, act, format!("table {}", job.table), serde_json::json!({ "job": job.id }))
+                .await?;
         }
         session.control("COMMIT").await
     }

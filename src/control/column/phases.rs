@@ -5,10 +5,11 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::ColumnError;
+use super::ddl::Shape;
 use super::engine::{Engine, Loaded, Statements};
+use super::facts::Facts;
 use super::job::{Job, Phase, Verb};
 use super::monitor::Event;
-use super::facts::Facts;
 use super::preflight::{self, Remark, Weight};
 use super::proof::Proof;
 use super::{ddl, drain, survey, verify};
@@ -18,8 +19,8 @@ use crate::crypto::Stage;
 use crate::policy::{ColumnId, ProtectedColumn};
 use crate::schema::{ColumnRef, TableRef};
 
-/// Walks over the table after which something else must be wrong.
-const PASSES_MAX: u32 = 5;
+/// Walks over the table, of one run, after which something else must be wrong.
+const WALKS_MAX: u32 = 5;
 /// A CHECK constraint that a row breaks: MySQL's code and MariaDB's.
 const CHECK_BROKEN: [u16; 2] = [3819, 4025];
 
@@ -30,7 +31,7 @@ impl Engine {
         let loaded = self.load(ids).await?;
         let columns = self.protected(ids);
         let stages = self.first_stages(job.verb, &loaded, &columns)?;
-        let remarks = self.preflight(job.verb, &loaded, &columns).await?;
+        let (remarks, shape) = self.preflight(job.verb, &loaded, &columns).await?;
         let is_blocked = remarks.iter().any(|remark| remark.weight == Weight::Blocks);
         for remark in remarks {
             self.observer.hear(Event::Remark(remark));
@@ -46,7 +47,7 @@ impl Engine {
             Verb::Encrypt => {
                 // Only a proxy that knows the column passes its values through unchanged in a column of bytes.
                 self.policy_everywhere().await?;
-                self.statements(ddl::prepare(&facts, &columns)).await?;
+                self.statements(ddl::prepare(&facts, &columns, shape)).await?;
             }
             Verb::Decrypt => self.statements(ddl::unseal(&facts, &columns)).await?,
             Verb::Reencrypt | Verb::Reindex => {}
@@ -90,13 +91,13 @@ impl Engine {
         Ok(Facts::load(&mut session, table).await?)
     }
 
-    /// Everything that preflight finds. Before an encryption every value is looked at.
+    /// Everything that preflight finds, and what UNIQUE indexes must cover. Before an encryption every value is looked at.
     pub(super) async fn preflight(
         &self,
         verb: Verb,
         loaded: &Loaded,
         columns: &[&ProtectedColumn],
-    ) -> Result<Vec<Remark>, ColumnError> {
+    ) -> Result<(Vec<Remark>, Shape), ColumnError> {
         let facts = self.facts(&loaded.table.name).await?;
         let mut remarks = preflight::schema(&facts, columns, self.options.allowed);
         match verb {
@@ -104,22 +105,23 @@ impl Engine {
             // The columns were judged when they were encrypted.
             Verb::Decrypt | Verb::Reencrypt | Verb::Reindex => {
                 remarks.retain(|remark| remark.column.is_none());
-                return Ok(remarks);
+                return Ok((remarks, Shape::Whole));
             }
         }
-        let is_fresh = |column: &&ProtectedColumn| {
-            matches!(loaded.stored.stages.get(&column.context), None | Some(Stage::Plain))
-        };
-        if remarks.iter().any(|remark| remark.weight == Weight::Blocks) || !columns.iter().all(|column| is_fresh(&column))
+        let is_fresh =
+            |column: &&ProtectedColumn| matches!(loaded.stored.stages.get(&column.context), None | Some(Stage::Plain));
+        if remarks.iter().any(|remark| remark.weight == Weight::Blocks)
+            || !columns.iter().all(|column| is_fresh(&column))
         {
-            return Ok(remarks);
+            return Ok((remarks, Shape::Whole));
         }
         self.step(format!("looking at every value of {}", loaded.table.name));
         let unique = preflight::unique(&facts, columns);
         let surveys =
             survey::survey(&self.pool, &loaded.table, &self.cells(loaded), &unique, self.observer.as_ref()).await?;
         remarks.extend(preflight::rows(&facts, columns, &surveys));
-        Ok(remarks)
+        let has_twins = surveys.iter().any(|survey| survey.twins.count > 0);
+        Ok((remarks, if has_twins { Shape::Whole } else { Shape::Prefix }))
     }
 
     async fn policy_everywhere(&self) -> Result<(), ColumnError> {
@@ -185,17 +187,17 @@ impl Engine {
         Ok(())
     }
 
-    /// Examines every cell and writes down what was found. What is not as it should be yet is walked again.
-    pub(super) async fn prove(&self, job: &Job, ids: &[ColumnId]) -> Result<Vec<Proof>, ColumnError> {
+    /// Examines every cell and writes down what was found. `walks` is the number of walks of this run. What is not as it should be yet is walked again.
+    pub(super) async fn prove(&self, job: &Job, ids: &[ColumnId], walks: u32) -> Result<Vec<Proof>, ColumnError> {
         self.step(format!("verifying every row of {}", job.table));
         let (proofs, left) = self.scan(job.verb, ids).await?;
         if left == 0 {
             self.jobs.advance(job, Phase::Finish, &self.acts).await?;
-        } else if job.pass < PASSES_MAX {
+        } else if walks < WALKS_MAX {
             self.step(format!("{left} cells are not yet what they should be"));
             self.jobs.advance(job, Phase::Walk, &self.acts).await?;
         } else {
-            return Err(ColumnError::NotFinished { passes: job.pass, left });
+            return Err(ColumnError::NotFinished { passes: walks, left });
         }
         Ok(proofs)
     }
@@ -256,14 +258,14 @@ impl Engine {
     }
 
     /// The table's last statements, the last stage, and the proxies' acknowledgement of it.
-    pub(super) async fn finish(&self, job: &Job, ids: &[ColumnId]) -> Result<(), ColumnError> {
+    pub(super) async fn finish(&self, job: &Job, ids: &[ColumnId], walks: u32) -> Result<(), ColumnError> {
         let columns = self.protected(ids);
         match job.verb {
             Verb::Encrypt => {
                 let facts = self.facts(&job.table).await?;
                 match self.statements(ddl::seal(&facts, &columns)).await {
                     Err(ColumnError::Control(ControlError::Refused { code, .. }))
-                        if CHECK_BROKEN.contains(&code) && job.pass < PASSES_MAX =>
+                        if CHECK_BROKEN.contains(&code) && walks < WALKS_MAX =>
                     {
                         self.step("the server still finds plaintext".to_owned());
                         return Ok(self.jobs.advance(job, Phase::Walk, &self.acts).await?);

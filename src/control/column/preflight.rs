@@ -50,7 +50,16 @@ pub struct Allowed {
 
 /// Types whose values are text or bytes.
 const TEXT_TYPES: [&str; 11] = [
-    "char", "varchar", "tinytext", "text", "mediumtext", "longtext", "varbinary", "tinyblob", "blob", "mediumblob",
+    "char",
+    "varchar",
+    "tinytext",
+    "text",
+    "mediumtext",
+    "longtext",
+    "varbinary",
+    "tinyblob",
+    "blob",
+    "mediumblob",
     "longblob",
 ];
 const UTF8: [&str; 4] = ["utf8mb4", "utf8mb3", "utf8", "ascii"];
@@ -96,9 +105,10 @@ pub(super) fn schema(facts: &Facts, columns: &[&ProtectedColumn], allowed: Allow
         remarks.add(Weight::Notes, None, text, None);
     }
     if facts.has_binary_log {
-        let text = "the binary log gets every row before and after: it holds plaintext until its files are purged, and \
+        let text =
+            "the binary log gets every row before and after: it holds plaintext until its files are purged, and \
                     grows by about twice the converted columns. Replicas convert with it"
-            .to_owned();
+                .to_owned();
         remarks.add(Weight::Warns, None, text, Some("PURGE BINARY LOGS, after the job and the backups".to_owned()));
     }
     remarks.0
@@ -118,7 +128,9 @@ fn of_type(remarks: &mut Remarks, protected: &ProtectedColumn, column: &Column, 
         let text = "has a default value, which is dropped: the server would store it without sealing it".to_owned();
         remarks.add(Weight::Warns, Some(protected), text, None);
     }
-    if !column.generation.is_empty() || column.extra.contains("generated") && !column.extra.contains("default_generated") {
+    if !column.generation.is_empty()
+        || column.extra.contains("generated") && !column.extra.contains("default_generated")
+    {
         remarks.add(Weight::Blocks, Some(protected), "is a generated column".to_owned(), None);
     }
 }
@@ -217,7 +229,11 @@ pub(super) fn rows(facts: &Facts, columns: &[&ProtectedColumn], surveys: &[Surve
                 remarks.add(Weight::Blocks, Some(protected), text, Some(remedy.to_owned()));
             }
         };
-        blocks(&survey.too_long, "hold values longer than the type in policy", "widen `type` in policy, or mend the rows");
+        blocks(
+            &survey.too_long,
+            "hold values longer than the type in policy",
+            "widen `type` in policy, or mend the rows",
+        );
         blocks(&survey.not_text, "hold bytes that are no UTF-8", "mend the rows, or the column's character set");
         blocks(
             &survey.like_envelopes,
@@ -225,6 +241,17 @@ pub(super) fn rows(facts: &Facts, columns: &[&ProtectedColumn], surveys: &[Surve
             "look where they come from: a value that somebody pasted would be opened later",
         );
         blocks(&survey.clashes, "have equal values, once normalised, in a UNIQUE column", "mend the rows");
+        if survey.twins.count > 0 {
+            let text = format!(
+                "{} rows of the UNIQUE column begin like others up to the length of an envelope's prefix ({}{}): until all \
+                 are sealed its index covers whole cells, which does not tell two envelopes of one value apart. The last \
+                 statement finds values that were written twice meanwhile",
+                survey.twins.count,
+                survey.twins.first.join("; "),
+                more(&survey.twins)
+            );
+            remarks.add(Weight::Warns, Some(protected), text, None);
+        }
         if survey.is_incomplete {
             let text = "has too many values to look for all that clash".to_owned();
             remarks.add(Weight::Warns, Some(protected), text, None);
@@ -257,7 +284,9 @@ pub(super) fn unique(facts: &Facts, columns: &[&ProtectedColumn]) -> Vec<bool> {
     let is_unique = |protected: &&ProtectedColumn| {
         protected.index.is_some()
             && facts.indexes.iter().any(|index| {
-                index.is_unique && index.parts.len() == 1 && index.parts.iter().any(|part| part.is(&protected.column.column))
+                index.is_unique
+                    && index.parts.len() == 1
+                    && index.parts.iter().any(|part| part.is(&protected.column.column))
             })
     };
     columns.iter().map(is_unique).collect()

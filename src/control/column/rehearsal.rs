@@ -39,18 +39,18 @@ impl Engine {
         let loaded = self.load(&ids).await?;
         let protected = self.protected(&ids);
         self.first_stages(verb, &loaded, &protected)?;
-        let remarks = self.preflight(verb, &loaded, &protected).await?;
+        let (remarks, shape) = self.preflight(verb, &loaded, &protected).await?;
         let facts = self.facts(&table).await?;
         let (before, after) = match verb {
             Verb::Encrypt => {
-                (ddl::prepare(&facts, &protected), ddl::seal(&ddl::prepared(&facts, &protected), &protected))
+                let prepared = ddl::prepared(&facts, &protected, shape);
+                (ddl::prepare(&facts, &protected, shape), ddl::seal(&prepared, &protected))
             }
             Verb::Decrypt => (ddl::unseal(&facts, &protected), ddl::restore(&facts, &protected)),
             Verb::Reencrypt | Verb::Reindex => (Vec::new(), Vec::new()),
         };
         let stage = |context| loaded.stored.stages.get(context).copied();
-        let columns =
-            protected.iter().map(|column| (column.column.clone(), stage(&column.context))).collect();
+        let columns = protected.iter().map(|column| (column.column.clone(), stage(&column.context))).collect();
         Ok(Rehearsal { table, columns, remarks, before, after })
     }
 

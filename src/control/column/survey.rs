@@ -1,6 +1,6 @@
 //! Looks at every value before it is encrypted, and counts what would be in the way. Tells rows by their primary keys.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::ColumnError;
 use super::monitor::Observer;
@@ -49,9 +49,12 @@ pub(super) struct Survey {
     pub(super) like_envelopes: Rows,
     /// Rows whose normalised value an earlier row has too.
     pub(super) clashes: Rows,
+    /// Rows whose value is another one than an earlier row's and begins like it, up to the length of an envelope's prefix.
+    pub(super) twins: Rows,
     /// Whether there were too many values to find every clash.
     pub(super) is_incomplete: bool,
     seen: HashMap<Vec<u8>, Position>,
+    beginnings: HashSet<Vec<u8>>,
 }
 
 /// Which columns must be unique.
@@ -97,6 +100,11 @@ impl Survey {
         if self.seen.len() >= KEPT_MAX {
             self.is_incomplete = true;
             return;
+        }
+        if let Some(beginning) = stored.get(..cells.column.prefix_length())
+            && !self.beginnings.insert(beginning.to_vec())
+        {
+            self.twins.add(row);
         }
         let ranges = cells.keys.search(&Plaintext::from(stored.to_vec()));
         let Some(range) = ranges.ok().and_then(|ranges| ranges.into_iter().next()) else { return };

@@ -107,6 +107,11 @@ impl Deployment {
         deployment
     }
 
+    /// Where the key-encryption key is, for [`Provider::File`].
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.folder.path().join("keys/it.kek")
+    }
+
     /// The program, as that principal of the key service.
     pub(crate) fn command(&self, principal: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_candado"));
@@ -157,8 +162,7 @@ impl Deployment {
         write!(config, "[control]\nuser = \"{PROXY}\"\npassword_file = \"{}\"\n[keys]\n", password.display()).unwrap();
         match &self.provider {
             Provider::File => {
-                let path = self.folder.path().join("keys/it.kek");
-                writeln!(config, "provider = \"file\"\npath = \"{}\"", path.display()).unwrap();
+                writeln!(config, "provider = \"file\"\npath = \"{}\"", self.key_file().display()).unwrap();
             }
             Provider::AwsKms { endpoint, arn } => {
                 writeln!(config, "provider = \"aws-kms\"\nkek = \"{arn}\"\nendpoint = \"{endpoint}\"").unwrap();

@@ -1,12 +1,12 @@
 //! A table with rows from before it was protected, the policy for it, and the program that works on it.
 
 use std::path::PathBuf;
-use std::process::{Child, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-use crate::support::key_store::{BACKFILL, PASSWORD};
+use crate::support::key_store::{BACKFILL, PASSWORD, SECURITY};
 use crate::support::proxy::{Deployment, KEYSET, Provider, Proxy, Tls, write_secret};
 use crate::support::server::Kind;
 
@@ -71,6 +71,11 @@ pub(crate) const CUSTOMERS: &str = "id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KE
 impl<'a> Bench<'a> {
     /// Makes the table; `columns` are those of CREATE TABLE.
     pub(crate) fn new(deployment: &'a Deployment, columns: &str) -> Self {
+        Self::with_policy(deployment, columns, policy)
+    }
+
+    /// The same with another policy, from the database's name.
+    pub(crate) fn with_policy(deployment: &'a Deployment, columns: &str, policy: impl FnOnce(&str) -> String) -> Self {
         let database = deployment.server.database("col");
         let policy = policy(&database);
         let folder = tempfile::Builder::new().prefix("candado-it-").tempdir().expect("a folder");
@@ -125,13 +130,32 @@ impl<'a> Bench<'a> {
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("candado runs")
     }
 
-    fn command(&self, verb: &str, columns: &[&str], arguments: &[&str]) -> std::process::Command {
+    /// `candado column <verb> <table> <arguments>`, for verbs about a job.
+    pub(crate) fn of_table(&self, verb: &str, arguments: &[&str]) -> Run {
+        let mut command = self.deployment.command("AKIAPROXY");
+        command.args(["column", verb, &format!("{}.customers", self.database)]);
+        Run::new(self.as_backfill(&mut command).args(arguments).output().expect("candado runs"))
+    }
+
+    /// `candado keys <arguments>` as the security team.
+    pub(crate) fn keys(&self, arguments: &[&str]) -> Run {
+        let mut command = self.deployment.command("AKIASECURITY");
+        command.arg("keys").args(arguments).arg("--config").arg(&self.config);
+        command.args(["--user", SECURITY, "--password-file"]).arg(self.folder.path().join("backfill"));
+        Run::new(command.output().expect("candado runs")).ok()
+    }
+
+    fn command(&self, verb: &str, columns: &[&str], arguments: &[&str]) -> Command {
         let mut command = self.deployment.command("AKIAPROXY");
         command.args(["column", verb]);
         command.args(columns.iter().map(|name| self.column(name)));
-        command.arg("--config").arg(&self.config).args(["--user", BACKFILL, "--password-file"]);
-        command.arg(self.folder.path().join("backfill")).args(arguments);
+        self.as_backfill(&mut command).args(arguments);
         command
+    }
+
+    fn as_backfill<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        command.arg("--config").arg(&self.config).args(["--user", BACKFILL, "--password-file"]);
+        command.arg(self.folder.path().join("backfill"))
     }
 
     /// A proxy with the policy.
@@ -142,6 +166,30 @@ impl<'a> Bench<'a> {
     /// What every row holds, read straight from the server.
     pub(crate) fn contents(&self) -> String {
         self.sql("SELECT id, name, HEX(phone), HEX(address), updated_at FROM customers ORDER BY id")
+    }
+
+    /// The job of this table as `candado column status` lists it.
+    pub(crate) fn status(&self) -> serde_json::Value {
+        let mut command = self.deployment.command("AKIAPROXY");
+        command.args(["column", "status", "--json", "--config"]).arg(&self.config);
+        let jobs = Run::new(command.output().expect("candado runs")).ok().json();
+        let table = format!("{}.customers", self.database);
+        let job = jobs.as_array().expect("jobs").iter().find(|job| job["table"] == table.as_str());
+        job.unwrap_or_else(|| panic!("no job of {table}: {jobs:#}")).clone()
+    }
+
+    /// A new key of that purpose becomes the one that writes, as after its proxies have opened it.
+    pub(crate) fn rotate(&self, purpose: &str) {
+        let made: serde_json::Value = self.keys(&["create", KEYSET, "--purpose", purpose, "--json"]).json();
+        // Whoever opens a key for the first time publishes its check value; without proxies that is the engine.
+        self.run("verify", &[]).ok();
+        self.keys(&["activate", &made["key_id"].to_string()]);
+    }
+
+    /// The stages of the table's columns in the key store.
+    pub(crate) fn stages(&self) -> String {
+        let sql = "SELECT CAST(context AS CHAR), stage FROM candado.column_stage WHERE context LIKE";
+        self.deployment.server.sql(&format!("{sql} '{}.%' ORDER BY context", self.database))
     }
 
     /// How many cells of a column are no envelope.
@@ -157,7 +205,7 @@ fn row(id: u32) -> String {
         0 => "NULL".to_owned(),
         1 => "''".to_owned(),
         2 => "'n/a 😀'".to_owned(),
-        _ => format!("'+8190{:08}'", id % 700),
+        _ => format!("'+819012{:06}'", id % 700),
     };
     let address = match id % 40 {
         0 => "NULL".to_owned(),
@@ -172,7 +220,7 @@ fn policy(database: &str) -> String {
     format!(
         "keysets = [\"{KEYSET}\"]\n\
          [[column]]\nname = \"{database}.customers.phone\"\nkeyset = \"{KEYSET}\"\ntype = \"varchar(40)\"\n\
-         index = {{ normaliser = \"e164\", region = \"JP\" }}\n\
+         index = {{ normaliser = \"text\" }}\n\
          [[column]]\nname = \"{database}.customers.address\"\nkeyset = \"{KEYSET}\"\ntype = \"varchar(255)\"\n\
          [role.application]\naccess = \"plain\"\n[[account]]\nuser = \"{database}_app\"\nrole = \"application\"\n\
          [[account]]\nuser = \"root\"\nrole = \"application\"\n"

@@ -122,6 +122,32 @@ CREATE TABLE IF NOT EXISTS candado.event_head (
     CONSTRAINT candado_event_head_one_row CHECK (id = 1)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
 
+-- Acts that wait for the approval of other people, and the signatures that they gave. What counts is decided by whoever
+-- carries the act out, from the public keys in his configuration: nothing in these tables is believed.
+CREATE TABLE IF NOT EXISTS candado.approval_request (
+    request_id   BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    act          VARCHAR(32)     CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    subject      VARCHAR(1024)   CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    epoch        BIGINT UNSIGNED NOT NULL,
+    row_version  INT UNSIGNED    NOT NULL,
+    requested_by VARCHAR(512)    CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    requested_at DATETIME(6)     NOT NULL,
+    expires_at   DATETIME(6)     NOT NULL,
+    nonce        BINARY(16)      NOT NULL,
+    used_at      DATETIME(6)     NULL,
+    KEY approval_request_subject (act, subject(191))
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
+CREATE TABLE IF NOT EXISTS candado.approval_signature (
+    request_id BIGINT UNSIGNED NOT NULL,
+    signer     VARCHAR(64)     CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    signature  BINARY(64)      NOT NULL,
+    signed_at  DATETIME(6)     NOT NULL,
+    PRIMARY KEY (request_id, signature),
+    CONSTRAINT candado_approval_signature_request FOREIGN KEY (request_id)
+        REFERENCES candado.approval_request (request_id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
 -- Jobs that convert rows which are already there (`candado column encrypt`, `decrypt`, `reencrypt`, `reindex`): one
 -- unfinished job for each table. `owner` leads the phases that one process alone may do; `frontier` is the primary key
 -- up to which chunks have been cut off. `open` is 1 until the job is done or aborted, then NULL.
@@ -259,6 +285,11 @@ GRANT SELECT ON candado.epoch TO 'candado_backfill'@'%';
 GRANT SELECT ON candado.keyset TO 'candado_backfill'@'%';
 GRANT SELECT ON candado.data_key TO 'candado_backfill'@'%';
 GRANT SELECT ON candado.wrapped_key TO 'candado_backfill'@'%';
+
+-- Approvals: both ask and use up what was approved; the security team's account also files signatures.
+GRANT SELECT, INSERT, UPDATE (used_at) ON candado.approval_request TO 'candado_security'@'%', 'candado_backfill'@'%';
+GRANT SELECT ON candado.approval_signature TO 'candado_backfill'@'%';
+GRANT INSERT ON candado.approval_signature TO 'candado_security'@'%';
 
 -- The auditor (`candado audit verify | list | export`) reads the key store and its record, and writes nothing.
 CREATE USER IF NOT EXISTS 'candado_auditor'@'%' ACCOUNT LOCK;

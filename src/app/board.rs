@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::health::Readiness;
+use crate::control::KeysMissing;
 use crate::keys::KeyRing;
 use crate::policy::Policy;
 use crate::proxy::Snapshot;
@@ -29,6 +30,8 @@ struct Parts {
     next_policy: Option<Arc<Policy>>,
     catalog: Option<Arc<Catalog>>,
     ring: Option<Arc<KeyRing>>,
+    /// Why there is no ring, while there is none.
+    missing: KeysMissing,
 }
 
 impl Board {
@@ -38,7 +41,13 @@ impl Board {
         Self {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             readiness: watch::Sender::new(Readiness::NoCatalog),
-            parts: Mutex::new(Parts { policy, next_policy: None, catalog: None, ring: None }),
+            parts: Mutex::new(Parts {
+                policy,
+                next_policy: None,
+                catalog: None,
+                ring: None,
+                missing: KeysMissing::Starting,
+            }),
         }
     }
 
@@ -73,7 +82,15 @@ impl Board {
 
     /// Keys were revoked: nothing protected is opened or sealed any more.
     pub(super) fn no_ring(&self) {
-        self.change(|parts| parts.ring = None);
+        self.change(|parts| {
+            parts.ring = None;
+            parts.missing = KeysMissing::Keys;
+        });
+    }
+
+    /// Keys could not be opened. While older ones are in use, that changes nothing.
+    pub(super) fn keys_missing(&self, why: KeysMissing) {
+        self.change(|parts| parts.missing = why);
     }
 
     /// A new policy was read. It is in force when its keys are there.
@@ -93,7 +110,7 @@ impl Board {
         change(&mut parts);
         let readiness = match (&parts.catalog, &parts.ring) {
             (None, _) => Readiness::NoCatalog,
-            (Some(_), None) => Readiness::NoKeys,
+            (Some(_), None) => Readiness::NoKeys(parts.missing),
             (Some(_), Some(_)) => Readiness::Ready,
         };
         let catalog = parts.catalog.clone().unwrap_or_else(|| self.snapshot.load().catalog.clone());
@@ -102,8 +119,9 @@ impl Board {
         if before != readiness {
             match readiness {
                 Readiness::Ready => tracing::info!("ready: catalog and keys are loaded"),
-                Readiness::NoCatalog => tracing::warn!("not ready: no catalog"),
-                Readiness::NoKeys => tracing::warn!("not ready: no keys; protected columns are refused"),
+                // So it begins; that it stays so would be told with another reason.
+                Readiness::NoKeys(KeysMissing::Starting) => tracing::info!("{readiness}"),
+                Readiness::NoCatalog | Readiness::NoKeys(_) => tracing::warn!("{readiness}"),
                 Readiness::Draining => {}
             }
         }

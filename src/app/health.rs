@@ -20,6 +20,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::control::KeysMissing;
+
 /// Probes come one at a time; whoever opens more waits.
 const CONNECTIONS_MAX: usize = 16;
 /// A probe that takes longer than this is gone.
@@ -32,20 +34,20 @@ pub enum Readiness {
     Ready,
     /// The server's catalog has not been loaded yet.
     NoCatalog,
-    /// Data keys are missing: not initialised, or the key service does not answer.
-    NoKeys,
+    /// Data keys are missing, for this reason.
+    NoKeys(KeysMissing),
     /// The process is about to end.
     Draining,
 }
 
 impl fmt::Display for Readiness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ready => "ready",
-            Self::NoCatalog => "not ready: no catalog",
-            Self::NoKeys => "not ready: no keys",
-            Self::Draining => "not ready: draining",
-        })
+        match self {
+            Self::Ready => f.write_str("ready"),
+            Self::NoCatalog => f.write_str("not ready: no catalog: it could not be loaded from the server yet"),
+            Self::NoKeys(missing) => write!(f, "not ready: no keys: {missing}"),
+            Self::Draining => f.write_str("not ready: draining"),
+        }
     }
 }
 
@@ -75,7 +77,7 @@ impl Endpoint {
             "/livez" => text(StatusCode::OK, "alive\n".to_owned()),
             "/readyz" => match (self.readiness)() {
                 Readiness::Ready => text(StatusCode::OK, format!("{}\n", Readiness::Ready)),
-                missing @ (Readiness::NoCatalog | Readiness::NoKeys | Readiness::Draining) => {
+                missing @ (Readiness::NoCatalog | Readiness::NoKeys(_) | Readiness::Draining) => {
                     text(StatusCode::SERVICE_UNAVAILABLE, format!("{missing}\n"))
                 }
             },

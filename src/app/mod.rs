@@ -23,7 +23,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{NotReady, Plaintext, ServerTls, Settings};
-use crate::control::{CatalogLoader, CatalogRequests, CatalogTask, KeyStore, KeyTask, Pool, RefreshReason, SCHEMA};
+use crate::control::{
+    CatalogLoader, CatalogRequests, CatalogTask, KeyStore, KeyTask, KeysState, Pool, RefreshReason, SCHEMA,
+};
 use crate::policy::{Policy, written::Problems};
 use crate::proxy::{CatalogRefresh, RefreshRequest, Registry};
 use crate::schema::{Catalog, ServerKind, ServerVersion};
@@ -69,7 +71,7 @@ pub enum StartError {
 #[non_exhaustive]
 pub enum PolicyError {
     /// It cannot be read.
-    #[error("cannot read {path}")]
+    #[error("cannot read the policy {path}")]
     Read {
         /// The file.
         path: PathBuf,
@@ -141,6 +143,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         shutdown,
         stop,
         data_plane,
+        drain: Arc::default(),
         tasks,
         settings,
     };
@@ -185,6 +188,7 @@ fn proxy_settings(settings: &Settings, identity: Option<&Identity>) -> Result<pr
         timeouts: proxy::Timeouts {
             connect: limits.connect_timeout,
             login: limits.login_timeout,
+            idle: limits.idle_timeout,
             write_stall: limits.write_timeout,
             drain: limits.drain_timeout,
             ..proxy::Timeouts::default()
@@ -254,8 +258,22 @@ fn spawn_keys(
             Some(ring) => publish.ring(ring),
             None => publish.no_ring(),
         });
+    tasks.spawn(follow_keys(task.state(), board.clone()));
     tasks.spawn(task.with_instance(instance).run(stop.clone()));
     sender
+}
+
+/// Carries the reason why there are no keys to the board. Ends with the key task.
+async fn follow_keys(mut state: watch::Receiver<KeysState>, board: Arc<Board>) {
+    while state.changed().await.is_ok() {
+        // In a statement of its own: the value stays locked as long as it is borrowed.
+        let newest = *state.borrow_and_update();
+        match newest {
+            KeysState::Missing(why) => board.keys_missing(why),
+            // The ring itself says so.
+            KeysState::Ready => {}
+        }
+    }
 }
 
 /// What the key store calls this replica: host and port, which stay the same from start to start.

@@ -1,5 +1,6 @@
 //! The key provider that the configuration names.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::Keys;
@@ -12,8 +13,14 @@ use crate::keys::{KekAdmin, KekRef, KeyFile, KeyFileError, ProviderKind, Unwrapp
 #[non_exhaustive]
 pub enum ProviderError {
     /// The key file cannot be used.
-    #[error(transparent)]
-    File(#[from] KeyFileError),
+    #[error("{path}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: KeyFileError,
+    },
     /// The settings of AWS KMS cannot be used.
     #[cfg(feature = "aws-kms")]
     #[error(transparent)]
@@ -51,7 +58,8 @@ pub struct Provider {
 pub async fn open(keys: &Keys) -> Result<Provider, ProviderError> {
     match keys {
         Keys::File { path } => {
-            let file = Arc::new(KeyFile::open(path)?);
+            let opened = KeyFile::open(path).map_err(|source| ProviderError::File { path: path.clone(), source });
+            let file = Arc::new(opened?);
             let kek = file.kek();
             Ok(Provider { unwrapper: file.clone(), admin: file, kek })
         }

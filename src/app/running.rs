@@ -1,8 +1,8 @@
 //! A proxy that runs: its tasks, its reload, and its end.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -15,9 +15,9 @@ use super::metrics::DataPlane;
 use super::tls::Identity;
 use super::{gate, load_policy};
 use crate::config::Settings;
-use crate::control::Pool;
+use crate::control::{Pool, chain};
 use crate::policy::Policy;
-use crate::proxy::{self, CatalogRefresh, Parts, Registry};
+use crate::proxy::{self, CatalogRefresh, Drain, Parts, Registry};
 
 /// A proxy that runs.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub struct Running {
     /// Ends everything else.
     pub(super) stop: CancellationToken,
     pub(super) data_plane: TaskTracker,
+    /// How the data plane ended.
+    pub(super) drain: Arc<OnceLock<Drain>>,
     pub(super) tasks: TaskTracker,
 }
 
@@ -73,17 +75,20 @@ impl Running {
                 self.policies.send_replace(policy);
                 tracing::info!(version, "policy read; it is in force as soon as its keys are there");
             }
-            Err(error) => tracing::error!(cause = %error, "policy not read; the old one stays in force"),
+            Err(error) => tracing::error!(cause = chain(&error), "policy not read; the old one stays in force"),
         }
         match self.identity.as_ref().map(Identity::reload) {
             Some(Ok(())) => tracing::info!("certificate read again"),
-            Some(Err(error)) => tracing::error!(cause = %error, "certificate not read; the old one stays in use"),
+            Some(Err(error)) => {
+                tracing::error!(cause = chain(&error), "certificate not read; the old one stays in use")
+            }
             None => {}
         }
     }
 
-    /// Ends in good order: idle clients at once, running statements within the drain time, then everything else.
-    pub async fn end(self) {
+    /// Ends in good order: idle clients at once, running statements and open transactions within the drain time, then
+    /// everything else.
+    pub async fn end(self) -> Drain {
         tracing::info!("draining");
         self.shutdown.cancel();
         self.data_plane.wait().await;
@@ -92,6 +97,7 @@ impl Running {
         self.tasks.wait().await;
         self.pool.close().await;
         tracing::info!("ended");
+        self.drain.get().copied().unwrap_or(Drain::Complete)
     }
 
     pub(super) fn spawn_health(&self, listener: Option<TcpListener>, registry: &Arc<Registry>) {
@@ -114,10 +120,12 @@ impl Running {
     ) {
         let (readiness, shutdown) = (self.board.readiness(), self.shutdown.clone());
         let parts = Parts { settings, snapshot: self.board.snapshot(), catalog, registry, shutdown: shutdown.clone() };
+        let drain = self.drain.clone();
         self.data_plane.spawn(async move {
             gate::wait(&listener, readiness, &shutdown).await;
-            if let Err(error) = proxy::serve(vec![listener], parts).await {
-                tracing::error!(cause = %error, "the data plane ended");
+            match proxy::serve(vec![listener], parts).await {
+                Ok(outcome) => drop(drain.set(outcome)),
+                Err(error) => tracing::error!(cause = chain(&error), "the data plane ended"),
             }
         });
         self.data_plane.close();

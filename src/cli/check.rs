@@ -11,7 +11,7 @@ use super::output::Output;
 use super::{Facts, Failure, runtime};
 use crate::app::{control_settings, load_policy, provider, tls};
 use crate::config::{self, Keys, NotReady, Plaintext, ServerTls, Settings};
-use crate::control::{CatalogLoader, ControlError, KeyStore, Pool, SCHEMA, StoredKeys, check_columns};
+use crate::control::{CatalogLoader, ControlError, KeyStore, Pool, SCHEMA, StoredKeys, chain, check_columns};
 use crate::crypto::{KeyId, KeyPurpose};
 use crate::keys::{EncryptionContext, KeyError, KeyRecord};
 use crate::policy::{FirewallMode, Policy};
@@ -77,7 +77,7 @@ async fn examine(settings: &Settings) -> Report {
     let policy = match load_policy(settings, 1) {
         Ok(policy) => Some(policy),
         Err(error) => {
-            report.add("policy", Verdict::Wrong, describe(&error));
+            report.add("policy", Verdict::Wrong, chain(&error));
             None
         }
     };
@@ -85,7 +85,7 @@ async fn examine(settings: &Settings) -> Report {
         report.policy(policy);
     }
     let pool = Pool::new(&control_settings(settings));
-    let reachable = report.server(&pool).await;
+    let reachable = report.server(settings, &pool).await;
     let stored = report.key_store(&pool, policy.as_ref(), reachable).await;
     report.provider(settings, stored.as_ref()).await;
     report.columns(&pool, policy.as_ref(), reachable).await;
@@ -125,6 +125,17 @@ impl Report {
                 "keys are wrapped by a key file: safe against a database dump, not against the owner of this machine";
             self.add("configuration", Verdict::Warning, text);
         }
+        match (settings.approval.threshold(), settings.approval.names().count()) {
+            (0, _) => {
+                let text = "one person alone may destroy keys, shred keysets and decrypt columns ([approval] sets no \
+                            threshold)";
+                self.add("configuration", Verdict::Warning, text);
+            }
+            (threshold, signers) => {
+                let text = format!("acts that cannot be undone need {threshold} of {signers} signatures");
+                self.add("configuration", Verdict::Ok, text);
+            }
+        }
         if settings.not_ready == NotReady::PassthroughUnprotected {
             self.add("configuration", Verdict::Ok, "while keys are missing, statements on unprotected data pass");
         }
@@ -139,11 +150,11 @@ impl Report {
                 self.add("tls", Verdict::Ok, "towards clients: none, as configured");
             }
             Ok(()) => self.add("tls", Verdict::Ok, "towards clients: certificate and key belong together"),
-            Err(error) => self.add("tls", Verdict::Wrong, format!("towards clients: {}", describe(&error))),
+            Err(error) => self.add("tls", Verdict::Wrong, format!("towards clients: {}", chain(&error))),
         }
         match tls::towards_server(&settings.server) {
             Ok(_) => self.add("tls", Verdict::Ok, "towards the server: files can be used"),
-            Err(error) => self.add("tls", Verdict::Wrong, format!("towards the server: {}", describe(&error))),
+            Err(error) => self.add("tls", Verdict::Wrong, format!("towards the server: {}", chain(&error))),
         }
     }
 
@@ -171,7 +182,7 @@ impl Report {
         }
     }
 
-    async fn server(&mut self, pool: &Pool) -> Reachable {
+    async fn server(&mut self, settings: &Settings, pool: &Pool) -> Reachable {
         match CatalogLoader::new(pool.clone()).load(1).await {
             Ok(catalog) => {
                 let product = match catalog.server.kind {
@@ -185,7 +196,9 @@ impl Report {
                 Reachable::Yes
             }
             Err(error) => {
-                self.add("server", Verdict::Wrong, error.chain());
+                let config::Server { host, port, .. } = &settings.server;
+                let account = &settings.control.user;
+                self.add("server", Verdict::Wrong, format!("{host}:{port} as {account}: {}", error.chain()));
                 Reachable::No
             }
         }
@@ -193,7 +206,7 @@ impl Report {
 
     async fn key_store(&mut self, pool: &Pool, policy: Option<&Policy>, reachable: Reachable) -> Option<StoredKeys> {
         if reachable == Reachable::No {
-            self.add("key store", Verdict::Skipped, "not asked: the server cannot be reached");
+            self.add("key store", Verdict::Skipped, "not asked: the catalog could not be loaded");
             return None;
         }
         let stored = match KeyStore::new(pool.clone(), SCHEMA).load().await {
@@ -234,7 +247,8 @@ impl Report {
         let provider = match provider::open(&settings.keys).await {
             Ok(provider) => provider,
             Err(error) => {
-                self.add("key provider", Verdict::Wrong, describe(&error));
+                let hint = hint(&settings.keys, stored);
+                self.add("key provider", Verdict::Wrong, format!("{}{hint}", chain(&error)));
                 return;
             }
         };
@@ -280,7 +294,7 @@ impl Report {
             return;
         };
         if reachable == Reachable::No {
-            self.add("schema", Verdict::Skipped, "not compared: the server cannot be reached");
+            self.add("schema", Verdict::Skipped, "not compared: the catalog could not be loaded");
             return;
         }
         match check_columns(pool, policy.columns()).await {
@@ -320,22 +334,21 @@ impl Report {
     }
 }
 
+/// What to do about a key file that is not there.
+fn hint(keys: &Keys, stored: Option<&StoredKeys>) -> &'static str {
+    match keys {
+        Keys::File { path } if !path.exists() => match stored {
+            Some(stored) if !stored.records.is_empty() => "; restore it from its backup: the key store's keys need it",
+            Some(_) | None => "; `candado keys init` makes it",
+        },
+        Keys::File { .. } | Keys::AwsKms { .. } => "",
+    }
+}
+
 /// Wraps a key that nobody will use and opens it.
 async fn probe(provider: &provider::Provider) -> Result<(), KeyError> {
     let Some(kid) = KeyId::new(u32::MAX) else { return Err(KeyError::Protocol("no key id".to_owned())) };
     let context = EncryptionContext { deployment: Uuid::nil(), keyset: "probe".into(), purpose: KeyPurpose::Data, kid };
     let wrapped = provider.admin.generate_wrapped(&provider.kek, &context).await?;
     provider.unwrapper.unwrap(&wrapped, &context).await.map(drop)
-}
-
-/// An error with its causes in one line.
-fn describe(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

@@ -1,8 +1,11 @@
 //! The commands of the candado program, one file each.
 //!
-//! Results go to standard output, messages and logs to standard error. Exit codes: 0 done, 1 failed or something found,
-//! 64 the command line or a file is wrong.
+//! Results go to standard output, messages and logs to standard error. Exit codes: 0 done, 1 failed, cut short or
+//! something found, 64 the command line or a file is wrong.
 
+mod account;
+mod approvals;
+mod audit;
 mod check;
 mod column;
 mod demo;
@@ -24,7 +27,12 @@ const EXIT_USAGE: u8 = 64;
 /// Encrypts protected columns of MySQL and MariaDB on the wire, decrypts them on the way back, and refuses SQL injection.
 #[derive(Debug, Parser)]
 #[command(name = "candado", version, propagate_version = true, disable_help_subcommand = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done, 1 failed or something found, 64 wrong command line or configuration.")]
+#[command(after_help = "Examples:
+  candado demo
+  candado check --config /etc/candado/candado.toml
+  candado serve --config /etc/candado/candado.toml
+
+Exit codes: 0 done, 1 failed or something found, 64 wrong command line or configuration.")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -34,25 +42,57 @@ struct Cli {
 enum Command {
     /// Serve clients until SIGTERM or SIGINT.
     ///
-    /// SIGTERM and SIGINT end the process when clients are done or the drain time is over; a second one ends it at once.
-    /// SIGHUP reads policy and certificates again: connections stay, and a file that is wrong changes nothing.
+    /// SIGTERM and SIGINT end the process when clients are done (exit code 0) or the drain time is over (1); a second one
+    /// ends it at once (1). SIGHUP reads policy and certificates again: connections stay, and a file that is wrong changes
+    /// nothing.
+    #[command(after_help = "Examples:
+  candado serve --config /etc/candado/candado.toml
+  CANDADO_CONFIG=/etc/candado/candado.toml candado serve")]
     Serve(Configured),
     /// Show what Candado does, on throw-away servers and real sample data.
     ///
     /// Starts a private MySQL (or MariaDB) in a temporary directory and Candado in front of it. Uses nothing of yours
     /// and leaves nothing behind. On a terminal it stays up, with two lines to connect with, until Ctrl-C.
+    #[command(after_help = "Examples:
+  candado demo
+  candado demo --server mariadb --once")]
     Demo(demo::Arguments),
     /// Check configuration, policy, TLS files, key provider, key store and the live schema.
     ///
     /// Changes nothing. Prints the ALTER statements that are missing. Run it before `serve`, and after each change.
+    /// Ends with 0 if all is well, with 1 if something is wrong or could not be asked, and with 64 if the configuration
+    /// itself cannot be used.
+    #[command(after_help = "Examples:
+  candado check --config /etc/candado/candado.toml
+  candado check --json | jq '.items[] | select(.verdict != \"ok\")'")]
     Check(Facts),
-    /// Make and list keys.
+    /// Make keys, list them, and lead them through their life.
     #[command(subcommand)]
+    #[command(after_help = "Examples:
+  candado keys list --config /etc/candado/candado.toml
+  candado keys rotate contact --config /etc/candado/candado.toml")]
     Keys(keys::Command),
     /// Encrypt and decrypt columns that hold rows already, and renew what is encrypted.
     #[command(subcommand)]
     Column(column::Command),
+    /// Verify, list and export the record of all acts on keys and columns.
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Show acts that wait for the approval of another person.
+    #[command(subcommand)]
+    Approvals(approvals::Command),
+    /// Approve an act that somebody else wants to carry out.
+    ///
+    /// Read what you sign: the text is printed. It names the act and its subject, and holds for nothing else; it expires,
+    /// and serves once. Enough signatures by others than the one who asks, and he can repeat the act.
+    #[command(
+        after_help = "Examples:\n  candado approve 12 --key ben.pem\n  candado approve 12 --signature request.sig"
+    )]
+    Approve(approvals::ApproveArguments),
     /// Print the fields of a sealed value. Needs no key and opens nothing.
+    #[command(after_help = "Examples:
+  candado inspect 0xC1FE1D01100001EC88E68B...
+  mysql -N -e 'SELECT HEX(phone) FROM shop.customers LIMIT 1' | candado inspect --json")]
     Inspect(inspect::Arguments),
 }
 
@@ -119,6 +159,9 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Keys(command) => keys::run(&command),
         Command::Column(command) => column::run(&command),
+        Command::Audit(command) => audit::run(&command),
+        Command::Approvals(command) => approvals::run(&command),
+        Command::Approve(arguments) => approvals::approve(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
     };
     match outcome {

@@ -8,6 +8,7 @@ use super::output::note;
 use super::{Configured, Failure, runtime};
 use crate::app::{self, Running, StartError};
 use crate::config;
+use crate::proxy::Drain;
 use crate::telemetry::{self, Destination};
 
 /// Serves until a signal ends it.
@@ -35,7 +36,12 @@ pub(super) fn run(arguments: &Configured) -> Result<(), Failure> {
             }
         }
         tokio::select! {
-            () = running.end() => Ok(()),
+            drain = running.end() => match drain {
+                Drain::Complete => Ok(()),
+                Drain::CutShort => Err(Failure::Failed(anyhow::anyhow!(
+                    "ended, but clients that were still busy when the drain time was over were cut off"
+                ))),
+            },
             _ = interrupt.recv() => Err(Failure::Failed(anyhow::anyhow!("ended at once by a second signal"))),
             _ = terminate.recv() => Err(Failure::Failed(anyhow::anyhow!("ended at once by a second signal"))),
         }

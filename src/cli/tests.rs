@@ -11,6 +11,8 @@ fn the_command_line_is_consistent() {
 fn every_command_explains_itself() {
     fn walk(command: &clap::Command) {
         assert!(command.get_about().is_some(), "{}", command.get_name());
+        let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        assert!(examples.starts_with("Examples:\n  "), "{} gives no example", command.get_name());
         for argument in command.get_arguments() {
             assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
         }

@@ -1,5 +1,6 @@
 //! `candado.toml` as written, and the way from there to checked [`Settings`].
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use toml::Spanned;
 use zeroize::Zeroizing;
 
 use super::ConfigError;
+use super::approval::{WrittenApproval, approval};
 use super::settings::{
     Control, Health, Keys, Limits, Listen, ListenTls, Log, LogFormat, LogLevel, NotReady, Plaintext, Server, ServerTls,
     Settings,
@@ -25,6 +27,7 @@ struct File {
     control: Spanned<WrittenControl>,
     backfill: Option<Spanned<WrittenControl>>,
     keys: Spanned<WrittenKeys>,
+    approval: Option<Spanned<WrittenApproval>>,
     policy: WrittenPolicy,
     #[serde(default)]
     limits: WrittenLimits,
@@ -121,6 +124,7 @@ struct WrittenLimits {
     connections_max: Option<Spanned<u64>>,
     packet_octets_max: Option<Spanned<u64>>,
     login_timeout_s: Option<Spanned<u64>>,
+    idle_timeout_s: Option<Spanned<u64>>,
     connect_timeout_s: Option<Spanned<u64>>,
     write_timeout_s: Option<Spanned<u64>>,
     drain_timeout_s: Option<Spanned<u64>>,
@@ -167,11 +171,36 @@ struct WrittenHealth {
 /// # Errors
 /// What cannot be read, or everything that is wrong with the file.
 pub fn load(path: &Path) -> Result<Settings, ConfigError> {
-    let read = |source| ConfigError::Read { path: path.to_owned(), source };
+    let read = |source: io::Error| {
+        if source.kind() == io::ErrorKind::NotFound {
+            return ConfigError::Missing { path: path.to_owned() };
+        }
+        ConfigError::Read { path: path.to_owned(), source }
+    };
     let text = std::fs::read_to_string(path).map_err(read)?;
     let folder = std::path::absolute(path).map_err(read)?;
     let folder = folder.parent().unwrap_or(Path::new("/"));
     parse(&path.display().to_string(), &text, folder)
+}
+
+/// Reads the key provider's part of a configuration file, and nothing else of it: for work that needs no database.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_keys(path: &Path) -> Result<Keys, ConfigError> {
+    /// The rest is passed over; `load` judges it.
+    #[derive(Debug, Deserialize)]
+    struct KeysAlone {
+        keys: Spanned<WrittenKeys>,
+    }
+    let read = |source| ConfigError::Read { path: path.to_owned(), source };
+    let content = std::fs::read_to_string(path).map_err(read)?;
+    let folder = std::path::absolute(path).map_err(read)?;
+    let name = path.display().to_string();
+    let mut text = Text::new(&name, &content);
+    let written: KeysAlone = text.parse()?;
+    let keys = keys(&mut text, written.keys, folder.parent().unwrap_or(Path::new("/")));
+    Ok(text.finish(keys)?)
 }
 
 /// Reads a configuration's text. `file` is its name in messages; relative paths in it start at `folder`.
@@ -186,9 +215,10 @@ pub fn parse(file: &str, text: &str, folder: &Path) -> Result<Settings, ConfigEr
     let settings = Settings {
         listen,
         server,
-        control: written_control(&mut text, written.control, folder)?,
-        backfill: written.backfill.map(|account| written_control(&mut text, account, folder)).transpose()?,
+        control: written_control(&mut text, written.control, folder),
+        backfill: written.backfill.map(|account| written_control(&mut text, account, folder)),
         keys: keys(&mut text, written.keys, folder),
+        approval: approval(&mut text, written.approval),
         policy: folder.join(written.policy.path),
         limits: limits(&mut text, &written.limits),
         log: log(&written.log),
@@ -287,15 +317,15 @@ fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn written_control(
-    text: &mut Text<'_>,
-    written: Spanned<WrittenControl>,
-    folder: &Path,
-) -> Result<Control, ConfigError> {
+fn written_control(text: &mut Text<'_>, written: Spanned<WrittenControl>, folder: &Path) -> Control {
     let at = written.span();
     let written = written.into_inner();
     let password = match (written.password_file, written.password_env) {
-        (Some(path), None) => password_from_file(&folder.join(path))?,
+        (Some(path), None) => password_from_file(&folder.join(path)).unwrap_or_else(|error| {
+            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            text.wrong(&at, format!("password_file: {error}{cause}"));
+            Zeroizing::default()
+        }),
         (None, Some(name)) => password_from_environment(&name).unwrap_or_else(|error| {
             text.wrong(&at, error.to_string());
             Zeroizing::default()
@@ -309,7 +339,7 @@ fn written_control(
             Zeroizing::default()
         }
     };
-    Ok(Control { user: written.user, password })
+    Control { user: written.user, password }
 }
 
 /// An account given on the command line, with the place of its password; exactly one place is given.
@@ -363,26 +393,32 @@ fn keys(text: &mut Text<'_>, written: Spanned<WrittenKeys>, folder: &Path) -> Ke
 }
 
 fn limits(text: &mut Text<'_>, written: &WrittenLimits) -> Limits {
-    let mut bounded = |value: &Option<Spanned<u64>>, default: u32, least: u32, most: u32| -> u32 {
+    let mut bounded = |name: &str, value: &Option<Spanned<u64>>, default: u32, least: u32, most: u32| -> u32 {
         let Some(value) = value else { return default };
         match u32::try_from(*value.get_ref()) {
             Ok(number) if (least..=most).contains(&number) => number,
             Ok(_) | Err(_) => {
-                text.wrong(&value.span(), format!("{} is out of bounds: {least} to {most}", value.get_ref()));
+                text.wrong(&value.span(), format!("{name} = {} is out of bounds: {least} to {most}", value.get_ref()));
                 default
             }
         }
     };
-    let mut seconds = |value, default, most| Duration::from_secs(bounded(value, default, 1, most).into());
-    let login_timeout = seconds(&written.login_timeout_s, 10, 600);
-    let connect_timeout = seconds(&written.connect_timeout_s, 5, 600);
-    let write_timeout = seconds(&written.write_timeout_s, 60, 3600);
-    let drain_timeout = seconds(&written.drain_timeout_s, 30, 3600);
+    // No default: 0 cannot be written, so here it stands for nothing written. The most is that of wait_timeout.
+    let idle_timeout = match bounded("idle_timeout_s", &written.idle_timeout_s, 0, 1, 31_536_000) {
+        0 => None,
+        seconds => Some(Duration::from_secs(seconds.into())),
+    };
+    let mut seconds = |name, value, default, most| Duration::from_secs(bounded(name, value, default, 1, most).into());
+    let login_timeout = seconds("login_timeout_s", &written.login_timeout_s, 10, 600);
+    let connect_timeout = seconds("connect_timeout_s", &written.connect_timeout_s, 5, 600);
+    let write_timeout = seconds("write_timeout_s", &written.write_timeout_s, 60, 3600);
+    let drain_timeout = seconds("drain_timeout_s", &written.drain_timeout_s, 30, 3600);
     Limits {
-        connections_max: bounded(&written.connections_max, 1000, 1, 1_000_000),
-        packet_octets_max: bounded(&written.packet_octets_max, 64 << 20, 1 << 20, 1 << 30),
-        plans_max: bounded(&written.plans_max, 10_000, 16, 1_000_000),
+        connections_max: bounded("connections_max", &written.connections_max, 1000, 1, 1_000_000),
+        packet_octets_max: bounded("packet_octets_max", &written.packet_octets_max, 64 << 20, 1 << 20, 1 << 30),
+        plans_max: bounded("plans_max", &written.plans_max, 10_000, 16, 1_000_000),
         login_timeout,
+        idle_timeout,
         connect_timeout,
         write_timeout,
         drain_timeout,

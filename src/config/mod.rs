@@ -3,12 +3,13 @@
 //! Everything is checked and typed before anything binds or connects. Every default is the safe one. Secrets are read
 //! from files or from the environment; the file itself holds none.
 
+mod approval;
 mod file;
 mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use file::{control, load, parse};
+pub use file::{control, load, load_keys, parse};
 pub use settings::{
     Control, Health, Keys, Limits, Listen, ListenTls, Log, LogFormat, LogLevel, NotReady, Plaintext, Server, ServerTls,
     Settings,
@@ -17,6 +18,12 @@ pub use settings::{
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// There is no configuration file.
+    #[error("there is no {path}: name the configuration with --config FILE, or in CANDADO_CONFIG")]
+    Missing {
+        /// The file that was looked for.
+        path: std::path::PathBuf,
+    },
     /// A file cannot be read.
     #[error("cannot read {path}")]
     Read {

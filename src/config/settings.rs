@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::control::Signers;
+
 /// All settings of a process.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -20,6 +22,8 @@ pub struct Settings {
     pub backfill: Option<Control>,
     /// What wraps data keys.
     pub keys: Keys,
+    /// Who approves acts that cannot be undone.
+    pub approval: Signers,
     /// `policy.toml`.
     pub policy: PathBuf,
     /// Bounds on what peers can make us do.
@@ -136,6 +140,8 @@ pub struct Limits {
     pub packet_octets_max: u32,
     /// From accepting a connection to the server's OK.
     pub login_timeout: Duration,
+    /// How long a client may be silent between statements; `None` leaves it to the server's `wait_timeout`.
+    pub idle_timeout: Option<Duration>,
     /// Connecting to the server.
     pub connect_timeout: Duration,
     /// A peer that takes no byte for that long is given up.

@@ -41,7 +41,7 @@ fn what_is_not_written_is_safe() {
     assert_eq!(settings.not_ready, NotReady::Refuse);
     assert_eq!(settings.keys, Keys::File { path: "/etc/candado/keys/local.kek".into() });
     assert_eq!(settings.log, Log { format: LogFormat::Auto, level: LogLevel::Info });
-    assert_eq!(settings.limits.connections_max, 1000);
+    assert_eq!((settings.limits.connections_max, settings.limits.idle_timeout), (1000, None));
     assert!(settings.health.is_none());
 }
 
@@ -79,7 +79,15 @@ fn mistakes_are_named_with_file_and_line() {
         ("path = \"keys/local.kek\"", "kek = \"x\"", "takes path"),
         ("\"file\"\npath = \"keys/local.kek\"", "\"aws-kms\"\nkek = \"alias/x\"", "full ARN"),
         ("\"file\"\npath = \"keys/local.kek\"", "\"aws-kms\"", "takes kek"),
-        ("[policy]", "[limits]\nconnections_max = 0\n[policy]", "0 is out of bounds: 1 to 1000000"),
+        ("user = \"candado\"", "", "candado.toml:9: key `user` is missing"),
+        ("\"candado\"", "5", "candado.toml:10: invalid type: integer `5`, expected a string"),
+        (
+            "password_env = \"PATH\"",
+            "password_file = \"none\"",
+            "candado.toml:9: password_file: cannot read /etc/candado/none: ",
+        ),
+        ("[policy]", "[limits]\nidle_timeout_s = 31536001\n[policy]", "idle_timeout_s = 31536001 is out of bounds"),
+        ("[policy]", "[limits]\nconnections_max = 0\n[policy]", "connections_max = 0 is out of bounds: 1 to 1000000"),
     ];
     for (from, to, expected) in cases {
         let text = refused(from, to);

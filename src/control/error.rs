@@ -15,6 +15,32 @@ pub enum ControlError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The server's certificate does not come from the configured authority, or carries another name.
+    #[error("cannot {doing}: the server's certificate is not trusted (mode, ca and name under [server.tls])")]
+    Untrusted {
+        /// What was being done.
+        doing: &'static str,
+        /// The cause.
+        #[source]
+        source: rustls::Error,
+    },
+    /// The server offers no TLS, which the configuration demands.
+    #[error("cannot {doing}: the server offers no TLS, which [server.tls] demands")]
+    WithoutTls {
+        /// What was being done.
+        doing: &'static str,
+    },
+    /// The server wants an authentication that this program does not have.
+    #[error(
+        "cannot {doing}: the server asks for authentication plugin `{plugin}`, which the control connection does not have; \
+         MySQL also asks so for an account that does not exist"
+    )]
+    Plugin {
+        /// What was being done.
+        doing: &'static str,
+        /// The plugin.
+        plugin: String,
+    },
     /// The server did not answer in time.
     #[error("the server did not answer within {limit:?} to {doing}")]
     TimedOut {
@@ -24,7 +50,7 @@ pub enum ControlError {
         limit: Duration,
     },
     /// The server answered with an error: a missing grant, a missing table.
-    #[error("the server refused to {doing} (error {code})")]
+    #[error("the server refused to {doing}")]
     Refused {
         /// What was being done.
         doing: &'static str,
@@ -84,6 +110,9 @@ pub enum ControlError {
         /// Its id.
         kid: u32,
     },
+    /// The act needs the approval of a second person, and has none.
+    #[error(transparent)]
+    Approval(#[from] super::ApprovalError),
     /// The head of the record is missing.
     #[error("the record of acts has no head: it was never begun, or somebody removed it; run `candado audit verify`")]
     RecordNotBegun,
@@ -111,7 +140,7 @@ impl ControlError {
 }
 
 /// An error with all its causes in one line, for the log.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

@@ -4,6 +4,7 @@
 //! It hands immutable snapshots to functions that the application gives it, and knows nothing of connections or
 //! packets. No data-plane task ever waits for the key provider: keys are opened here alone.
 
+mod approval;
 mod backoff;
 mod catalog_loader;
 mod catalog_task;
@@ -17,11 +18,14 @@ mod record;
 #[cfg(test)]
 mod tests;
 
+pub use approval::{
+    ApprovalError, Approved, GuardedAct, LIFETIME, ListedRequest, Request, Signed, Signer, Signers, StoredRequest,
+};
 use backoff::Backoff;
 pub use catalog_loader::CatalogLoader;
 pub use catalog_task::{CatalogRequests, CatalogTask, NotRefreshed, RefreshReason};
 pub use column_check::{Finding, Problem, check_columns};
-pub use error::ControlError;
+pub use error::{ControlError, chain};
 pub use key_store::{
     Acknowledged, ActError, Backups, Behind, By, CreatedKey, Done, Ending, Fence, ForeignKeyset, Heartbeat, InitReport,
     Initialisation, KeyListing, KeyStore, LEASE, Lacks, ListedKey, ListedReplica, MissingProof, NewKey, OldWrap,
@@ -30,4 +34,6 @@ pub use key_store::{
 pub use key_task::{KeyTask, KeysMissing, KeysState};
 use pool::Session;
 pub use pool::{Pool, Settings, Tls};
-pub use record::{AUDIT_KEYSET, Actor, AuditKeys, Entry, Recorder, StoredEntry, StoredHead};
+pub use record::{
+    AUDIT_KEYSET, Actor, AuditKeys, Breach, Entry, Line, Note, Recorder, StoredEntry, StoredHead, Verdict, Verifier,
+};

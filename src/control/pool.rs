@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mysql_async::prelude::{FromRow, Queryable};
-use mysql_async::{ClientIdentity, Conn, OptsBuilder, Params, PoolConstraints, PoolOpts, SslOpts};
+use mysql_async::{ClientIdentity, Conn, DriverError, OptsBuilder, Params, PoolConstraints, PoolOpts, SslOpts};
 use tokio::time::{Instant, timeout, timeout_at};
 use zeroize::Zeroizing;
 
@@ -256,12 +256,32 @@ impl Session {
     }
 }
 
-fn classify(error: mysql_async::Error, doing: &'static str) -> ControlError {
+pub(super) fn classify(error: mysql_async::Error, doing: &'static str) -> ControlError {
     match error {
+        mysql_async::Error::Driver(DriverError::UnknownAuthPlugin { name }) => {
+            ControlError::Plugin { doing, plugin: name }
+        }
+        mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer) => ControlError::WithoutTls { doing },
         mysql_async::Error::Server(error) => ControlError::Refused { doing, code: error.code, source: Box::new(error) },
         other @ (mysql_async::Error::Driver(_)
         | mysql_async::Error::Io(_)
         | mysql_async::Error::Other(_)
-        | mysql_async::Error::Url(_)) => ControlError::Unreachable { doing, source: Box::new(other) },
+        | mysql_async::Error::Url(_)) => unreachable_or_untrusted(&other, doing),
+    }
+}
+
+/// The library puts the one cause that matters into several layers, each of which prints all that is inside.
+fn unreachable_or_untrusted(error: &mysql_async::Error, doing: &'static str) -> ControlError {
+    let mut innermost: &(dyn std::error::Error + 'static) = error;
+    while let Some(inner) = innermost.source() {
+        innermost = inner;
+    }
+    let io = innermost.downcast_ref::<std::io::Error>();
+    let tls = io.and_then(std::io::Error::get_ref).and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match tls.or_else(|| innermost.downcast_ref()) {
+        Some(source @ rustls::Error::InvalidCertificate(_)) => {
+            ControlError::Untrusted { doing, source: source.clone() }
+        }
+        Some(_) | None => ControlError::Unreachable { doing, source: innermost.to_string().into() },
     }
 }

@@ -1,7 +1,9 @@
 use super::backoff::Backoff;
 use super::catalog_loader::version;
+use super::pool::classify;
 use super::{Settings, Tls};
 use crate::schema::{ServerKind, ServerVersion};
+use mysql_async::DriverError;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -30,6 +32,26 @@ fn waits_grow_and_stay_below_ten_seconds() {
         assert!(backoff.next() <= bound);
         bound = (bound * 2).min(Duration::from_secs(10));
     }
+}
+
+#[test]
+fn a_cause_is_told_once_and_in_our_words() {
+    let told = |error: mysql_async::Error| classify(error, "load the catalog").chain();
+    let io = || std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "Connection refused");
+    let nested = std::io::Error::other(mysql_async::Error::from(io()));
+    for error in [mysql_async::Error::from(io()), mysql_async::Error::from(nested)] {
+        assert_eq!(told(error), "cannot reach the server to load the catalog: Connection refused");
+    }
+    let untrusted = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+    assert_eq!(
+        told(std::io::Error::other(untrusted).into()),
+        "cannot load the catalog: the server's certificate is not trusted (mode, ca and name under [server.tls]): invalid \
+         peer certificate: UnknownIssuer"
+    );
+    let plugin = DriverError::UnknownAuthPlugin { name: "sha256_password".to_owned() };
+    assert!(told(plugin.into()).contains("`sha256_password`"));
+    let tls = DriverError::NoClientSslFlagFromServer;
+    assert_eq!(told(tls.into()), "cannot load the catalog: the server offers no TLS, which [server.tls] demands");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod key;
 mod normalise;
 mod padding;
 mod plaintext;
+mod signature;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -23,4 +24,5 @@ pub use index::{PrefixRange, SearchError};
 pub use key::{DataKey, IndexKey, IndexVersion, KCV_LENGTH, KeyId, KeyPurpose, KeySecret, SECRET_LENGTH};
 pub use normalise::{NormaliseError, normalise, normaliser_id, warm_up};
 pub use plaintext::Plaintext;
+pub use signature::{SIGNATURE_LENGTH, SigningKey, VerifyingKey};
 pub use stage::{Holds, Stage, Writes};

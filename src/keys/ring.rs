@@ -68,7 +68,7 @@ pub enum RingError {
         purpose: KeyPurpose,
     },
     /// A protected column needs an active key and its keyset has none.
-    #[error("keyset {keyset} has no active {purpose} key")]
+    #[error("keyset {keyset} has no active {purpose} key: run `candado keys init`")]
     NoActiveKey {
         /// The keyset.
         keyset: Arc<str>,

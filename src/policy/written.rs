@@ -103,6 +103,8 @@ fn explain(message: &str) -> String {
         "key"
     } else if message.starts_with("unknown variant") {
         "value"
+    } else if message.starts_with("missing field") {
+        return format!("key `{}` is missing", quoted.next().unwrap_or_default());
     } else {
         return message.trim_end().replace('\n', ", ");
     };

@@ -34,6 +34,15 @@ pub enum ServeError {
     LoginKey,
 }
 
+/// How a data plane ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drain {
+    /// Every client was done.
+    Complete,
+    /// The drain time was over and clients were cut off.
+    CutShort,
+}
+
 /// What the data plane is given by the composition.
 #[derive(Debug)]
 pub struct Parts {
@@ -45,12 +54,12 @@ pub struct Parts {
     pub catalog: CatalogRefresh,
     /// Where connections are listed.
     pub registry: Arc<Registry>,
-    /// Ends everything: idle clients at once, running statements within the drain time-out.
+    /// Ends everything: idle clients at once, running statements and open transactions within the drain time-out.
     pub shutdown: CancellationToken,
 }
 
 /// Serves clients until `shutdown` is cancelled and the last one is gone.
-pub async fn serve(listeners: Vec<TcpListener>, parts: Parts) -> Result<(), ServeError> {
+pub async fn serve(listeners: Vec<TcpListener>, parts: Parts) -> Result<Drain, ServeError> {
     let Parts { settings, snapshot, catalog, registry, shutdown } = parts;
     let key = match (&settings.client_tls, &settings.server.tls) {
         (ClientTls::Off | ClientTls::Offered(_), ServerTls::Required { .. }) => {
@@ -78,14 +87,19 @@ pub async fn serve(listeners: Vec<TcpListener>, parts: Parts) -> Result<(), Serv
     }
     shutdown.cancelled().await;
     tracker.close();
-    if tokio::time::timeout(drain, tracker.wait()).await.is_err() {
-        tracing::warn!(connections = registry.totals().connections, "connections did not end in time and are closed");
-        abort.cancel();
-        tracker.wait().await;
-    }
+    let outcome = match tokio::time::timeout(drain, tracker.wait()).await {
+        Ok(()) => Drain::Complete,
+        Err(_) => {
+            let connections = registry.totals().connections;
+            tracing::warn!(connections, "the drain time is over: connections that are still busy are closed");
+            abort.cancel();
+            tracker.wait().await;
+            Drain::CutShort
+        }
+    };
     closed.cancel();
     while accepting.join_next().await.is_some() {}
-    Ok(())
+    Ok(outcome)
 }
 
 struct Acceptor {

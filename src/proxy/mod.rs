@@ -26,7 +26,7 @@ mod statement;
 mod stream;
 
 pub use catalog::{CatalogRefresh, RefreshRequest};
-pub use listener::{Parts, ServeError, serve};
+pub use listener::{Drain, Parts, ServeError, serve};
 pub use registry::{Connection, Counters, Registry, Totals};
 pub use settings::{ClientTls, Limits, Server, ServerTls, Settings, Timeouts, WithoutKeys};
 pub use snapshot::Snapshot;

@@ -23,7 +23,7 @@ use super::registry::Place;
 use super::rsa::LoginKey;
 use super::settings::SharedSettings;
 use super::snapshot::Snapshot;
-use super::state::{Freshness, State};
+use super::state::{Freshness, State, Transaction};
 use crate::client_error::{ClientError, Complaint};
 use crate::plan::PlanCache;
 use crate::wire::WireError;
@@ -126,7 +126,9 @@ impl Session {
                 Ok(None) => {}
                 Err(error) => return Poll::Ready(Err(End::ClientMalformed(error))),
             }
-            if self.client.input.is_empty() && self.shutdown.as_mut().poll(cx).is_ready() {
+            // An open transaction is work under way, as a running statement is: it may end within the drain time.
+            let is_done = self.client.input.is_empty() && self.desk.state.transaction == Transaction::None;
+            if is_done && self.shutdown.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Ok(Wake::Shutdown));
             }
             let Peer { side, stream, input, .. } = &mut self.server;

@@ -30,6 +30,13 @@ pub(super) enum Freshness {
     Stale,
 }
 
+/// Whether the session has a transaction open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Transaction {
+    None,
+    Open,
+}
+
 /// Values that a probe reads; see [`super::probe`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Probed {
@@ -56,6 +63,7 @@ pub(super) struct State {
     pub(super) results_collation: Option<u16>,
     pub(super) server: ServerVersion,
     pub(super) freshness: Freshness,
+    pub(super) transaction: Transaction,
     /// Members of [`TRACKED`] that the client's own list has not.
     hidden: [bool; TRACKED.len()],
     /// The list with the proxy's own names in it, sorted.
@@ -117,6 +125,7 @@ impl State {
             results_collation: Some(probed.results_collation),
             server,
             freshness: Freshness::Known,
+            transaction: before.map_or(Transaction::None, |before| before.transaction),
             hidden,
             tracked,
         })
@@ -163,9 +172,12 @@ impl State {
         Ok(())
     }
 
-    /// Compares status flags, which come with every answer, with what is known: a second report on part of sql_mode.
+    /// Takes over whether a transaction is open from the status flags that come with every answer, and compares the others
+    /// with what is known: a second report on part of sql_mode.
     #[inline]
     pub(super) fn observe_status(&mut self, status: Status) {
+        let is_open = status.contains(Status::IN_TRANS);
+        self.transaction = if is_open { Transaction::Open } else { Transaction::None };
         let escapes = status.contains(Status::NO_BACKSLASH_ESCAPES);
         let quotes = status.contains(Status::ANSI_QUOTES);
         if escapes != self.mode.contains(SqlMode::NO_BACKSLASH_ESCAPES)

@@ -3,12 +3,35 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use candado::app::health::Readiness;
 use candado::client_error::ROWS;
+use candado::control::KeysMissing;
+
+fn operations() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("OPERATIONS.md");
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn operations_says_what_to_do_about_each_reason_of_not_being_ready() {
+    let missing = [
+        KeysMissing::Starting,
+        KeysMissing::KeyStore,
+        KeysMissing::NotInitialised,
+        KeysMissing::ProviderUnavailable,
+        KeysMissing::ProviderRefuses,
+        KeysMissing::Keys,
+    ];
+    let reasons = missing.map(Readiness::NoKeys).into_iter().chain([Readiness::NoCatalog, Readiness::Draining]);
+    for text in reasons.map(|readiness| readiness.to_string()) {
+        let reason = text.strip_prefix("not ready: ").unwrap();
+        assert!(operations().contains(&format!("\n| `{reason}` | ")), "{reason}");
+    }
+}
 
 #[test]
 fn the_error_table_of_operations_has_the_rows_of_the_code() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("OPERATIONS.md");
-    let text = std::fs::read_to_string(path).unwrap();
+    let text = operations();
     let section = text.split("\n## ").find(|section| section.starts_with("Errors")).expect("a section \"Errors\"");
     let documented: BTreeSet<(String, String)> = section
         .lines()

@@ -182,9 +182,9 @@ async fn the_accounts_can_do_no_more_than_they_must(kind: Kind) {
         refused(account, format!("SELECT * FROM {shop}.customers"));
         refused(account, format!("UPDATE {shop}.customers SET phone = NULL"));
         refused(account, format!("DELETE FROM {keys}.data_key"));
-        refused(account, format!("UPDATE {keys}.data_key SET state = 'destroyed'"));
-        refused(account, format!("UPDATE {keys}.wrapped_key SET wrapped = ''"));
-        refused(account, format!("DELETE FROM {keys}.wrapped_key"));
+        refused(account, format!("UPDATE {keys}.data_key SET kid = 99"));
+        refused(account, format!("UPDATE {keys}.data_key SET purpose = 'data', keyset_id = 1, version = 9"));
+        refused(account, format!("UPDATE {keys}.wrapped_key SET kid = 1"));
         refused(account, format!("DROP TABLE {keys}.epoch"));
         refused(account, format!("CREATE TABLE {shop}.mine (a INT)"));
     }
@@ -193,6 +193,11 @@ async fn the_accounts_can_do_no_more_than_they_must(kind: Kind) {
         format!("INSERT INTO {keys}.data_key (keyset_id, purpose, version, state) VALUES (1, 'data', 9, 'active')"),
     );
     refused(PROXY, format!("UPDATE {keys}.epoch SET epoch = 9"));
+    refused(PROXY, format!("UPDATE {keys}.data_key SET state = 'destroyed'"));
+    refused(PROXY, format!("UPDATE {keys}.wrapped_key SET wrapped = ''"));
+    refused(PROXY, format!("DELETE FROM {keys}.wrapped_key"));
+    refused(SECURITY, format!("UPDATE {keys}.data_key SET created_at = UTC_TIMESTAMP(6)"));
+    refused(SECURITY, format!("DELETE FROM {keys}.keyset"));
     refused(PROXY, format!("DELETE FROM {keys}.replica"));
     for account in [PROXY, SECURITY, BACKFILL, AUDITOR] {
         refused(account, format!("UPDATE {keys}.event SET actor = 'somebody else'"));
@@ -235,7 +240,7 @@ async fn the_control_connection_verifies_the_server(kind: Kind) {
     let stranger = Tls::AuthorityOnly { ca_file: stranger };
     for wrong in [verified(None, None), verified(ca, Some("db.example")), stranger] {
         let error = epoch(wrong.clone()).await.unwrap_err();
-        assert!(matches!(error, ControlError::Unreachable { .. }), "{wrong:?}: {error:?}");
+        assert!(matches!(error, ControlError::Untrusted { .. }), "{wrong:?}: {error:?}");
     }
 }
 

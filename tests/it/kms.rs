@@ -178,7 +178,6 @@ async fn the_audit_key_opens_for_the_security_team_and_no_other_key_does() {
 async fn a_key_is_not_rewrapped_into_another_context() {
     let setup = Setup::new().await;
     let wrapped = setup.wrap().await;
-    let endpoint = setup.fake.endpoint();
     let body = |to: &str| {
         let context = |purpose: &str| {
             let bound = context(7);
@@ -193,28 +192,9 @@ async fn a_key_is_not_rewrapped_into_another_context() {
             "SourceEncryptionContext": context("data"), "DestinationEncryptionContext": context(to),
         })
     };
-    let status = async |to: &str| post(&endpoint, SECURITY, "ReEncrypt", &body(to)).await;
+    let status = async |to: &str| setup.fake.ask(SECURITY, "ReEncrypt", &body(to)).await.0;
     assert_eq!(status("data").await, 200);
     assert_eq!(status("audit").await, 400, "with it, whoever opens audit keys would open any key");
-}
-
-/// One request as somebody would send it who does not use this program; returns the status.
-async fn post(endpoint: &str, principal: &str, operation: &str, body: &serde_json::Value) -> u16 {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let address = endpoint.strip_prefix("http://").unwrap();
-    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let body = body.to_string();
-    let request = format!(
-        "POST / HTTP/1.1\r\nhost: {address}\r\nx-amz-target: TrentService.{operation}\r\nconnection: close\r\n\
-         authorization: AWS4-HMAC-SHA256 Credential={principal}/20260101/eu-central-1/kms/aws4_request\r\n\
-         content-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
-    let answer = String::from_utf8(answer).unwrap();
-    answer.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
 #[tokio::test]

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 #![allow(clippy::too_many_lines, clippy::wildcard_enum_match_arm)]
 
+#[cfg(feature = "aws-kms")]
+mod approvals;
 mod catalog;
 mod clients;
 mod column;
@@ -22,7 +24,12 @@ mod key_task;
 mod kms;
 mod layering;
 mod leaks;
+mod lifecycle;
+#[cfg(feature = "aws-kms")]
+mod operations;
 mod protected;
+#[cfg(feature = "aws-kms")]
+mod record;
 mod roles;
 mod round_trip;
 mod search;

@@ -11,7 +11,8 @@ fn endpoint(readiness: Readiness) -> Endpoint {
 fn readiness_is_a_status_and_a_reason() {
     let ready = endpoint(Readiness::Ready).answer(&Method::GET, "/readyz");
     assert_eq!(ready.status(), StatusCode::OK);
-    for missing in [Readiness::NoCatalog, Readiness::NoKeys, Readiness::Draining] {
+    let no_keys = Readiness::NoKeys(KeysMissing::NotInitialised);
+    for missing in [Readiness::NoCatalog, no_keys, Readiness::Draining] {
         let answer = endpoint(missing).answer(&Method::GET, "/readyz");
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{missing}");
         assert_eq!(endpoint(missing).answer(&Method::GET, "/livez").status(), StatusCode::OK, "{missing}");
@@ -36,13 +37,14 @@ async fn the_endpoint_answers_over_a_socket_and_ends_on_the_token() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
-    let endpoint = Arc::new(endpoint(Readiness::NoKeys));
+    let endpoint = Arc::new(endpoint(Readiness::NoKeys(KeysMissing::ProviderUnavailable)));
     let served = tracker.spawn(serve(listener, endpoint, tracker.clone(), shutdown.clone()));
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("not ready: no keys\n"), "{answer}");
+    let reason = "not ready: no keys: the key provider does not answer\n";
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.ends_with(reason), "{answer}");
     shutdown.cancel();
     served.await.unwrap();
     tracker.close();

@@ -26,7 +26,7 @@ pub(super) fn activate(arguments: &Arguments) -> Result<(), Failure> {
 pub(super) fn suspend(arguments: &Arguments) -> Result<(), Failure> {
     let kid = arguments.key;
     arguments.acting.carry_out("suspend", async |acts| {
-        warn_of_suspension(&acts, kid).await?;
+        warn_of_suspension(acts, kid).await?;
         Ok(Report::of(&acts.store.suspend_key(kid, acts.run, acts.by()).await?))
     })
 }

@@ -4,15 +4,16 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::account::Account;
 use super::append;
 use crate::app::provider::{self, Provider};
 use crate::app::{control_settings, load_policy, operator};
+use crate::cli::account::Account;
 use crate::cli::output::Output;
 use crate::cli::{Failure, runtime};
 use crate::config::Settings;
 use crate::control::{
-    ActError, Actor, Behind, By, Done, KeyListing, KeyStore, Lacks, ListedKey, Pool, Recorder, Run, SCHEMA,
+    ActError, Actor, Behind, By, ControlError, Done, KeyListing, KeyStore, Lacks, ListedKey, Pool, Recorder, Run,
+    SCHEMA, Signers,
 };
 use crate::crypto::{KeyId, KeyPurpose};
 use crate::keys::Change;
@@ -64,6 +65,7 @@ pub(super) struct Acts<'a> {
     provider: Provider,
     actor: Actor,
     recorder: Recorder,
+    signers: Signers,
 }
 
 /// What was done, or would be: for people and for machines.
@@ -82,16 +84,20 @@ impl Acting {
     pub(super) fn carry_out(
         &self,
         verb: &'static str,
-        work: impl AsyncFnOnce(Acts<'_>) -> anyhow::Result<Report>,
+        work: impl AsyncFnOnce(&Acts<'_>) -> anyhow::Result<Report>,
     ) -> Result<(), Failure> {
         let settings = self.account.settings()?;
         let outcome = runtime()?.block_on(async {
             let pool = Pool::new(&control_settings(&settings));
             let store = KeyStore::new(pool.clone(), SCHEMA);
             let outcome = match Acts::open(&settings, &store, self.run()).await {
-                Ok(acts) => work(acts).await,
+                Ok(acts) => match work(&acts).await {
+                    Err(refused) => Err(acts.ask(refused).await),
+                    done @ Ok(_) => done,
+                },
                 Err(error) => Err(error),
             };
+            let outcome = outcome.map_err(hinted);
             pool.close().await;
             outcome
         });
@@ -111,6 +117,24 @@ impl Acting {
             }
             Err(error) => Err(Failure::Failed(error)),
         }
+    }
+}
+
+/// What to do about an account that may not write.
+pub(super) const HINT: &str = ": give the account that may write to it with --user";
+
+/// Whether the server refused the account, by MySQL's codes for missing rights on schemas, tables and columns.
+pub(super) fn may_not_write(error: &ControlError) -> bool {
+    matches!(error, ControlError::Refused { code: 1044 | 1142 | 1143, .. })
+}
+
+/// Adds what to do if the account may not write.
+fn hinted(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<ActError>() {
+        Some(ActError::Store(store)) if may_not_write(store) => {
+            error.context(format!("the key store cannot be changed{HINT}"))
+        }
+        Some(_) | None => error,
     }
 }
 
@@ -178,7 +202,27 @@ impl<'a> Acts<'a> {
         let recorder = Recorder::open(store, provider.unwrapper.as_ref()).await;
         let recorder = recorder.context("acts cannot be recorded, so none is done")?;
         let actor = store.actor(&operator()).await.context("the key store cannot be used")?;
-        Ok(Self { settings, store, run, provider, actor, recorder })
+        let signers = settings.approval.clone();
+        Ok(Self { settings, store, run, provider, actor, recorder, signers })
+    }
+
+    /// Asks for an approval where one is missing, and says how it is given.
+    async fn ask(&self, refused: anyhow::Error) -> anyhow::Error {
+        let Some(ActError::NotApproved { wanted, source }) = refused.downcast_ref::<ActError>() else { return refused };
+        if self.run == Run::Rehearsal || !source.wants_new_request() {
+            return refused;
+        }
+        match self.store.ask_for_approval(wanted, &self.signers, &self.actor, &self.recorder).await {
+            Ok(request) => {
+                let id = request.id;
+                refused.context(format!(
+                    "asked for approval as request {id}, which holds until {}: when `candado approve {id}` has been run \
+                     by enough people, run the same command again",
+                    request.expires_at
+                ))
+            }
+            Err(error) => refused.context(format!("and approval cannot be asked for: {}", error.chain())),
+        }
     }
 
     /// The key provider of the configuration.
@@ -188,7 +232,7 @@ impl<'a> Acts<'a> {
 
     /// Who acts, and where it is recorded.
     pub(super) fn by(&self) -> By<'_> {
-        By { actor: &self.actor, recorder: &self.recorder }
+        By { actor: &self.actor, recorder: &self.recorder, signers: &self.signers }
     }
 
     /// The policy of the configuration.

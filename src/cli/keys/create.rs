@@ -21,7 +21,7 @@ pub(in crate::cli) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     arguments.acting.carry_out("create", async |acts| {
-        let made = create(&acts, &arguments.keyset, arguments.purpose).await?;
+        let made = create(acts, &arguments.keyset, arguments.purpose).await?;
         let text = format!("made {}, epoch {}; `candado keys activate` lets it write", describe(&made), made.epoch);
         Ok(Report { text, facts: facts(&made) })
     })

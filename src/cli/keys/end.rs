@@ -96,7 +96,7 @@ pub(super) fn shred(arguments: &ShredArguments) -> Result<(), Failure> {
     arguments.acting.carry_out("shred", async |acts| {
         let keyset = arguments.keyset.as_str();
         let rehearsed = acts.store.shred_keyset(keyset, Run::Rehearsal, acts.by()).await?;
-        warn_of_erasure(&acts, &rehearsed);
+        warn_of_erasure(acts, &rehearsed);
         match acts.run {
             Run::Rehearsal => Ok(erasure(&rehearsed)),
             Run::Real => {

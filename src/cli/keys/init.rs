@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
+use serde_json::json;
 
-use super::account::Account;
+use super::acting::{HINT, may_not_write};
 use super::append;
 use crate::app::{control_settings, load_policy, operator, provider};
+use crate::cli::account::Account;
 use crate::cli::output::Output;
 use crate::cli::{Failure, runtime};
 use crate::config::{Keys, Settings};
@@ -22,6 +24,9 @@ use crate::policy::Policy;
 pub(in crate::cli) struct Arguments {
     #[command(flatten)]
     account: Account,
+    /// Say what would be made, and make nothing.
+    #[arg(long)]
+    dry_run: bool,
     /// Print one JSON document instead of text.
     #[arg(long)]
     json: bool,
@@ -49,14 +54,55 @@ struct Created {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let settings = arguments.account.settings()?;
     let policy = load_policy(&settings, 1).map_err(|error| Failure::Usage(error.into()))?;
-    let done = runtime()?.block_on(initialise(&settings, &policy))?;
+    if arguments.dry_run {
+        let would = runtime()?.block_on(rehearse(&settings, &policy))?;
+        return Ok(would.print(arguments.json)?);
+    }
     let output = Output::new();
+    let done = runtime()?.block_on(initialise(&settings, &policy))?;
     if arguments.json {
         output.json(&done)?
     } else {
         output.line(done.text())?
     }
     Ok(())
+}
+
+/// What `keys init` would make.
+struct Missing {
+    key_file: Option<PathBuf>,
+    keys: Vec<String>,
+}
+
+impl Missing {
+    fn print(&self, json: bool) -> anyhow::Result<()> {
+        let output = Output::new();
+        if json {
+            return output.json(&json!({ "dry_run": true, "key_file": self.key_file, "missing": self.keys }));
+        }
+        let file = self.key_file.iter().map(|path| format!("key file {}", path.display()));
+        let made: Vec<_> = file.chain(self.keys.iter().map(|key| format!("a key for {key}"))).collect();
+        output.line(format!("would be made: {}", if made.is_empty() { "nothing".to_owned() } else { made.join(", ") }))
+    }
+}
+
+async fn rehearse(settings: &Settings, policy: &Policy) -> anyhow::Result<Missing> {
+    let pool = Pool::new(&control_settings(settings));
+    let missing = KeyStore::new(pool.clone(), SCHEMA).missing_keys(policy).await;
+    pool.close().await;
+    let missing = missing.context("the key store cannot be read")?;
+    let key_file = match &settings.keys {
+        Keys::File { path } if !path.exists() => Some(path.clone()),
+        Keys::File { .. } => None,
+        Keys::AwsKms { .. } => {
+            let provider = provider::open(&settings.keys).await.context("the key provider cannot be used")?;
+            let status = provider.admin.describe(&provider.kek).await;
+            status.context("the key-encryption key cannot be used")?;
+            None
+        }
+    };
+    let keys = missing.iter().map(|(keyset, purpose)| format!("{keyset} {purpose}")).collect();
+    Ok(Missing { key_file, keys })
 }
 
 /// Makes what is missing.
@@ -76,7 +122,10 @@ pub(in crate::cli) async fn initialise(settings: &Settings, policy: &Policy) -> 
                 operator: &operator(),
             })
             .await
-            .context("the key store cannot be initialised")?;
+            .map_err(|error| {
+                let hint = if may_not_write(&error) { HINT } else { "" };
+                anyhow::Error::new(error).context(format!("the key store cannot be initialised{hint}"))
+            })?;
         Ok(Initialised::new(report, key_file_made))
     }
     .await;

@@ -1,7 +1,6 @@
 //! `candado keys`: the life of keys, for the security team. One file for each group of verbs; the rules are the key
 //! store's. No key is ever in anybody's hands here.
 
-mod account;
 mod act;
 mod acting;
 mod confirm;
@@ -26,67 +25,80 @@ pub(super) enum Command {
     /// Makes what is missing and says what it made; running it again changes nothing. A key file is made only for a key
     /// store without keys: for an existing one, a new key-encryption key would open nothing. Needs an account that may
     /// write to the key store, see keys-policy/schema.sql.
-    #[command(after_help = "Example:\n  candado keys init --user candado_security --password-file security.password")]
+    #[command(after_help = "Examples:
+  candado keys init --config /etc/candado/candado.toml
+  candado keys init --user candado_security --password-file /run/secrets/candado-security")]
     Init(init::Arguments),
     /// List keys, their states and the proxies that use them. Shows no secret.
-    #[command(after_help = "Example:\n  candado keys list --json")]
+    #[command(after_help = "Examples:
+  candado keys list --config /etc/candado/candado.toml
+  candado keys list --json | jq '.keys[] | select(.state == \"active\")'")]
     List(Facts),
     /// Show one key: its times, its wraps, what can be done with it next, and which backups need it.
-    #[command(after_help = "Example:\n  candado keys show 6")]
+    #[command(after_help = "Examples:
+  candado keys show 6")]
     Show(show::Arguments),
     /// Make a pending key. Nothing is written under it until it is activated.
     ///
     /// `candado keys rotate` makes, waits and activates in one command; this is its first step alone.
-    #[command(after_help = "Example:\n  candado keys create contact --purpose data")]
+    #[command(after_help = "Examples:
+  candado keys create contact --purpose data")]
     Create(create::Arguments),
     /// Make a pending key the one that writes. The key that wrote until now only reads from then on.
     ///
     /// Refused until every living proxy knows the key, so that none meets a value that it cannot open.
-    #[command(after_help = "Example:\n  candado keys activate 7")]
+    #[command(after_help = "Examples:
+  candado keys activate 7")]
     Activate(act::Arguments),
     /// Rotate a keyset's key: make a new one, wait until every proxy knows it, activate it.
     ///
     /// Existing rows stay under the old key, which goes on reading; `candado column reencrypt` (data keys) and `candado
     /// column reindex` (index keys) move them. After a crash or a time-out, run the same command again: it goes on with
     /// the key that is pending. If it had finished already, running it again is another rotation.
-    #[command(
-        after_help = "Examples:\n  candado keys rotate contact\n  candado keys rotate contact --purpose index --dry-run"
-    )]
+    #[command(after_help = "Examples:
+  candado keys rotate contact
+  candado keys rotate contact --purpose index --dry-run")]
     Rotate(rotate::Arguments),
     /// The emergency brake: proxies drop the key within two seconds, and what is sealed under it cannot be read.
     ///
     /// Takes one person. Letting go of it again (`resume`) takes approval where that is configured.
-    #[command(after_help = "Example:\n  candado keys suspend 6")]
+    #[command(after_help = "Examples:
+  candado keys suspend 6")]
     Suspend(act::Arguments),
     /// Let go of the emergency brake. The key reads again; it never writes again.
     ///
     /// If it was the one that wrote, make a new one afterwards: `candado keys rotate`.
-    #[command(after_help = "Example:\n  candado keys resume 6")]
+    #[command(after_help = "Examples:
+  candado keys resume 6")]
     Resume(act::Arguments),
     /// Put a key aside that no row needs any more. Its wraps are kept: `restore` brings it back.
     ///
     /// Demands a fresh proof from `candado column verify` for every column of the keyset.
-    #[command(after_help = "Example:\n  candado keys retire 6 --dry-run")]
+    #[command(after_help = "Examples:
+  candado keys retire 6 --dry-run")]
     Retire(end::RetireArguments),
     /// Bring a retired key back for reading, to read rows of an old backup.
-    #[command(after_help = "Example:\n  candado keys restore 6")]
+    #[command(after_help = "Examples:
+  candado keys restore 6")]
     Restore(act::Arguments),
     /// Delete the wraps of a retired or suspended key. What is sealed under it can then never be read again.
     ///
     /// Demands fresh proofs as `retire` does, and that the key has been put aside for the time of grace.
-    #[command(after_help = "Example:\n  candado keys destroy 6 --confirm 6")]
+    #[command(after_help = "Examples:
+  candado keys destroy 6 --confirm 6")]
     Destroy(end::DestroyArguments),
     /// Erase a keyset: destroy all its keys, whatever rows need them. This is meant to lose the data.
-    #[command(after_help = "Example:\n  candado keys shred former_customer --confirm former_customer")]
+    #[command(after_help = "Examples:
+  candado keys shred former_customer --confirm former_customer")]
     Shred(end::ShredArguments),
     /// Wrap keys again: under the newest version of their key-encryption key, or under another one.
     ///
     /// No key leaves the key provider, and no row changes. Run it after the key-encryption key was rotated, or to move to
     /// another one: first `--to NEW --add`, then the new key in the configuration of every proxy, then `--drop OLD`.
-    #[command(
-        after_help = "Examples:\n  candado keys rewrap\n  candado keys rewrap --to arn:aws:kms:eu-west-1:111122223333:key/1234abcd \
-                            --add\n  candado keys rewrap --drop arn:aws:kms:eu-central-1:111122223333:key/5678efab"
-    )]
+    #[command(after_help = "Examples:
+  candado keys rewrap
+  candado keys rewrap --to arn:aws:kms:eu-west-1:111122223333:key/1234abcd --add
+  candado keys rewrap --drop arn:aws:kms:eu-central-1:111122223333:key/5678efab")]
     Rewrap(rewrap::Arguments),
 }
 

@@ -9,8 +9,9 @@ use super::append;
 use crate::app::provider;
 use crate::cli::Failure;
 use crate::cli::output::note;
-use crate::control::{OldWrap, Rewrapped, Run, StoredWrap};
-use crate::keys::{KekRef, ProviderKind};
+use crate::control::{ActError, OldWrap, Rewrapped, Run, StoredWrap};
+use crate::crypto::KeyPurpose;
+use crate::keys::{KekRef, KeyError, ProviderKind};
 
 /// Under what.
 #[derive(Debug, Args)]
@@ -43,8 +44,8 @@ fn kek(text: &str) -> Result<KekRef, String> {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     arguments.acting.carry_out("rewrap", async |acts| match &arguments.drop {
-        Some(kek) => drop_wraps(&acts, kek).await,
-        None => rewrap(&acts, arguments).await,
+        Some(kek) => drop_wraps(acts, kek).await,
+        None => rewrap(acts, arguments).await,
     })
 }
 
@@ -72,13 +73,20 @@ async fn rewrap(acts: &Acts<'_>, arguments: &Arguments) -> anyhow::Result<Report
             ours.len()
         ));
     }
-    let (total, mut done) = (ours.len(), Vec::new());
+    let (total, mut done, mut denied) = (ours.len(), Vec::new(), Vec::new());
     for (number, wrap) in (1_usize..).zip(&ours) {
         let kid = wrap.context.kid;
         let rewrapped = match acts.run {
             // A provider cannot rehearse; that it knows the key is asked once.
             Run::Rehearsal => rehearsed(wrap, &to),
-            Run::Real => acts.store.rewrap_key(wrap, &to, old_wrap, admin.as_ref(), Run::Real, acts.by()).await?,
+            Run::Real => match acts.store.rewrap_key(wrap, &to, old_wrap, admin.as_ref(), Run::Real, acts.by()).await {
+                Ok(rewrapped) => rewrapped,
+                Err(refused) if is_custodians(&refused, wrap) => {
+                    denied.push(kid.number());
+                    continue;
+                }
+                Err(refused) => return Err(refused.into()),
+            },
         };
         note(format_args!("{number} of {total}: key {kid}"));
         done.push(rewrapped);
@@ -86,20 +94,34 @@ async fn rewrap(acts: &Acts<'_>, arguments: &Arguments) -> anyhow::Result<Report
     if acts.run == Run::Rehearsal {
         admin.describe(&to).await.with_context(|| format!("{to} cannot be used"))?;
     }
-    Ok(report(&done, &to, &others))
+    Ok(report(&done, &denied, &to, &others))
 }
 
 fn rehearsed(wrap: &StoredWrap, to: &KekRef) -> Rewrapped {
     Rewrapped { kid: wrap.context.kid, from: wrap.wrapped.kek.clone(), to: to.clone() }
 }
 
-fn report(done: &[Rewrapped], to: &KekRef, others: &[StoredWrap]) -> Report {
+/// Whether the provider denies it because it is another role's to do: whoever opens the audit key must not be able to
+/// wrap keys of columns as audit keys, so the custodian rewraps that one.
+fn is_custodians(refused: &ActError, wrap: &StoredWrap) -> bool {
+    wrap.context.purpose == KeyPurpose::Audit && matches!(refused, ActError::Rewrap { source: KeyError::Denied, .. })
+}
+
+fn report(done: &[Rewrapped], denied: &[u32], to: &KekRef, others: &[StoredWrap]) -> Report {
     let mut text = format!("{} keys wrapped by {to}", done.len());
     if !others.is_empty() {
         append(&mut text, format_args!("{} wraps under other key-encryption keys were left as they are", others.len()));
     }
+    for kid in denied {
+        append(
+            &mut text,
+            format_args!(
+                "key {kid}, the audit key, keeps its wrap: the provider lets only the custodian wrap it again"
+            ),
+        );
+    }
     let keys: Vec<_> = done.iter().map(|one| one.kid.number()).collect();
-    Report { text, facts: json!({ "keys": keys, "kek": to.to_string(), "left_alone": others.len() }) }
+    Report { text, facts: json!({ "keys": keys, "kek": to.to_string(), "denied": denied, "left_alone": others.len() }) }
 }
 
 async fn drop_wraps(acts: &Acts<'_>, kek: &KekRef) -> anyhow::Result<Report> {
@@ -109,6 +131,9 @@ async fn drop_wraps(acts: &Acts<'_>, kek: &KekRef) -> anyhow::Result<Report> {
     }
     let wraps = acts.store.stored_wraps().await.context("the key store cannot be read")?;
     let (theirs, others): (Vec<_>, Vec<_>) = wraps.into_iter().partition(|wrap| wrap.wrapped.kek == *kek);
+    if theirs.is_empty() {
+        bail!("no key is wrapped by {kek}");
+    }
     let alone = |wrap: &&StoredWrap| !others.iter().any(|other| other.context.kid == wrap.context.kid);
     let alone: Vec<_> = theirs.iter().filter(alone).map(|wrap| wrap.context.kid.to_string()).collect();
     if !alone.is_empty() {

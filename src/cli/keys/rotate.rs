@@ -35,8 +35,8 @@ pub(in crate::cli) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     arguments.acting.carry_out("rotate", async |acts| match acts.run {
-        Run::Rehearsal => rehearse(&acts, arguments).await,
-        Run::Real => rotate(&acts, arguments).await,
+        Run::Rehearsal => rehearse(acts, arguments).await,
+        Run::Real => rotate(acts, arguments).await,
     })
 }
 

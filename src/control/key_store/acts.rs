@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::fence::{self, Acknowledged, Behind, Fence};
 use super::{ControlError, KeyStore, Session};
+use crate::control::approval::{ApprovalError, Approved, GuardedAct, Request, Signers};
 use crate::control::record::{AUDIT_KEYSET, Actor, Entry, Recorder};
 use crate::crypto::{KeyId, KeyPurpose};
 use crate::keys::{Act, Change, Impossible, KeyError, KeyState, Siblings};
@@ -39,6 +40,8 @@ pub struct By<'a> {
     pub actor: &'a Actor,
     /// Where.
     pub recorder: &'a Recorder,
+    /// Who approves acts that take a second person.
+    pub signers: &'a Signers,
 }
 
 impl By<'_> {
@@ -128,6 +131,15 @@ pub enum ActError {
         /// Seconds that must pass.
         grace_s: u64,
     },
+    /// A second person has not approved it.
+    #[error("it is not approved")]
+    NotApproved {
+        /// What has to be approved.
+        wanted: Request,
+        /// Why it is not.
+        #[source]
+        source: ApprovalError,
+    },
     /// Somebody else changed the same key between reading and writing.
     #[error("key {kid} was changed by somebody else at the same time; look at it and try again")]
     Changed {
@@ -167,6 +179,7 @@ impl ActError {
             Self::NotProven { .. } => "not_proven",
             Self::NoColumns { .. } => "no_columns",
             Self::Grace { .. } => "grace",
+            Self::NotApproved { .. } => "not_approved",
             Self::Changed { .. } => "changed",
             Self::Reserved { .. } => "reserved",
             Self::Rewrap { .. } => "provider",
@@ -261,7 +274,11 @@ impl KeyStore {
                 }
                 self.all_replicas(session, header).await?;
             }
-            self.carry_out(session, &family, &changes, by).await?;
+            let approved = match act {
+                Act::Resume => Some(self.approved(session, header, &family, kid, GuardedAct::Resume, by).await?),
+                Act::Activate | Act::Deactivate | Act::Suspend | Act::Retire | Act::Restore | Act::Destroy => None,
+            };
+            self.carry_out(session, &family, &changes, approved.as_ref(), by).await?;
             self.done(session, header, &family, kid, changes).await
         })
         .await
@@ -272,6 +289,30 @@ impl KeyStore {
         match self.acknowledged_in(session, &Fence { epoch, policy_digest: None }).await? {
             Acknowledged::All { .. } => Ok(()),
             Acknowledged::Waiting { behind } => Err(ActError::Behind { epoch, behind }),
+        }
+    }
+
+    /// Demands that a second person has approved an act on a key. Called when nothing else stands in its way.
+    async fn approved(
+        &self,
+        session: &mut Session,
+        header: Header,
+        family: &Family,
+        kid: KeyId,
+        act: GuardedAct,
+        by: By<'_>,
+    ) -> Result<Approved, ActError> {
+        let Row { version, row_version, .. } = *family.row(kid)?;
+        let Family { keyset, purpose, .. } = family;
+        let subject = format!("key {kid} (keyset {keyset}, {purpose}, version {version})");
+        self.approval(session, Request { act, subject, epoch: header.epoch, row_version }, by).await
+    }
+
+    async fn approval(&self, session: &mut Session, wanted: Request, by: By<'_>) -> Result<Approved, ActError> {
+        match self.require_approval(session, &wanted, by.signers).await {
+            Ok(approved) => Ok(approved),
+            Err(ControlError::Approval(source)) => Err(ActError::NotApproved { wanted, source }),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -296,13 +337,17 @@ impl KeyStore {
         session: &mut Session,
         family: &Family,
         changes: &[Change],
+        approved: Option<&Approved>,
         by: By<'_>,
     ) -> Result<(), ActError> {
         for change in changes {
             self.change_state(session, family.row(change.kid)?, change).await?;
             let state = |state: KeyState| json!({ "keyset": &*family.keyset, "state": state.name() });
-            let subject = format!("key {}", change.kid);
-            by.record(session, recorded(change), subject, state(change.from), state(change.to)).await?;
+            let mut after = state(change.to);
+            if let Some(approved) = approved {
+                after["approval"] = approved.facts();
+            }
+            by.record(session, recorded(change), format!("key {}", change.kid), state(change.from), after).await?;
         }
         Ok(())
     }

@@ -77,6 +77,20 @@ impl KeyStore {
         report.map_err(ControlError::or_not_initialised)
     }
 
+    /// Keysets and purposes for which [`KeyStore::init`] would make a key. Changes nothing.
+    pub async fn missing_keys(&self, policy: &Policy) -> Result<Vec<(Arc<str>, KeyPurpose)>, ControlError> {
+        let records = match self.load().await {
+            Ok(stored) => stored.records,
+            Err(ControlError::NotInitialised) => vec![],
+            Err(error) => return Err(error),
+        };
+        let mut missing = wanted(policy);
+        missing.retain(|(keyset, purpose)| {
+            !records.iter().any(|record| record.keyset == *keyset && record.purpose == *purpose)
+        });
+        Ok(missing)
+    }
+
     async fn init_in(&self, session: &mut Session, with: Initialisation<'_>) -> Result<InitReport, ControlError> {
         session.control("START TRANSACTION").await?;
         let (deployment, epoch) = self.lock_header(session, with.deployment).await?;

@@ -7,9 +7,12 @@
 
 mod append;
 mod canonical;
+mod file;
 mod keys;
+mod read;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +21,9 @@ use serde_json::Value;
 
 use super::{ControlError, KeyStore, Session};
 pub use canonical::{StoredEntry, StoredHead};
+pub use file::Line;
 pub use keys::AuditKeys;
+pub use verify::{Breach, Note, Verdict, Verifier};
 
 /// The keyset of the audit key. No policy may use that name.
 pub use crate::policy::RESERVED_KEYSET as AUDIT_KEYSET;

@@ -1,7 +1,7 @@
 use data_encoding::HEXLOWER;
 
 use super::canonical::{Code, NOTHING_BEFORE};
-use super::{StoredEntry, StoredHead};
+use super::{AuditKeys, Breach, Line, Note, StoredEntry, StoredHead, Verifier};
 use crate::crypto::{AuditKey, KeySecret};
 
 const DEPLOYMENT: &str = "0b7e7c2e-5a0f-4f0e-9a55-7a1f6a1f0c11";
@@ -72,4 +72,127 @@ fn keys_of_another_deployment_or_use_give_other_codes() {
     let secret = KeySecret::take_from(&mut (0..32).collect::<Vec<u8>>()).unwrap();
     let other = AuditKey::new(secret, "00000000-0000-4000-8000-000000000000");
     assert_ne!(key().entry_mac(&bytes), other.entry_mac(&bytes));
+}
+
+fn chain(length: u64) -> (Vec<StoredEntry>, StoredHead) {
+    let mut entries: Vec<StoredEntry> = Vec::new();
+    for seq in 1..=length {
+        let prev = entries.last().map_or(NOTHING_BEFORE, |last| last.mac);
+        entries.push(entry(seq, prev, "key.create", "null", "{}"));
+    }
+    let head = StoredHead::sealed(&key(), 3, length, entries.last().map_or(NOTHING_BEFORE, |last| last.mac));
+    (entries, head)
+}
+
+fn keys() -> AuditKeys {
+    AuditKeys::only(3, key())
+}
+
+fn note(entry: &StoredEntry) -> Note {
+    Note { seq: entry.seq, mac: entry.mac }
+}
+
+fn breaches(
+    entries: &[StoredEntry],
+    head: Option<&StoredHead>,
+    since: Option<Note>,
+    noted: Option<Note>,
+) -> Vec<Breach> {
+    let keys = keys();
+    let mut verifier = Verifier::new(&keys, since, noted);
+    let from = verifier.from();
+    entries.iter().filter(|entry| entry.seq >= from).for_each(|entry| verifier.entry(entry));
+    verifier.finish(head).breaches
+}
+
+#[test]
+fn an_intact_record_is_intact() {
+    for length in 0..4 {
+        let (entries, head) = chain(length);
+        assert_eq!(breaches(&entries, Some(&head), None, entries.last().map(note)), [], "{length}");
+    }
+    let (entries, head) = chain(6);
+    assert_eq!(breaches(&entries, Some(&head), Some(note(&entries[3])), Some(note(&entries[5]))), []);
+}
+
+#[test]
+fn each_change_has_its_name_and_number() {
+    let (good, head) = chain(6);
+    let check = |change: &dyn Fn(&mut Vec<StoredEntry>), expected: &[Breach]| {
+        let mut entries = good.clone();
+        change(&mut entries);
+        assert_eq!(breaches(&entries, Some(&head), None, None), expected);
+    };
+    check(&|entries| entries[2].actor = "nobody".to_owned(), &[Breach::Altered { seq: 3 }]);
+    check(&|entries| drop(entries.remove(2)), &[Breach::Missing { from: 3, to: 3 }]);
+    check(&|entries| drop(entries.drain(..2)), &[Breach::Missing { from: 1, to: 2 }]);
+    check(&|entries| drop(entries.drain(4..)), &[Breach::CutOff { from: 5, to: 6 }]);
+    check(&|entries| entries.clear(), &[Breach::CutOff { from: 1, to: 6 }]);
+    check(&|entries| entries.swap(2, 3), &[Breach::Missing { from: 3, to: 3 }, Breach::Misplaced { seq: 3, after: 4 }]);
+    check(&|entries| entries.insert(3, entries[2].clone()), &[Breach::Misplaced { seq: 3, after: 3 }]);
+    check(&|entries| entries[2].kid = 4, &[Breach::UnknownKey { seq: 3, kid: 4 }]);
+    // One that the key's owner wrote in the place of another.
+    check(
+        &|entries| entries[2] = entry(3, entries[1].mac, "key.destroy", "null", "{}"),
+        &[Breach::Unlinked { seq: 4 }],
+    );
+    check(
+        &|entries| {
+            let mut forged = entry(7, entries[5].mac, "key.create", "null", "{}");
+            forged.mac[0] ^= 1;
+            entries.push(forged);
+        },
+        &[Breach::Altered { seq: 7 }, Breach::BeyondHead { from: 7, to: 7 }],
+    );
+}
+
+#[test]
+fn the_end_is_guarded_by_the_head_and_by_a_note() {
+    let (entries, head) = chain(6);
+    let (cut, old) = chain(4);
+    assert_eq!(breaches(&entries, None, None, None), [Breach::HeadMissing]);
+    for change in [(|head| head.seq = 4) as fn(&mut StoredHead), |head| head.mac[0] ^= 1, |head| head.kid = 9] {
+        let mut forged = head.clone();
+        change(&mut forged);
+        assert_eq!(breaches(&entries, Some(&forged), None, None), [Breach::HeadForged]);
+    }
+    // Put back together with its old end, a record looks intact; only the note knows.
+    assert_eq!(breaches(&cut, Some(&old), None, None), []);
+    let noted = Some(note(&entries[5]));
+    assert_eq!(breaches(&cut, Some(&old), None, noted), [Breach::ShorterThanNoted { seq: 6, last: 4 }]);
+    let other = entry(4, cut[2].mac, "key.destroy", "null", "{}");
+    let end = StoredHead::sealed(&key(), 3, 4, other.mac);
+    let replaced = [&cut[..3], &[other]].concat();
+    assert_eq!(breaches(&replaced, Some(&end), None, None), []);
+    let noted = Some(note(&cut[3]));
+    assert_eq!(breaches(&replaced, Some(&end), None, noted), [Breach::NotAsNoted { seq: 4 }]);
+    assert_eq!(breaches(&replaced, Some(&end), noted, None), [Breach::NotAsNoted { seq: 4 }]);
+    let beyond = Some(Note { seq: 9, mac: [1; 32] });
+    assert_eq!(breaches(&cut, Some(&old), beyond, None).last(), Some(&Breach::ShorterThanNoted { seq: 9, last: 8 }));
+}
+
+#[test]
+fn notes_are_read_as_they_are_printed() {
+    let (entries, _) = chain(1);
+    let note = note(&entries[0]);
+    assert_eq!(note.to_string().parse(), Ok(note));
+    for wrong in ["", "1", "1:", "1:00", "x:00", &format!("-1:{}", "0".repeat(64))] {
+        assert!(wrong.parse::<Note>().is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn lines_of_a_file_are_read_as_they_are_written() {
+    let (entries, head) = chain(2);
+    let lines = [
+        Line::Entry(entries[1].clone()),
+        Line::Head(head),
+        Line::First { deployment: uuid::Uuid::from_u128(9), keys: vec![] },
+    ];
+    for line in lines {
+        assert_eq!(Line::read(&line.write().unwrap()), Some(line));
+    }
+    for wrong in ["", "{}", "null", "{\"seq\":1}", "{\"candado_record\":2,\"deployment\":\"x\",\"keys\":[]}"] {
+        assert_eq!(Line::read(wrong), None, "{wrong}");
+    }
 }

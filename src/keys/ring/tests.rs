@@ -90,13 +90,16 @@ fn a_complete_keyset_makes_a_ring() {
 fn a_column_needs_exactly_one_active_key_for_each_purpose() {
     let indexed = Some(Normaliser::Text);
     assert!(ring(&[DATA], None).is_ok());
-    assert_eq!(refusal(&[DATA], indexed.clone()), "keyset contact has no active index key");
-    assert_eq!(refusal(&[INDEX], indexed), "keyset contact has no active data key");
-    assert_eq!(refusal(&[], None), "keyset contact has no active data key");
-    assert_eq!(refusal(&[key(1, "other", Data, 1, Active)], None), "keyset contact has no active data key");
+    assert_eq!(refusal(&[DATA], indexed.clone()), "keyset contact has no active index key: run `candado keys init`");
+    assert_eq!(refusal(&[INDEX], indexed), "keyset contact has no active data key: run `candado keys init`");
+    assert_eq!(refusal(&[], None), "keyset contact has no active data key: run `candado keys init`");
+    assert_eq!(
+        refusal(&[key(1, "other", Data, 1, Active)], None),
+        "keyset contact has no active data key: run `candado keys init`"
+    );
     for state in [Pending, DecryptOnly, Suspended, Retired, Destroyed] {
         let refused = refusal(&[key(1, "contact", Data, 1, state)], None);
-        assert_eq!(refused, "keyset contact has no active data key", "{state}");
+        assert_eq!(refused, "keyset contact has no active data key: run `candado keys init`", "{state}");
     }
     assert_eq!(
         refusal(&[DATA, key(4, "contact", Data, 2, Active)], None),

@@ -102,6 +102,16 @@ fn a_status_that_contradicts_the_mode_makes_the_state_stale() {
 }
 
 #[test]
+fn every_status_says_whether_a_transaction_is_open() {
+    let mut state = state("");
+    assert_eq!(state.transaction, Transaction::None);
+    state.observe_status(Status::IN_TRANS);
+    assert_eq!(state.transaction, Transaction::Open);
+    state.observe_status(Status::AUTOCOMMIT);
+    assert_eq!(state.transaction, Transaction::None);
+}
+
+#[test]
 fn statements_that_may_stop_tracking_are_seen() {
     assert!(may_stop_tracking(b"SET @@session.`SESSION_TRACK_system_variables`=''"));
     assert!(may_stop_tracking(b"session_track"));

@@ -21,7 +21,7 @@ pub(crate) struct DataPlane {
     pub(crate) registry: Arc<Registry>,
     shutdown: CancellationToken,
     runtime: Option<Runtime>,
-    served: Option<tokio::task::JoinHandle<()>>,
+    served: Option<tokio::task::JoinHandle<proxy::Drain>>,
 }
 
 /// Settings for a server without TLS on either side.

@@ -9,6 +9,8 @@ pub(crate) mod gate;
 pub(crate) mod key_store;
 #[cfg(feature = "aws-kms")]
 pub(crate) mod keys;
+#[cfg(feature = "aws-kms")]
+pub(crate) mod office;
 pub(crate) mod proxy;
 pub(crate) mod raw;
 pub(crate) mod server;

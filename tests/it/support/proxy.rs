@@ -12,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::key_store::{PASSWORD, PROXY, SECURITY, script};
@@ -23,6 +24,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The keyset of every policy in these tests.
 pub(crate) const KEYSET: &str = "it";
+
+/// A proxy's certificate towards clients, in its folder.
+pub(crate) const CERTIFICATE: &str = "server-cert.pem";
+/// The key that belongs to it.
+pub(crate) const CERTIFICATE_KEY: &str = "server-key.pem";
 
 /// Waits for something outside this process that tells nobody when it happens.
 pub(crate) fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
@@ -89,27 +95,41 @@ impl Deployment {
         let deployment = Self { server, without_keys: WithoutKeys::Refuse, provider, folder };
         // Key files must lie where nobody else looks.
         fs::DirBuilder::new().mode(0o700).create(deployment.folder.path().join("keys")).expect("a folder");
+        deployment.init();
+        deployment
+    }
+
+    /// Makes the keys of [`KEYSET`].
+    pub(crate) fn init(&self) {
         let policy = format!(
             "keysets = [\"{KEYSET}\"]\n[[column]]\nname = \"it_first.t.c\"\nkeyset = \"{KEYSET}\"\ntype = \"varchar(1)\"\n\
              index = {{ normaliser = \"raw\" }}\n"
         );
-        let config = deployment.write(deployment.folder.path(), &policy, Tls::Off);
-        let password = write_secret(&deployment.folder.path().join("security"), PASSWORD);
-        let output = deployment
+        self.init_keys(&self.write(self.folder.path(), &policy, Tls::Off));
+    }
+
+    /// Runs `candado keys init` as the security team.
+    pub(crate) fn init_keys(&self, config: &Path) {
+        let password = write_secret(&self.folder.path().join("security"), PASSWORD);
+        let output = self
             .command("AKIASECURITY")
             .args(["keys", "init", "--config"])
-            .arg(&config)
+            .arg(config)
             .args(["--user", SECURITY, "--password-file"])
             .arg(password)
             .output()
             .expect("candado runs");
         assert!(output.status.success(), "keys init: {}", text(&output.stderr));
-        deployment
     }
 
-    /// Where the key-encryption key is, for [`Provider::File`].
+    /// The key file of a deployment that has one.
     pub(crate) fn key_file(&self) -> PathBuf {
         self.folder.path().join("keys/it.kek")
+    }
+
+    /// Where its configuration, policy and keys are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The program, as that principal of the key service.
@@ -122,6 +142,14 @@ impl Deployment {
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .stdin(Stdio::null());
         command
+    }
+
+    /// The security team with that policy.
+    pub(crate) fn security_team(&self, policy: &str) -> SecurityTeam<'_> {
+        let folder = tempfile::Builder::new().prefix("candado-it-").tempdir().expect("a folder");
+        let config = self.write(folder.path(), policy, Tls::Off);
+        let password = write_secret(&folder.path().join("security"), PASSWORD);
+        SecurityTeam { deployment: self, _folder: folder, config, password }
     }
 
     /// The statements that `candado check` finds missing in the live schema.
@@ -149,9 +177,10 @@ impl Deployment {
         config.push_str("[listen]\naddress = \"127.0.0.1:0\"\n");
         if tls == Tls::On {
             let beside = ca.parent().expect("a folder");
-            let path = |name: &str| beside.join(name).display().to_string();
-            let (certificate, key) = (path("server-cert.pem"), path("server-key.pem"));
-            write!(config, "[listen.tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n").unwrap();
+            for name in [CERTIFICATE, CERTIFICATE_KEY] {
+                fs::copy(beside.join(name), folder.join(name)).expect("a certificate and its key");
+            }
+            write!(config, "[listen.tls]\ncertificate = \"{CERTIFICATE}\"\nkey = \"{CERTIFICATE_KEY}\"\n").unwrap();
         }
         write!(config, "[server]\naddress = \"{}:{}\"\n[server.tls]\n", self.server.host, self.server.port).unwrap();
         match tls {
@@ -177,6 +206,52 @@ impl Deployment {
     }
 }
 
+/// Those who run `candado keys`, under the account and the principal of their own.
+#[derive(Debug)]
+pub(crate) struct SecurityTeam<'a> {
+    deployment: &'a Deployment,
+    _folder: TempDir,
+    config: PathBuf,
+    password: PathBuf,
+}
+
+impl SecurityTeam<'_> {
+    /// `candado keys` with these arguments, not started yet.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.deployment.command("AKIASECURITY");
+        command.arg("keys").args(arguments).arg("--config").arg(&self.config);
+        // Verbs that only read take the account of the configuration.
+        if !["list", "show"].contains(&arguments[0]) {
+            command.args(["--user", SECURITY, "--password-file"]).arg(&self.password);
+        }
+        command
+    }
+
+    /// Runs a verb that succeeds; returns its document.
+    pub(crate) fn done(&self, arguments: &[&str]) -> serde_json::Value {
+        let (code, document, errors) = self.run(arguments);
+        assert_eq!(code, 0, "{arguments:?}: {document:#}{errors}");
+        document
+    }
+
+    /// Runs a verb that is refused; returns the code and the text of the refusal.
+    pub(crate) fn refused(&self, arguments: &[&str]) -> (String, String) {
+        let (code, document, errors) = self.run(arguments);
+        assert_eq!(code, 1, "{arguments:?}: {document:#}{errors}");
+        let refusal = |part: &str| document["refused"][part].as_str().expect("a refusal").to_owned();
+        (refusal("code"), refusal("text"))
+    }
+
+    /// Runs a verb; returns its exit code, its document and what it said on standard error.
+    pub(crate) fn run(&self, arguments: &[&str]) -> (i32, serde_json::Value, String) {
+        let output = self.command(arguments).arg("--json").output().expect("candado runs");
+        let errors = text(&output.stderr);
+        let document = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{arguments:?}: {error}: {}{errors}", text(&output.stdout)));
+        (output.status.code().expect("an exit code"), document, errors)
+    }
+}
+
 /// A running `candado serve`.
 #[derive(Debug)]
 pub(crate) struct Proxy {
@@ -196,8 +271,15 @@ impl Proxy {
 
     /// Starts one and waits until it listens.
     pub(crate) fn start_unready(deployment: &Deployment, policy: &str, tls: Tls) -> Self {
+        Self::start_with_limits(deployment, policy, tls, "")
+    }
+
+    /// The same with these lines under `[limits]`.
+    pub(crate) fn start_with_limits(deployment: &Deployment, policy: &str, tls: Tls, limits: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("candado-it-").tempdir().expect("a folder");
         let config = deployment.write(folder.path(), policy, tls);
+        let text = fs::read_to_string(&config).expect("a configuration file");
+        fs::write(&config, format!("{text}[limits]\n{limits}\n")).expect("a configuration file");
         let log = fs::File::create(folder.path().join("log")).expect("a log file");
         let child = deployment
             .command("AKIAPROXY")
@@ -243,6 +325,37 @@ impl Proxy {
         let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
         let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
         (status, body.to_owned())
+    }
+
+    /// The folder with its configuration, policy and certificate.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let process = Pid::from_child(&self.child());
+        kill_process(process, signal).expect("the proxy runs");
+    }
+
+    /// Waits until it has ended by itself; returns its exit code.
+    pub(crate) fn wait_end(&self) -> i32 {
+        let mut code = None;
+        wait_until("the proxy ends", || {
+            code = self.child().try_wait().expect("a child").map(|status| status.code().expect("no signal killed it"));
+            code.is_some()
+        });
+        code.expect("it ended")
+    }
+
+    /// Waits until it has logged a message that often; returns the newest of these events.
+    pub(crate) fn wait_logged(&self, message: &str, times: usize) -> serde_json::Value {
+        let mut found = Vec::new();
+        wait_until(message, || {
+            found = self.events().into_iter().filter(|event| event["message"] == message).collect();
+            found.len() >= times
+        });
+        found.pop().expect("an event")
     }
 
     /// Ends it as a power cut would.

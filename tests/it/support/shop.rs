@@ -1,6 +1,8 @@
 //! What most tests of the running program need: a database with a protected table and its unprotected twin, accounts for
 //! each role, a proxy with the policy for them, and connections whose answers can be compared.
 
+use std::path::Path;
+
 use mysql_async::prelude::Queryable;
 use mysql_async::{Column, Conn, Error, OptsBuilder, Params, Row, SslOpts, Value};
 
@@ -74,6 +76,14 @@ impl<'a> Shop<'a> {
         Self { proxy, deployment, database, tls }
     }
 
+    /// On that server, behind a proxy with these lines under `[limits]`.
+    pub(crate) fn open_with_limits(deployment: &'a Deployment, limits: &str) -> Self {
+        let database = prepare(deployment);
+        let proxy = Proxy::start_with_limits(deployment, &policy(&database), Tls::Off, limits);
+        proxy.wait_ready();
+        Self { proxy, deployment, database, tls: Tls::Off }
+    }
+
     /// On that server, without waiting for the proxy to be ready.
     pub(crate) fn open_unready(deployment: &'a Deployment) -> Self {
         let database = prepare(deployment);
@@ -100,10 +110,15 @@ impl<'a> Shop<'a> {
     pub(crate) async fn try_connect(&self, who: Who) -> Result<Conn, Error> {
         let mut options = self.options(self.proxy.port).user(Some(self.account(who))).pass(Some(SECRET));
         if self.tls == Tls::On {
-            let roots = vec![self.deployment.server.ca.clone().into()];
-            options = options.ssl_opts(SslOpts::default().with_root_certs(roots));
+            options = options.ssl_opts(trusting(&self.deployment.server.ca));
         }
         bounded(Conn::new(options)).await
+    }
+
+    /// A connection inside TLS, if the proxy's certificate comes from this authority.
+    pub(crate) async fn connect_trusting(&self, who: Who, authority: &Path) -> Result<Conn, Error> {
+        let options = self.options(self.proxy.port).user(Some(self.account(who))).pass(Some(SECRET));
+        bounded(Conn::new(options.ssl_opts(trusting(authority)))).await
     }
 
     /// A connection straight to the server, as root.
@@ -141,7 +156,12 @@ impl<'a> Shop<'a> {
     }
 }
 
-fn prepare(deployment: &Deployment) -> String {
+fn trusting(authority: &Path) -> SslOpts {
+    SslOpts::default().with_root_certs(vec![authority.to_owned().into()]).with_disable_built_in_roots(true)
+}
+
+/// Makes a shop's database and accounts; returns its name.
+pub(crate) fn prepare(deployment: &Deployment) -> String {
     let database = deployment.server.database("shop");
     let mut sql = format!(
         "USE `{database}`; CREATE TABLE customers ({STORED}) CHARACTER SET utf8mb4; \

@@ -237,6 +237,25 @@ impl FakeKms {
         );
     }
 
+    /// One request as somebody would send it who does not use the product; returns the status and the answer.
+    pub(crate) async fn ask(&self, principal: &str, operation: &str, body: &Value) -> (u16, Value) {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = tokio::net::TcpStream::connect(self.address).await.unwrap();
+        let body = body.to_string();
+        let request = format!(
+            "POST / HTTP/1.1\r\nhost: {}\r\nx-amz-target: TrentService.{operation}\r\nconnection: close\r\n\
+             authorization: AWS4-HMAC-SHA256 Credential={principal}/20260101/eu-central-1/kms/aws4_request\r\n\
+             content-length: {}\r\n\r\n{body}",
+            self.address,
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap())
+    }
+
     fn order(&self, order: impl FnOnce(mpsc::Sender<()>) -> Order) {
         let (done, wait) = mpsc::channel();
         self.orders.send(order(done)).expect("the fake runs");

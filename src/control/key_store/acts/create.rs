@@ -68,7 +68,7 @@ impl KeyStore {
             let kid = self.insert_key(session, keyset_id, purpose, version).await?;
             let context = EncryptionContext { deployment: header.deployment, keyset: keyset.clone(), purpose, kid };
             let wrapped = admin.generate_wrapped(kek, &context).await.map_err(provider)?;
-            self.insert_wrap(session, kid, &wrapped, 0).await?;
+            self.put_wrap(session, kid, &wrapped, 0).await?;
             let after = json!({
                 "keyset": &*keyset, "purpose": purpose.name(), "version": version.get(),
                 "state": KeyState::Pending.name(), "keks": [wrapped.kek.to_string()],

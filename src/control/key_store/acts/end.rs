@@ -10,13 +10,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{AUDIT_KEYSET, ActError, By, Change, ControlError, Done, Family, Header, KeyStore, Run, Session};
+use crate::control::approval::{GuardedAct, Request};
 use crate::control::key_store::fence::LEASE;
 use crate::crypto::{KeyId, KeyPurpose};
 use crate::keys::{Act, KeyState, Siblings};
 use crate::policy::Policy;
+
+/// The server's code for a table that does not exist.
+const NO_SUCH_TABLE: u16 = 1146;
 
 /// What must be proven before a key is put aside.
 #[derive(Clone, Debug)]
@@ -135,7 +139,7 @@ impl KeyStore {
             let changes = family.siblings().apply(kid, Act::Retire)?;
             self.all_replicas(session, header).await?;
             let until = self.proven(session, &family, kid, proofs).await?;
-            self.finish(session, header, &family, (kid, changes), until, by).await
+            self.finish(session, header, &family, (GuardedAct::Retire, kid, changes), until, by).await
         })
         .await
     }
@@ -164,7 +168,7 @@ impl KeyStore {
                 self.all_replicas(session, header).await?;
                 until = self.proven(session, &family, kid, proofs).await?;
             }
-            self.finish(session, header, &family, (kid, changes), until, by).await
+            self.finish(session, header, &family, (GuardedAct::Destroy, kid, changes), until, by).await
         })
         .await
     }
@@ -178,18 +182,23 @@ impl KeyStore {
             let id = self.keyset_id(session, keyset).await?;
             let keyset: Arc<str> = keyset.into();
             let keks = self.keks_of(session, id).await?;
+            let subject = format!("keyset {keyset}");
+            let wanted =
+                Request { act: GuardedAct::Shred, subject: subject.clone(), epoch: header.epoch, row_version: 0 };
+            let approved = self.approval(session, wanted, by).await?;
             let (mut changes, mut wraps_deleted) = (Vec::new(), 0_u64);
             for purpose in [KeyPurpose::Data, KeyPurpose::Index, KeyPurpose::Subject, KeyPurpose::Audit] {
                 let family = self.family(session, id, keyset.clone(), purpose).await?;
                 let destroyed = Siblings::shred(&family.siblings())?;
-                self.carry_out(session, &family, &destroyed, by).await?;
+                self.carry_out(session, &family, &destroyed, Some(&approved), by).await?;
                 for change in &destroyed {
                     wraps_deleted = wraps_deleted.saturating_add(self.delete_wraps(session, change.kid).await?);
                 }
                 changes.extend(destroyed);
             }
             let before = json!({ "keks": keks, "wraps": wraps_deleted });
-            by.record(session, "keyset.shred", format!("keyset {keyset}"), before, Value::Null).await?;
+            let after = json!({ "approval": approved.facts() });
+            by.record(session, "keyset.shred", subject, before, after).await?;
             let epoch = self.raise_epoch(session, header.epoch).await?;
             Ok(Shredded { keyset, changes, wraps_deleted, keks, epoch })
         })
@@ -201,12 +210,13 @@ impl KeyStore {
         session: &mut Session,
         header: Header,
         family: &Family,
-        (kid, changes): (KeyId, Vec<Change>),
+        (act, kid, changes): (GuardedAct, KeyId, Vec<Change>),
         until: Option<String>,
         by: By<'_>,
     ) -> Result<Ending, ActError> {
+        let approved = self.approved(session, header, family, kid, act, by).await?;
         let (from, wrote, _) = self.times(session, kid).await?;
-        self.carry_out(session, family, &changes, by).await?;
+        self.carry_out(session, family, &changes, Some(&approved), by).await?;
         let destroyed = changes.iter().any(|change| change.to == KeyState::Destroyed);
         let wraps_deleted = if destroyed { self.delete_wraps(session, kid).await? } else { 0 };
         let done = self.done(session, header, family, kid, changes).await?;
@@ -254,9 +264,17 @@ impl KeyStore {
         let mut count = 0_usize;
         for column in columns {
             count = count.saturating_add(1);
-            match self.proof(session, family, kid, &column.context, proofs.age_max).await? {
-                Ok(finished) => until = until.max(Some(finished)),
-                Err(why) => missing.push(MissingProof { column: column.column.to_string(), why }),
+            let proof = self.proof(session, family, kid, &column.context, proofs.age_max).await;
+            match proof {
+                Ok(Ok(finished)) => until = until.max(Some(finished)),
+                Ok(Err(why)) => missing.push(MissingProof { column: column.column.to_string(), why }),
+                // The table of proofs is missing, and the connection is closed: nothing was ever verified.
+                Err(ActError::Store(ControlError::Refused { code: NO_SUCH_TABLE, .. })) => {
+                    let why = WhyNoProof::None;
+                    missing.push(MissingProof { column: column.column.to_string(), why });
+                    break;
+                }
+                Err(error) => return Err(error),
             }
         }
         if count == 0 {
@@ -286,9 +304,7 @@ impl KeyStore {
             lease = LEASE.as_secs(),
             age = age_max.as_secs(),
         );
-        let answer: Result<Vec<ProofRow>, ControlError> =
-            session.rows_with(&sql, (kid.number(), context.as_bytes().to_vec())).await;
-        let rows = answer.map_err(ControlError::or_not_initialised)?;
+        let rows: Vec<ProofRow> = session.rows_with(&sql, (kid.number(), context.as_bytes().to_vec())).await?;
         let Some((finished, late_enough, fresh, by_kid, by_index)) = rows.into_iter().next() else {
             return Ok(Err(WhyNoProof::None));
         };

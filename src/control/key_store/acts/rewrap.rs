@@ -106,7 +106,7 @@ impl KeyStore {
                     OldWrap::Keep => self.last_priority(session, kid).await?.saturating_add(1),
                     OldWrap::Replace => old.priority,
                 };
-                self.insert_wrap(session, kid, &fresh, priority).await?;
+                self.put_wrap(session, kid, &fresh, priority).await?;
             }
             let after = json!({ "kek": fresh.kek.to_string(), "old": old_wrap.name() });
             by.record(session, "key.rewrap", format!("key {kid}"), before(old), after).await?;
@@ -133,23 +133,31 @@ impl KeyStore {
         .await
     }
 
-    /// Adds a wrap, or renews the one under the same KEK.
-    pub(super) async fn insert_wrap(
+    /// Adds a wrap, or renews the one under the same KEK. Not in one statement: on MariaDB, ON DUPLICATE KEY UPDATE takes
+    /// the right to change every column.
+    pub(super) async fn put_wrap(
         &self,
         session: &mut Session,
         kid: KeyId,
         wrapped: &WrappedKey,
         priority: u8,
     ) -> Result<(), ActError> {
+        let WrappedKey { kek, blob } = wrapped;
         let sql = format!(
-            "INSERT INTO {}.wrapped_key (kid, provider, kek_ref, wrapped, wrapped_at, priority) \
-             VALUES (?, ?, ?, ?, UTC_TIMESTAMP(6), ?) ON DUPLICATE KEY UPDATE wrapped = VALUES(wrapped), \
-             wrapped_at = VALUES(wrapped_at), wrap_version = wrap_version + 1",
+            "UPDATE {}.wrapped_key SET wrapped = ?, wrapped_at = UTC_TIMESTAMP(6), wrap_version = wrap_version + 1 \
+             WHERE kid = ? AND provider = ? AND kek_ref = ?",
             self.schema
         );
-        let WrappedKey { kek, blob } = wrapped;
-        let params = (kid.number(), kek.provider.name(), kek.reference.as_ref(), blob.clone(), priority);
-        session.change(&sql, params).await?;
+        let (provider, reference) = (kek.provider.name(), kek.reference.as_ref());
+        let renewed = session.change(&sql, (blob.clone(), kid.number(), provider, reference)).await?;
+        if renewed.rows == 0 {
+            let sql = format!(
+                "INSERT INTO {}.wrapped_key (kid, provider, kek_ref, wrapped, wrapped_at, priority) \
+                 VALUES (?, ?, ?, ?, UTC_TIMESTAMP(6), ?)",
+                self.schema
+            );
+            session.change(&sql, (kid.number(), provider, reference, blob.clone(), priority)).await?;
+        }
         Ok(())
     }
 

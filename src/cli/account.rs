@@ -1,18 +1,18 @@
-//! Under which account the key store is written.
+//! Under which account the key store is used.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::{Configured, Failure};
+use super::{Configured, Failure};
 use crate::config::{self, Settings};
 
-/// The configuration, and the account that writes to the key store.
+/// The configuration, and the account that uses the key store.
 #[derive(Debug, Args)]
 pub(super) struct Account {
     #[command(flatten)]
     configured: Configured,
-    /// The account that writes to the key store, if it is not that of `[control]`.
+    /// The account to use, if it is not that of `[control]`.
     #[arg(short, long, value_name = "NAME", requires = "password")]
     user: Option<String>,
     /// A file with that account's password.
@@ -31,5 +31,10 @@ impl Account {
             settings.control = config::control(user, self.password_file.as_deref(), self.password_env.as_deref())?;
         }
         Ok(settings)
+    }
+
+    /// The key provider of the configuration alone: nothing else in the file has to exist.
+    pub(super) fn keys(&self) -> Result<config::Keys, Failure> {
+        Ok(config::load_keys(&self.configured.config)?)
     }
 }

@@ -1,0 +1,154 @@
+//! `candado audit verify`.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+use data_encoding::HEXLOWER;
+use serde_json::{Value, json};
+
+use crate::app::{control_settings, provider};
+use crate::cli::account::Account;
+use crate::cli::output::Output;
+use crate::cli::{Failure, runtime};
+use crate::control::{AuditKeys, Breach, KeyStore, Line, Note, Pool, SCHEMA, Verdict, Verifier};
+
+/// No entry is longer.
+const LINE_OCTETS_MAX: u64 = 64 << 20;
+
+/// What is verified.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Arguments {
+    #[command(flatten)]
+    account: Account,
+    /// Verify a file that `audit export` wrote, instead of the key store.
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Begin with this entry, noted when everything up to it was verified.
+    #[arg(long, value_name = "SEQ:MAC")]
+    since: Option<Note>,
+    /// Demand this entry, noted as the end of an earlier verification.
+    #[arg(long, value_name = "SEQ:MAC")]
+    head: Option<Note>,
+    /// Print one JSON document instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    if let (Some(since), Some(head)) = (arguments.since, arguments.head)
+        && head.seq < since.seq
+    {
+        return Err(Failure::Usage(anyhow!("--head names an entry before --since, which is not read")));
+    }
+    let verdict = match &arguments.file {
+        Some(path) => file(arguments, path)?,
+        None => database(arguments)?,
+    };
+    let output = Output::new();
+    if arguments.json {
+        output.json(&document(&verdict))?
+    } else {
+        output.line(text(&verdict, arguments.since))?
+    }
+    if verdict.breaches.is_empty() { Ok(()) } else { Err(Failure::Found) }
+}
+
+fn database(arguments: &Arguments) -> Result<Verdict, Failure> {
+    let settings = arguments.account.settings()?;
+    let verdict: anyhow::Result<Verdict> = runtime()?.block_on(async {
+        let provider = provider::open(&settings.keys).await.context("the key provider cannot be used")?;
+        let pool = Pool::new(&control_settings(&settings));
+        let verdict = from_store(arguments, &KeyStore::new(pool.clone(), SCHEMA), &provider).await;
+        pool.close().await;
+        verdict
+    });
+    Ok(verdict?)
+}
+
+async fn from_store(arguments: &Arguments, store: &KeyStore, provider: &provider::Provider) -> anyhow::Result<Verdict> {
+    let (deployment, records) = store.audit_key_records().await.context("the key store cannot be read")?;
+    let keys = AuditKeys::open(&records, deployment, provider.unwrapper.as_ref()).await;
+    let keys = keys.context("the record cannot be verified")?;
+    let mut verifier = Verifier::new(&keys, arguments.since, arguments.head);
+    let head = store.read_record(verifier.from(), |entry| {
+        verifier.entry(&entry);
+        ControlFlow::Continue(())
+    });
+    let head = head.await.context("the record cannot be read")?;
+    Ok(verifier.finish(head.as_ref()))
+}
+
+/// Needs the key provider, and neither database nor account.
+fn file(arguments: &Arguments, path: &Path) -> Result<Verdict, Failure> {
+    let wrong = || Failure::Usage(anyhow!("{} is no record that `candado audit export` wrote", path.display()));
+    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let mut lines = Lines { reader: BufReader::new(file), number: 0 };
+    let Some(Line::First { deployment, keys }) = lines.next()?.and_then(|line| Line::read(&line)) else {
+        return Err(wrong());
+    };
+    let settings = arguments.account.keys()?;
+    let keys: anyhow::Result<AuditKeys> = runtime()?.block_on(async {
+        let provider = provider::open(&settings).await.context("the key provider cannot be used")?;
+        let keys = AuditKeys::open(&keys, deployment, provider.unwrapper.as_ref()).await;
+        keys.context("the record cannot be verified")
+    });
+    let keys = keys?;
+    let mut verifier = Verifier::new(&keys, arguments.since, arguments.head);
+    let mut head = None;
+    while let Some(line) = lines.next()? {
+        match Line::read(&line) {
+            Some(Line::Entry(entry)) if head.is_none() && entry.seq < verifier.from() => {}
+            Some(Line::Entry(entry)) if head.is_none() => verifier.entry(&entry),
+            Some(Line::Head(last)) if head.is_none() => head = Some(last),
+            Some(Line::First { .. } | Line::Entry(_) | Line::Head(_)) | None => verifier.unreadable(lines.number),
+        }
+    }
+    Ok(verifier.finish(head.as_ref()))
+}
+
+/// Lines of bounded length.
+struct Lines<R> {
+    reader: R,
+    /// The line that was read last, from 1.
+    number: u64,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// The next line; bytes that are no UTF-8 make it one that cannot be read.
+    fn next(&mut self) -> anyhow::Result<Option<String>> {
+        let mut line = Vec::new();
+        let read = self.reader.by_ref().take(LINE_OCTETS_MAX).read_until(b'\n', &mut line);
+        if read.context("cannot read the file")? == 0 {
+            return Ok(None);
+        }
+        self.number = self.number.saturating_add(1);
+        Ok(Some(String::from_utf8(line).unwrap_or_default()))
+    }
+}
+
+fn document(verdict: &Verdict) -> Value {
+    let breach = |breach: &Breach| json!({ "what": breach.kind(), "seq": breach.seq(), "text": breach.to_string() });
+    json!({
+        "intact": verdict.breaches.is_empty(),
+        "entries": verdict.entries,
+        "head": verdict.end.map(|end| json!({ "seq": end.seq, "mac": HEXLOWER.encode(&end.mac) })),
+        "breaches": verdict.breaches.iter().map(breach).collect::<Vec<_>>(),
+    })
+}
+
+fn text(verdict: &Verdict, since: Option<Note>) -> String {
+    let mut lines: Vec<String> = verdict.breaches.iter().map(|breach| format!("BROKEN  {breach}")).collect();
+    let scope = since.map_or_else(String::new, |note| format!(", from entry {} on", note.seq));
+    lines.push(match verdict.breaches.len() {
+        0 => format!("intact: {} entries{scope}", verdict.entries),
+        number => format!("not intact: {number} breaches in {} entries{scope}", verdict.entries),
+    });
+    if let (Some(end), true) = (verdict.end, verdict.breaches.is_empty()) {
+        lines.push(format!("note the end: {end}"));
+    }
+    lines.join("\n")
+}

@@ -39,6 +39,7 @@ const DATA_TOO_LONG: Row = row(1406, *b"22001");
 const SERVER_UNREACHABLE: Row = row(1429, *b"HY000");
 const TOO_MANY_PREPARED: Row = row(1461, *b"42000");
 const NEEDS_REPREPARE: Row = row(1615, *b"HY000");
+const PASSWORD_EXPIRED: Row = row(1820, *b"HY000");
 const MALFORMED_PACKET: Row = row(1835, *b"HY000");
 const SERVER_WITHOUT_TLS: Row = row(2026, *b"HY000");
 const TLS_REQUIRED: Row = row(3159, *b"HY000");
@@ -47,7 +48,7 @@ const IDLE: Row = row(4031, *b"HY000");
 const FIREWALL: Row = row(6444, *b"28000");
 
 /// Every code, in ascending order.
-pub const ROWS: [Row; 24] = [
+pub const ROWS: [Row; 25] = [
     TOO_MANY_CONNECTIONS,
     ACCESS_DENIED,
     UNKNOWN_COMMAND,
@@ -66,6 +67,7 @@ pub const ROWS: [Row; 24] = [
     SERVER_UNREACHABLE,
     TOO_MANY_PREPARED,
     NEEDS_REPREPARE,
+    PASSWORD_EXPIRED,
     MALFORMED_PACKET,
     SERVER_WITHOUT_TLS,
     TLS_REQUIRED,
@@ -94,7 +96,7 @@ impl ClientError {
     /// What the server itself would have answered keeps the server's text.
     #[must_use]
     pub fn with_reference(mut self, connection: u64, statement: u64) -> Self {
-        if [UNKNOWN_COMMAND.code, UNKNOWN_STATEMENT.code].contains(&self.code) {
+        if [UNKNOWN_COMMAND.code, UNKNOWN_STATEMENT.code, PASSWORD_EXPIRED.code].contains(&self.code) {
             return self;
         }
         self.text.push_str(&format!(" (ref {connection}:{statement})"));
@@ -160,6 +162,29 @@ impl From<Complaint> for ClientError {
     fn from(complaint: Complaint) -> Self {
         Self::new(complaint.row(), complaint.to_string())
     }
+}
+
+/// The server's error 1062 as a client gets it, if it prints an envelope: with the key's name and without the entry,
+/// whose first bytes are the blind index. `None`: the error passes unchanged.
+pub fn without_envelope(payload: &[u8]) -> Option<Vec<u8>> {
+    /// Code and SQLSTATE.
+    const HEAD: usize = 9;
+    /// Both servers spell bytes that are no text in this way.
+    const MAGIC: &[u8] = br"\xC1\xFE\x1D";
+    let (head, text) = payload.split_at_checked(HEAD)?;
+    if !head.starts_with(&[0xff, 0x26, 0x04, b'#']) || memchr::memmem::find(text, MAGIC).is_none() {
+        return None;
+    }
+    let mut out = head.to_vec();
+    out.extend_from_slice(b"Duplicate entry '<protected>'");
+    let before_quote = text.strip_suffix(b"'");
+    let key = before_quote.and_then(|text| text.get(memchr::memrchr(b'\'', text)?.saturating_add(1)..));
+    if let Some(key) = key {
+        out.extend_from_slice(b" for key '");
+        out.extend_from_slice(key);
+        out.push(b'\'');
+    }
+    Some(out)
 }
 
 /// What the data plane itself has to complain of. Texts are MySQL's own where it has one.
@@ -237,6 +262,9 @@ pub enum Complaint {
     /// The session's state could not be asked for.
     #[error("The session's state could not be read")]
     StateNotRead,
+    /// The account's password has expired, and the command does not set another one.
+    #[error("You must reset your password using ALTER USER statement before executing this statement.")]
+    PasswordExpired,
 }
 
 impl Complaint {
@@ -266,6 +294,7 @@ impl Complaint {
             Self::TooManyPrepared => TOO_MANY_PREPARED,
             Self::UnknownStatement => UNKNOWN_STATEMENT,
             Self::NeedsReprepare => NEEDS_REPREPARE,
+            Self::PasswordExpired => PASSWORD_EXPIRED,
             Self::KeysNotLoaded => KEY_NOT_AVAILABLE,
             Self::ProtectedColumn => COLUMN_DENIED,
         }

@@ -2,7 +2,7 @@
 //!
 //! The difference between an arm and the one without protected columns is what opening costs over the relay.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hint::black_box;
 use std::num::NonZeroU16;
 
@@ -10,17 +10,19 @@ use candado::crypto::{KeyId, KeyPurpose, KeySecret, Plaintext};
 use candado::keys::{KeyRecord, KeyRing, KeyState, RingBuilder};
 use candado::plan::CellAction;
 use candado::policy::{Access, ColumnId, FirewallMode, LogicalType, Padding, Policy, ProtectedColumn, Role, RoleId};
-use candado::rewrite::{Context, RowPlan};
-use candado::schema::{Charset, ColumnRef, ServerKind, ServerVersion};
+use candado::rewrite::{Context, ResultColumn, RowPlan};
+use candado::schema::{Catalog, Charset, ColumnRef, ServerKind, ServerVersion};
 use candado::sql::{Dialect, SqlMode};
+use candado::wire::column::ColumnAttributes;
 use candado::wire::lenenc;
 use criterion::{BenchmarkId, Criterion, Throughput};
 
 const ROWS: usize = 1_000;
 const COLUMNS: usize = 20;
 const PROTECTED_MAX: u32 = 5;
-/// VAR_STRING, for every column.
-const COLUMN_TYPE: u8 = 253;
+/// VARBINARY, for every column.
+const COLUMN: ColumnAttributes =
+    ColumnAttributes { collation_id: 63, length: 400, column_type: 253, flags: 0x80, decimals: 0 };
 /// A telephone number, an address and an e-mail address, by turns.
 const VALUES: [&str; 3] =
     ["+81901234567", "1-2-3 Marunouchi, Chiyoda-ku, Tokyo 100-0005, Japan, 4F", "somebody@mail.example.com"];
@@ -29,14 +31,13 @@ const VALUES: [&str; 3] =
 pub(crate) fn bench(criterion: &mut Criterion) {
     let policy = policy();
     let ring = ring(&policy);
+    let server = ServerVersion { kind: ServerKind::MySql, number: 90_704 };
+    let catalog = Catalog::new(1, server, 0, HashSet::new(), vec![], vec![]);
     let cx = Context {
         policy: &policy,
         ring: &ring,
-        dialect: Dialect {
-            mode: SqlMode::STRICT,
-            charset: Charset::Utf8mb4,
-            server: ServerVersion { kind: ServerKind::MySql, number: 90_704 },
-        },
+        catalog: &catalog,
+        dialect: Dialect { mode: SqlMode::STRICT, charset: Charset::Utf8mb4, server },
         results_charset: Some(Charset::Utf8mb4),
         results_collation_id: 255,
     };
@@ -45,7 +46,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     for protected in [0, 1, 3, PROTECTED_MAX] {
         let actions = actions(&policy, protected);
         for (name, rows) in [("text", text_rows(&ring, protected)), ("binary", binary_rows(&ring, protected))] {
-            let mut plan = RowPlan::new(&actions, &[COLUMN_TYPE; COLUMNS]).expect("a plan that fits");
+            let mut plan = RowPlan::new(&actions, &[ResultColumn::new(&COLUMN); COLUMNS]).expect("a plan that fits");
             let mut out = Vec::with_capacity(1 << 20);
             group.bench_function(BenchmarkId::new(name, protected), |bencher| {
                 bencher.iter(|| {

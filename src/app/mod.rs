@@ -128,10 +128,10 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let (tasks, data_plane) = (TaskTracker::new(), TaskTracker::new());
     let registry = Arc::new(Registry::default());
     let pool = Pool::new(&control_settings(&settings));
-    let catalog = spawn_catalog(&board, &pool, &tasks, &stop);
+    let (catalog, requests) = spawn_catalog(&board, &pool, &tasks, &stop);
     tasks.spawn_blocking(crypto::warm_up);
     let instance = instance(&local(&listener, settings.listen.address)?);
-    let policies = spawn_keys(&board, &pool, provider, policy, &instance, &tasks, &stop);
+    let policies = spawn_keys(&board, &pool, provider, policy, (&instance, requests), &tasks, &stop);
     let running = Running {
         address: local(&listener, settings.listen.address)?,
         health: health_listener.as_ref().map(|listener| local(listener, settings.listen.address)).transpose()?,
@@ -208,14 +208,19 @@ fn proxy_settings(settings: &Settings, identity: Option<&Identity>) -> Result<pr
     })
 }
 
-/// Starts loading the catalog; gives the data plane's way to ask for a fresh one.
-fn spawn_catalog(board: &Arc<Board>, pool: &Pool, tasks: &TaskTracker, stop: &CancellationToken) -> CatalogRefresh {
+/// Starts loading the catalog; gives the data plane's way and the control plane's way to ask for a fresh one.
+fn spawn_catalog(
+    board: &Arc<Board>,
+    pool: &Pool,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> (CatalogRefresh, CatalogRequests) {
     let publish = board.clone();
     let (task, requests) = CatalogTask::new(CatalogLoader::new(pool.clone()), move |catalog| publish.catalog(catalog));
     tasks.spawn(task.run(stop.clone()));
     let (sender, receiver) = mpsc::channel(REFRESHES_MAX);
-    tasks.spawn(pass_on(receiver, requests, tasks.clone(), stop.clone()));
-    CatalogRefresh::new(sender)
+    tasks.spawn(pass_on(receiver, requests.clone(), tasks.clone(), stop.clone()));
+    (CatalogRefresh::new(sender), requests)
 }
 
 /// Carries requests from the data plane to the control plane, which do not know each other.
@@ -247,7 +252,7 @@ fn spawn_keys(
     pool: &Pool,
     provider: provider::Provider,
     policy: Arc<Policy>,
-    instance: &str,
+    (instance, catalog): (&str, CatalogRequests),
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> watch::Sender<Arc<Policy>> {
@@ -259,7 +264,7 @@ fn spawn_keys(
             None => publish.no_ring(),
         });
     tasks.spawn(follow_keys(task.state(), board.clone()));
-    tasks.spawn(task.with_instance(instance).run(stop.clone()));
+    tasks.spawn(task.with_instance(instance).with_catalog(catalog).run(stop.clone()));
     sender
 }
 

@@ -11,9 +11,9 @@ use super::output::Output;
 use super::{Facts, Failure, runtime};
 use crate::app::{control_settings, load_policy, provider, tls};
 use crate::config::{self, Keys, NotReady, Plaintext, ServerTls, Settings};
-use crate::control::{CatalogLoader, ControlError, KeyStore, Pool, SCHEMA, StoredKeys, chain, check_columns};
+use crate::control::{CatalogLoader, ControlError, KeyStore, Pool, SCHEMA, StoredKeys, Weight, chain, check_columns};
 use crate::crypto::{KeyId, KeyPurpose};
-use crate::keys::{EncryptionContext, KeyError, KeyRecord};
+use crate::keys::{EncryptionContext, KeyError, KeyRecord, Stages};
 use crate::policy::{FirewallMode, Policy};
 use crate::schema::ServerKind;
 
@@ -62,7 +62,8 @@ pub(super) fn run(arguments: &Facts) -> Result<(), Failure> {
 /// The statements that the live schema lacks. Used by the demo, which runs them.
 pub(super) async fn missing_statements(settings: &Settings, policy: &Policy) -> anyhow::Result<Vec<String>> {
     let pool = Pool::new(&control_settings(settings));
-    let findings = check_columns(&pool, policy.columns()).await.context("the schema cannot be read");
+    let stages = Stages::new();
+    let findings = check_columns(&pool, policy.columns(), &stages).await.context("the schema cannot be read");
     pool.close().await;
     findings?
         .into_iter()
@@ -88,7 +89,7 @@ async fn examine(settings: &Settings) -> Report {
     let reachable = report.server(settings, &pool).await;
     let stored = report.key_store(&pool, policy.as_ref(), reachable).await;
     report.provider(settings, stored.as_ref()).await;
-    report.columns(&pool, policy.as_ref(), reachable).await;
+    report.columns(&pool, policy.as_ref(), stored.map(|stored| stored.stages), reachable).await;
     pool.close().await;
     report
 }
@@ -288,7 +289,7 @@ impl Report {
         }
     }
 
-    async fn columns(&mut self, pool: &Pool, policy: Option<&Policy>, reachable: Reachable) {
+    async fn columns(&mut self, pool: &Pool, policy: Option<&Policy>, stages: Option<Stages>, reachable: Reachable) {
         let Some(policy) = policy else {
             self.add("schema", Verdict::Skipped, "not compared: the policy cannot be used");
             return;
@@ -297,13 +298,16 @@ impl Report {
             self.add("schema", Verdict::Skipped, "not compared: the catalog could not be loaded");
             return;
         }
-        match check_columns(pool, policy.columns()).await {
+        match check_columns(pool, policy.columns(), &stages.unwrap_or_default()).await {
             Ok(findings) if findings.is_empty() => {
                 self.add("schema", Verdict::Ok, "types, lengths, CHECK constraints and indexes are as they must be");
             }
             Ok(findings) => self.items.extend(findings.into_iter().map(|finding| Item {
                 part: "schema",
-                verdict: Verdict::Wrong,
+                verdict: match finding.problem.weight() {
+                    Weight::Fault => Verdict::Wrong,
+                    Weight::Note => Verdict::Warning,
+                },
                 text: format!("column {} {}", finding.column, finding.problem),
                 remedy: finding.remedy,
             })),

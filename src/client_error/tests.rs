@@ -70,6 +70,7 @@ fn complaints() -> Vec<Complaint> {
         KeysNotLoaded,
         ProtectedColumn,
         StateNotRead,
+        PasswordExpired,
     ]
 }
 
@@ -118,6 +119,27 @@ fn a_denied_column_reads_as_the_server_would_say_it() {
 
 #[test]
 fn what_the_server_would_answer_keeps_the_servers_text() {
-    let error = ClientError::from(Complaint::UnknownCommand);
-    assert_eq!(error.clone().with_reference(1, 2), error);
+    for complaint in [Complaint::UnknownCommand, Complaint::UnknownStatement, Complaint::PasswordExpired] {
+        let error = ClientError::from(complaint);
+        assert_eq!(error.clone().with_reference(1, 2), error);
+    }
+}
+
+#[test]
+fn a_duplicate_is_told_without_the_envelope() {
+    let told = |text: &str| {
+        let mut payload = vec![0xff, 0x26, 0x04];
+        payload.extend_from_slice(b"#23000");
+        payload.extend_from_slice(text.as_bytes());
+        without_envelope(&payload).map(|payload| String::from_utf8(payload[9..].to_vec()).unwrap())
+    };
+    let duplicate = |entry: &str| told(&format!("Duplicate entry '{entry}' for key 'customers.u'"));
+    let hidden = Some("Duplicate entry '<protected>' for key 'customers.u'".to_owned());
+    assert_eq!(duplicate(r"\xC1\xFE\x1D\x01\x10\x00\x01\xEC'..."), hidden);
+    assert_eq!(duplicate(r"1-\xC1\xFE\x1D\x01\x10\x00\x01\xEC\..."), hidden);
+    assert_eq!(duplicate("090"), None);
+    assert_eq!(told(r"\xC1\xFE\x1D in another language"), Some("Duplicate entry '<protected>'".to_owned()));
+    // Another error, and what is none.
+    assert_eq!(without_envelope(br"\xff\x28\x04#23000\xC1\xFE\x1D"), None);
+    assert_eq!(without_envelope(&[0xff, 0x26, 0x04]), None);
 }

@@ -11,7 +11,7 @@ use mysql_async::Row;
 use mysql_async::prelude::FromValue;
 
 use super::{ControlError, Pool, Session};
-use crate::schema::{Catalog, Column, Routine, ServerKind, ServerVersion, Table, TableKind, TableRef};
+use crate::schema::{Catalog, Column, Routine, ServerKind, ServerVersion, Table, TableKind, TableRef, UniqueKey};
 
 const DOING: &str = "load the catalog";
 
@@ -51,7 +51,9 @@ impl CatalogLoader {
             tables.push(Table { name, kind, columns, definition });
         }
         let routines = routines(&mut session).await?;
-        Ok(Catalog::new(version, server, lower_case_table_names, reserved_words, tables, routines))
+        let keys = unique_keys(&mut session).await?;
+        let catalog = Catalog::new(version, server, lower_case_table_names, reserved_words, tables, routines);
+        Ok(catalog.with_unique_keys(keys))
     }
 }
 
@@ -145,6 +147,27 @@ fn column(row: &mut Row) -> Result<Column, ControlError> {
         nullable: &*text(row, 7, "IS_NULLABLE")? == "YES",
         extra: text(row, 8, "EXTRA")?.to_lowercase().into(),
     })
+}
+
+/// UNIQUE keys with their columns. A part that is an expression names no column; the server finds it by itself.
+async fn unique_keys(session: &mut Session) -> Result<Vec<UniqueKey>, ControlError> {
+    let sql = format!(
+        "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, COLUMN_NAME FROM information_schema.STATISTICS \
+         WHERE NON_UNIQUE = 0 AND TABLE_SCHEMA {NOT_OURS} \
+         ORDER BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX"
+    );
+    let rows: Vec<Row> = session.rows(&sql).await?;
+    let mut keys: Vec<(Arc<str>, UniqueKey)> = Vec::new();
+    for mut row in rows {
+        let table = TableRef::new(text(&mut row, 0, "TABLE_SCHEMA")?, text(&mut row, 1, "TABLE_NAME")?);
+        let name = text(&mut row, 2, "INDEX_NAME")?;
+        let column = take::<Option<String>>(&mut row, 3, "COLUMN_NAME")?.map(Arc::from);
+        match keys.last_mut() {
+            Some((last, key)) if *last == name && key.table == table => key.columns.extend(column),
+            Some(_) | None => keys.push((name, UniqueKey { table, columns: column.into_iter().collect() })),
+        }
+    }
+    Ok(keys.into_iter().map(|(_, key)| key).collect())
 }
 
 /// Texts of the views whose text the account may read. The server gives an empty text for the others.

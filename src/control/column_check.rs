@@ -1,5 +1,6 @@
 //! Compares protected columns with the live schema: is each one stored as bytes, long enough, guarded by a CHECK
 //! constraint, and indexed where policy says that it is searched? Each finding carries the statement that puts it right.
+//! What is asked of a column depends on its stage: one that is not sealed holds plaintext by right.
 //!
 //! Changes nothing, and says nothing about the rows that are already there.
 
@@ -8,6 +9,8 @@ use std::fmt;
 use mysql_async::Row;
 
 use super::{ControlError, Pool, Session};
+use crate::crypto::Stage;
+use crate::keys::Stages;
 use crate::policy::ProtectedColumn;
 use crate::schema::ColumnRef;
 
@@ -68,6 +71,46 @@ pub enum Problem {
         /// The index.
         index: String,
     },
+    /// The column is at [`Stage::Plain`]: everything in it is plaintext.
+    NotEncrypted,
+    /// The column is between plaintext and envelopes, in either direction.
+    Underway {
+        /// Where it is.
+        stage: Stage,
+    },
+    /// A CHECK constraint keeps plaintext out of a column that plaintext is written to.
+    CheckInTheWay {
+        /// Its name.
+        constraint: String,
+    },
+}
+
+/// How much a finding weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// Statements fail, or values are not protected as policy wants it.
+    Fault,
+    /// A state that is known and works, but that nobody should stay in.
+    Note,
+}
+
+impl Problem {
+    /// How much it weighs.
+    pub fn weight(&self) -> Weight {
+        match self {
+            Self::NotEncrypted | Self::Underway { .. } => Weight::Note,
+            Self::Missing
+            | Self::IsView
+            | Self::NotBytes { .. }
+            | Self::TooShort { .. }
+            | Self::PlainDefault
+            | Self::CheckMissing
+            | Self::CheckNotEnforced { .. }
+            | Self::IndexMissing { .. }
+            | Self::UniqueIneffective { .. }
+            | Self::CheckInTheWay { .. } => Weight::Fault,
+        }
+    }
 }
 
 impl fmt::Display for Problem {
@@ -86,20 +129,30 @@ impl fmt::Display for Problem {
             Self::UniqueIneffective { index } => {
                 write!(f, "has UNIQUE index {index}, which does not end at the envelope's prefix and so never matches")
             }
+            Self::NotEncrypted => f.write_str("is not encrypted yet: run `candado column encrypt`"),
+            Self::Underway { stage } => {
+                write!(f, "is {stage}: some of its values are plaintext until `candado column` has finished")
+            }
+            Self::CheckInTheWay { constraint } => {
+                write!(f, "has CHECK constraint {constraint}, which keeps plaintext out, but is not sealed")
+            }
         }
     }
 }
 
-/// Compares every column with the server's schema. An empty list means that nothing is missing.
+/// Compares every column with the server's schema, at the stages that the key store tells. An empty list means that
+/// nothing is missing.
 pub async fn check_columns<'a>(
     pool: &Pool,
     columns: impl IntoIterator<Item = &'a ProtectedColumn> + Send,
+    stages: &Stages,
 ) -> Result<Vec<Finding>, ControlError> {
     let mut session = pool.session(DOING, pool.catalog_timeout).await?;
     let mut findings = Vec::new();
     for protected in columns.into_iter().collect::<Vec<_>>() {
         let found = StoredColumn::load(&mut session, &protected.column).await?;
-        findings.extend(judge(protected, found.as_ref()));
+        let stage = stages.get(&protected.context).copied().unwrap_or_default();
+        findings.extend(judge(protected, stage, found.as_ref()));
     }
     Ok(findings)
 }
@@ -236,7 +289,7 @@ async fn indexes(session: &mut Session, column: &ColumnRef) -> Result<Vec<Leadin
 }
 
 /// Compares one column with policy.
-pub(super) fn judge(protected: &ProtectedColumn, stored: Option<&StoredColumn>) -> Vec<Finding> {
+pub(super) fn judge(protected: &ProtectedColumn, stage: Stage, stored: Option<&StoredColumn>) -> Vec<Finding> {
     let column = &protected.column;
     let finding = |problem, remedy| Finding { column: column.clone(), problem, remedy };
     let Some(stored) = stored else { return vec![finding(Problem::Missing, None)] };
@@ -245,6 +298,20 @@ pub(super) fn judge(protected: &ProtectedColumn, stored: Option<&StoredColumn>) 
     }
     let table = format!("ALTER TABLE {}.{}", quoted(&column.database), quoted(&column.table));
     let mut findings = Vec::new();
+    match stage {
+        Stage::Sealed => {}
+        Stage::Encrypting => findings.push(finding(Problem::Underway { stage }, None)),
+        Stage::Plain | Stage::Decrypting => {
+            let note = if stage == Stage::Plain { Problem::NotEncrypted } else { Problem::Underway { stage } };
+            findings.push(finding(note, None));
+            // The column is of the application's own type, or of the stored one: both take plaintext.
+            findings.extend(guards(protected, stored).filter(|check| check.enforced).map(|check| {
+                let remedy = format!("{table} DROP CONSTRAINT {}", quoted(&check.name));
+                finding(Problem::CheckInTheWay { constraint: check.name.clone() }, Some(remedy))
+            }));
+            return findings;
+        }
+    }
     if let Some(problem) = type_problem(protected, stored) {
         findings.push(finding(problem, Some(format!("{table} MODIFY COLUMN {}", definition(protected, stored)))));
     }
@@ -252,10 +319,9 @@ pub(super) fn judge(protected: &ProtectedColumn, stored: Option<&StoredColumn>) 
         let remedy = format!("{table} ALTER COLUMN {} DROP DEFAULT", quoted(&column.column));
         findings.push(finding(Problem::PlainDefault, Some(remedy)));
     }
-    findings.extend(check_problem(protected, stored).map(|(problem, action)| {
-        let remedy = format!("{table} {action}");
-        finding(problem, Some(remedy))
-    }));
+    // The constraint is the end of an encryption: until then there is plaintext that it would refuse.
+    let check = if stage == Stage::Sealed { check_problem(protected, stored) } else { None };
+    findings.extend(check.map(|(problem, action)| finding(problem, Some(format!("{table} {action}")))));
     let prefix_length = protected.prefix_length();
     for index in stored.indexes.iter().filter(|index| index.unique && index.parts == 1) {
         if protected.index.is_none() || index.octets != Some(prefix_length as u64) {
@@ -289,11 +355,16 @@ fn type_problem(protected: &ProtectedColumn, stored: &StoredColumn) -> Option<Pr
     }
 }
 
+/// The constraints that let only envelopes into the column.
+fn guards<'a>(protected: &ProtectedColumn, stored: &'a StoredColumn) -> impl Iterator<Item = &'a Check> {
+    let wanted = canonical(&guard(&protected.column.column));
+    stored.checks.iter().filter(move |check| canonical(&check.clause) == wanted)
+}
+
 /// What is wrong with the constraint, and the action of ALTER TABLE that puts it right.
 fn check_problem(protected: &ProtectedColumn, stored: &StoredColumn) -> Option<(Problem, String)> {
     let column = &protected.column;
-    let wanted = canonical(&guard(&column.column));
-    let matching: Vec<&Check> = stored.checks.iter().filter(|check| canonical(&check.clause) == wanted).collect();
+    let matching: Vec<&Check> = guards(protected, stored).collect();
     match matching.first() {
         None => {
             let name = quoted(&object_name(column, "sealed"));

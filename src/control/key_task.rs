@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::error::chain;
-use super::{Backoff, ControlError, Heartbeat, KeyStore, StoredKeys};
+use super::{Backoff, CatalogRequests, ControlError, Heartbeat, KeyStore, RefreshReason, StoredKeys};
+use crate::crypto::Stage;
 use crate::keys::{KeyError, KeyRing, RingError, Unwrapper};
 use crate::policy::Policy;
 
@@ -86,13 +87,15 @@ pub(super) enum Failed {
     Ring(#[from] RingError),
     #[error("opening a key was interrupted")]
     Interrupted,
+    #[error("a column is not sealed, and the catalog that tells its type could not be loaded")]
+    Catalog,
 }
 
 impl Failed {
     fn class(&self) -> KeysMissing {
         match self {
             Self::Store(ControlError::NotInitialised) => KeysMissing::NotInitialised,
-            Self::Store(_) => KeysMissing::KeyStore,
+            Self::Store(_) | Self::Catalog => KeysMissing::KeyStore,
             Self::Provider { source, .. } if source.definitive() => KeysMissing::ProviderRefuses,
             Self::Provider { .. } | Self::Interrupted => KeysMissing::ProviderUnavailable,
             Self::Key { .. } | Self::Distrusted(_) | Self::Ring(_) => KeysMissing::Keys,
@@ -121,6 +124,7 @@ pub struct KeyTask {
     boot: [u8; 16],
     current: Option<Current>,
     silent_polls: u32,
+    catalog: Option<CatalogRequests>,
 }
 
 impl fmt::Debug for KeyTask {
@@ -149,7 +153,16 @@ impl KeyTask {
             boot,
             current: None,
             silent_polls: 0,
+            catalog: None,
         }
+    }
+
+    /// Has the catalog loaded before a ring with columns that are not sealed is published: how they are written and
+    /// looked up depends on their types, which change on the way.
+    #[must_use]
+    pub fn with_catalog(mut self, catalog: CatalogRequests) -> Self {
+        self.catalog = Some(catalog);
+        self
     }
 
     /// Names this proxy, so that it has one row in the key store however often it starts: host and port, for example.
@@ -206,6 +219,7 @@ impl KeyTask {
             self.obey(&stored);
         }
         let ring = Arc::new(opening::ring(&self.store, &self.unwrapper, &policy, &stored).await?);
+        self.refresh_catalog(&stored).await?;
         tracing::info!(epoch = stored.epoch, policy = policy.version(), "keys opened");
         (self.publish)(Some(&ring));
         let digest = *ring.digest();
@@ -215,6 +229,17 @@ impl KeyTask {
         self.beat().await;
         self.state.send_replace(KeysState::Ready);
         Ok(())
+    }
+
+    /// Whoever moves a column on waits until every proxy has acknowledged the key store's epoch. So a proxy that has
+    /// knows what types the columns had when the epoch began.
+    async fn refresh_catalog(&self, stored: &StoredKeys) -> Result<(), Failed> {
+        match &self.catalog {
+            Some(catalog) if stored.stages.values().any(|stage| *stage != Stage::Sealed) => {
+                catalog.refresh(RefreshReason::Changed).await.map(drop).map_err(|_| Failed::Catalog)
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Takes the ring away at once if the store bars a key that the ring uses, before anything that may fail is tried.

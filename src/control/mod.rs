@@ -24,7 +24,7 @@ pub use approval::{
 use backoff::Backoff;
 pub use catalog_loader::CatalogLoader;
 pub use catalog_task::{CatalogRequests, CatalogTask, NotRefreshed, RefreshReason};
-pub use column_check::{Finding, Problem, check_columns};
+pub use column_check::{Finding, Problem, Weight, check_columns};
 pub use error::{ControlError, chain};
 pub use key_store::{
     Acknowledged, ActError, Backups, Behind, By, CreatedKey, Done, Ending, Fence, ForeignKeyset, Heartbeat, InitReport,

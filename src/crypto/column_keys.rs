@@ -16,7 +16,7 @@ use super::envelope::{
 use super::index::{ColumnIndex, KeyedIndex, PrefixRange, SearchError};
 use super::normalise::NormaliseError;
 use super::padding::{pad, unpadded_length};
-use super::{DataKey, IndexKey, IndexVersion, KeyId, Plaintext, Stage};
+use super::{DataKey, Holds, IndexKey, IndexVersion, KeyId, Plaintext, Stage};
 use crate::policy::{ColumnId, DecryptGrant, Padding, ProtectedColumn};
 
 const SALT: &[u8] = b"candado/v1/data";
@@ -252,6 +252,21 @@ impl ColumnKeys {
         opened
     }
 
+    /// Reads a cell at the column's stage into `plain`: opens an envelope, and takes what is none for the value itself
+    /// where the column holds both.
+    ///
+    /// The magic decides. It begins with a byte that no UTF-8 text has, so a cell that begins with it is no text: it
+    /// authenticates, or it is an error like a changed envelope, also where a field behind the magic is wrong.
+    pub fn read(&self, grant: &DecryptGrant, stored: &[u8], plain: &mut Plaintext) -> Result<(), OpenError> {
+        match (self.open(grant, stored, plain), self.stage.holds()) {
+            (Err(OpenError::NotAnEnvelope), Holds::Both) => {
+                plain.extend(stored);
+                Ok(())
+            }
+            (opened, Holds::Both | Holds::Envelopes) => opened,
+        }
+    }
+
     fn open_envelope(&self, envelope: &Envelope<'_>, plain: &mut Plaintext) -> Result<(), OpenError> {
         match envelope.row {
             RowBinding::Free => {}
@@ -296,6 +311,11 @@ impl ColumnKeys {
                 Ok(index.agrees(version, tag, plain).ok().flatten().unwrap_or(false))
             }
         }
+    }
+
+    /// The index keys that stored envelopes may carry, the active one first. None without an index.
+    pub fn index_versions(&self) -> impl Iterator<Item = IndexVersion> {
+        self.index.iter().flat_map(ColumnIndex::versions)
     }
 
     /// The key that seals.

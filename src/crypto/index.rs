@@ -109,6 +109,11 @@ impl ColumnIndex {
         Ok(ranges.collect())
     }
 
+    /// The index keys that stored envelopes may carry, the active one first.
+    pub(super) fn versions(&self) -> impl Iterator<Item = IndexVersion> {
+        std::iter::once(&self.active).chain(&self.others).map(|keyed| keyed.version)
+    }
+
     /// Whether a stored tag is the tag of the value, compared in constant time. `None` if the index key is not here.
     pub(super) fn agrees(
         &self,

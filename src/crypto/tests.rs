@@ -334,3 +334,36 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_no_envelope_is_a_value_only_where_the_column_holds_both() {
+    for stage in [Stage::Plain, Stage::Encrypting, Stage::Sealed, Stage::Decrypting] {
+        let keys = phone_keys().at(stage);
+        let read = |stored: &[u8]| {
+            let mut plain = Plaintext::from(b"from before".to_vec());
+            let read = keys.read(&grant(ColumnId(0)), stored, &mut plain).map(|()| plain.expose().to_vec());
+            assert!(read.is_ok() || plain.is_empty(), "nothing is left behind an error");
+            read
+        };
+        let envelope = seal(&keys, b"+81 90");
+        assert_eq!(read(&envelope).unwrap(), b"+81 90", "{stage}");
+        for value in [&b"+81 90"[..], b"", b"\xc1", b"\xc1\xfe", "\u{7d}".as_bytes(), b"\xc2\xfe\x1d\x01"] {
+            let expected = match stage.holds() {
+                Holds::Both => Ok(value.to_vec()),
+                Holds::Envelopes => Err(OpenError::NotAnEnvelope),
+            };
+            assert_eq!(read(value), expected, "{stage}: {value:02x?}");
+        }
+        // The magic decides: from there on it is an envelope or an error.
+        for length in 3..envelope.len() {
+            read(&envelope[..length]).unwrap_err();
+        }
+        for at in 3..envelope.len() {
+            let mut changed = envelope.clone();
+            changed[at] ^= 1;
+            read(&changed).unwrap_err();
+        }
+        let other = keys.read(&grant(ColumnId(1)), b"+81 90", &mut Plaintext::new());
+        assert_eq!(other, Err(OpenError::NotGranted), "{stage}: plaintext needs the grant, too");
+    }
+}

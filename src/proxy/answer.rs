@@ -10,7 +10,7 @@ use super::end::End;
 use super::prepared::Prepared;
 use super::session::Session;
 use super::snapshot::Snapshot;
-use crate::client_error::Complaint;
+use crate::client_error::{Complaint, without_envelope};
 use crate::rewrite;
 use crate::wire::WireError;
 use crate::wire::column::ColumnDefinition;
@@ -113,7 +113,14 @@ impl Session {
                     }
                 }
                 Event::Eof(status) => self.desk.state.observe_status(status),
-                Event::Err(_) => relay.ended = Ended::Badly,
+                Event::Err(error) => {
+                    relay.ended = Ended::Badly;
+                    if let Some(changed) = without_envelope(error) {
+                        self.desk.bytes = changed;
+                        let forward = self.put_in_place(start, end)?;
+                        return Ok(Step { forward, consume: end, then: if done { Next::Done } else { Next::Walk } });
+                    }
+                }
                 Event::Column(definition) => {
                     if let Some(snapshot) = &relay.guard
                         && self.desk.names_protected(definition, snapshot).map_err(End::ServerMalformed)?
@@ -176,16 +183,22 @@ impl Session {
     /// Takes over the session state of the OK packet at `start..end` and writes in its place the packet that this client
     /// gets, which is never longer. Returns its end.
     fn patch_ok(&mut self, start: usize, end: usize) -> Result<usize, End> {
+        self.desk.bytes.clear();
+        let payload = self.server.input.data().get(start.saturating_add(HEADER_LENGTH)..end).unwrap_or_default();
+        self.desk.patch_ok(payload).map_err(End::ServerMalformed)?;
+        self.put_in_place(start, end)
+    }
+
+    /// Puts the payload in [`Desk::bytes`] in the place of the packet at `start..end`, which is never shorter. Returns
+    /// its end.
+    fn put_in_place(&mut self, start: usize, end: usize) -> Result<usize, End> {
         let Self { desk, server, .. } = self;
         let bytes = server.input.data_mut();
         let packet = bytes.get_mut(start..end).unwrap_or_default();
         let Some(header) = Header::read(packet) else { return Ok(end) };
-        desk.bytes.clear();
-        let payload = packet.get(HEADER_LENGTH..).unwrap_or_default();
-        desk.patch_ok(payload).map_err(End::ServerMalformed)?;
         let patched = Header { length: desk.bytes.len(), sequence: header.sequence };
         let Some(place) = packet.get_mut(..patched.packet_length()) else {
-            return Err(End::ServerMalformed(WireError::Malformed("OK packet")));
+            return Err(End::ServerMalformed(WireError::Malformed("packet")));
         };
         let (head, body) = place.split_at_mut(HEADER_LENGTH);
         head.copy_from_slice(&patched.bytes());

@@ -7,10 +7,11 @@ use super::decision::{
 };
 use super::prepared::{Prepared, Versions};
 use super::snapshot::Snapshot;
-use super::statement::{NotSent, is_protected, opens, refuse};
+use super::statement::{NotSent, Opening, is_protected, opens, refuse};
 use crate::client_error::{ClientError, Complaint};
 use crate::plan::QueryPlan;
-use crate::rewrite::{self, Context, LongData, ParamMap, ParamTypes, Rewritten};
+use crate::rewrite::{self, Context, LongData, ParamMap, ParamTypes, RewriteError, Rewritten, Unifications};
+use crate::sql;
 use crate::wire::command::{self, Command};
 use crate::wire::response::{Response, RowFormat};
 
@@ -112,9 +113,9 @@ impl Desk {
         // Values come in the character set of now, whatever it was at COM_STMT_PREPARE.
         let dialect = self.reading().map_err(NotSent::Refused)?.dialect;
         let opening = self.opening(&plan, dialect, &snapshot);
+        self.unify_before_execute(payload, prepared, &opening).map_err(NotSent::Refused)?;
         let send = match &prepared.map {
-            None => Send::AsItCame,
-            Some(map) => {
+            Some(map) if map.changes_parameters() => {
                 let context: Context<'_> =
                     opening.context().ok_or_else(|| NotSent::Refused(Complaint::KeysNotLoaded.into()))?;
                 self.out.clear();
@@ -122,19 +123,48 @@ impl Desk {
                     .map_err(|error| NotSent::Refused(refuse(&error, &self.connection)))?;
                 Send::Rewritten
             }
+            Some(_) | None => Send::AsItCame,
         };
         let cells =
             if opens(&plan) { Cells::Open { opening, statement: Some(id) } } else { Cells::Relay(guard(&snapshot)) };
         Ok(Decision::Forward { send, pending: Pending { response, cells, then, prepared: None } })
     }
 
+    /// Finds what the execution stores in UNIQUE columns of mixed forms, in its parameters and in the statement's text.
+    fn unify_before_execute(
+        &mut self,
+        payload: &[u8],
+        prepared: &mut Prepared,
+        opening: &Opening,
+    ) -> Result<(), ClientError> {
+        let (Some(map), true) = (&prepared.map, Self::is_to_unify(&prepared.plan, opening)) else { return Ok(()) };
+        let Some(context) = opening.context() else { return Err(Complaint::KeysNotLoaded.into()) };
+        let (sql, dialect) = (&*prepared.sql, prepared.reading.dialect);
+        let mut tokens = Vec::new();
+        if sql::lex(sql, &dialect, &mut tokens).is_err() {
+            return Err(refuse(&RewriteError::PlanMismatch("tokens"), &self.connection));
+        }
+        if Unifications::is_explained(sql, &tokens) {
+            return Ok(());
+        }
+        let mut values = Unifications::default();
+        let added =
+            values.add_params(payload, map, &mut prepared.types, &prepared.long_data, &context).and_then(|()| {
+                // Literals are read as they were when the server read them.
+                values.add_literals(sql, &tokens, &prepared.plan, &Context { dialect, ..context })
+            });
+        added.map_err(|error| refuse(&error, &self.connection))?;
+        self.unify_first(opening, values)
+    }
+
     /// Policy, catalog or keys changed since the statement was prepared: what the server holds must still be what would
     /// be sent now.
     fn check_again(&mut self, prepared: &Prepared, snapshot: &Arc<Snapshot>) -> Result<(), NotSent> {
         let planned = self.plan(Command::STMT_PREPARE, &prepared.sql, &prepared.reading, snapshot)?;
+        // The map tells also with which keys and in which form literals were written, and so every stage of a column
+        // that makes a difference.
         let map = self.param_map(&planned.plan, snapshot).map_err(NotSent::Refused)?;
-        let other_keys = !prepared.made_under.has_ring_of(&Versions::of(snapshot));
-        if *planned.plan != *prepared.plan || map != prepared.map || other_keys && prepared.holds_indexes() {
+        if *planned.plan != *prepared.plan || map != prepared.map {
             return Err(NotSent::Refused(Complaint::NeedsReprepare.into()));
         }
         Ok(())
@@ -168,7 +198,7 @@ impl Desk {
         match cursor {
             None => pass(response, Then { database: None, after: After::empty() }),
             Some(cursor) => {
-                let cells = Cells::Fetch { opening: cursor.opening, column_types: cursor.column_types };
+                let cells = Cells::Fetch { opening: cursor.opening, columns: cursor.columns };
                 let pending = Pending { response, cells, then: Then::default(), prepared: None };
                 Decision::Forward { send: Send::AsItCame, pending }
             }

@@ -6,12 +6,13 @@ use super::prepared::{Prepared, Statements};
 use super::registry::Connection;
 use super::session::Shared;
 use super::snapshot::Snapshot;
-use super::state::{Freshness, State, may_stop_tracking};
+use super::state::{Freshness, Standing, State, may_stop_tracking};
 use super::statement::{NotSent, Opening, Rights, changes_catalog, opens};
+use super::unify::Unify;
 use crate::client_error::{ClientError, Complaint};
 use crate::plan::{PlanCache, QueryPlan, Scratch};
 use crate::policy::RoleId;
-use crate::rewrite::Rewritten;
+use crate::rewrite::{ResultColumn, Rewritten};
 use crate::wire::WireError;
 use crate::wire::command::{self, Command};
 use crate::wire::err::{self, SqlState};
@@ -97,7 +98,7 @@ pub(super) enum Cells {
     /// The result's definitions are restored and its cells opened. A cursor stays with the statement of that id.
     Open { opening: Opening, statement: Option<u32> },
     /// Rows of a cursor.
-    Fetch { opening: Opening, column_types: Vec<u8> },
+    Fetch { opening: Opening, columns: Vec<ResultColumn> },
     /// COM_FIELD_LIST: definitions of what the role may read are restored.
     Fields { opening: Opening, role: RoleId },
 }
@@ -125,6 +126,8 @@ pub(super) struct Desk {
     pub(super) statements: Statements,
     pub(super) rights: Option<Rights>,
     pub(super) shared: Arc<Shared>,
+    /// What comes before the command that was decided about.
+    pub(super) unify: Option<Unify>,
     joined: Vec<u8>,
     catalog: Due,
 }
@@ -156,6 +159,7 @@ impl Desk {
             statements: Statements::default(),
             rights: None,
             shared,
+            unify: None,
             joined: Vec::new(),
             catalog: Due::No,
         }
@@ -163,6 +167,7 @@ impl Desk {
 
     /// Decides about the command at the front of `input`.
     pub(super) fn decide(&mut self, whole: &Whole, input: &[u8], attempt: Attempt) -> Result<Decision, WireError> {
+        self.unify = None;
         let mut joined = std::mem::take(&mut self.joined);
         let decision = whole.payload(input, &mut joined).and_then(|payload| self.decide_payload(payload, attempt));
         // A command of many megabytes does not leave its size behind.
@@ -174,7 +179,12 @@ impl Desk {
 
     fn decide_payload(&mut self, payload: &[u8], attempt: Attempt) -> Result<Decision, WireError> {
         let Some((&first, body)) = payload.split_first() else { return Err(WireError::Truncated("command")) };
-        Ok(match Command::from_byte(first) {
+        let command = Command::from_byte(first);
+        match self.state.standing {
+            Standing::Ordinary => {}
+            Standing::PasswordExpired => return Ok(self.decide_expired(command, body)),
+        }
+        Ok(match command {
             Command::Query => self.query(body, attempt),
             Command::Quit => Decision::Quit,
             Command::Ping | Command::Debug => pass(Response::Status, Then::default()),
@@ -235,6 +245,12 @@ impl Desk {
             Rewritten::Unchanged => Send::AsItCame,
             Rewritten::Replaced => Send::Rewritten,
         };
+        if !planned.unique.is_empty() {
+            let opening = self.opening(&plan, reading.dialect, &snapshot);
+            if let Err(error) = self.unify_first(&opening, planned.unique) {
+                return Decision::Refuse(error);
+            }
+        }
         let cells = if opens(&plan) {
             Cells::Open { opening: self.opening(&plan, reading.dialect, &snapshot), statement: None }
         } else {

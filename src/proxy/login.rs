@@ -12,15 +12,15 @@ use tokio_rustls::{TlsConnector, TlsStream};
 use super::end::End;
 use super::exchange::{Exchange, PACKET_MAX, tell};
 use super::peer::{Peer, Side};
-use super::probe;
+use super::probe::{self, Tracking};
 use super::rsa::LoginKey;
 use super::settings::{ClientTls, ServerTls, Settings, display_address};
-use super::state::{State, parse_version};
+use super::state::{Standing, State, parse_version};
 use super::stream::{Stream, set_options};
 use crate::client_error::Complaint;
 use crate::schema::{Charset, ServerVersion};
 use crate::wire::auth::{Passage, Plugin, Security};
-use crate::wire::err::SqlState;
+use crate::wire::err::{self, SqlState};
 use crate::wire::greeting::{Greeting, OfferTls};
 use crate::wire::login::{self, First, Login};
 use crate::wire::ok::{OkPacket, SessionTrack};
@@ -201,15 +201,7 @@ impl Opening<'_> {
             return Err(exchange.complain(Complaint::PluginNotCarried).await);
         }
         let address = display_address(self.address);
-        let encrypted = match exchange.client.stream.security() {
-            Security::Plain => "no",
-            Security::Tls => "yes",
-        };
-        let added = [
-            ("_proxy", concat!("candado ", env!("CARGO_PKG_VERSION"))),
-            ("_client_ip", address.as_str()),
-            ("_client_tls", encrypted),
-        ];
+        let added = own_attributes(&address, exchange.client.stream.security());
         let mut login = zeroize::Zeroizing::new(Vec::new());
         let flags = tls_flag(to_server, &self.settings.server.tls);
         self.login.put(flags, &added, &mut login).map_err(End::ClientMalformed)?;
@@ -225,7 +217,7 @@ impl Opening<'_> {
         let track =
             if agreed.contains(Capabilities::SESSION_TRACK) { SessionTrack::Wanted } else { SessionTrack::Unwanted };
         let version = parse_version(&self.greeting.version);
-        let state = match first_state(&mut self.server, end, version).await? {
+        let state = match ask_state(&mut self.server, end, version, None).await? {
             Ok(state) => state,
             Err(payload) => {
                 self.client.write_packet(&payload, to_client).await?;
@@ -233,7 +225,7 @@ impl Opening<'_> {
             }
         };
         let mut bytes = Vec::new();
-        if state.client_charset.is_none() {
+        if state.is_unreadable() {
             tell(&mut self.client, Complaint::CharacterSet, SqlState::Present, to_client).await?;
             return Err(End::Told(Complaint::CharacterSet));
         }
@@ -241,6 +233,15 @@ impl Opening<'_> {
         self.client.write(&bytes).await?;
         Ok(LoggedIn { client: self.client, server: self.server, state, end, track })
     }
+}
+
+/// The connection attributes that tell the server who is behind the proxy.
+pub(super) fn own_attributes(address: &str, security: Security) -> [(&'static str, &str); 3] {
+    let encrypted = match security {
+        Security::Plain => "no",
+        Security::Tls => "yes",
+    };
+    [("_proxy", concat!("candado ", env!("CARGO_PKG_VERSION"))), ("_client_ip", address), ("_client_tls", encrypted)]
 }
 
 /// A login inside TLS repeats the flag of the request before it.
@@ -251,15 +252,24 @@ fn tls_flag(capabilities: Capabilities, tls: &ServerTls) -> Capabilities {
     }
 }
 
-/// Probes a session whose login or change of user the server has just accepted.
-pub(super) async fn first_state(
+/// Asks the server for a session's state. `before` is what was known of the session, if it is not new. Another error
+/// than that of an expired password is returned inside.
+pub(super) async fn ask_state(
     server: &mut Peer,
     end: EndMarker,
     version: ServerVersion,
+    before: Option<&State>,
 ) -> Result<Result<State, Vec<u8>>, End> {
-    match probe::run(server, end).await? {
-        Ok(probed) => State::new(probed, version, None).map(Ok).ok_or(End::Told(Complaint::StateNotRead)),
-        Err(payload) => Ok(Err(payload)),
+    let tracking = match before.map(|state| state.standing) {
+        Some(Standing::PasswordExpired) => Tracking::FromDefault,
+        Some(Standing::Ordinary) | None => Tracking::AsItIs,
+    };
+    match probe::run(server, end, tracking).await? {
+        Ok(probed) => State::new(probed, version, before).map(Ok).ok_or(End::Told(Complaint::StateNotRead)),
+        Err(payload) => match err::code(&payload) {
+            Ok(code) if code == Complaint::PasswordExpired.code().0 => Ok(Ok(State::expired(version))),
+            Ok(_) | Err(_) => Ok(Err(payload)),
+        },
     }
 }
 

@@ -10,6 +10,7 @@ mod catalog;
 mod decision;
 mod end;
 mod exchange;
+mod expired;
 mod listener;
 mod login;
 mod opened;
@@ -24,6 +25,7 @@ mod snapshot;
 mod state;
 mod statement;
 mod stream;
+mod unify;
 
 pub use catalog::{CatalogRefresh, RefreshRequest};
 pub use listener::{Drain, Parts, ServeError, serve};

@@ -13,7 +13,7 @@ use super::statement::{Opening, refuse};
 use crate::client_error::{ClientError, Complaint};
 use crate::plan::CellAction;
 use crate::policy::{Access, RoleId};
-use crate::rewrite::{self, ParamMap, RewriteError, RowPlan};
+use crate::rewrite::{self, ParamMap, ResultColumn, RewriteError, RowPlan};
 use crate::wire::column::ColumnDefinition;
 use crate::wire::ok::{OkPacket, Status};
 use crate::wire::packet::{self, HEADER_LENGTH, Header, PAYLOAD_MAX, Whole};
@@ -43,9 +43,8 @@ enum Course {
 struct Reader {
     opening: Opening,
     kind: Kind,
-    /// Columns of the result so far, by type byte.
-    column_types: Vec<u8>,
-    columns: u16,
+    /// Columns of the result so far, as the server announced them.
+    columns: Vec<ResultColumn>,
     params_seen: usize,
     rows: Option<RowPlan>,
     /// Sequence id of the next packet to the client.
@@ -135,9 +134,9 @@ impl Desk {
             (Kind::Result { statement: Some(id) }, Course::Passing) if reader.rows.is_none() => {
                 // No rows came, but definitions did: a cursor is open.
                 if let Some(prepared) = self.statements.find(id)
-                    && !reader.column_types.is_empty()
+                    && !reader.columns.is_empty()
                 {
-                    prepared.cursor = Some(Cursor { opening: reader.opening, column_types: reader.column_types });
+                    prepared.cursor = Some(Cursor { opening: reader.opening, columns: reader.columns });
                 }
             }
             (Kind::Result { .. } | Kind::Prepare { .. } | Kind::Fields(_), _) => {}
@@ -147,7 +146,7 @@ impl Desk {
 
 impl Reader {
     fn new(cells: Cells, prepared: Option<Box<Prepared>>, sequence: u8) -> Option<Self> {
-        let (opening, kind, column_types, rows) = match cells {
+        let (opening, kind, columns, rows) = match cells {
             Cells::Relay(_) => return None,
             Cells::Open { opening, statement } => {
                 let kind = match prepared {
@@ -156,17 +155,16 @@ impl Reader {
                 };
                 (opening, kind, Vec::new(), None)
             }
-            Cells::Fetch { opening, column_types } => {
-                let rows = RowPlan::new(opening.actions(), &column_types).ok().flatten();
-                (opening, Kind::Result { statement: None }, column_types, rows)
+            Cells::Fetch { opening, columns } => {
+                let rows = RowPlan::new(opening.actions(), &columns).ok().flatten();
+                (opening, Kind::Result { statement: None }, columns, rows)
             }
             Cells::Fields { opening, role } => (opening, Kind::Fields(role), Vec::new(), None),
         };
         Some(Self {
             opening,
             kind,
-            column_types,
-            columns: 0,
+            columns,
             params_seen: 0,
             rows,
             sequence,
@@ -182,7 +180,6 @@ impl Reader {
         let emit = match event {
             Event::Row(row) => return self.row(row, next).map_err(|error| refuse(&error, &desk.connection)),
             Event::ColumnCount(count) => {
-                self.columns = count;
                 if usize::from(count) != self.opening.actions().len() {
                     return Err(refuse(&RewriteError::PlanMismatch("number of result columns"), &desk.connection));
                 }
@@ -212,7 +209,7 @@ impl Reader {
     fn row(&mut self, row: &[u8], next: Response) -> Result<(), RewriteError> {
         let context = self.opening.context().ok_or(RewriteError::PlanMismatch("keys"))?;
         if self.rows.is_none() {
-            self.rows = RowPlan::new(self.opening.actions(), &self.column_types)?;
+            self.rows = RowPlan::new(self.opening.actions(), &self.columns)?;
         }
         let Some(rows) = &mut self.rows else {
             self.sequence = packet::put(row, self.sequence, &mut self.gathered);
@@ -261,10 +258,10 @@ impl Reader {
                 }
             }
             Kind::Result { .. } | Kind::Prepare { .. } => {
-                self.opening.actions().get(self.column_types.len()).cloned().unwrap_or(CellAction::Relay)
+                self.opening.actions().get(self.columns.len()).cloned().unwrap_or(CellAction::Relay)
             }
         };
-        self.column_types.push(parsed.attributes.column_type);
+        self.columns.push(ResultColumn::new(&parsed.attributes));
         self.payload.clear();
         rewrite::column_definition(definition, &action, &context, &mut self.payload)?;
         Ok(Emit::Changed)

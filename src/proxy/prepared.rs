@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::snapshot::Snapshot;
 use super::statement::{Opening, Reading};
 use crate::client_error::{ClientError, Complaint};
-use crate::plan::{QueryPlan, SpliceKind, Value};
-use crate::rewrite::{LongData, ParamMap, ParamTypes};
+use crate::plan::QueryPlan;
+use crate::rewrite::{LongData, ParamMap, ParamTypes, ResultColumn};
 
 /// The statement id that means the last one prepared (MariaDB's connectors, which execute before they know the id).
 const LAST: u32 = u32::MAX;
@@ -19,7 +19,7 @@ pub(super) struct Prepared {
     pub(super) sql: Box<[u8]>,
     pub(super) reading: Reading,
     pub(super) plan: Arc<QueryPlan>,
-    /// `None`: COM_STMT_EXECUTE passes as it is.
+    /// `None`: nothing is stored or looked up.
     pub(super) map: Option<ParamMap>,
     pub(super) types: ParamTypes,
     pub(super) long_data: LongData,
@@ -39,11 +39,6 @@ pub(super) struct Versions {
 }
 
 impl Versions {
-    /// Whether both are of the same key ring.
-    pub(super) fn has_ring_of(&self, other: &Self) -> bool {
-        self.ring == other.ring
-    }
-
     pub(super) fn of(snapshot: &Snapshot) -> Self {
         Self {
             policy: snapshot.policy.version(),
@@ -57,21 +52,8 @@ impl Versions {
 #[derive(Clone, Debug)]
 pub(super) struct Cursor {
     pub(super) opening: Opening,
-    /// Type bytes of the columns, as the server announced them.
-    pub(super) column_types: Vec<u8>,
-}
-
-impl Prepared {
-    /// Whether the text that the server holds was made with values that depend on the key ring.
-    pub(super) fn holds_indexes(&self) -> bool {
-        self.plan.splices.iter().any(|splice| match &splice.kind {
-            SpliceKind::Seal(_) => false,
-            SpliceKind::Search { values, .. } => values.iter().any(|value| match value {
-                Value::Literal(_) => true,
-                Value::Param(_) | Value::Null => false,
-            }),
-        })
-    }
+    /// The columns as the server announced them.
+    pub(super) columns: Vec<ResultColumn>,
 }
 
 /// All prepared statements of a connection.

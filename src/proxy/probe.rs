@@ -15,13 +15,33 @@ const QUERY: &str = "SELECT @@session_track_system_variables, @@sql_mode, @@char
 /// Bytes of one packet of the answers.
 const PACKET_MAX: usize = 1 << 20;
 
-/// Sends the statements and reads their answers. `None`: the server answered with an error, which is returned.
-pub(super) async fn run(server: &mut Peer, end: EndMarker) -> Result<Result<Probed, Vec<u8>>, End> {
+/// What the session's list of reported variables is when it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tracking {
+    /// The client's own, or what this client knows to be the proxy's.
+    AsItIs,
+    /// An attempt that failed may have written names of the proxy into it: it begins with the server's list again.
+    FromDefault,
+}
+
+/// Takes back what [`set_statement`] did.
+const RESTORE: &str = "SET SESSION session_track_system_variables = DEFAULT, SESSION session_track_schema = DEFAULT";
+
+/// Sends the statements and reads their answers. An error that the server answers with is returned inside.
+pub(super) async fn run(server: &mut Peer, end: EndMarker, tracking: Tracking) -> Result<Result<Probed, Vec<u8>>, End> {
+    let restored = match tracking {
+        Tracking::AsItIs => Answer::Ok,
+        Tracking::FromDefault => {
+            server.write(&command(RESTORE)).await?;
+            answer(server, end).await?
+        }
+    };
+    if let Answer::Err(payload) = restored {
+        return Ok(Err(payload));
+    }
     let mut commands = Vec::new();
     for sql in [QUERY, &set_statement()] {
-        let mut payload = vec![Command::QUERY];
-        payload.extend_from_slice(sql.as_bytes());
-        packet::put(&payload, 0, &mut commands);
+        commands.extend_from_slice(&command(sql));
     }
     server.write(&commands).await?;
     let selected = answer(server, end).await?;
@@ -35,6 +55,14 @@ pub(super) async fn run(server: &mut Peer, end: EndMarker) -> Result<Result<Prob
             Err(End::ServerMalformed(WireError::Unexpected("answer to a probe")))
         }
     }
+}
+
+fn command(sql: &str) -> Vec<u8> {
+    let mut payload = vec![Command::QUERY];
+    payload.extend_from_slice(sql.as_bytes());
+    let mut packets = Vec::new();
+    packet::put(&payload, 0, &mut packets);
+    packets
 }
 
 /// The client's list stays in front; `*` has everything already. MySQL refuses a name that stands there twice.

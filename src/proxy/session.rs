@@ -18,12 +18,12 @@ use super::end::End;
 use super::exchange::{Exchange, tell};
 use super::login::{self, LoggedIn, put_ok};
 use super::peer::Peer;
-use super::probe;
 use super::registry::Place;
 use super::rsa::LoginKey;
-use super::settings::SharedSettings;
+use super::settings::{SharedSettings, display_address};
 use super::snapshot::Snapshot;
-use super::state::{Freshness, State, Transaction};
+use super::state::{Freshness, Standing, Transaction};
+use super::unify::NotUnified;
 use crate::client_error::{ClientError, Complaint};
 use crate::plan::PlanCache;
 use crate::wire::WireError;
@@ -175,6 +175,9 @@ impl Session {
         }
         match decision {
             Decision::Forward { send, pending } => {
+                if let Err(not_unified) = self.unify().await? {
+                    return self.refuse_not_unified(&whole, not_unified).await;
+                }
                 let shift = self.send(&whole, send).await?;
                 self.answer(pending, shift, reply_sequence).await
             }
@@ -206,6 +209,16 @@ impl Session {
         let mut bytes = Vec::new();
         put_error(error, &self.place.connection, whole.last_sequence.wrapping_add(1), &mut bytes);
         self.client.write(&bytes).await
+    }
+
+    async fn refuse_not_unified(&mut self, whole: &Whole, error: NotUnified) -> Result<(), End> {
+        match error {
+            NotUnified::Refused(error) => self.refuse(whole, &error).await,
+            NotUnified::Server(payload) => {
+                self.client.input.consume(whole.length);
+                self.client.write_packet(&payload, whole.last_sequence.wrapping_add(1)).await.map(drop)
+            }
+        }
     }
 
     /// Sends the command and gives its bytes up. Returns what the server's sequence ids are short of the client's.
@@ -269,11 +282,15 @@ impl Session {
         if change.collation.is_some_and(|id| crate::schema::Charset::from_collation_id(id).is_none()) {
             return Err(exchange.complain(Complaint::CharacterSet).await);
         }
-        exchange.send_to_server(&payload).await?;
+        let address = display_address(self.place.connection.client.ip());
+        let added = login::own_attributes(&address, exchange.client.stream.security());
+        let mut command = zeroize::Zeroizing::new(Vec::new());
+        change.put(&added, &mut command).map_err(End::ClientMalformed)?;
+        exchange.send_to_server(&command).await?;
         let ok = exchange.run().await?;
         let to_client = exchange.to_client;
-        match login::first_state(&mut self.server, self.desk.end, self.desk.state.server).await? {
-            Ok(state) if state.client_charset.is_none() => Err(self.hang_up(Complaint::CharacterSet, to_client).await),
+        match login::ask_state(&mut self.server, self.desk.end, self.desk.state.server, None).await? {
+            Ok(state) if state.is_unreadable() => Err(self.hang_up(Complaint::CharacterSet, to_client).await),
             Ok(state) => {
                 self.desk.adopt(state);
                 self.publish_account();
@@ -290,16 +307,18 @@ impl Session {
 
     /// Asks for the session's state again.
     pub(super) async fn probe_again(&mut self) -> Result<(), End> {
-        let state = match probe::run(&mut self.server, self.desk.end).await? {
-            Ok(probed) => State::new(probed, self.desk.state.server, Some(&self.desk.state)),
-            Err(_) => None,
-        };
-        match state {
-            Some(state) => {
+        let before = &self.desk.state;
+        match login::ask_state(&mut self.server, self.desk.end, before.server, Some(before)).await {
+            Ok(Ok(state)) => {
+                let was = before.standing;
                 self.desk.adopt(state);
+                if was == Standing::PasswordExpired {
+                    self.publish_account();
+                }
                 Ok(())
             }
-            None => Err(self.hang_up(Complaint::StateNotRead, 0).await),
+            Ok(Err(_)) | Err(End::Told(Complaint::StateNotRead)) => Err(self.hang_up(Complaint::StateNotRead, 0).await),
+            Err(end) => Err(end),
         }
     }
 
@@ -313,9 +332,13 @@ impl Session {
 
     fn publish_account(&self) {
         let account = &self.desk.state.account;
-        let text = Arc::from(format!("{}@{}", account.user, account.host));
+        let text = match self.desk.state.standing {
+            Standing::Ordinary => Some(Arc::from(format!("{}@{}", account.user, account.host))),
+            // The server has not said who it is.
+            Standing::PasswordExpired => None,
+        };
         let mut place = self.place.connection.account.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *place = Some(text);
+        *place = text;
     }
 }
 

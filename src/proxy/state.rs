@@ -37,6 +37,15 @@ pub(super) enum Transaction {
     Open,
 }
 
+/// What the server lets the session's account do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Everything that it may.
+    Ordinary,
+    /// Its password has expired: the server takes a new one and answers nothing else, questions about the state least.
+    PasswordExpired,
+}
+
 /// Values that a probe reads; see [`super::probe`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Probed {
@@ -64,6 +73,7 @@ pub(super) struct State {
     pub(super) server: ServerVersion,
     pub(super) freshness: Freshness,
     pub(super) transaction: Transaction,
+    pub(super) standing: Standing,
     /// Members of [`TRACKED`] that the client's own list has not.
     hidden: [bool; TRACKED.len()],
     /// The list with the proxy's own names in it, sorted.
@@ -113,7 +123,7 @@ impl State {
         let tracked = names(own.iter().map(String::as_str).chain(TRACKED));
         let all = own.iter().any(|name| name == "*");
         let hidden = match before {
-            Some(before) if before.tracked == own => before.hidden,
+            Some(before) if before.standing == Standing::Ordinary && before.tracked == own => before.hidden,
             Some(_) | None => TRACKED.map(|name| !all && !own.iter().any(|own| own == name)),
         };
         Some(Self {
@@ -126,9 +136,34 @@ impl State {
             server,
             freshness: Freshness::Known,
             transaction: before.map_or(Transaction::None, |before| before.transaction),
+            standing: Standing::Ordinary,
             hidden,
             tracked,
         })
+    }
+
+    /// The state of a session whose account has to set another password first. Nothing is known of it: no account has
+    /// this empty name, and no statement can be read without a character set.
+    pub(super) fn expired(server: ServerVersion) -> Self {
+        Self {
+            account: Account { user: "".into(), host: "".into() },
+            database: None,
+            mode: SqlMode::empty(),
+            client_charset: None,
+            results: Results::Unreadable,
+            results_collation: None,
+            server,
+            freshness: Freshness::Known,
+            transaction: Transaction::None,
+            standing: Standing::PasswordExpired,
+            hidden: [false; TRACKED.len()],
+            tracked: Vec::new(),
+        }
+    }
+
+    /// Whether a login may not end in this state: the client's character set is none that Candado reads.
+    pub(super) fn is_unreadable(&self) -> bool {
+        self.standing == Standing::Ordinary && self.client_charset.is_none()
     }
 
     /// What decides how a statement is read; `None` if its character set, or that of results, is none that Candado

@@ -10,7 +10,7 @@ use super::snapshot::Snapshot;
 use crate::client_error::{ClientError, Complaint};
 use crate::plan::{self, CellAction, Effect, Inspection, Outputs, QueryPlan, Refusal};
 use crate::policy::{Account, FirewallMode, RoleId};
-use crate::rewrite::{self, Context, RewriteError, Rewritten};
+use crate::rewrite::{self, Context, RewriteError, Rewritten, Unifications};
 use crate::schema::Charset;
 use crate::sql::{self, Dialect};
 
@@ -22,10 +22,12 @@ pub(super) struct Reading {
 }
 
 /// A statement that may be sent.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Planned {
     pub(super) plan: Arc<QueryPlan>,
     pub(super) rewritten: Rewritten,
+    /// Literals that it stores in UNIQUE columns of mixed forms.
+    pub(super) unique: Unifications,
 }
 
 /// Why a statement is not sent.
@@ -61,6 +63,7 @@ impl Opening {
         Some(Context {
             policy: &self.snapshot.policy,
             ring: self.snapshot.keys()?,
+            catalog: &self.snapshot.catalog,
             dialect: self.dialect,
             results_charset: self.results_charset,
             results_collation_id: self.results_collation,
@@ -154,7 +157,7 @@ impl Desk {
         }
         let plan = admitted.plan().clone();
         if !is_protected(&plan) {
-            return Ok(Planned { plan, rewritten: Rewritten::Unchanged });
+            return Ok(Planned { plan, rewritten: Rewritten::Unchanged, unique: Unifications::default() });
         }
         let Some(ring) = snapshot.keys() else {
             return Err(NotSent::Refused(ClientError::from(&Refusal::NotReady)));
@@ -162,14 +165,23 @@ impl Desk {
         let context = Context {
             policy: &snapshot.policy,
             ring,
+            catalog: &snapshot.catalog,
             dialect: reading.dialect,
             results_charset: state.results.charset(),
             results_collation_id: state.results_collation.unwrap_or_default(),
         };
         out.clear();
         out.push(command);
-        match rewrite::statement(&admitted, &context, out) {
-            Ok(rewritten) => Ok(Planned { plan, rewritten }),
+        let mut unique = Unifications::default();
+        let rewritten = rewrite::statement(&admitted, &context, out).and_then(|rewritten| {
+            let (sql, tokens) = (admitted.sql(), admitted.tokens());
+            if Unifications::concern(&plan, &context) && !Unifications::is_explained(sql, tokens) {
+                unique.add_literals(sql, tokens, &plan, &context)?;
+            }
+            Ok(rewritten)
+        });
+        match rewritten {
+            Ok(rewritten) => Ok(Planned { plan, rewritten, unique }),
             Err(error) => Err(NotSent::Refused(refuse(&error, connection))),
         }
     }

@@ -1,16 +1,16 @@
 //! A policy, a key ring and lexed statements for the tests of this module.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::{Context, RewriteError};
-use crate::crypto::{KeyId, KeyPurpose, KeySecret};
-use crate::keys::{KeyRecord, KeyRing, KeyState, RingBuilder};
+use super::{Context, ResultColumn, RewriteError};
+use crate::crypto::{KeyId, KeyPurpose, KeySecret, Stage};
+use crate::keys::{KeyRecord, KeyRing, KeyState, RingBuilder, Stages};
 use crate::plan::{CellAction, Effect, Outputs, QueryPlan, Splice};
 use crate::policy::{
     Access, ColumnId, DecryptGrant, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy, ProtectedColumn,
     Role, RoleId, TextSize,
 };
-use crate::schema::{Charset, ColumnRef, ServerKind, ServerVersion};
+use crate::schema::{Catalog, Charset, Column, ColumnRef, ServerKind, ServerVersion, Table, TableKind, TableRef};
 use crate::sql::tree::TokenRange;
 use crate::sql::{self, Dialect, SqlMode, Token};
 
@@ -24,6 +24,7 @@ pub(super) const UMLAUT: ColumnId = ColumnId(2);
 pub(super) struct Fixture {
     pub(super) policy: Policy,
     pub(super) ring: KeyRing,
+    pub(super) catalog: Catalog,
 }
 
 impl Fixture {
@@ -33,6 +34,11 @@ impl Fixture {
     }
 
     pub(super) fn with_index_versions(versions: u16) -> Self {
+        Self::with(versions, Stage::Sealed)
+    }
+
+    /// With the columns at that stage.
+    pub(super) fn with(versions: u16, stage: Stage) -> Self {
         let columns = vec![
             column("phone", LogicalType::Varchar { chars_max: 20 }, true, None),
             column("notes", LogicalType::Text(TextSize::Text), false, None),
@@ -40,8 +46,20 @@ impl Fixture {
         ];
         let role = Role { name: "all".into(), default_access: Access::Plain, columns: HashMap::new() };
         let policy = Policy::new(1, columns, vec![role], vec![], RoleId(0), FirewallMode::Block);
-        let ring = ring(&policy, versions);
-        Self { policy, ring }
+        let ring = ring(&policy, versions, 1, stage);
+        Self { policy, ring, catalog: catalog("varbinary", "mediumblob") }
+    }
+
+    /// Before the server was told that the columns are bytes.
+    pub(super) fn stored_as_text(mut self) -> Self {
+        self.catalog = catalog("varchar", "text");
+        self
+    }
+
+    /// Under another active index key: what is sealed by the one is read by the other.
+    pub(super) fn with_active_index(mut self, versions: u16, active: u16, stage: Stage) -> Self {
+        self.ring = ring(&self.policy, versions, active, stage);
+        self
     }
 
     /// utf8mb4 in both directions.
@@ -49,6 +67,7 @@ impl Fixture {
         Context {
             policy: &self.policy,
             ring: &self.ring,
+            catalog: &self.catalog,
             dialect: dialect(),
             results_charset: Some(Charset::Utf8mb4),
             results_collation_id: 255,
@@ -112,11 +131,40 @@ fn column(name: &str, logical: LogicalType, searched: bool, collation: Option<&s
     }
 }
 
-fn ring(policy: &Policy, index_versions: u16) -> KeyRing {
-    let mut builder = RingBuilder::new();
+/// A table as policy knows it.
+pub(super) fn catalog(varchar: &str, text: &str) -> Catalog {
+    let column = |name: &str, data_type: &str| Column {
+        name: name.into(),
+        data_type: data_type.into(),
+        column_type: data_type.into(),
+        octets_max: None,
+        charset: None,
+        nullable: true,
+        extra: "".into(),
+    };
+    let table = Table {
+        name: TableRef::new("shop", "customers"),
+        kind: TableKind::Base,
+        columns: vec![column("id", "int"), column("phone", varchar), column("notes", text), column("größe", varchar)],
+        definition: Some("".into()),
+    };
+    let server = ServerVersion { kind: ServerKind::MySql, number: 90_704 };
+    let reserved = ["SELECT", "FROM", "WHERE", "INSERT", "INTO", "VALUES", "UPDATE", "SET", "AND", "OR", "NOT", "IN"];
+    let reserved: HashSet<Box<str>> = reserved.into_iter().map(Into::into).collect();
+    Catalog::new(1, server, 0, reserved, vec![table], vec![])
+}
+
+/// Columns of a result as a server announces those that hold bytes.
+pub(super) fn announced(types: &[u8]) -> Vec<ResultColumn> {
+    types.iter().map(|column_type| ResultColumn { column_type: *column_type, collation_id: 63 }).collect()
+}
+
+fn ring(policy: &Policy, index_versions: u16, active: u16, stage: Stage) -> KeyRing {
+    let stages: Stages = policy.columns().iter().map(|column| (column.context.clone(), stage)).collect();
+    let mut builder = RingBuilder::new().with_stages(stages);
     builder.add(record(7, KeyPurpose::Data, 1, KeyState::Active), Some(secret(7))).unwrap();
     for version in 1..=index_versions {
-        let state = if version == 1 { KeyState::Active } else { KeyState::DecryptOnly };
+        let state = if version == active { KeyState::Active } else { KeyState::DecryptOnly };
         let kid = 100 + u32::from(version);
         builder.add(record(kid, KeyPurpose::Index, version, state), Some(secret(kid))).unwrap();
     }

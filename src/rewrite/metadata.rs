@@ -3,7 +3,7 @@
 //! Lengths, collation ids and flags are those that MySQL 9.7 and MariaDB 10.11 send for a plain column of the logical
 //! type; the tests hold them.
 
-use super::{Context, RewriteError};
+use super::{Context, ResultColumn, RewriteError};
 use crate::plan::CellAction;
 use crate::policy::{ColumnId, LogicalType, Policy, ProtectedColumn, TextSize};
 use crate::schema::{Charset, ServerKind};
@@ -26,7 +26,7 @@ const COLLATIONS: [(&str, u16); 12] = [
 ];
 
 /// Appends a column definition as the client is to see it: unchanged, or restored from the logical type if its cells
-/// are opened. Refuses one that names another protected column than the plan expects.
+/// are opened and stored as bytes. Refuses one that names another protected column than the plan expects.
 pub fn column_definition(
     payload: &[u8],
     action: &CellAction,
@@ -49,6 +49,12 @@ pub fn column_definition(
                 return Err(unplanned(cx, id));
             }
             let protected = cx.policy.column(grant.column()).ok_or(RewriteError::PlanMismatch("column"))?;
+            // A column that is still text to the server is described by the server.
+            let keys = cx.ring.column(grant.column());
+            if keys.is_some_and(|keys| !ResultColumn::new(&definition.attributes).holds_bytes(keys)) {
+                out.extend_from_slice(payload);
+                return Ok(());
+            }
             definition.put_with(&restored(definition.attributes, protected, cx), out);
             Ok(())
         }

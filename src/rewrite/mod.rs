@@ -8,12 +8,14 @@
 mod charset;
 mod error;
 mod fit;
+mod form;
 mod long_data;
 mod metadata;
 mod params;
 mod row;
 mod search;
 mod statement;
+mod unify;
 mod value;
 
 #[cfg(test)]
@@ -23,15 +25,17 @@ mod tests;
 
 use crate::keys::KeyRing;
 use crate::policy::Policy;
-use crate::schema::Charset;
+use crate::schema::{Catalog, Charset};
 use crate::sql::Dialect;
 
 pub use error::RewriteError;
+pub use form::ResultColumn;
 pub use long_data::{LongData, LongDataRoute};
 pub use metadata::{column_definition, names_protected};
 pub use params::{ParamMap, ParamTypes, execute};
 pub use row::RowPlan;
 pub use statement::{Rewritten, statement};
+pub use unify::{Unification, Unifications, conversion, lookup, not_allowed, too_many_rows};
 
 /// Most bytes of a statement or parameter packet that a rewrite makes: the largest `max_allowed_packet` there is.
 const PAYLOAD_OCTETS_MAX: usize = 1 << 30;
@@ -43,6 +47,8 @@ pub struct Context<'a> {
     pub policy: &'a Policy,
     /// The keys.
     pub ring: &'a KeyRing,
+    /// How columns are stored that are not sealed yet, or not any more.
+    pub catalog: &'a Catalog,
     /// How the server reads statements, and the character set of the client's strings.
     pub dialect: Dialect,
     /// `character_set_results`; `None` if it is NULL and nothing is converted.

@@ -1,14 +1,17 @@
 //! Parameters of prepared statements: COM_STMT_EXECUTE as the client wrote it becomes one for the rewritten statement.
 //!
-//! A sealed parameter stays one parameter. A searched one becomes two bounds for each live index version, in the order
-//! in which [`super::statement()`] wrote their `?`. All others are copied.
+//! A stored parameter stays one parameter. A searched one becomes two bounds for each live index version, and the value
+//! itself where the column may hold it, in the order in which [`super::statement()`] wrote their `?`. All others are
+//! copied.
 
-use super::statement::{column, index_versions, keys, seal, search_error};
+use super::form::{LiteralForm, SearchForm};
+use super::search::Beside;
+use super::statement::{PLAIN_NEVER, column, index_versions, keys, may_be_stored, search_error, store};
 use super::value::{self, Purpose};
 use super::{Context, LongData, LongDataRoute, PAYLOAD_OCTETS_MAX, RewriteError};
-use crate::crypto::Plaintext;
-use crate::plan::{Comparison, QueryPlan, SpliceKind, Value};
-use crate::policy::ColumnId;
+use crate::crypto::{ColumnKeys, Plaintext, Writes};
+use crate::plan::{Comparison, QueryPlan, Splice, SpliceKind, Value};
+use crate::policy::{ColumnId, ProtectedColumn};
 use crate::wire::WireError;
 use crate::wire::column::ColumnType;
 use crate::wire::execute::{Arrival, Execute, ExecuteWriter, ParamType, ParamValue};
@@ -18,10 +21,19 @@ use crate::wire::execute::{Arrival, Execute, ExecuteWriter, ParamType, ParamValu
 enum Use {
     /// Copied.
     Copy,
-    /// Sealed for a column.
-    Seal(ColumnId),
-    /// Looked up in a column's blind index.
-    Search { column: ColumnId, versions: usize, null: NullTerm },
+    /// Stored in a column. What the statement says of it depends on what is written.
+    Store(ColumnId, Writes),
+    /// Looked up in a column.
+    Search(Search),
+}
+
+/// A parameter that is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Search {
+    column: ColumnId,
+    versions: usize,
+    beside: Beside,
+    null: NullTerm,
 }
 
 /// What a NULL parameter means in a lookup.
@@ -36,73 +48,101 @@ enum NullTerm {
 impl Use {
     fn server_params(self) -> usize {
         match self {
-            Self::Copy | Self::Seal(_) => 1,
-            Self::Search { versions, null, .. } => versions.saturating_mul(2).saturating_add(match null {
-                NullTerm::Bounds => 0,
-                NullTerm::Marker => 1,
-            }),
+            Self::Copy | Self::Store(..) => 1,
+            Self::Search(Search { versions, beside, null, .. }) => {
+                versions.saturating_mul(2).saturating_add(match (beside, null) {
+                    (Beside::Nothing, NullTerm::Bounds) => 0,
+                    // The value itself is the marker.
+                    (Beside::Value, NullTerm::Bounds | NullTerm::Marker) | (Beside::Nothing, NullTerm::Marker) => 1,
+                })
+            }
         }
+    }
+
+    /// What becomes of a splice's parameters.
+    fn of(
+        splice: &Splice,
+        keys: &ColumnKeys,
+        protected: &ProtectedColumn,
+        cx: &Context<'_>,
+    ) -> Result<Self, RewriteError> {
+        let SpliceKind::Search { comparison, .. } = &splice.kind else {
+            return Ok(Self::Store(splice.column, keys.stage().writes()));
+        };
+        let beside = match SearchForm::of(keys, protected, cx) {
+            SearchForm::AsWritten => return Ok(Self::Copy),
+            SearchForm::Envelopes => Beside::Nothing,
+            SearchForm::Both => Beside::Value,
+        };
+        let null = match comparison {
+            Comparison::Equal | Comparison::NotEqual => NullTerm::Bounds,
+            Comparison::NullSafeEqual => NullTerm::Marker,
+        };
+        let versions = index_versions(keys, protected)?;
+        Ok(Self::Search(Search { column: splice.column, versions, beside, null }))
     }
 }
 
-/// Which parameters of the server's statement stand for which of the client's.
+/// Which parameters of the server's statement stand for which of the client's, and what its literals were made with:
+/// as long as a new map equals the old one, the statement that the server holds is the one that would be sent today.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParamMap {
     uses: Vec<Use>,
     /// The first server parameter of each client parameter.
     firsts: Vec<usize>,
     server_params: usize,
+    literals: Vec<LiteralForm>,
 }
 
 impl ParamMap {
-    /// The map of a plan; `None` if no parameter is protected, and COM_STMT_EXECUTE passes as it is. The context must
-    /// be the one that the statement was rewritten with.
+    /// The map of a plan; `None` if it neither stores nor looks up anything. The context must be the one that the
+    /// statement was rewritten with.
     pub fn of(plan: &QueryPlan, cx: &Context<'_>) -> Result<Option<Self>, RewriteError> {
         const MISFIT: RewriteError = RewriteError::PlanMismatch("parameters");
         let mut uses = vec![Use::Copy; usize::from(plan.params)];
+        let mut literals = Vec::new();
         let mut next = 0_usize;
-        let mut any = false;
         for splice in &plan.splices {
-            let (values, found) = match &splice.kind {
-                SpliceKind::Seal(value) => (std::slice::from_ref(value), Use::Seal(splice.column)),
-                SpliceKind::Search { comparison, values, .. } => {
-                    let null = match comparison {
-                        Comparison::Equal | Comparison::NotEqual => NullTerm::Bounds,
-                        Comparison::NullSafeEqual => NullTerm::Marker,
-                    };
-                    (values.as_slice(), Use::Search { column: splice.column, versions: 0, null })
-                }
+            let protected = column(cx, splice.column)?;
+            let keys = keys(cx, splice.column, protected)?;
+            let found = Use::of(splice, keys, protected, cx)?;
+            let values = match &splice.kind {
+                SpliceKind::Seal(value) => std::slice::from_ref(value),
+                SpliceKind::Search { values, .. } => values.as_slice(),
             };
             for value in values {
-                let Value::Param(param) = value else { continue };
-                let param = usize::from(*param);
+                let param = match value {
+                    Value::Null => continue,
+                    Value::Literal(_) => {
+                        literals.push(literal_form(splice, keys, protected, cx));
+                        continue;
+                    }
+                    Value::Param(param) => usize::from(*param),
+                };
                 // Parameters are counted through the text, so anything else would pair values with the wrong `?`.
                 if param < next {
                     return Err(MISFIT);
                 }
                 next = param.saturating_add(1);
-                any = true;
-                *uses.get_mut(param).ok_or(MISFIT)? = match found {
-                    Use::Search { column: id, null, .. } => {
-                        let protected = column(cx, id)?;
-                        let versions = index_versions(keys(cx, id, protected)?, protected)?;
-                        Use::Search { column: id, versions, null }
-                    }
-                    Use::Copy | Use::Seal(_) => found,
-                };
+                *uses.get_mut(param).ok_or(MISFIT)? = found;
             }
         }
-        Ok(any.then(|| Self::new(uses)))
+        Ok((next > 0 || !literals.is_empty()).then(|| Self::new(uses, literals)))
     }
 
-    fn new(uses: Vec<Use>) -> Self {
+    fn new(uses: Vec<Use>, literals: Vec<LiteralForm>) -> Self {
         let mut server_params = 0_usize;
         let mut firsts = Vec::with_capacity(uses.len());
         for used in &uses {
             firsts.push(server_params);
             server_params = server_params.saturating_add(used.server_params());
         }
-        Self { uses, firsts, server_params }
+        Self { uses, firsts, server_params, literals }
+    }
+
+    /// Whether COM_STMT_EXECUTE has to be rewritten. Otherwise it passes as it is.
+    pub fn changes_parameters(&self) -> bool {
+        self.uses.iter().any(|used| *used != Use::Copy)
     }
 
     /// How many parameters the client's statement has.
@@ -126,7 +166,7 @@ impl ParamMap {
         let param = usize::from(param);
         match (self.uses.get(param), self.firsts.get(param).map(|first| u16::try_from(*first))) {
             (Some(Use::Copy), Some(Ok(server_param))) => LongDataRoute::Forward { server_param },
-            (Some(Use::Seal(_) | Use::Search { .. }), _) => LongDataRoute::Hold,
+            (Some(Use::Store(..) | Use::Search(_)), _) => LongDataRoute::Hold,
             (Some(Use::Copy) | None, _) => LongDataRoute::Unknown,
         }
     }
@@ -183,9 +223,8 @@ pub fn execute(
                     writer.put_value(*param_type, payload.get(whole).unwrap_or_default());
                 }
             },
-            Use::Seal(id) => put_sealed(bytes, as_sent(*param_type, &value), id, cx, &mut plain, &mut writer)?,
-            Use::Search { column, versions, null } => {
-                let search = Search { column, versions, null };
+            Use::Store(id, _) => put_stored(bytes, as_sent(*param_type, &value), id, cx, &mut plain, &mut writer)?,
+            Use::Search(search) => {
                 put_bounds(bytes, as_sent(*param_type, &value), &search, cx, &mut plain, &mut writer)?;
             }
         }
@@ -198,12 +237,45 @@ pub fn execute(
     Ok(())
 }
 
-/// A lookup's side of [`Use::Search`].
-#[derive(Clone, Copy, Debug)]
-struct Search {
-    column: ColumnId,
-    versions: usize,
-    null: NullTerm,
+/// Hands over the values that a COM_STMT_EXECUTE stores in protected columns.
+pub(super) fn stored_params(
+    payload: &[u8],
+    map: &ParamMap,
+    types: &mut ParamTypes,
+    long_data: &LongData,
+    cx: &Context<'_>,
+    mut put: impl FnMut(ColumnId, Plaintext),
+) -> Result<(), RewriteError> {
+    let execute = Execute::parse(payload, map.client_params())?;
+    let types = types.update(&execute, map.client_params())?;
+    let mut values = execute.values();
+    for ((param, used), param_type) in (0_u16..).zip(&map.uses).zip(types) {
+        let held = long_data.held(param);
+        let before = held.is_some() || long_data.is_forwarded(param);
+        let value = values.next_value(*param_type, if before { Arrival::Before } else { Arrival::Here })?;
+        let bytes = match &value {
+            ParamValue::Null => None,
+            ParamValue::LongData => held.map(Plaintext::expose),
+            ParamValue::Inline { value, .. } => payload.get(value.clone()),
+        };
+        if let (Use::Store(id, _), Some(bytes)) = (*used, bytes) {
+            let protected = column(cx, id)?;
+            let mut plain = Plaintext::new();
+            let sent = as_sent(*param_type, &value);
+            value::read(bytes, sent, Purpose::Seal, cx.dialect.charset, &protected.column, &mut plain)?;
+            put(id, plain);
+        }
+    }
+    Ok(())
+}
+
+fn literal_form(splice: &Splice, keys: &ColumnKeys, protected: &ProtectedColumn, cx: &Context<'_>) -> LiteralForm {
+    match splice.kind {
+        SpliceKind::Seal(_) => LiteralForm::stored(keys),
+        SpliceKind::Search { .. } => {
+            LiteralForm::Search(SearchForm::of(keys, protected, cx), keys.index_versions().collect())
+        }
+    }
 }
 
 /// The type that a value's bytes are in. Long data are text, whatever type is bound, unless that says bytes.
@@ -215,7 +287,7 @@ fn as_sent(param_type: ParamType, value: &ParamValue) -> ParamType {
     }
 }
 
-fn put_sealed(
+fn put_stored(
     bytes: Option<&[u8]>,
     param_type: ParamType,
     id: ColumnId,
@@ -229,9 +301,9 @@ fn put_sealed(
     };
     let protected = column(cx, id)?;
     value::read(bytes, param_type, Purpose::Seal, cx.dialect.charset, &protected.column, plain)?;
-    let mut envelope = Vec::new();
-    seal(protected, keys(cx, id, protected)?, plain, &mut envelope)?;
-    writer.put_string(ParamType::BLOB, &envelope);
+    let mut stored = Vec::new();
+    store(protected, keys(cx, id, protected)?, plain, &mut stored)?;
+    writer.put_string(ParamType::BLOB, &stored);
     Ok(())
 }
 
@@ -245,7 +317,13 @@ fn put_bounds(
 ) -> Result<(), RewriteError> {
     let bounds = search.versions.saturating_mul(2);
     match (bytes, search.null) {
-        (None, NullTerm::Bounds) => (0..bounds).for_each(|_| writer.put_null(ParamType::BLOB)),
+        (None, NullTerm::Bounds) => {
+            (0..bounds).for_each(|_| writer.put_null(ParamType::BLOB));
+            match search.beside {
+                Beside::Nothing => {}
+                Beside::Value => writer.put_null(ParamType::BLOB),
+            }
+        }
         (None, NullTerm::Marker) => {
             (0..bounds).for_each(|_| writer.put_string(ParamType::BLOB, &[]));
             writer.put_null(ParamType::BLOB);
@@ -271,9 +349,13 @@ fn put_bounds(
                 writer.put_string(ParamType::BLOB, low);
                 writer.put_string(ParamType::BLOB, high);
             }
-            match null {
-                NullTerm::Bounds => {}
-                NullTerm::Marker => writer.put_string(ParamType::BLOB, &[]),
+            match (search.beside, null) {
+                (Beside::Nothing, NullTerm::Bounds) => {}
+                (Beside::Nothing, NullTerm::Marker) => writer.put_string(ParamType::BLOB, &[]),
+                (Beside::Value, NullTerm::Bounds | NullTerm::Marker) => {
+                    let value = if may_be_stored(plain) { plain.expose() } else { PLAIN_NEVER };
+                    writer.put_string(ParamType::BLOB, value);
+                }
             }
         }
     }

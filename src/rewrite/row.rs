@@ -1,7 +1,7 @@
 //! Rows: cells of protected columns are opened, all others are copied in as few runs as possible.
 
 use super::charset::{converted_length, is_relayed, put_converted};
-use super::{Context, RewriteError};
+use super::{Context, ResultColumn, RewriteError};
 use crate::crypto::{OpenError, Plaintext};
 use crate::plan::CellAction;
 use crate::policy::DecryptGrant;
@@ -17,6 +17,7 @@ struct Step {
     /// Columns that are copied before it, since the last protected one.
     skipped: usize,
     grant: DecryptGrant,
+    column: ResultColumn,
 }
 
 /// What happens to each row of one result set. Made once per result set; opening a cell allocates nothing.
@@ -31,19 +32,19 @@ pub struct RowPlan {
 }
 
 impl RowPlan {
-    /// The plan for a result with the columns that the server announced, given by the type bytes of its own
-    /// definitions (before [`super::column_definition`]). `None` if no cell is opened and rows pass as they are.
-    pub fn new(actions: &[CellAction], column_types: &[u8]) -> Result<Option<Self>, RewriteError> {
-        if actions.len() != column_types.len() {
+    /// The plan for a result with the columns that the server announced in its own definitions (before
+    /// [`super::column_definition`]). `None` if no cell is opened and rows pass as they are.
+    pub fn new(actions: &[CellAction], columns: &[ResultColumn]) -> Result<Option<Self>, RewriteError> {
+        if actions.len() != columns.len() {
             return Err(RewriteError::PlanMismatch("number of result columns"));
         }
         let mut steps = Vec::new();
         let mut skipped = 0_usize;
-        for action in actions {
+        for (action, column) in actions.iter().zip(columns) {
             match action {
                 CellAction::Relay => skipped = skipped.saturating_add(1),
                 CellAction::Open(grant) => {
-                    steps.push(Step { skipped, grant: grant.clone() });
+                    steps.push(Step { skipped, grant: grant.clone(), column: *column });
                     skipped = 0;
                 }
             }
@@ -51,7 +52,7 @@ impl RowPlan {
         if steps.is_empty() {
             return Ok(None);
         }
-        let types = column_types.iter().map(|byte| ColumnType::from_byte(*byte)).collect::<Result<_, _>>()?;
+        let types = columns.iter().map(|column| ColumnType::from_byte(column.column_type)).collect::<Result<_, _>>()?;
         Ok(Some(Self { steps, types, plain: Plaintext::new() }))
     }
 
@@ -84,7 +85,7 @@ impl RowPlan {
                 cells.next_cell()?;
             }
             let cell = cells.next_cell()?;
-            copied = put_opened(row, copied, &cell, &step.grant, &mut self.plain, cx, out)?;
+            copied = put_read(row, copied, &cell, step, &mut self.plain, cx, out)?;
         }
         out.extend_from_slice(row.get(copied..).unwrap_or_default());
         Ok(())
@@ -101,32 +102,36 @@ impl RowPlan {
             }
             let column_type = types.next().ok_or(RewriteError::PlanMismatch("number of result columns"))?;
             let cell = cells.next_cell(column_type)?;
-            copied = put_opened(row, copied, &cell, &step.grant, &mut self.plain, cx, out)?;
+            copied = put_read(row, copied, &cell, step, &mut self.plain, cx, out)?;
         }
         out.extend_from_slice(row.get(copied..).unwrap_or_default());
         Ok(())
     }
 }
 
-/// Copies what stands before the cell and puts the opened value in its place; NULL stays. Returns up to where the row
-/// has been written.
+/// Copies what stands before the cell and puts the value in its place; NULL stays, and so does text that the server has
+/// converted already. Returns up to where the row has been written.
 #[inline]
-fn put_opened(
+fn put_read(
     row: &[u8],
     copied: usize,
     cell: &Cell,
-    grant: &DecryptGrant,
+    step: &Step,
     plain: &mut Plaintext,
     cx: &Context<'_>,
     out: &mut Vec<u8>,
 ) -> Result<usize, RewriteError> {
     let Some(value) = &cell.value else { return Ok(copied) };
+    let grant = &step.grant;
+    let Some(keys) = cx.ring.column(grant.column()) else {
+        return Err(RewriteError::KeyUnavailable { column: name(grant, cx)? });
+    };
+    if !step.column.holds_bytes(keys) {
+        return Ok(copied);
+    }
     out.extend_from_slice(row.get(copied..cell.start).unwrap_or_default());
     let stored = row.get(value.clone()).unwrap_or_default();
-    match cx.ring.column(grant.column()) {
-        Some(keys) => keys.open(grant, stored, plain).map_err(|error| open_error(&error, grant, cx))?,
-        None => return Err(RewriteError::KeyUnavailable { column: name(grant, cx)? }),
-    }
+    keys.read(grant, stored, plain).map_err(|error| open_error(&error, grant, cx))?;
     put_text(plain.expose(), cx.results_charset, out);
     Ok(cell.end)
 }
@@ -144,7 +149,7 @@ fn put_text(text: &[u8], charset: Option<Charset>, out: &mut Vec<u8>) {
 }
 
 /// A cell that cannot be opened, as the client hears of it.
-fn open_error(error: &OpenError, grant: &DecryptGrant, cx: &Context<'_>) -> RewriteError {
+pub(super) fn open_error(error: &OpenError, grant: &DecryptGrant, cx: &Context<'_>) -> RewriteError {
     let column = match name(grant, cx) {
         Ok(column) => column,
         Err(error) => return error,

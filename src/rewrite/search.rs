@@ -1,24 +1,41 @@
-//! The predicate that stands for a comparison with values: ranges over the envelope's index prefix.
+//! The predicate that stands for a comparison with values: ranges over the envelope's index prefix, and equality with the
+//! value itself where the column holds values beside envelopes.
 //!
 //! Each form has exactly the truth table of the comparison it replaces, NULL included, so it may stand wherever the
 //! comparison stood: under NOT, in CASE, in the select list. The column stands bare on the left of each bound, which
 //! an ordinary prefix index answers.
 
-use crate::crypto::PrefixRange;
+use crate::crypto::{Plaintext, PrefixRange};
 use crate::plan::Comparison;
 
 /// One value that the column is compared with.
 #[derive(Debug)]
 pub(super) enum Term {
-    /// A known value: its range under each live index version. None: no stored value can equal it.
-    Ranges(Vec<PrefixRange>),
+    /// A known value. With neither ranges nor the value beside them no stored value can equal it.
+    Value {
+        /// Its range under each live index version.
+        ranges: Vec<PrefixRange>,
+        /// The value itself, where the column may hold it.
+        beside: Option<Plaintext>,
+    },
     /// A parameter: two bounds for each of so many index versions.
     Param {
         /// Live index versions.
         versions: usize,
+        /// Whether one more parameter is the value itself.
+        beside: Beside,
     },
     /// NULL.
     Null,
+}
+
+/// What a look-up asks for beside the ranges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beside {
+    /// Nothing: the column holds envelopes alone.
+    Nothing,
+    /// The value itself.
+    Value,
 }
 
 /// Appends the predicate, in parentheses.
@@ -56,18 +73,18 @@ fn put_separated<T>(items: &[T], out: &mut Vec<u8>, mut put: impl FnMut(&T, &mut
 
 fn put_equal(column: &[u8], term: &Term, out: &mut Vec<u8>) {
     match term {
-        Term::Ranges(ranges) => match ranges.as_slice() {
-            // FALSE for a value, NULL for NULL.
-            [] => put_all(out, &[b"(", column, b" IS NULL AND NULL)"]),
-            [range] => put_range(column, range, out),
-            ranges => put_separated(ranges, out, |range, out| put_range(column, range, out)),
-        },
-        Term::Param { versions } => {
-            let versions = vec![(); *versions];
-            match versions.as_slice() {
-                [()] => put_param_range(column, out),
-                versions => put_separated(versions, out, |(), out| put_param_range(column, out)),
-            }
+        Term::Value { ranges, beside } => {
+            let ranges = ranges.iter().map(Alternative::Range);
+            let alternatives: Vec<_> = ranges.chain(beside.iter().map(Alternative::Value)).collect();
+            put_alternatives(column, &alternatives, out);
+        }
+        Term::Param { versions, beside } => {
+            let ranges = vec![Alternative::ParamRange; *versions];
+            let beside = match beside {
+                Beside::Nothing => None,
+                Beside::Value => Some(Alternative::ParamValue),
+            };
+            put_alternatives(column, &ranges.into_iter().chain(beside).collect::<Vec<_>>(), out);
         }
         // NULL for each row, which keeps NOT IN's answer for a list with NULL.
         Term::Null => put_all(out, &[b"(", column, b" = NULL)"]),
@@ -77,18 +94,56 @@ fn put_equal(column: &[u8], term: &Term, out: &mut Vec<u8>) {
 /// TRUE or FALSE, never NULL.
 fn put_null_safe(column: &[u8], term: &Term, out: &mut Vec<u8>) {
     match term {
-        Term::Ranges(_) => {
+        Term::Value { .. } => {
             put_all(out, &[b"(", column, b" IS NOT NULL AND "]);
             put_equal(column, term, out);
             out.push(b')');
         }
         // A NULL parameter arrives as empty bounds, which no value lies between, and NULL as the last parameter.
-        Term::Param { .. } => {
+        Term::Param { versions, beside } => {
             put_all(out, &[b"((", column, b" IS NOT NULL AND "]);
-            put_equal(column, term, out);
-            put_all(out, &[b") OR (", column, b" IS NULL AND ? IS NULL))"]);
+            put_equal(column, &Term::Param { versions: *versions, beside: Beside::Nothing }, out);
+            match beside {
+                Beside::Nothing => put_all(out, &[b") OR (", column, b" IS NULL AND ? IS NULL))"]),
+                // The value itself is that last parameter.
+                Beside::Value => put_all(out, &[b") OR ", column, b" <=> ?)"]),
+            }
         }
         Term::Null => put_all(out, &[b"(", column, b" IS NULL)"]),
+    }
+}
+
+/// One way in which a stored value can equal the one that is looked up.
+#[derive(Clone, Copy, Debug)]
+enum Alternative<'a> {
+    Range(&'a PrefixRange),
+    Value(&'a Plaintext),
+    ParamRange,
+    ParamValue,
+}
+
+/// Each alternative is NULL for NULL and TRUE or FALSE for a value; so are all of them together.
+fn put_alternatives(column: &[u8], alternatives: &[Alternative<'_>], out: &mut Vec<u8>) {
+    match alternatives {
+        // FALSE for a value, NULL for NULL.
+        [] => put_all(out, &[b"(", column, b" IS NULL AND NULL)"]),
+        [alternative] => put_alternative(column, *alternative, out),
+        alternatives => {
+            put_separated(alternatives, out, |alternative, out| put_alternative(column, *alternative, out));
+        }
+    }
+}
+
+fn put_alternative(column: &[u8], alternative: Alternative<'_>, out: &mut Vec<u8>) {
+    match alternative {
+        Alternative::Range(range) => put_range(column, range, out),
+        Alternative::Value(value) => {
+            put_all(out, &[b"(", column, b" = "]);
+            put_hex(value.expose(), out);
+            out.push(b')');
+        }
+        Alternative::ParamRange => put_all(out, &[b"(", column, b" >= ? AND ", column, b" < ?)"]),
+        Alternative::ParamValue => put_all(out, &[b"(", column, b" = ?)"]),
     }
 }
 
@@ -101,10 +156,6 @@ fn put_range(column: &[u8], range: &PrefixRange, out: &mut Vec<u8>) {
         put_hex(high, out);
     }
     out.push(b')');
-}
-
-fn put_param_range(column: &[u8], out: &mut Vec<u8>) {
-    put_all(out, &[b"(", column, b" >= ? AND ", column, b" < ?)"]);
 }
 
 /// Appends `x'…'`: a binary string in every SQL mode and character set. The caller sees to what stands before it.

@@ -1,9 +1,10 @@
 //! Statements: the text between the spans is copied, each span is replaced by what the plan says.
 
 use super::fit::fitting_octets;
-use super::search::{Term, put_hex, put_predicate};
+use super::form::SearchForm;
+use super::search::{Beside, Term, put_hex, put_predicate};
 use super::{Context, PAYLOAD_OCTETS_MAX, RewriteError};
-use crate::crypto::{ColumnKeys, NormaliseError, Plaintext, SealError, SearchError};
+use crate::crypto::{ColumnKeys, MAGIC, NormaliseError, Plaintext, SealError, SearchError, Writes};
 use crate::plan::{Admitted, Comparison, QueryPlan, Splice, SpliceKind, Value};
 use crate::policy::{ColumnId, ProtectedColumn};
 use crate::schema::ColumnRef;
@@ -56,11 +57,10 @@ fn put_spliced(
     let mut copied = 0_usize;
     let mut rewritten = Rewritten::Unchanged;
     for splice in &plan.splices {
-        if matches!(splice.kind, SpliceKind::Seal(Value::Param(_) | Value::Null)) {
-            continue;
-        }
-        let span = source.span(splice.tokens)?;
         let protected = column(cx, splice.column)?;
+        let keys = keys(cx, splice.column, protected)?;
+        let Some(replacement) = replacement(splice, protected, keys, cx) else { continue };
+        let span = source.span(splice.tokens)?;
         if !source.gaps_are_plain(splice.tokens) {
             return Err(RewriteError::Unsupported {
                 column: protected.column.clone(),
@@ -74,7 +74,7 @@ fn put_spliced(
         if out.last().is_some_and(|byte| is_word(*byte)) {
             out.push(b' ');
         }
-        put_replacement(source, splice, protected, cx, out)?;
+        put_replacement(source, &replacement, (protected, keys), cx, out)?;
         if source.sql.get(copied).is_some_and(|byte| is_word(*byte) || is_quote(*byte)) {
             out.push(b' ');
         }
@@ -92,28 +92,71 @@ fn put_spliced(
 
 const MISFIT: RewriteError = RewriteError::PlanMismatch("tokens");
 
+/// What stands in the place of a splice's tokens.
+enum Replacement<'a> {
+    /// A literal that is stored.
+    Stored(TokenRange),
+    /// A parameter that is stored as text, whatever the column's type is.
+    TextParam,
+    /// A look-up.
+    Search { column_tokens: TokenRange, comparison: Comparison, values: &'a [Value], beside: Beside },
+}
+
+/// `None`: the tokens stay.
+fn replacement<'a>(
+    splice: &'a Splice,
+    protected: &ProtectedColumn,
+    keys: &ColumnKeys,
+    cx: &Context<'_>,
+) -> Option<Replacement<'a>> {
+    match &splice.kind {
+        SpliceKind::Seal(Value::Literal(tokens)) => Some(Replacement::Stored(*tokens)),
+        SpliceKind::Seal(Value::Param(_)) => match keys.stage().writes() {
+            Writes::Envelopes => None,
+            Writes::Plaintext => Some(Replacement::TextParam),
+        },
+        SpliceKind::Seal(Value::Null) => None,
+        SpliceKind::Search { column_tokens, comparison, values } => {
+            let beside = match SearchForm::of(keys, protected, cx) {
+                SearchForm::AsWritten => return None,
+                SearchForm::Envelopes => Beside::Nothing,
+                SearchForm::Both => Beside::Value,
+            };
+            Some(Replacement::Search { column_tokens: *column_tokens, comparison: *comparison, values, beside })
+        }
+    }
+}
+
+/// A parameter is sent as bytes, which are UTF-8. Without this the server would convert them from the connection's
+/// character set on their way into a character column, and keep them as they are on their way into bytes.
+const TEXT_PARAM: &[u8] = b"CONVERT(CAST(? AS BINARY) USING utf8mb4)";
+
 fn put_replacement(
     source: Source<'_>,
-    splice: &Splice,
-    protected: &ProtectedColumn,
+    replacement: &Replacement<'_>,
+    (protected, keys): (&ProtectedColumn, &ColumnKeys),
     cx: &Context<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), RewriteError> {
-    let keys = keys(cx, splice.column, protected)?;
-    match &splice.kind {
-        SpliceKind::Seal(Value::Literal(tokens)) => {
+    match replacement {
+        Replacement::Stored(tokens) => {
             let plain = source.literal(*tokens, protected, cx)?;
-            let mut envelope = Vec::new();
-            seal(protected, keys, &plain, &mut envelope)?;
-            put_hex(&envelope, out);
+            let mut stored = Vec::new();
+            store(protected, keys, &plain, &mut stored)?;
+            match keys.stage().writes() {
+                Writes::Envelopes => {}
+                // A character column converts the text to its own set; bytes keep its UTF-8.
+                Writes::Plaintext => out.extend_from_slice(b"_utf8mb4 "),
+            }
+            put_hex(&stored, out);
         }
-        SpliceKind::Seal(Value::Param(_) | Value::Null) => {}
-        SpliceKind::Search { column_tokens, comparison, values } => {
+        Replacement::TextParam => out.extend_from_slice(TEXT_PARAM),
+        Replacement::Search { column_tokens, comparison, values, beside } => {
             let span = source.span(*column_tokens)?;
             let name = source.sql.get(span).ok_or(MISFIT)?;
             let terms = values
                 .iter()
-                .map(|value| source.term(*value, protected, keys, cx))
+                .map(|value| source.term(*value, *beside, (protected, keys), cx))
                 .collect::<Result<Vec<_>, RewriteError>>()?;
             match (comparison, terms.as_slice()) {
                 (_, []) | (Comparison::NullSafeEqual, [_, _, ..]) => {
@@ -157,7 +200,7 @@ impl<'a> Source<'a> {
     }
 
     /// A literal's value as UTF-8 bytes.
-    fn literal(
+    pub(super) fn literal(
         self,
         tokens: TokenRange,
         protected: &ProtectedColumn,
@@ -171,23 +214,32 @@ impl<'a> Source<'a> {
     fn term(
         self,
         value: Value,
-        protected: &ProtectedColumn,
-        keys: &ColumnKeys,
+        beside: Beside,
+        (protected, keys): (&ProtectedColumn, &ColumnKeys),
         cx: &Context<'_>,
     ) -> Result<Term, RewriteError> {
         Ok(match value {
             Value::Literal(tokens) => {
                 let plain = self.literal(tokens, protected, cx)?;
-                Term::Ranges(keys.search(&plain).map_err(|error| search_error(&error, &protected.column))?)
+                let ranges = keys.search(&plain).map_err(|error| search_error(&error, &protected.column))?;
+                let beside = match beside {
+                    Beside::Value if may_be_stored(&plain) => Some(plain),
+                    Beside::Value | Beside::Nothing => None,
+                };
+                Term::Value { ranges, beside }
             }
-            Value::Param(_) => Term::Param { versions: index_versions(keys, protected)? },
+            Value::Param(_) => Term::Param { versions: index_versions(keys, protected)?, beside },
             Value::Null => Term::Null,
         })
     }
 }
 
-/// Seals a value if it fits the logical type, and appends the envelope.
-pub(super) fn seal(
+/// Appends what is stored of a value, if it fits the logical type: its envelope, or the value itself at a stage that
+/// writes plaintext.
+///
+/// Plaintext must be UTF-8, as in a character column. No envelope is: who pastes a stolen one into a column that is
+/// not sealed is refused, for it would be opened when it is read.
+pub(super) fn store(
     protected: &ProtectedColumn,
     keys: &ColumnKeys,
     plain: &Plaintext,
@@ -196,12 +248,28 @@ pub(super) fn seal(
     let value = plain.expose();
     let octets =
         fitting_octets(protected, value).ok_or_else(|| RewriteError::TooLong { column: protected.column.clone() })?;
-    let sealed = match value.get(..octets) {
-        Some(fitting) if fitting.len() < value.len() => keys.seal(&Plaintext::from(fitting.to_vec()), out),
-        Some(_) | None => keys.seal(plain, out),
-    };
-    sealed.map_err(|error| seal_error(&error, &protected.column))
+    let fitting = value.get(..octets).unwrap_or(value);
+    match keys.stage().writes() {
+        Writes::Plaintext => {
+            let text = str::from_utf8(fitting);
+            let text = text.map_err(|_| RewriteError::NotText { column: protected.column.clone() })?;
+            out.extend_from_slice(text.as_bytes());
+            Ok(())
+        }
+        Writes::Envelopes if fitting.len() < value.len() => keys.seal(&Plaintext::from(fitting.to_vec()), out),
+        Writes::Envelopes => keys.seal(plain, out),
+    }
+    .map_err(|error| seal_error(&error, &protected.column))
 }
+
+/// Whether a value may stand in a column as it is. What begins like an envelope may not, so a look-up of it must not
+/// find the envelope that it may be.
+pub(super) fn may_be_stored(plain: &Plaintext) -> bool {
+    !plain.expose().starts_with(PLAIN_NEVER)
+}
+
+/// What no value begins with, and no cell consists of: an envelope's magic without its version.
+pub(super) const PLAIN_NEVER: &[u8] = MAGIC.split_at(3).0;
 
 /// The protected column of a splice.
 pub(super) fn column<'a>(cx: &Context<'a>, id: ColumnId) -> Result<&'a ProtectedColumn, RewriteError> {
@@ -220,7 +288,10 @@ pub(super) fn keys<'a>(
 /// How many ranges a lookup in the column asks for: one for each index key that stored envelopes may carry. It is the
 /// same for every value.
 pub(super) fn index_versions(keys: &ColumnKeys, protected: &ProtectedColumn) -> Result<usize, RewriteError> {
-    keys.search(&Plaintext::new()).map(|ranges| ranges.len()).map_err(|error| search_error(&error, &protected.column))
+    match keys.index_versions().count() {
+        0 => Err(search_error(&SearchError::NotIndexed, &protected.column)),
+        versions => Ok(versions),
+    }
 }
 
 /// A literal without a value, as the client hears of it.
@@ -237,7 +308,7 @@ fn literal_error(error: LiteralError, column: &ColumnRef) -> RewriteError {
 }
 
 /// A failed seal as the client hears of it.
-fn seal_error(error: &SealError, column: &ColumnRef) -> RewriteError {
+pub(super) fn seal_error(error: &SealError, column: &ColumnRef) -> RewriteError {
     let column = column.clone();
     match error {
         SealError::Normalise(NormaliseError::NotUtf8) => RewriteError::NotText { column },

@@ -1,6 +1,7 @@
 //! From a statement to what the server gets: admitted by the real planner, rewritten with real keys.
 
-use std::collections::HashSet;
+mod predicate;
+mod stages;
 
 use data_encoding::HEXUPPER;
 use expect_test::{Expect, expect};
@@ -8,55 +9,37 @@ use expect_test::{Expect, expect};
 use super::fixture::{Fixture, Lexed, NOTES, PHONE, dialect};
 use super::*;
 use crate::crypto::is_envelope;
-use crate::plan::{Inspection, PlanCache, Scratch, inspect};
+use crate::plan::{Admitted, Inspection, PlanCache, Scratch, inspect};
 use crate::policy::{Account, FirewallMode, RoleId};
-use crate::schema::{Catalog, Column, ServerKind, ServerVersion, Table, TableKind, TableRef};
 use crate::sql::TokenKind;
 
-fn catalog() -> Catalog {
-    let column = |name: &str, data_type: &str, column_type: &str| Column {
-        name: name.into(),
-        data_type: data_type.into(),
-        column_type: column_type.into(),
-        octets_max: None,
-        charset: None,
-        nullable: true,
-        extra: "".into(),
+fn admit<'a>(
+    fixture: &'a Fixture,
+    sql: &'a str,
+    scratch: &'a mut Scratch,
+    cache: &'a PlanCache,
+    account: &'a Account,
+) -> Admitted<'a> {
+    let cx = Inspection {
+        dialect: dialect(),
+        default_database: Some("shop"),
+        catalog: &fixture.catalog,
+        policy: &fixture.policy,
+        role: RoleId(0),
+        account,
+        firewall: FirewallMode::Block,
+        cache,
+        scratch,
     };
-    let table = Table {
-        name: TableRef::new("shop", "customers"),
-        kind: TableKind::Base,
-        columns: vec![
-            column("id", "int", "int"),
-            column("phone", "varbinary", "varbinary(160)"),
-            column("notes", "mediumblob", "mediumblob"),
-            column("größe", "varbinary", "varbinary(160)"),
-        ],
-        definition: Some("".into()),
-    };
-    let server = ServerVersion { kind: ServerKind::MySql, number: 90_704 };
-    let reserved = ["SELECT", "FROM", "WHERE", "INSERT", "INTO", "VALUES", "UPDATE", "SET", "AND", "OR", "NOT", "IN"];
-    let reserved: HashSet<Box<str>> = reserved.into_iter().map(Into::into).collect();
-    Catalog::new(1, server, 0, reserved, vec![table], vec![])
+    inspect(sql.as_bytes(), cx).unwrap()
 }
 
 /// Rewrites a statement; hexadecimal literals are shown as the value that they seal or look up.
 fn rewritten(fixture: &Fixture, sql: &str, looked_up: &[&str]) -> (String, Option<ParamMap>) {
-    let (catalog, cache) = (catalog(), PlanCache::new(16, 1 << 16));
+    let cache = PlanCache::new(16, 1 << 16);
     let account = Account { user: "app".into(), host: "%".into() };
     let mut scratch = Scratch::default();
-    let cx = Inspection {
-        dialect: dialect(),
-        default_database: Some("shop"),
-        catalog: &catalog,
-        policy: &fixture.policy,
-        role: RoleId(0),
-        account: &account,
-        firewall: FirewallMode::Block,
-        cache: &cache,
-        scratch: &mut scratch,
-    };
-    let admitted = inspect(sql.as_bytes(), cx).unwrap();
+    let admitted = admit(fixture, sql, &mut scratch, &cache, &account);
     let mut out = Vec::new();
     let out = match statement(&admitted, &fixture.cx(), &mut out).unwrap() {
         Rewritten::Unchanged => sql.as_bytes().to_vec(),

@@ -59,6 +59,12 @@ impl Column {
     pub fn is_invisible(&self) -> bool {
         self.extra.contains("invisible")
     }
+
+    /// Whether the server keeps values byte for byte and compares them so. Text is converted between character sets and
+    /// compared by a collation.
+    pub fn keeps_bytes(&self) -> bool {
+        ["varbinary", "binary", "tinyblob", "blob", "mediumblob", "longblob"].contains(&&*self.data_type)
+    }
 }
 
 /// A table or view with its columns in ordinal order.
@@ -79,6 +85,15 @@ impl Table {
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name) || fold(&column.name) == fold(name))
     }
+}
+
+/// A UNIQUE or primary key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UniqueKey {
+    /// The table.
+    pub table: TableRef,
+    /// Its columns, whole or by a prefix.
+    pub columns: Vec<Arc<str>>,
 }
 
 /// A stored procedure, function, trigger or event: text that runs inside the server.
@@ -105,6 +120,7 @@ pub struct Catalog {
     pub reserved_words: HashSet<Box<str>>,
     tables: HashMap<(Box<str>, Box<str>), Table>,
     routines: HashMap<(Box<str>, Box<str>), Vec<Routine>>,
+    unique_keys: HashMap<(Box<str>, Box<str>), Vec<UniqueKey>>,
 }
 
 impl Catalog {
@@ -124,6 +140,7 @@ impl Catalog {
             reserved_words,
             tables: HashMap::with_capacity(tables.len()),
             routines: HashMap::new(),
+            unique_keys: HashMap::new(),
         };
         for table in tables {
             let key = catalog.table_key(&table.name.database, &table.name.table);
@@ -134,6 +151,22 @@ impl Catalog {
             catalog.routines.entry(key).or_default().push(routine);
         }
         catalog
+    }
+
+    /// The same with the UNIQUE keys of its tables.
+    #[must_use]
+    pub fn with_unique_keys(mut self, keys: impl IntoIterator<Item = UniqueKey>) -> Self {
+        for key in keys {
+            let table = self.table_key(&key.table.database, &key.table.table);
+            self.unique_keys.entry(table).or_default().push(key);
+        }
+        self
+    }
+
+    /// Whether a column is part of a UNIQUE key of its table.
+    pub fn is_in_unique_key(&self, database: &str, table: &str, column: &str) -> bool {
+        let keys = self.unique_keys.get(&self.table_key(database, table)).map(Vec::as_slice).unwrap_or_default();
+        keys.iter().flat_map(|key| &key.columns).any(|part| fold(part) == fold(column))
     }
 
     /// Finds a table or view. `None` means that the snapshot does not know it, not that it does not exist.

@@ -8,6 +8,6 @@ mod names;
 #[cfg(test)]
 mod tests;
 
-pub use catalog::{Catalog, Column, Routine, ServerKind, ServerVersion, Table, TableKind};
+pub use catalog::{Catalog, Column, Routine, ServerKind, ServerVersion, Table, TableKind, UniqueKey};
 pub use collation::Charset;
 pub use names::{ColumnRef, TableRef};

@@ -43,3 +43,17 @@ fn multi_byte_sets_that_hide_quotes_are_not_readable() {
     assert_eq!(Charset::from_collation_id(28), None, "gbk_chinese_ci");
     assert_eq!(Charset::from_collation_id(255), Some(Charset::Utf8mb4));
 }
+
+#[test]
+fn unique_keys_are_found_by_table_and_column() {
+    let server = ServerVersion { kind: ServerKind::MySql, number: 90_704 };
+    let key = UniqueKey { table: TableRef::new("shop", "Customers"), columns: vec!["area".into(), "Phone".into()] };
+    let catalog =
+        |fold| Catalog::new(1, server, fold, Default::default(), vec![], vec![]).with_unique_keys([key.clone()]);
+    assert!(catalog(0).is_in_unique_key("shop", "Customers", "phone"));
+    assert!(!catalog(0).is_in_unique_key("shop", "customers", "phone"));
+    assert!(catalog(1).is_in_unique_key("shop", "customers", "AREA"));
+    assert!(!catalog(1).is_in_unique_key("shop", "customers", "name"));
+    assert!(!catalog(1).is_in_unique_key("shop", "people", "phone"));
+    assert_ne!(catalog(0), Catalog::new(1, server, 0, Default::default(), vec![], vec![]), "a change is noticed");
+}

@@ -68,6 +68,8 @@ impl Command {
 
     /// The command's first byte, for those that Candado itself writes.
     pub const QUERY: u8 = 0x03;
+    /// The first byte of COM_CHANGE_USER.
+    pub const CHANGE_USER: u8 = 0x11;
     /// The first byte of COM_STMT_PREPARE.
     pub const STMT_PREPARE: u8 = 0x16;
 }

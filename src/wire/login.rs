@@ -2,6 +2,7 @@
 //!
 //! A login is read as raw ranges and written anew from them: what Candado does not change keeps its bytes.
 
+use super::command::Command;
 use super::greeting::take_nul;
 use super::{Capabilities, WireError, lenenc};
 
@@ -96,14 +97,7 @@ impl Login<'_> {
         } else {
             capabilities.difference(Capabilities::CONNECT_WITH_DB)
         };
-        let mut attributes = self.attributes.to_vec();
-        for (name, value) in added {
-            lenenc::put_string(name.as_bytes(), &mut attributes);
-            lenenc::put_string(value.as_bytes(), &mut attributes);
-        }
-        if attributes.len() > ATTRIBUTES_MAX {
-            return Err(WireError::TooLarge("connection attributes"));
-        }
+        let attributes = joined(self.attributes, added)?;
         put_head(capabilities, self.max_packet, self.collation, out);
         out.extend_from_slice(self.user);
         out.push(0);
@@ -132,17 +126,34 @@ fn put_head(capabilities: Capabilities, max_packet: u32, collation: u8, out: &mu
     out.extend_from_slice(&[0; 23]);
 }
 
-/// A COM_CHANGE_USER's payload, which is relayed as it is.
+/// Connection attributes with others behind them.
+fn joined(attributes: &[u8], added: &[(&str, &str)]) -> Result<Vec<u8>, WireError> {
+    let mut attributes = attributes.to_vec();
+    for (name, value) in added {
+        lenenc::put_string(name.as_bytes(), &mut attributes);
+        lenenc::put_string(value.as_bytes(), &mut attributes);
+    }
+    if attributes.len() > ATTRIBUTES_MAX {
+        return Err(WireError::TooLarge("connection attributes"));
+    }
+    Ok(attributes)
+}
+
+/// A COM_CHANGE_USER's payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChangeUser<'a> {
     /// User name.
     pub user: &'a [u8],
+    /// First answer, made from the nonce of before.
+    pub response: &'a [u8],
     /// Default database, if one is named.
     pub database: Option<&'a [u8]>,
     /// Collation id, if the client sent one.
     pub collation: Option<u16>,
     /// The plugin that made the first answer; empty if none is named.
     pub plugin: &'a [u8],
+    /// Connection attributes as written; empty from a client that sends none.
+    pub attributes: &'a [u8],
 }
 
 impl<'a> ChangeUser<'a> {
@@ -152,14 +163,34 @@ impl<'a> ChangeUser<'a> {
         let (_, rest) = payload.split_first().ok_or(what)?;
         let (user, rest) = take_nul(rest).ok_or(what)?;
         let (&length, rest) = rest.split_first().ok_or(what)?;
-        let (_, rest) = rest.split_at_checked(usize::from(length)).ok_or(what)?;
+        let (response, rest) = rest.split_at_checked(usize::from(length)).ok_or(what)?;
         let (database, rest) = take_nul(rest).ok_or(what)?;
         let database = Some(database).filter(|name| !name.is_empty());
         let Some((&collation, rest)) = rest.split_first_chunk::<2>() else {
-            return Ok(Self { user, database, collation: None, plugin: &[] });
+            return Ok(Self { user, response, database, collation: None, plugin: &[], attributes: &[] });
         };
-        let (plugin, _) = take_nul(rest).unwrap_or((rest, &[]));
-        Ok(Self { user, database, collation: Some(u16::from_le_bytes(collation)), plugin })
+        let (plugin, rest) = take_nul(rest).unwrap_or((rest, &[]));
+        let attributes = if rest.is_empty() { rest } else { lenenc::take_string(rest, "connection attributes")?.0 };
+        Ok(Self { user, response, database, collation: Some(u16::from_le_bytes(collation)), plugin, attributes })
+    }
+
+    /// Appends the payload as the server gets it, with `added` attributes after the client's own. The server was told at
+    /// login that there are attributes, whatever the client said: without any it would refuse the command. A client
+    /// that leaves out collation and plugin gets the server's answer to that.
+    pub fn put(&self, added: &[(&str, &str)], out: &mut Vec<u8>) -> Result<(), WireError> {
+        let length = u8::try_from(self.response.len()).map_err(|_| WireError::TooLarge("authentication response"))?;
+        out.push(Command::CHANGE_USER);
+        out.extend_from_slice(self.user);
+        out.extend_from_slice(&[0, length]);
+        out.extend_from_slice(self.response);
+        out.extend_from_slice(self.database.unwrap_or_default());
+        out.push(0);
+        let Some(collation) = self.collation else { return Ok(()) };
+        out.extend_from_slice(&collation.to_le_bytes());
+        out.extend_from_slice(self.plugin);
+        out.push(0);
+        lenenc::put_string(&joined(self.attributes, added)?, out);
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use candado::control::{CatalogLoader, CatalogTask, NotRefreshed, Pool, Problem, RefreshReason, check_columns};
+use candado::keys::Stages;
 use candado::policy::{IndexSpec, LogicalType, Normaliser, Padding, ProtectedColumn, TextSize};
 use candado::schema::{Catalog, ColumnRef, ServerKind, TableKind};
 use tokio_util::sync::CancellationToken;
@@ -216,7 +217,7 @@ async fn the_statements_of_the_column_check_put_a_table_right(kind: Kind) {
         protected(&shop, "bio", LogicalType::Text(TextSize::Text), false),
         protected(&shop, "gone", LogicalType::Varchar { chars_max: 1 }, false),
     ];
-    let findings = check_columns(&pool, &columns).await.unwrap();
+    let findings = check_columns(&pool, &columns, &Stages::new()).await.unwrap();
     let of = |column: &str| -> Vec<Problem> {
         findings.iter().filter(|f| &*f.column.column == column).map(|f| f.problem.clone()).collect()
     };
@@ -245,7 +246,7 @@ async fn the_statements_of_the_column_check_put_a_table_right(kind: Kind) {
             server.sql(statement);
         }
     }
-    let left = check_columns(&pool, &columns).await.unwrap();
+    let left = check_columns(&pool, &columns, &Stages::new()).await.unwrap();
     assert_eq!(left.iter().map(|f| f.problem.clone()).collect::<Vec<_>>(), [Problem::Missing]);
     // The constraint does what it is for.
     let plain = format!("INSERT INTO {shop}.customers (id, phone) VALUES (1, '0123')");
@@ -271,7 +272,7 @@ async fn the_column_check_sees_what_the_server_does_not_enforce(kind: Kind) {
         ));
     }
     let column = protected(&shop, "c", LogicalType::Varchar { chars_max: 20 }, true);
-    let findings = check_columns(&pool, [&column]).await.unwrap();
+    let findings = check_columns(&pool, [&column], &Stages::new()).await.unwrap();
     let problems: Vec<_> = findings.iter().map(|f| f.problem.clone()).collect();
     let check = match kind {
         Kind::MySql => Problem::CheckNotEnforced { constraint: "idle".into() },
@@ -281,5 +282,5 @@ async fn the_column_check_sees_what_the_server_does_not_enforce(kind: Kind) {
     for finding in &findings {
         server.sql(finding.remedy.as_ref().expect("a statement"));
     }
-    assert_eq!(check_columns(&pool, [&column]).await.unwrap(), []);
+    assert_eq!(check_columns(&pool, [&column], &Stages::new()).await.unwrap(), []);
 }

@@ -25,6 +25,7 @@ mod kms;
 mod layering;
 mod leaks;
 mod lifecycle;
+mod login;
 #[cfg(feature = "aws-kms")]
 mod operations;
 mod protected;
@@ -34,6 +35,8 @@ mod roles;
 mod round_trip;
 mod search;
 mod sql_oracle;
+mod stages;
 mod statements;
 mod support;
 mod twin;
+mod unique;

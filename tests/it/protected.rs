@@ -39,33 +39,7 @@ impl Shop {
             "CREATE TABLE {database}.customers (id INT PRIMARY KEY, name VARCHAR(20), phone VARBINARY(200),
              KEY (phone(23)))"
         ));
-        let column = ColumnRef::new(database.as_str(), "customers", "phone");
-        let protected = ProtectedColumn {
-            context: column.to_string().into(),
-            column,
-            keyset: "contact".into(),
-            logical: LogicalType::Varchar { chars_max: 20 },
-            collation: None,
-            index: Some(IndexSpec { domain: "phone".into(), length: 16, normaliser: Normaliser::Raw }),
-            padding: Padding::Block(16),
-        };
-        let role = Role { name: "role".into(), default_access: access, columns: HashMap::new() };
-        let root = AccountPattern { user: "root".into(), host: None };
-        let policy = Policy::new(
-            1,
-            vec![protected],
-            vec![role],
-            vec![(root, RoleId(0), FirewallMode::Block)],
-            RoleId(0),
-            FirewallMode::Block,
-        );
-        let ring = ring(&policy);
-        let snapshot = Snapshot {
-            catalog: Arc::new(catalog(kind, &database)),
-            ring: Some(Arc::new(ring)),
-            policy: Arc::new(policy),
-        };
-        let proxy = DataPlane::start_with(settings(server), snapshot);
+        let proxy = DataPlane::start_with(settings(server), snapshot(kind, &database, policy(&database, access, 1)));
         Self { server, database, proxy }
     }
 
@@ -80,7 +54,34 @@ impl Shop {
     }
 }
 
-fn catalog(kind: Kind, database: &str) -> Catalog {
+fn snapshot(kind: Kind, database: &str, policy: Policy) -> Snapshot {
+    let ring = ring(&policy, 1, 8);
+    Snapshot { catalog: Arc::new(catalog(kind, database, 1)), ring: Some(Arc::new(ring)), policy: Arc::new(policy) }
+}
+
+fn policy(database: &str, access: Access, version: u64) -> Policy {
+    let column = ColumnRef::new(database, "customers", "phone");
+    let protected = ProtectedColumn {
+        context: column.to_string().into(),
+        column,
+        keyset: "contact".into(),
+        logical: LogicalType::Varchar { chars_max: 20 },
+        collation: None,
+        index: Some(IndexSpec { domain: "phone".into(), length: 16, normaliser: Normaliser::Raw }),
+        padding: Padding::Block(16),
+    };
+    policy_of(vec![protected], access, version)
+}
+
+fn policy_of(columns: Vec<ProtectedColumn>, access: Access, version: u64) -> Policy {
+    let role = Role { name: "role".into(), default_access: access, columns: HashMap::new() };
+    let root = AccountPattern { user: "root".into(), host: None };
+    let accounts = vec![(root, RoleId(0), FirewallMode::Block)];
+    Policy::new(version, columns, vec![role], accounts, RoleId(0), FirewallMode::Block)
+}
+
+/// From version 2 on, the table has a column more.
+fn catalog(kind: Kind, database: &str, version: u64) -> Catalog {
     let column = |name: &str, data_type: &str, octets_max| Column {
         name: name.into(),
         data_type: data_type.into(),
@@ -90,26 +91,27 @@ fn catalog(kind: Kind, database: &str) -> Catalog {
         nullable: name != "id",
         extra: "".into(),
     };
+    let mut columns =
+        vec![column("id", "int", None), column("name", "varchar", Some(80)), column("phone", "varbinary", Some(200))];
+    if version > 1 {
+        columns.push(column("more", "int", None));
+    }
     let table = Table {
         name: TableRef::new(database, "customers"),
         kind: TableKind::Base,
-        columns: vec![
-            column("id", "int", None),
-            column("name", "varchar", Some(80)),
-            column("phone", "varbinary", Some(200)),
-        ],
+        columns,
         definition: Some("".into()),
     };
     let kind = match kind {
         Kind::MySql => ServerKind::MySql,
         Kind::MariaDb => ServerKind::MariaDb,
     };
-    Catalog::new(1, ServerVersion { kind, number: 90_704 }, 0, Default::default(), vec![table], vec![])
+    Catalog::new(version, ServerVersion { kind, number: 90_704 }, 0, Default::default(), vec![table], vec![])
 }
 
-fn ring(policy: &Policy) -> KeyRing {
+fn ring(policy: &Policy, version: u64, index_kid: u32) -> KeyRing {
     let mut builder = RingBuilder::new();
-    for (kid, purpose) in [(7_u32, KeyPurpose::Data), (8, KeyPurpose::Index)] {
+    for (kid, purpose) in [(7_u32, KeyPurpose::Data), (index_kid, KeyPurpose::Index)] {
         let secret = || KeySecret::take_from(&mut [u8::try_from(kid).unwrap(); 32]).unwrap();
         let id = KeyId::new(kid).unwrap();
         let record = KeyRecord {
@@ -123,7 +125,7 @@ fn ring(policy: &Policy) -> KeyRing {
         };
         builder.add(record, Some(secret())).unwrap();
     }
-    builder.build(policy, 1).unwrap()
+    builder.build(policy, version).unwrap()
 }
 
 /// Text cells of all rows of an answer.
@@ -268,6 +270,67 @@ fn field_lists_are_restored(kind: Kind) {
     assert_eq!(error_code(&raw.query("SELECT 1")), 0);
 }
 
+/// What a change does to statements that were prepared before it: the code of their next execution.
+struct Expected {
+    all: u16,
+    search: u16,
+    /// As `search`, for a value in the statement itself.
+    literal: u16,
+    unprotected: u16,
+}
+
+fn a_change_under_prepared_statements(kind: Kind) {
+    let shop = Shop::open(kind, Access::Plain);
+    let database = &shop.database;
+    shop.client(FORMS[1]).query("INSERT INTO customers VALUES (1, 'ana', 'secret')");
+    let before = || snapshot(kind, database, policy(database, Access::Plain, 1));
+    let with_policy = |policy: Policy| snapshot(kind, database, policy);
+    let same = Expected { all: 0, search: 0, literal: 0, unprotected: 0 };
+
+    under(&shop, before(), || with_policy(policy(database, Access::Plain, 2)), &same);
+    // A parameter is looked for in the index of the moment; what the server holds of a literal is of the old index.
+    let keys = Snapshot { ring: Some(Arc::new(ring(&before().policy, 2, 9))), ..before() };
+    under(&shop, before(), || keys, &Expected { literal: 1615, ..same });
+    let nothing = with_policy(policy_of(vec![], Access::Plain, 3));
+    under(&shop, before(), || nothing, &Expected { all: 1615, search: 1615, literal: 1615, ..same });
+    // A right that is gone is gone, prepared or not.
+    let denied = with_policy(policy(database, Access::Deny, 4));
+    under(&shop, before(), || denied, &Expected { all: 1143, search: 1143, literal: 1143, ..same });
+    let wider = || {
+        shop.server.sql(&format!("ALTER TABLE {database}.customers ADD COLUMN more INT"));
+        Snapshot { catalog: Arc::new(catalog(kind, database, 2)), ..before() }
+    };
+    under(&shop, before(), wider, &Expected { all: 1615, ..same });
+}
+
+/// Prepares under one snapshot and executes under another. What has to be prepared again works when it is.
+fn under(shop: &Shop, before: Snapshot, after: impl FnOnce() -> Snapshot, expected: &Expected) {
+    const NO_PARAMETERS: &[u8] = b"\0\x01\0\0\0";
+    const ONE: &[u8] = b"\0\x01\0\0\0\0\x01\xfd\0\x06secret";
+    shop.proxy.snapshot.store(Arc::new(before));
+    let mut raw = shop.client(FORMS[1]);
+    let statements = [
+        ("SELECT * FROM customers", NO_PARAMETERS, expected.all),
+        ("SELECT id FROM customers WHERE phone = ?", ONE, expected.search),
+        ("SELECT id FROM customers WHERE phone = 'secret'", NO_PARAMETERS, expected.literal),
+        ("SELECT name FROM customers", NO_PARAMETERS, expected.unprotected),
+    ];
+    let ids = statements.map(|(sql, ..)| raw.prepare(sql).0);
+    shop.proxy.snapshot.store(Arc::new(after()));
+    for ((sql, rest, code), id) in statements.into_iter().zip(ids) {
+        let answer = raw.statement(0x17, id, rest);
+        assert_eq!(error_code(&answer), code, "{sql}: {answer:?}");
+        if code == 1615 {
+            assert_eq!(&answer[0].1[3..9], b"#HY000");
+            // It stays so until it is prepared again.
+            assert_eq!(error_code(&raw.statement(0x17, id, rest)), 1615, "{sql}");
+            raw.statement(0x19, id, b"");
+            let (id, _) = raw.prepare(sql);
+            assert_eq!(error_code(&raw.statement(0x17, id, rest)), 0, "{sql}");
+        }
+    }
+}
+
 macro_rules! on_both {
     ($($test:ident),+ $(,)?) => {
         mod mysql {
@@ -278,4 +341,11 @@ macro_rules! on_both {
         }
     };
 }
-on_both!(text_protocol, prepared_statements, a_role_without_access, values_that_were_changed, field_lists_are_restored);
+on_both!(
+    text_protocol,
+    prepared_statements,
+    a_role_without_access,
+    values_that_were_changed,
+    field_lists_are_restored,
+    a_change_under_prepared_statements,
+);

@@ -36,7 +36,11 @@ fn good() -> StoredColumn {
 }
 
 fn problems(protected: &ProtectedColumn, stored: &StoredColumn) -> Vec<(Problem, Option<String>)> {
-    judge(protected, Some(stored)).into_iter().map(|finding| (finding.problem, finding.remedy)).collect()
+    problems_at(Stage::Sealed, protected, stored)
+}
+
+fn problems_at(stage: Stage, protected: &ProtectedColumn, stored: &StoredColumn) -> Vec<(Problem, Option<String>)> {
+    judge(protected, stage, Some(stored)).into_iter().map(|finding| (finding.problem, finding.remedy)).collect()
 }
 
 #[test]
@@ -50,7 +54,7 @@ fn a_good_column_has_no_findings() {
 
 #[test]
 fn a_missing_column_and_a_view_are_reported_without_a_statement() {
-    assert_eq!(judge(&phone(), None).first().map(|f| f.problem.clone()), Some(Problem::Missing));
+    assert_eq!(judge(&phone(), Stage::Sealed, None).first().map(|f| f.problem.clone()), Some(Problem::Missing));
     let view = StoredColumn { is_view: true, ..good() };
     assert_eq!(problems(&phone(), &view), [(Problem::IsView, None)]);
 }
@@ -164,4 +168,33 @@ fn names_are_quoted_and_never_too_long() {
     let other = ColumnRef::new("shop", "t".repeat(64), "d".repeat(64));
     assert!(object_name(&long, "sealed").chars().count() <= NAME_CHARS_MAX);
     assert_ne!(object_name(&long, "sealed"), object_name(&other, "sealed"));
+}
+
+#[test]
+fn a_column_that_is_not_sealed_is_noted_and_only_what_stands_in_its_way_is_a_fault() {
+    let text = StoredColumn {
+        data_type: "varchar".into(),
+        column_type: "varchar(20)".into(),
+        octets_max: Some(80),
+        default: Some("none".into()),
+        checks: vec![],
+        indexes: vec![],
+        ..good()
+    };
+    let faults = |found: &[(Problem, Option<String>)]| {
+        found.iter().filter(|(problem, _)| problem.weight() == Weight::Fault).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(problems_at(Stage::Plain, &phone(), &text), [(Problem::NotEncrypted, None)]);
+    let underway = |stage| (Problem::Underway { stage }, None);
+    assert_eq!(problems_at(Stage::Decrypting, &phone(), &text), [underway(Stage::Decrypting)]);
+    // Bytes are what envelopes are written to; the constraint comes last.
+    let bytes = StoredColumn { checks: vec![], ..good() };
+    assert_eq!(problems_at(Stage::Encrypting, &phone(), &bytes), [underway(Stage::Encrypting)]);
+    assert_eq!(faults(&problems_at(Stage::Encrypting, &phone(), &text)).len(), 3, "type, default, index");
+    for stage in [Stage::Plain, Stage::Decrypting] {
+        let remedy = Some("ALTER TABLE `shop`.`customers` DROP CONSTRAINT `c`".to_owned());
+        let in_the_way = (Problem::CheckInTheWay { constraint: "c".into() }, remedy);
+        assert_eq!(faults(&problems_at(stage, &phone(), &good())), [in_the_way], "{stage}");
+    }
+    assert_eq!(faults(&problems_at(Stage::Sealed, &phone(), &bytes)).len(), 1);
 }

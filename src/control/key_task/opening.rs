@@ -94,6 +94,7 @@ fn not_opened(record: &KeyRecord, source: KeyError, before: Failed) -> Failed {
         | Failed::Key { .. }
         | Failed::Distrusted(_)
         | Failed::Ring(_)
+        | Failed::Catalog
         | Failed::Interrupted => Failed::Provider { kid: record.kid.number(), keyset: record.keyset.clone(), source },
     }
 }

@@ -113,10 +113,12 @@ fn text(text: &str) -> Param {
 }
 
 #[test]
-fn a_statement_without_protected_parameters_needs_no_map() {
+fn a_statement_without_protected_parameters_passes_as_it_is() {
     let fixture = Fixture::new();
     let literal = Splice { tokens: NOWHERE, column: PHONE, kind: SpliceKind::Seal(Value::Literal(NOWHERE)) };
-    assert_eq!(ParamMap::of(&plan(vec![literal], 3), &fixture.cx()), Ok(None));
+    let map = ParamMap::of(&plan(vec![literal], 3), &fixture.cx()).unwrap().unwrap();
+    assert!(!map.changes_parameters(), "it is kept for the literal alone");
+    assert_eq!((map.client_params(), map.server_params()), (3, 3));
     assert_eq!(ParamMap::of(&plan(vec![], 0), &fixture.cx()), Ok(None));
 }
 

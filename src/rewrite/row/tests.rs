@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::policy::ColumnId;
-use crate::rewrite::fixture::{Fixture, NOTES, PHONE};
+use crate::rewrite::fixture::{Fixture, NOTES, PHONE, announced};
 use crate::wire::WireError;
 use proptest::prelude::*;
 
@@ -44,7 +44,8 @@ fn text(plan: &mut RowPlan, row: &[u8], cx: &Context<'_>) -> Result<Vec<u8>, Rew
 fn protected_cells_are_opened_and_others_copied() {
     let fixture = Fixture::new();
     let actions = [CellAction::Relay, fixture.open(PHONE), CellAction::Relay, fixture.open(NOTES), CellAction::Relay];
-    let mut plan = RowPlan::new(&actions, &[LONG_LONG, VAR_STRING, VAR_STRING, 252, VAR_STRING]).unwrap().unwrap();
+    let mut plan =
+        RowPlan::new(&actions, &announced(&[LONG_LONG, VAR_STRING, VAR_STRING, 252, VAR_STRING])).unwrap().unwrap();
     let (phone, notes) = (fixture.seal(PHONE, b"090-1234"), fixture.seal(NOTES, "\u{1f600}".repeat(90).as_bytes()));
     let row = text_row(&[Some(b"1"), Some(&phone), None, Some(&notes), Some(b"end")]);
     let emoji = "\u{1f600}".repeat(90);
@@ -60,7 +61,8 @@ fn protected_cells_are_opened_and_others_copied() {
 #[test]
 fn null_stays_null_and_empty_stays_empty() {
     let fixture = Fixture::new();
-    let mut plan = RowPlan::new(&[fixture.open(PHONE), fixture.open(NOTES)], &[VAR_STRING; 2]).unwrap().unwrap();
+    let mut plan =
+        RowPlan::new(&[fixture.open(PHONE), fixture.open(NOTES)], &announced(&[VAR_STRING; 2])).unwrap().unwrap();
     let row = text_row(&[None, Some(&fixture.seal(NOTES, b""))]);
     assert_eq!(text(&mut plan, &row, &fixture.cx()).unwrap(), text_row(&[None, Some(b"")]));
     let row = text_row(&[Some(&fixture.seal(PHONE, b"")), None]);
@@ -71,7 +73,7 @@ fn null_stays_null_and_empty_stays_empty() {
 fn a_value_that_is_itself_an_envelope_comes_back_as_it_was_written() {
     let fixture = Fixture::new();
     let stolen = fixture.seal(PHONE, b"090-1234");
-    let mut plan = RowPlan::new(&[fixture.open(PHONE)], &[VAR_STRING]).unwrap().unwrap();
+    let mut plan = RowPlan::new(&[fixture.open(PHONE)], &announced(&[VAR_STRING])).unwrap().unwrap();
     let row = text_row(&[Some(&fixture.seal(PHONE, &stolen))]);
     assert_eq!(text(&mut plan, &row, &fixture.cx()).unwrap(), text_row(&[Some(&stolen)]));
 }
@@ -79,7 +81,8 @@ fn a_value_that_is_itself_an_envelope_comes_back_as_it_was_written() {
 #[test]
 fn values_go_out_in_the_character_set_of_results() {
     let fixture = Fixture::new();
-    let mut plan = RowPlan::new(&[fixture.open(NOTES), CellAction::Relay], &[252, VAR_STRING]).unwrap().unwrap();
+    let mut plan =
+        RowPlan::new(&[fixture.open(NOTES), CellAction::Relay], &announced(&[252, VAR_STRING])).unwrap().unwrap();
     let row = text_row(&[Some(&fixture.seal(NOTES, "é€\u{1f600}".as_bytes())), Some("é".as_bytes())]);
     for (charset, expected) in [
         (None, "é€\u{1f600}".as_bytes()),
@@ -98,7 +101,8 @@ fn values_go_out_in_the_character_set_of_results() {
 #[test]
 fn what_is_no_envelope_of_the_column_is_refused() {
     let fixture = Fixture::new();
-    let mut plan = RowPlan::new(&[CellAction::Relay, fixture.open(PHONE)], &[VAR_STRING; 2]).unwrap().unwrap();
+    let mut plan =
+        RowPlan::new(&[CellAction::Relay, fixture.open(PHONE)], &announced(&[VAR_STRING; 2])).unwrap().unwrap();
     let tampered = Err(RewriteError::Tampered { column: fixture.name(PHONE) });
     let mut flipped = fixture.seal(PHONE, b"090-1234");
     *flipped.last_mut().unwrap() ^= 1;
@@ -118,12 +122,12 @@ fn what_is_no_envelope_of_the_column_is_refused() {
 fn a_result_of_another_shape_is_refused() {
     let fixture = Fixture::new();
     let misfit = RewriteError::PlanMismatch("number of result columns");
-    assert_eq!(RowPlan::new(&[fixture.open(PHONE)], &[VAR_STRING; 2]).unwrap_err(), misfit);
+    assert_eq!(RowPlan::new(&[fixture.open(PHONE)], &announced(&[VAR_STRING; 2])).unwrap_err(), misfit);
     assert_eq!(
-        RowPlan::new(&[fixture.open(PHONE)], &[17]).unwrap_err(),
+        RowPlan::new(&[fixture.open(PHONE)], &announced(&[17])).unwrap_err(),
         RewriteError::Wire(WireError::Malformed("column type"))
     );
-    assert!(RowPlan::new(&[CellAction::Relay], &[17]).unwrap().is_none());
+    assert!(RowPlan::new(&[CellAction::Relay], &announced(&[17])).unwrap().is_none());
 }
 
 /// A cell: protected or not, and its value.
@@ -150,12 +154,12 @@ proptest! {
         let actions: Vec<_> =
             cells.iter().map(|(column, _)| column.map_or(CellAction::Relay, |id| fixture.open(id))).collect();
 
-        let Some(mut plan) = RowPlan::new(&actions, &vec![VAR_STRING; cells.len()]).unwrap() else { return Ok(()) };
+        let Some(mut plan) = RowPlan::new(&actions, &announced(&vec![VAR_STRING; cells.len()])).unwrap() else { return Ok(()) };
         prop_assert_eq!(text(&mut plan, &text_row(&stored), &fixture.cx()).unwrap(), text_row(&shown));
 
         let actions = [vec![CellAction::Relay], actions].concat();
         let types = [vec![LONG_LONG], vec![VAR_STRING; cells.len()]].concat();
-        let mut plan = RowPlan::new(&actions, &types).unwrap().unwrap();
+        let mut plan = RowPlan::new(&actions, &announced(&types)).unwrap().unwrap();
         let mut out = Vec::new();
         plan.binary_row(&binary_row(number, &stored), &fixture.cx(), &mut out).unwrap();
         prop_assert_eq!(out, binary_row(number, &shown));
@@ -168,7 +172,7 @@ proptest! {
             .iter()
             .map(|byte| if byte & 1 == 0 { CellAction::Relay } else { fixture.open(PHONE) })
             .collect();
-        let Ok(Some(mut plan)) = RowPlan::new(&actions, &types) else { return Ok(()) };
+        let Ok(Some(mut plan)) = RowPlan::new(&actions, &announced(&types)) else { return Ok(()) };
         let mut out = Vec::new();
         if plan.text_row(&row, &fixture.cx(), &mut out).is_err() {
             prop_assert!(out.is_empty());

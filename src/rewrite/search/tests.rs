@@ -5,8 +5,16 @@ fn range(low: u8, high: Option<u8>) -> PrefixRange {
     PrefixRange { low: vec![0xc1, low], high: high.map(|high| vec![0xc1, high]) }
 }
 
+fn ranges(ranges: Vec<PrefixRange>) -> Term {
+    Term::Value { ranges, beside: None }
+}
+
+fn param(versions: usize) -> Term {
+    Term::Param { versions, beside: Beside::Nothing }
+}
+
 fn value() -> Term {
-    Term::Ranges(vec![range(5, Some(6))])
+    ranges(vec![range(5, Some(6))])
 }
 
 fn check(comparison: Comparison, terms: &[Term], expected: &Expect) {
@@ -28,7 +36,7 @@ fn a_value_is_a_bare_range() {
 
 #[test]
 fn values_and_index_versions_are_alternatives() {
-    let both = Term::Ranges(vec![range(5, Some(6)), range(9, Some(10))]);
+    let both = ranges(vec![range(5, Some(6)), range(9, Some(10))]);
     check(
         Comparison::Equal,
         &[both],
@@ -36,22 +44,22 @@ fn values_and_index_versions_are_alternatives() {
     );
     check(
         Comparison::NotEqual,
-        &[value(), Term::Param { versions: 1 }],
+        &[value(), param(1)],
         &expect!["(NOT ((t.phone >= x'C105' AND t.phone < x'C106') OR (t.phone >= ? AND t.phone < ?)))"],
     );
 }
 
 #[test]
 fn parameters_stand_for_each_bound() {
-    check(Comparison::Equal, &[Term::Param { versions: 1 }], &expect!["(t.phone >= ? AND t.phone < ?)"]);
+    check(Comparison::Equal, &[param(1)], &expect!["(t.phone >= ? AND t.phone < ?)"]);
     check(
         Comparison::Equal,
-        &[Term::Param { versions: 2 }],
+        &[param(2)],
         &expect!["((t.phone >= ? AND t.phone < ?) OR (t.phone >= ? AND t.phone < ?))"],
     );
     check(
         Comparison::NullSafeEqual,
-        &[Term::Param { versions: 1 }],
+        &[param(1)],
         &expect!["(((t.phone IS NOT NULL AND (t.phone >= ? AND t.phone < ?)) OR (t.phone IS NULL AND ? IS NULL)))"],
     );
 }
@@ -69,6 +77,6 @@ fn null_in_a_list_keeps_its_meaning() {
 
 #[test]
 fn a_prefix_without_successor_has_no_upper_bound_and_an_impossible_value_is_false() {
-    check(Comparison::Equal, &[Term::Ranges(vec![range(5, None)])], &expect!["(t.phone >= x'C105')"]);
-    check(Comparison::Equal, &[Term::Ranges(vec![])], &expect!["(t.phone IS NULL AND NULL)"]);
+    check(Comparison::Equal, &[ranges(vec![range(5, None)])], &expect!["(t.phone >= x'C105')"]);
+    check(Comparison::Equal, &[ranges(vec![])], &expect!["(t.phone IS NULL AND NULL)"]);
 }

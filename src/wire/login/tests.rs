@@ -63,11 +63,40 @@ fn an_old_client_and_a_wish_for_tls_are_told_apart() {
 #[test]
 fn change_user_is_read_with_and_without_its_tail() {
     let read = ChangeUser::parse(b"\x11ana\0\x02ab\0\x2d\0mysql_native_password\0\0").unwrap();
-    let expected = ChangeUser { user: b"ana", database: None, collation: Some(45), plugin: b"mysql_native_password" };
+    let expected = ChangeUser {
+        user: b"ana",
+        response: b"ab",
+        database: None,
+        collation: Some(45),
+        plugin: b"mysql_native_password",
+        attributes: b"",
+    };
     assert_eq!(read, expected);
     let read = ChangeUser::parse(b"\x11ana\0\x00shop\0").unwrap();
-    assert_eq!(read, ChangeUser { user: b"ana", database: Some(b"shop"), collation: None, plugin: b"" });
+    let expected = ChangeUser { response: b"", database: Some(b"shop"), collation: None, plugin: b"", ..expected };
+    assert_eq!(read, expected);
     assert!(ChangeUser::parse(b"\x11ana\0\x09ab\0").is_err());
+    assert!(ChangeUser::parse(b"\x11ana\0\x00\0\x2d\0plugin\0\x05\x01a").is_err());
+}
+
+#[test]
+fn change_user_has_attributes_behind_those_of_the_client_or_alone() {
+    let head = b"\x11ana\0\x02abshop\0\x2d\0plugin\0";
+    for (own, expected) in [
+        (&b""[..], &b"\x06\x01p\x03one"[..]),
+        (b"\0", b"\x06\x01p\x03one"),
+        (b"\x04\x01a\x01b", b"\x0a\x01a\x01b\x01p\x03one"),
+    ] {
+        let payload = [head, own].concat();
+        let mut out = Vec::new();
+        ChangeUser::parse(&payload).unwrap().put(&[("p", "one")], &mut out).unwrap();
+        assert_eq!(out, [&head[..], expected].concat());
+    }
+    let mut out = Vec::new();
+    ChangeUser::parse(b"\x11ana\0\0shop\0").unwrap().put(&[("p", "one")], &mut out).unwrap();
+    assert_eq!(out, b"\x11ana\0\0shop\0", "the server's to refuse");
+    let long = "x".repeat(ATTRIBUTES_MAX);
+    assert!(ChangeUser::parse(head).unwrap().put(&[("p", &long)], &mut out).is_err());
 }
 
 proptest! {

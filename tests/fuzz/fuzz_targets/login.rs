@@ -27,7 +27,14 @@ fuzz_target!(|payload: &[u8]| {
         login.put_tls_request(login.capabilities, &mut request);
         assert_eq!(parse(&request), Ok(First::Tls));
     }
-    let _ = ChangeUser::parse(payload);
+    if let Ok(change) = ChangeUser::parse(payload) {
+        let mut copy = Vec::new();
+        if change.put(ADDED, &mut copy).is_ok() {
+            let again = ChangeUser::parse(&copy).expect("a copy is one");
+            assert_eq!((again.user, again.response, again.database), (change.user, change.response, change.database));
+            assert_eq!((again.collation, again.plugin), (change.collation, change.plugin));
+        }
+    }
     for plugin in [Plugin::ChallengeResponse, Plugin::CachingSha2, Plugin::Clear, Plugin::Opaque, Plugin::Old] {
         let _ = Message::parse(payload, plugin);
     }

@@ -19,6 +19,7 @@ use super::server::Server;
 pub(crate) struct DataPlane {
     pub(crate) port: u16,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     shutdown: CancellationToken,
     runtime: Option<Runtime>,
     served: Option<tokio::task::JoinHandle<proxy::Drain>>,
@@ -57,15 +58,16 @@ impl DataPlane {
             }
         });
         let (registry, shutdown) = (Arc::<Registry>::default(), CancellationToken::new());
+        let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
         let parts = Parts {
             settings,
-            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            snapshot: snapshot.clone(),
             catalog: CatalogRefresh::new(requests),
             registry: registry.clone(),
             shutdown: shutdown.clone(),
         };
         let served = runtime.spawn(async move { proxy::serve(vec![listener], parts).await.unwrap() });
-        Self { port, registry, shutdown, runtime: Some(runtime), served: Some(served) }
+        Self { port, registry, snapshot, shutdown, runtime: Some(runtime), served: Some(served) }
     }
 
     /// Begins the shutdown.

@@ -15,6 +15,7 @@ pub(crate) mod proxy;
 pub(crate) mod raw;
 pub(crate) mod server;
 pub(crate) mod shop;
+pub(crate) mod tls;
 
 /// Runs an asynchronous test.
 pub(crate) fn block_on<T>(test: impl Future<Output = T>) -> T {

@@ -6,7 +6,7 @@ use std::path::Path;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Column, Conn, Error, OptsBuilder, Params, Row, SslOpts, Value};
 
-use super::proxy::{Deployment, KEYSET, PATIENCE, Proxy, Tls};
+use super::proxy::{Deployment, KEYSET, PATIENCE, Proxy, Tls, wait_until};
 use super::server::Kind;
 
 /// Password of every account.
@@ -74,6 +74,23 @@ impl<'a> Shop<'a> {
         let database = prepare(deployment);
         let proxy = Proxy::start(deployment, &policy(&database), tls);
         Self { proxy, deployment, database, tls }
+    }
+
+    /// On that server, with the columns as they were before anybody thought of protecting them.
+    pub(crate) fn open_plain(deployment: &'a Deployment) -> Self {
+        let database = prepare_as(deployment, APPARENT);
+        deployment.server.sql(&stages(&database, "plain"));
+        let proxy = Proxy::start(deployment, &policy(&database), Tls::Off);
+        Self { proxy, deployment, database, tls: Tls::Off }
+    }
+
+    /// Moves all protected columns to a stage, and waits until the proxy works there. The catalog is loaded as well.
+    pub(crate) fn move_to(&self, stage: &str) {
+        let epoch: u64 = self.deployment.server.sql(&stages(&self.database, stage)).trim().parse().unwrap();
+        let opened = |event: &serde_json::Value| {
+            event["message"] == "keys opened" && event["epoch"].as_u64().is_some_and(|opened| opened >= epoch)
+        };
+        wait_until("the proxy knows the stage", || self.proxy.events().iter().any(opened));
     }
 
     /// On that server, behind a proxy with these lines under `[limits]`.
@@ -156,15 +173,30 @@ impl<'a> Shop<'a> {
     }
 }
 
+/// SQL that moves all protected columns of a database to a stage. Its result is the epoch.
+fn stages(database: &str, stage: &str) -> String {
+    let rows: Vec<String> =
+        PROTECTED.iter().map(|column| format!("('{database}.customers.{column}', '{stage}', NOW(6))")).collect();
+    format!(
+        "REPLACE INTO candado.column_stage (context, stage, changed_at) VALUES {}; \
+         UPDATE candado.epoch SET epoch = epoch + 1; SELECT epoch FROM candado.epoch",
+        rows.join(", ")
+    )
+}
+
 fn trusting(authority: &Path) -> SslOpts {
     SslOpts::default().with_root_certs(vec![authority.to_owned().into()]).with_disable_built_in_roots(true)
 }
 
 /// Makes a shop's database and accounts; returns its name.
 pub(crate) fn prepare(deployment: &Deployment) -> String {
+    prepare_as(deployment, STORED)
+}
+
+fn prepare_as(deployment: &Deployment, stored: &str) -> String {
     let database = deployment.server.database("shop");
     let mut sql = format!(
-        "USE `{database}`; CREATE TABLE customers ({STORED}) CHARACTER SET utf8mb4; \
+        "USE `{database}`; CREATE TABLE customers ({stored}) CHARACTER SET utf8mb4; \
          CREATE TABLE people ({APPARENT}) CHARACTER SET utf8mb4; \
          CREATE TABLE orders (id INT AUTO_INCREMENT PRIMARY KEY, customer INT, remark VARCHAR(200), UNIQUE KEY (remark)) \
          CHARACTER SET utf8mb4;"

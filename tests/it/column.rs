@@ -5,8 +5,10 @@ mod bench;
 mod circle;
 mod encrypt;
 mod interrupted;
+mod live;
 mod preflight;
 mod primary_keys;
 mod reader;
+mod seeded;
 
 use bench::{Bench, shared};

@@ -275,9 +275,13 @@ impl Engine {
                 self.move_all(ids, &[Stage::Encrypting], Stage::Sealed).await?;
             }
             Verb::Decrypt => {
+                // First the stage: look-ups at `decrypting` ask a column of text for ranges of bytes, which it refuses.
+                self.move_all(ids, &[Stage::Decrypting], Stage::Plain).await?;
+                self.policy_everywhere().await?;
                 let facts = self.facts(&job.table).await?;
                 self.statements(ddl::restore(&facts, &columns)).await?;
-                self.move_all(ids, &[Stage::Decrypting], Stage::Plain).await?;
+                // A new epoch makes proxies load the catalog, and with it the columns' own type.
+                self.jobs.store.set_stages(&[], &self.acts.actor, &self.acts.recorder).await?;
             }
             Verb::Reencrypt | Verb::Reindex => {}
         }

@@ -3,22 +3,13 @@
 use std::process::Command;
 use std::time::Duration;
 
+use super::seeded::Seeded;
 use super::{Bench, shared};
 use crate::support::on_each_server;
 use crate::support::proxy::{Deployment, Provider, wait_until};
 use crate::support::server::Kind;
 
 on_each_server!(a_killed_engine_goes_on_where_it_was, two_processes_share_the_work, a_killed_server_is_waited_for,);
-
-/// Numbers that look random and are the same in every run.
-struct Seeded(u64);
-
-impl Seeded {
-    fn next(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % below
-    }
-}
 
 async fn a_killed_engine_goes_on_where_it_was(kind: Kind) {
     let bench = Bench::with_rows(shared(kind), 4000);
@@ -27,7 +18,7 @@ async fn a_killed_engine_goes_on_where_it_was(kind: Kind) {
     let mut kills = 0;
     for verb in ["encrypt", "decrypt"] {
         loop {
-            let mut child = bench.spawn(verb, &["--ddl", "run", "--rows-per-second", "4000"]);
+            let mut child = bench.spawn(verb, &["--ddl", "run", "--rows-per-second", "6000"]);
             // From before the first statement to after the last row.
             let wait = seeded.next(2500);
             let deadline = std::time::Instant::now() + Duration::from_millis(wait);

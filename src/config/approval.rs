@@ -44,7 +44,7 @@ pub(super) fn approval(text: &mut Text<'_>, written: Option<Spanned<WrittenAppro
     let signers: Vec<Signer> = written.signers.iter().filter_map(|signer| one(text, signer)).collect();
     let threshold = written.threshold.as_ref().map_or(0, |threshold| *threshold.get_ref());
     if threshold > written.signers.len() {
-        let at = written.threshold.as_ref().map_or(at.clone(), Spanned::span);
+        let at = written.threshold.as_ref().map_or(at, Spanned::span);
         text.wrong(&at, format!("{threshold} signatures cannot come from {} signers", written.signers.len()));
         return Signers::none();
     }

@@ -299,10 +299,5 @@ fn of_table<T>(arguments: &OfTable, act: impl AsyncFnOnce(&Engine) -> Result<T, 
 
 /// What the command line or a file must mend is told apart from what could not be done.
 fn failure(error: ColumnError) -> Failure {
-    match &error {
-        ColumnError::NoColumn | ColumnError::NotProtected { .. } | ColumnError::TwoTables { .. } => {
-            Failure::Usage(error.into())
-        }
-        _ => Failure::Failed(error.into()),
-    }
+    if error.is_usage() { Failure::Usage(error.into()) } else { Failure::Failed(error.into()) }
 }

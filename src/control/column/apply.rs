@@ -7,18 +7,21 @@ use super::table::Table;
 use crate::control::column_check::quoted;
 use crate::schema::ServerKind;
 
+/// Bytes of a cell, or NULL.
+pub(super) type Cell = Option<Zeroizing<Vec<u8>>>;
+
 /// A row with what was read and what it becomes. Cells that stay have equal bytes in both.
 #[derive(Debug)]
 pub(super) struct Change {
     pub(super) position: Position,
     /// Old and new bytes, for each column of the job; `None` is NULL.
-    pub(super) cells: Vec<(Option<Zeroizing<Vec<u8>>>, Option<Zeroizing<Vec<u8>>>)>,
+    pub(super) cells: Vec<(Cell, Cell)>,
 }
 
 impl Change {
     /// About the bytes that it takes in a statement.
     pub(super) fn octets(&self) -> usize {
-        let length = |cell: &Option<Zeroizing<Vec<u8>>>| cell.as_ref().map_or(4, |bytes| bytes.len().saturating_mul(2));
+        let length = |cell: &Cell| cell.as_ref().map_or(4, |bytes| bytes.len().saturating_mul(2));
         self.cells.iter().map(|(old, new)| length(old).saturating_add(length(new))).sum()
     }
 }

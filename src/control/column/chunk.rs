@@ -189,11 +189,11 @@ fn decode(bytes: &[u8], table: &Table) -> Result<Position, ControlError> {
     Position::decode(bytes, table.key.len()).ok_or(ControlError::Malformed { what: "a place in the table" })
 }
 
+/// The cells of a row, NULL or bytes.
+pub(super) type StoredCells = Vec<Option<Vec<u8>>>;
+
 /// Splits a row into its primary key and its cells.
-pub(super) fn position(
-    mut values: Vec<Value>,
-    table: &Table,
-) -> Result<(Position, Vec<Option<Vec<u8>>>), ControlError> {
+pub(super) fn position(mut values: Vec<Value>, table: &Table) -> Result<(Position, StoredCells), ControlError> {
     let malformed = || ControlError::Malformed { what: "a row of the table" };
     if values.len() < table.key.len() {
         return Err(malformed());

@@ -125,6 +125,11 @@ pub enum ColumnError {
 }
 
 impl ColumnError {
+    /// Whether the command line or a file is wrong, rather than something that could not be done.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::NoColumn | Self::NotProtected { .. } | Self::TwoTables { .. })
+    }
+
     /// Whether the same may succeed in a moment: the server is away, or two transactions met.
     pub(super) fn is_passing(&self) -> bool {
         /// Lock wait time-out, deadlock, server shutting down, read-only during a fail-over.

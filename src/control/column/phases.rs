@@ -110,9 +110,7 @@ impl Engine {
         }
         let is_fresh =
             |column: &&ProtectedColumn| matches!(loaded.stored.stages.get(&column.context), None | Some(Stage::Plain));
-        if remarks.iter().any(|remark| remark.weight == Weight::Blocks)
-            || !columns.iter().all(|column| is_fresh(&column))
-        {
+        if remarks.iter().any(|remark| remark.weight == Weight::Blocks) || !columns.iter().all(is_fresh) {
             return Ok((remarks, Shape::Whole));
         }
         self.step(format!("looking at every value of {}", loaded.table.name));

@@ -3,7 +3,6 @@
 //! A value travels as bytes (digits, UTF-8 text, or the bytes of a binary column) and stands in statements as a literal
 //! of its column's own type and collation, so that the server compares as the primary key does and uses its index.
 
-use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use crate::control::column_check::quoted;
@@ -140,8 +139,7 @@ impl Position {
                 (PartKind::Signed | PartKind::Unsigned, Ok(digits)) => digits.to_owned(),
                 (PartKind::Text { .. } | PartKind::Cast(_), Ok(value)) => format!("'{}'", value.escape_default()),
             };
-            // Writing to a string does not fail.
-            let _: fmt::Result = write!(text, "{separator}{} = {shown}", part.name);
+            text.push_str(&format!("{separator}{} = {shown}", part.name));
         }
         text
     }

@@ -149,6 +149,71 @@ CREATE TABLE IF NOT EXISTS candado.approval_signature (
         REFERENCES candado.approval_request (request_id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
 
+-- Jobs that convert rows which are already there (`candado column encrypt`, `decrypt`, `reencrypt`, `reindex`): one
+-- unfinished job for each table. `owner` leads the phases that one process alone may do; `frontier` is the primary key
+-- up to which chunks have been cut off. `open` is 1 until the job is done or aborted, then NULL.
+CREATE TABLE IF NOT EXISTS candado.job (
+    job_id        BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    table_schema  VARCHAR(64)     CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    table_name    VARCHAR(64)     CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    verb          ENUM('encrypt', 'decrypt', 'reencrypt', 'reindex') CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    columns       JSON            NOT NULL,
+    phase         ENUM('prepare', 'fence', 'walk', 'verify', 'finish', 'done', 'aborted')
+                  CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    open          TINYINT         NULL,
+    paused        TINYINT         NOT NULL DEFAULT 0,
+    pass          INT UNSIGNED    NOT NULL DEFAULT 0,
+    frontier      VARBINARY(4096) NULL,
+    planned       TINYINT         NOT NULL DEFAULT 0,
+    rows_estimate BIGINT UNSIGNED NOT NULL DEFAULT 0,
+    owner         BINARY(16)      NULL,
+    lease_until   DATETIME(6)     NULL,
+    started_at    DATETIME(6)     NOT NULL,
+    changed_at    DATETIME(6)     NOT NULL,
+    UNIQUE KEY job_open (table_schema, table_name, open)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
+-- Chunks of a job: rows after `lower_key`, up to and with `upper_key` (NULL: the table's ends), by primary key.
+-- `reached` is the last row that is done. One process at a time works on a chunk: its `owner`, until `lease_until` by
+-- this server's clock.
+CREATE TABLE IF NOT EXISTS candado.job_chunk (
+    job_id       BIGINT UNSIGNED NOT NULL,
+    pass         INT UNSIGNED    NOT NULL,
+    chunk        BIGINT UNSIGNED NOT NULL,
+    lower_key    VARBINARY(4096) NULL,
+    upper_key    VARBINARY(4096) NULL,
+    reached      VARBINARY(4096) NULL,
+    owner        BINARY(16)      NOT NULL,
+    lease_until  DATETIME(6)     NOT NULL,
+    rows_seen    BIGINT UNSIGNED NOT NULL DEFAULT 0,
+    rows_changed BIGINT UNSIGNED NOT NULL DEFAULT 0,
+    conflicts    BIGINT UNSIGNED NOT NULL DEFAULT 0,
+    started_at   DATETIME(6)     NOT NULL,
+    done_at      DATETIME(6)     NULL,
+    PRIMARY KEY (job_id, pass, chunk),
+    KEY job_chunk_open (job_id, pass, done_at),
+    CONSTRAINT candado_job_chunk_job FOREIGN KEY (job_id) REFERENCES candado.job (job_id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
+-- What full scans of a column found: every cell opened, counts by data key and by version of the index key, and a
+-- SHA-256 over primary key and envelope header of every envelope. `epoch` is the key store's when the scan began. A row
+-- without `finished_at` proves nothing. Keys are retired and destroyed only on the ground of these rows.
+CREATE TABLE IF NOT EXISTS candado.proof (
+    proof_id         BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    context          VARBINARY(578)  NOT NULL,
+    kind             ENUM('sealed', 'plain', 'count') CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    epoch            BIGINT UNSIGNED NOT NULL,
+    started_at       DATETIME(6)     NOT NULL,
+    finished_at      DATETIME(6)     NULL,
+    rows_scanned     BIGINT UNSIGNED NULL,
+    nulls            BIGINT UNSIGNED NULL,
+    plaintexts       BIGINT UNSIGNED NULL,
+    by_kid           JSON            NULL,
+    by_index_version JSON            NULL,
+    digest           BINARY(32)      NULL,
+    KEY proof_context (context, started_at)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Part 2: accounts
@@ -230,3 +295,29 @@ GRANT INSERT ON candado.approval_signature TO 'candado_security'@'%';
 -- The auditor (`candado audit verify | list | export`) reads the key store and its record, and writes nothing.
 CREATE USER IF NOT EXISTS 'candado_auditor'@'%' ACCOUNT LOCK;
 GRANT SELECT ON candado.* TO 'candado_auditor'@'%';
+
+-- The engine that converts existing rows (`candado column ..`), for as long as it runs. It opens keys like a proxy, and
+-- reads and changes the application's tables.
+--
+--   PROCESS  shows open transactions (information_schema.innodb_trx), which are waited for, and Threads_running.
+--
+-- Give it, for each table with protected columns (TRIGGER lets it see triggers, of which it must know):
+--
+--   GRANT SELECT, UPDATE, TRIGGER ON your_database.your_table TO 'candado_backfill'@'%';
+--
+-- and, if it shall change the table itself (`--ddl run`):
+--
+--   GRANT ALTER, CREATE, INSERT, INDEX ON your_database.your_table TO 'candado_backfill'@'%';
+--
+-- For `--lag-max` on a replica: REPLICATION CLIENT, on MariaDB REPLICA MONITOR.
+-- Open it, when a job is due, with:
+--
+--   ALTER USER 'candado_backfill'@'%' IDENTIFIED BY '..' REQUIRE SSL ACCOUNT UNLOCK;
+GRANT SELECT ON candado.* TO 'candado_backfill'@'%';
+GRANT UPDATE (kcv) ON candado.data_key TO 'candado_backfill'@'%';
+GRANT UPDATE (epoch) ON candado.epoch TO 'candado_backfill'@'%';
+GRANT INSERT, UPDATE ON candado.column_stage TO 'candado_backfill'@'%';
+GRANT INSERT, UPDATE ON candado.job TO 'candado_backfill'@'%';
+GRANT INSERT, UPDATE ON candado.job_chunk TO 'candado_backfill'@'%';
+GRANT INSERT, UPDATE ON candado.proof TO 'candado_backfill'@'%';
+GRANT PROCESS ON *.* TO 'candado_backfill'@'%';

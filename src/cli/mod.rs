@@ -7,6 +7,7 @@ mod account;
 mod approvals;
 mod audit;
 mod check;
+mod column;
 mod demo;
 mod inspect;
 mod keys;
@@ -74,6 +75,9 @@ enum Command {
   candado keys list --config /etc/candado/candado.toml
   candado keys rotate contact --config /etc/candado/candado.toml")]
     Keys(keys::Command),
+    /// Encrypt and decrypt columns that hold rows already, and renew what is encrypted.
+    #[command(subcommand)]
+    Column(column::Command),
     /// Verify, list and export the record of all acts on keys and columns.
     #[command(subcommand)]
     #[command(after_help = "Examples:
@@ -109,6 +113,7 @@ impl Command {
             Self::Serve(_)
             | Self::Check(_)
             | Self::Keys(_)
+            | Self::Column(_)
             | Self::Audit(_)
             | Self::Approvals(_)
             | Self::Approve(_)
@@ -182,6 +187,7 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Keys(command) => keys::run(&command),
+        Command::Column(command) => column::run(&command),
         Command::Audit(command) => audit::run(&command),
         Command::Approvals(command) => approvals::run(&command),
         Command::Approve(arguments) => approvals::approve(&arguments),

@@ -21,6 +21,16 @@ impl Output {
         writeln!(self.stream.lock(), "{text}").context("cannot write to standard output")
     }
 
+    /// The facts as JSON, if that is wanted, or else as text.
+    pub(super) fn answer(
+        &self,
+        json: bool,
+        facts: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> anyhow::Result<()> {
+        if json { self.json(facts) } else { self.line(text()) }
+    }
+
     /// One JSON document.
     pub(super) fn json(&self, facts: &impl Serialize) -> anyhow::Result<()> {
         let text = serde_json::to_string_pretty(facts).context("cannot write JSON")?;

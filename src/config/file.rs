@@ -26,6 +26,7 @@ struct File {
     listen: Spanned<WrittenListen>,
     server: Spanned<WrittenServer>,
     control: Spanned<WrittenControl>,
+    backfill: Option<Spanned<WrittenControl>>,
     keys: Spanned<WrittenKeys>,
     approval: Option<Spanned<WrittenApproval>>,
     policy: WrittenPolicy,
@@ -210,6 +211,7 @@ pub fn parse(file: &str, text: &str, folder: &Path) -> Result<Settings, ConfigEr
         server,
         control: written_control(&mut text, written.control, folder),
         revalidation: revalidation(&mut text, written.keys.get_ref()),
+        backfill: written.backfill.map(|account| written_control(&mut text, account, folder)),
         keys: keys(&mut text, written.keys, folder),
         approval: approval(&mut text, written.approval),
         policy: folder.join(written.policy.path),
@@ -327,7 +329,7 @@ fn written_control(text: &mut Text<'_>, written: Spanned<WrittenControl>, folder
             Zeroizing::default()
         }),
         (None, None) => {
-            text.wrong(&at, "the control account needs password_file or password_env");
+            text.wrong(&at, "the account needs password_file or password_env");
             Zeroizing::default()
         }
         (Some(_), Some(_)) => {

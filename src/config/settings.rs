@@ -19,6 +19,8 @@ pub struct Settings {
     pub server: Server,
     /// The account for key store and catalog.
     pub control: Control,
+    /// The account that converts existing rows (`candado column`), if one is written.
+    pub backfill: Option<Control>,
     /// What wraps data keys.
     pub keys: Keys,
     /// Who approves acts that cannot be undone.

@@ -380,31 +380,35 @@ fn check_problem(protected: &ProtectedColumn, stored: &StoredColumn) -> Option<(
 
 /// The column's definition with the type that it must have; NULL or NOT NULL stays.
 fn definition(protected: &ProtectedColumn, stored: &StoredColumn) -> String {
+    let null = if stored.nullable { "NULL" } else { "NOT NULL" };
+    format!("{} {} {null}", quoted(&protected.column.column), envelope_type(protected))
+}
+
+/// The type that holds the column's longest envelope.
+pub(super) fn envelope_type(protected: &ProtectedColumn) -> String {
     let needed = protected.envelope_octets_max();
-    let column_type = if needed <= VARBINARY_OCTETS_MAX {
+    if needed <= VARBINARY_OCTETS_MAX {
         format!("VARBINARY({needed})")
     } else {
         let fitting = BLOBS.iter().find(|(_, octets)| *octets >= needed);
         fitting.map_or(BLOBS[2].0, |(name, _)| name).to_owned()
-    };
-    let null = if stored.nullable { "NULL" } else { "NOT NULL" };
-    format!("{} {column_type} {null}", quoted(&protected.column.column))
+    }
 }
 
 /// The condition of the CHECK constraint: NULL, or the first four bytes of an envelope.
-fn guard(column: &str) -> String {
+pub(super) fn guard(column: &str) -> String {
     let column = quoted(column);
     format!("{column} IS NULL OR SUBSTRING({column}, 1, 4) = 0xC1FE1D01")
 }
 
 /// A clause without what the servers spell differently: case, blanks, quotes, brackets, and the name of SUBSTRING.
-fn canonical(clause: &str) -> String {
+pub(super) fn canonical(clause: &str) -> String {
     let bare: String = clause.to_lowercase().chars().filter(|c| !c.is_whitespace() && !"`()".contains(*c)).collect();
     bare.replace("substring", "substr")
 }
 
 /// A name for a constraint or an index, unique in the database, where MySQL keeps the names of constraints.
-fn object_name(column: &ColumnRef, what: &str) -> String {
+pub(super) fn object_name(column: &ColumnRef, what: &str) -> String {
     let name = format!("candado_{}_{}_{what}", column.table, column.column);
     if name.chars().count() <= NAME_CHARS_MAX {
         return name;
@@ -413,7 +417,8 @@ fn object_name(column: &ColumnRef, what: &str) -> String {
     format!("candado_{}_{what}", data_encoding::HEXLOWER.encode(digest.get(..8).unwrap_or_default()))
 }
 
-fn quoted(name: &str) -> String {
+/// A name as it stands in a statement.
+pub(super) fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 

@@ -75,6 +75,12 @@ pub enum ControlError {
         /// The id in the key store.
         found: String,
     },
+    /// A column is not at the stage that a change starts from.
+    #[error("the stage of `{context}` was changed by somebody else")]
+    StageMoved {
+        /// The column's context.
+        context: String,
+    },
     /// The key provider failed.
     #[error("the key provider failed for keyset `{keyset}`")]
     Provider {

@@ -7,6 +7,7 @@ mod acts;
 mod fence;
 mod init;
 mod list;
+mod stage;
 
 use std::collections::HashMap;
 use std::num::NonZeroU16;
@@ -24,6 +25,7 @@ pub use acts::{
 pub use fence::{Acknowledged, Behind, Fence, LEASE, Lacks, wait_for_fence};
 pub use init::{CreatedKey, InitReport, Initialisation};
 pub use list::{KeyListing, ListedKey, ListedReplica};
+pub(super) use stage::StageChange;
 
 /// The schema's usual name.
 pub const SCHEMA: &str = "candado";

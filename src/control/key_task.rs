@@ -15,7 +15,7 @@
 //! Requests to the provider run beside all this and never hold up a poll.
 
 mod held;
-mod opening;
+pub(super) mod opening;
 mod requests;
 mod state;
 mod trust;

@@ -8,6 +8,7 @@ mod approval;
 mod backoff;
 mod catalog_loader;
 mod catalog_task;
+pub mod column;
 mod column_check;
 mod error;
 mod key_store;

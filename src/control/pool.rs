@@ -96,6 +96,11 @@ impl Pool {
     /// Prepares the pool; connects to nothing yet. Must be called inside a tokio runtime, after the process has chosen
     /// its TLS provider.
     pub fn new(settings: &Settings) -> Self {
+        Self::with_connections(settings, CONNECTIONS_MAX)
+    }
+
+    /// The same with another number of connections at most.
+    pub fn with_connections(settings: &Settings, connections_max: usize) -> Self {
         let ssl = match &settings.tls {
             Tls::Off => None,
             Tls::AuthorityOnly { ca_file } => Some(
@@ -117,7 +122,7 @@ impl Pool {
             .stmt_cache_size(Some(16_usize))
             .setup(SETUP.to_vec())
             .ssl_opts(ssl)
-            .pool_opts(PoolOpts::default().with_constraints(constraints()));
+            .pool_opts(PoolOpts::default().with_constraints(constraints(connections_max)));
         Self {
             connections: mysql_async::Pool::new(options),
             operation_timeout: settings.operation_timeout,
@@ -142,8 +147,8 @@ impl Pool {
     }
 }
 
-fn constraints() -> PoolConstraints {
-    PoolConstraints::new(0, CONNECTIONS_MAX).unwrap_or_default()
+fn constraints(connections_max: usize) -> PoolConstraints {
+    PoolConstraints::new(0, connections_max).unwrap_or_default()
 }
 
 fn ssl_options(
@@ -207,6 +212,19 @@ impl Session {
         let answer = timeout_at(self.deadline, conn.exec_drop(sql, params.into())).await;
         let changed = Changed { rows: conn.affected_rows(), id: conn.last_insert_id() };
         self.settle(answer).await.map(|()| changed)
+    }
+
+    /// Runs a statement that is put together for the occasion, without parameters and rows.
+    pub(super) async fn execute(&mut self, sql: &str) -> Result<Changed, ControlError> {
+        let conn = self.conn.as_mut().ok_or(ControlError::Malformed { what: "use of a closed connection" })?;
+        let answer = timeout_at(self.deadline, conn.query_drop(sql)).await;
+        let changed = Changed { rows: conn.affected_rows(), id: conn.last_insert_id() };
+        self.settle(answer).await.map(|()| changed)
+    }
+
+    /// Starts the limit anew, for whoever keeps a connection for many operations.
+    pub(super) fn renew(&mut self) {
+        self.deadline = Instant::now() + self.limit;
     }
 
     /// Runs a statement of transaction control.

@@ -323,6 +323,11 @@ impl ColumnKeys {
         self.active.0
     }
 
+    /// The version of the index key that new envelopes are indexed under; `None` without a blind index.
+    pub fn active_index(&self) -> Option<IndexVersion> {
+        self.index.as_ref().map(ColumnIndex::active)
+    }
+
     fn cipher(&self, kid: KeyId) -> Result<&Xaes256Gcm, OpenError> {
         let (active, cipher) = &self.active;
         if *active == kid {

@@ -144,6 +144,11 @@ impl<'a> Envelope<'a> {
         })
     }
 
+    /// Everything before the nonce.
+    pub fn header(&self) -> &'a [u8] {
+        self.header
+    }
+
     /// The key that sealed it, as it says.
     pub fn kid(&self) -> KeyId {
         self.kid

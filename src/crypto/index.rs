@@ -78,6 +78,11 @@ impl ColumnIndex {
         })
     }
 
+    /// The version of the active key.
+    pub(super) fn active(&self) -> IndexVersion {
+        self.active.version
+    }
+
     /// Appends the index prefix under the active key.
     pub(super) fn write_prefix(&self, plain: &Plaintext, out: &mut Vec<u8>) -> Result<(), NormaliseError> {
         let mut normalised = Plaintext::new();

@@ -8,6 +8,7 @@
 mod approvals;
 mod catalog;
 mod clients;
+mod column;
 mod docs_in_step;
 #[path = "../support/fakekms/mod.rs"]
 mod fakekms;

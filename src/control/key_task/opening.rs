@@ -1,14 +1,15 @@
 //! Opens the keys that policy needs and proves that each is the one it should be. Plaintext keys go from here into the
-//! keys that are held and nowhere else.
+//! keys that are held, or into a ring, and nowhere else.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::{Failed, KeyStore, StoredKeys};
+use super::{Failed, KeyStore, PARALLEL_MAX, StoredKeys};
 use crate::crypto::{KeyPurpose, KeySecret};
-use crate::keys::{KeyError, KeyRecord, Unwrapper};
+use crate::keys::{KeyError, KeyRecord, KeyRing, RingBuilder, Unwrapper};
 use crate::policy::Policy;
 
 /// Data and index keys of the keysets that policy names.
@@ -20,6 +21,39 @@ pub(super) fn needed<'a>(policy: &Policy, stored: &'a StoredKeys) -> Vec<&'a Key
     };
     let records = stored.records.iter().filter(|record| serves_columns(record.purpose));
     records.filter(|record| keysets.contains(&*record.keyset)).collect()
+}
+
+/// Opens every usable key that policy needs and makes a ring of them, once: for work that ends by itself. Dropping the
+/// future ends the requests that are under way.
+pub(in crate::control) async fn ring(
+    store: &KeyStore,
+    unwrapper: &Arc<dyn Unwrapper>,
+    policy: &Policy,
+    stored: &StoredKeys,
+) -> Result<KeyRing, Failed> {
+    let (usable, barred): (Vec<_>, Vec<_>) =
+        needed(policy, stored).into_iter().cloned().partition(|record| record.state.may_decrypt());
+    let mut builder = RingBuilder::new().with_stages(stored.stages.clone());
+    for record in barred {
+        builder.add(record, None)?;
+    }
+    let mut waiting = usable.into_iter();
+    let mut requests = JoinSet::new();
+    loop {
+        while requests.len() < PARALLEL_MAX {
+            let Some(record) = waiting.next() else { break };
+            requests.spawn(open(store.clone(), unwrapper.clone(), record, stored.deployment));
+        }
+        match requests.join_next().await {
+            Some(Ok(opened)) => {
+                let (record, secret) = opened?;
+                builder.add(record, Some(secret))?;
+            }
+            Some(Err(_)) => return Err(Failed::Interrupted),
+            None => break,
+        }
+    }
+    Ok(builder.build(policy, stored.epoch)?)
 }
 
 /// Opens one key and proves that it is the one it should be; gives its record with the check value that counts.

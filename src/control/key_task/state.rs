@@ -47,7 +47,7 @@ pub enum KeysState {
 
 /// Why no ring could be made.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failed {
+pub(in crate::control) enum Failed {
     #[error(transparent)]
     Store(#[from] ControlError),
     #[error("key {kid} of keyset `{keyset}` cannot be opened")]

@@ -81,6 +81,11 @@ impl Server {
         self.run(&[], sql).unwrap_or_else(|errors| panic!("{sql}\n{errors}"))
     }
 
+    /// The same where it may fail.
+    pub(crate) fn try_sql(&self, sql: &str) -> Result<String, String> {
+        self.run(&[], sql)
+    }
+
     /// The same under another account. Gives the server's errors back.
     pub(crate) fn sql_as(&self, user: &str, password: &str, sql: &str) -> Result<String, String> {
         self.run(&[&format!("--user={user}"), &format!("--password={password}")], sql)

@@ -1,0 +1,70 @@
+//! Waits for whoever may still write as before a change: proxies that fell silent before they acknowledged it, and
+//! transactions that began before every proxy knew of it.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::ColumnError;
+use super::monitor::{Event, Observer};
+use crate::control::{ControlError, KeyStore, LEASE, Pool, Session};
+
+const POLL: Duration = Duration::from_millis(500);
+const DOING: &str = "look at open transactions";
+
+/// A transaction as the server tells it apart: its connection and the moment when it began. The id that the server gives
+/// it changes when it begins to write.
+type Transaction = (u64, String);
+
+/// Waits until the lease of every proxy that never acknowledged the epoch is over. Twice the lease leaves room for its
+/// last report to be older than what it last read. Whoever still reports is the fence's affair.
+pub(super) async fn leases(store: &KeyStore, epoch: u64, observer: &dyn Observer) -> Result<(), ColumnError> {
+    loop {
+        let sql = format!(
+            "SELECT COUNT(*) FROM {}.replica WHERE loaded_epoch < {epoch} \
+             AND last_seen > UTC_TIMESTAMP(6) - INTERVAL {} SECOND",
+            store.schema,
+            LEASE.as_secs().saturating_mul(2)
+        );
+        let mut session = store.pool.session(DOING, store.pool.operation_timeout).await?;
+        let silent: Vec<u64> = session.rows(&sql).await.map_err(ColumnError::from)?;
+        if silent == [0] {
+            return Ok(());
+        }
+        observer.hear(Event::Waiting("the leases of proxies that fell silent".to_owned()));
+        drop(session);
+        sleep(POLL).await;
+    }
+}
+
+/// Waits until no transaction that is open now is open any more.
+pub(super) async fn wait(pool: &Pool, observer: &dyn Observer, patience: Duration) -> Result<(), ColumnError> {
+    let started = Instant::now();
+    let before = open(pool).await?;
+    loop {
+        let now = open(pool).await?;
+        let mut left: Vec<u64> = before.intersection(&now).map(|(connection, _)| *connection).collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        left.sort_unstable();
+        let who = left.iter().map(|id| format!("connection {id}")).collect::<Vec<_>>().join(", ");
+        if started.elapsed() > patience {
+            return Err(ColumnError::TransactionsOpen { seconds: patience.as_secs(), who });
+        }
+        observer.hear(Event::Waiting(format!("transactions that are still open: {who}")));
+        sleep(POLL).await;
+    }
+}
+
+async fn open(pool: &Pool) -> Result<HashSet<Transaction>, ControlError> {
+    let mut session: Session = pool.session(DOING, pool.operation_timeout).await?;
+    let rows: Vec<Transaction> = session
+        .rows(
+            "SELECT trx_mysql_thread_id, CAST(trx_started AS CHAR) FROM information_schema.innodb_trx \
+             WHERE trx_mysql_thread_id <> CONNECTION_ID()",
+        )
+        .await?;
+    Ok(rows.into_iter().collect())
+}

@@ -1,0 +1,14 @@
+//! `candado column` on real servers: rows that are there already are encrypted, renewed and decrypted, whatever ends the
+//! engine or the server in the middle of it. Everything runs under the account of `keys-policy/schema.sql`.
+
+mod bench;
+mod circle;
+mod encrypt;
+mod interrupted;
+mod live;
+mod preflight;
+mod primary_keys;
+mod reader;
+mod seeded;
+
+use bench::{Bench, shared};

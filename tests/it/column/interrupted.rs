@@ -1,0 +1,94 @@
+//! The engine, or the server under it, ends somewhere in the middle; the same command goes on from there.
+
+use std::process::Command;
+use std::time::Duration;
+
+use super::seeded::Seeded;
+use super::{Bench, shared};
+use crate::support::on_each_server;
+use crate::support::proxy::{Deployment, Provider, wait_until};
+use crate::support::server::Kind;
+
+on_each_server!(a_killed_engine_goes_on_where_it_was, two_processes_share_the_work, a_killed_server_is_waited_for,);
+
+async fn a_killed_engine_goes_on_where_it_was(kind: Kind) {
+    let bench = Bench::with_rows(shared(kind), 4000);
+    let contents = bench.contents();
+    let mut seeded = Seeded(7);
+    let mut kills = 0;
+    for verb in ["encrypt", "decrypt"] {
+        loop {
+            let mut child = bench.spawn(verb, &["--ddl", "run", "--rows-per-second", "6000"]);
+            // From before the first statement to after the last row.
+            let wait = seeded.next(2500);
+            let deadline = std::time::Instant::now() + Duration::from_millis(wait);
+            while std::time::Instant::now() < deadline && child.try_wait().unwrap().is_none() {
+                std::thread::park_timeout(Duration::from_millis(5));
+            }
+            let Some(status) = child.try_wait().unwrap() else {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                kills += 1;
+                if kills > 40 {
+                    bench.run(verb, &["--ddl", "run"]).ok();
+                    break;
+                }
+                continue;
+            };
+            assert!(status.success());
+            break;
+        }
+        if verb == "encrypt" {
+            assert_eq!((bench.plaintexts("phone"), bench.plaintexts("address")), (0, 0));
+        }
+    }
+    assert!(kills >= 3, "{kills} kills are no test");
+    assert_eq!(bench.contents(), contents);
+}
+
+async fn two_processes_share_the_work(kind: Kind) {
+    let bench = Bench::with_rows(shared(kind), 6000);
+    let contents = bench.contents();
+    let arguments = ["--ddl", "run", "--rows-per-second", "2000"];
+    let mut children = [bench.spawn("encrypt", &arguments), bench.spawn("encrypt", &arguments)];
+    for child in &mut children {
+        let status = child.wait().unwrap();
+        assert!(status.success(), "{}", std::io::read_to_string(child.stderr.take().unwrap()).unwrap());
+    }
+    assert_eq!((bench.plaintexts("phone"), bench.plaintexts("address")), (0, 0));
+    // No row was converted twice, and both processes did some.
+    let sums = bench.deployment.server.sql(&format!(
+        "SELECT SUM(rows_seen), COUNT(DISTINCT c.owner), SUM(conflicts) FROM candado.job_chunk c \
+         JOIN candado.job j USING (job_id) WHERE j.table_schema = '{}'",
+        bench.database
+    ));
+    assert_eq!(sums, "6000\t2\t0\n");
+    bench.run("decrypt", &["--ddl", "run"]).ok();
+    assert_eq!(bench.contents(), contents);
+}
+
+async fn a_killed_server_is_waited_for(kind: Kind) {
+    let deployment = Deployment::own(kind, &[], Provider::File);
+    let bench = Bench::with_rows(&deployment, 4000);
+    let contents = bench.contents();
+    let mut child = bench.spawn("encrypt", &["--ddl", "run", "--rows-per-second", "1000"]);
+    wait_until("rows are converted", || {
+        bench.sql("SELECT COUNT(*) FROM customers WHERE HEX(phone) LIKE 'C1FE1D01%'") != "0\n"
+    });
+    let folder = deployment.server.datadir.parent().unwrap();
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/server.sh");
+    let killed = Command::new(&script).arg("kill").arg(folder).status().unwrap();
+    assert!(killed.success());
+    let name = match kind {
+        Kind::MySql => "mysql",
+        Kind::MariaDb => "mariadb",
+    };
+    let process = std::process::id().to_string();
+    let again = Command::new(&script).args(["start", name]).arg(folder).args(["--parent", &process]).output().unwrap();
+    assert!(again.status.success());
+    let status = child.wait().unwrap();
+    assert!(status.success(), "{}", std::io::read_to_string(child.stderr.take().unwrap()).unwrap());
+    assert_eq!((bench.plaintexts("phone"), bench.plaintexts("address")), (0, 0));
+    bench.run("decrypt", &["--ddl", "run"]).ok();
+    assert_eq!(bench.contents(), contents);
+}

@@ -1,0 +1,74 @@
+//! What preflight finds, each thing with its remedy; and that nothing was begun.
+
+use super::{Bench, shared};
+use crate::support::on_each_server;
+use crate::support::server::Kind;
+
+on_each_server!(
+    what_stands_in_the_way_is_told_before_anything_is_begun,
+    values_in_the_way_are_counted,
+    triggers_are_reported
+);
+
+/// A table and what is said of it.
+const IN_THE_WAY: [(&str, &str); 7] = [
+    ("id INT PRIMARY KEY, phone INT, address VARCHAR(255)", "has type int"),
+    ("id INT PRIMARY KEY, phone VARCHAR(40), address VARCHAR(255), UNIQUE KEY u (address)", "UNIQUE index u"),
+    ("id INT PRIMARY KEY, phone VARCHAR(40), address VARCHAR(255), FULLTEXT KEY f (address)", "FULLTEXT index f"),
+    (
+        "id INT PRIMARY KEY, phone VARCHAR(40), address VARCHAR(255), g VARCHAR(9) AS (LEFT(phone, 3)) STORED",
+        "generated column g",
+    ),
+    (
+        "id INT PRIMARY KEY, phone VARCHAR(40), address VARCHAR(255), CONSTRAINT k CHECK (phone LIKE '+%')",
+        "CHECK constraint k",
+    ),
+    ("phone VARCHAR(40), address VARCHAR(255), PRIMARY KEY (phone)", "part of the primary key"),
+    ("id INT PRIMARY KEY, phone VARCHAR(40) AS ('x') STORED, address VARCHAR(255)", "is a generated column"),
+];
+
+async fn what_stands_in_the_way_is_told_before_anything_is_begun(kind: Kind) {
+    for (columns, expected) in IN_THE_WAY {
+        let bench = Bench::new(shared(kind), columns);
+        let run = bench.run("encrypt", &["--ddl", "run"]);
+        assert_eq!(run.code, Some(1), "{columns}: {}", run.stderr);
+        assert!(run.stderr.contains(expected), "{columns}: {}", run.stderr);
+        assert_eq!(bench.stages(), "", "{columns}");
+        let rehearsed = bench.run("encrypt", &["--dry-run"]);
+        assert_eq!(rehearsed.code, Some(1), "{columns}");
+        assert!(rehearsed.stdout.contains(expected), "{columns}: {}", rehearsed.stdout);
+    }
+}
+
+async fn values_in_the_way_are_counted(kind: Kind) {
+    let columns = "id INT PRIMARY KEY, phone VARCHAR(60), address VARBINARY(255), UNIQUE KEY one_phone (phone)";
+    let bench = Bench::new(shared(kind), columns);
+    bench.sql(
+        "INSERT INTO customers VALUES (1, 'Calle  Mayor', 'ok'), (2, 'calle mayor', 'ok'), \
+         (3, REPEAT('x', 41), 'ok'), (4, '1', x'FFFE'), (5, '2', x'C1FE1D0100000000'), (6, NULL, NULL)",
+    );
+    let run = bench.run("encrypt", &["--dry-run"]);
+    assert_eq!(run.code, Some(1));
+    for expected in [
+        "1 rows hold values longer than the type in policy: id = 3",
+        "1 rows hold bytes that are no UTF-8: id = 4",
+        "1 rows hold values that look like envelopes already: id = 5",
+        "1 rows have equal values, once normalised, in a UNIQUE column: id = 1 and id = 2",
+    ] {
+        assert!(run.stdout.contains(expected), "{expected}\n{}", run.stdout);
+    }
+    assert!(!run.stdout.to_lowercase().contains("mayor"), "no value is shown");
+}
+
+async fn triggers_are_reported(kind: Kind) {
+    let bench = Bench::with_rows(shared(kind), 50);
+    bench.sql(
+        "CREATE TABLE log (text VARCHAR(100)); CREATE TRIGGER note AFTER UPDATE ON customers FOR EACH ROW \
+               INSERT INTO log VALUES (LEFT(NEW.name, 10))",
+    );
+    let run = bench.run("encrypt", &["--ddl", "run"]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.contains("trigger note (AFTER UPDATE) runs for every row"), "{}", run.stderr);
+    bench.run("encrypt", &["--ddl", "run", "--allow-triggers"]).ok();
+    assert_eq!(bench.plaintexts("phone"), 0);
+}

@@ -107,8 +107,10 @@ pub struct KeyTask {
     catalog: Option<CatalogRequests>,
     /// When the last poll began and ended, with or without success.
     polled: Option<(Instant, Instant)>,
-    /// When the last heartbeat was sent that arrived.
+    /// When the last heartbeat was sent that extended the lease.
     beaten: Option<Instant>,
+    /// The epoch that the key store had when it was read last.
+    store_epoch: u64,
 }
 
 impl fmt::Debug for KeyTask {
@@ -155,6 +157,7 @@ impl KeyTask {
             catalog: None,
             polled: None,
             beaten: None,
+            store_epoch: 0,
         }
     }
 
@@ -246,6 +249,7 @@ impl KeyTask {
         let began = Instant::now();
         match self.store.epoch().await {
             Ok(epoch) => {
+                self.store_epoch = epoch;
                 self.vitals.read_store(began);
                 let other = self.wanted.as_ref().is_none_or(|wanted| wanted.stored.epoch != epoch);
                 if other && self.load_again.is_none() {
@@ -278,6 +282,7 @@ impl KeyTask {
         };
         self.vitals.read_store(began);
         self.load_again = None;
+        self.store_epoch = stored.epoch;
         self.obey(&stored);
         let usable = opening::needed(&policy, &stored).into_iter().filter(|record| record.state.may_decrypt());
         let kids = usable.map(|record| record.kid).collect();
@@ -490,12 +495,18 @@ impl KeyTask {
             digest: current.digest,
             policy_digest: current.policy_digest,
         };
+        // While the lease holds, whoever waits for all proxies waits for this one, however old its ring is. Once it was
+        // over, others may have left that ring behind: the lease comes back with the newest one.
+        let newest = current.stored.epoch == self.store_epoch;
         let began = Instant::now();
         match self.store.heartbeat(&beat).await {
             Ok(()) => {
                 self.silent_polls = 0;
-                self.beaten = Some(began);
-                (self.extend_lease)((began + LEASE).into_std());
+                // Measured now: so this heartbeat came within the lease of the one before by the server's clock, too.
+                if newest || self.beaten.is_some_and(|at| at.elapsed() < LEASE) {
+                    self.beaten = Some(began);
+                    (self.extend_lease)((began + LEASE).into_std());
+                }
             }
             Err(error) => self.silent(&error),
         }

@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::{KeyTask, LEASE};
 use crate::crypto::KeyId;
@@ -98,13 +98,13 @@ impl KeyTask {
             Wanted::Key(kid) => self.find(kid, request).await,
             Wanted::Lease => {
                 // A poll that hung in a partition says nothing to who came later.
-                let tried = self
-                    .polled
-                    .as_ref()
-                    .is_some_and(|(began, ended)| *began >= request.asked || ended.elapsed() < LEASE_SPACING);
+                let tried = self.polled.is_some_and(|(began, _)| began >= request.asked);
                 self.waiting.retain(|waiting| !waiting.reply.is_closed());
                 self.waiting.push(request);
                 if !tried {
+                    if let Some((_, ended)) = self.polled {
+                        sleep_until(ended + LEASE_SPACING).await;
+                    }
                     self.poll().await;
                 }
                 if !self.held.has_closed() {
@@ -142,7 +142,7 @@ impl KeyTask {
         for request in std::mem::take(&mut self.waiting) {
             let is_there = match request.wanted {
                 Wanted::Key(kid) => self.knows(kid),
-                Wanted::Lease => self.beaten.is_some_and(|at| at.elapsed() < LEASE) && !self.held.has_closed(),
+                Wanted::Lease => self.beaten.is_some_and(|at| at.elapsed() < LEASE),
             };
             if is_there {
                 request.reply.send(()).unwrap_or(());

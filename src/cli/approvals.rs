@@ -13,7 +13,7 @@ use super::output::Output;
 use super::{Failure, lock_memory, runtime};
 use crate::app::{control_settings, operator, provider};
 use crate::config::Settings;
-use crate::control::{KeyStore, ListedRequest, Pool, Recorder, SCHEMA, Signed};
+use crate::control::{KeyStore, ListedRequest, Pool, Recorder, SCHEMA, Signed, StoredRequest};
 use crate::crypto::{SIGNATURE_LENGTH, SigningKey};
 
 /// No key and no signature is longer.
@@ -116,6 +116,15 @@ pub(super) fn approve(arguments: &ApproveArguments) -> Result<(), Failure> {
 enum Signing {
     Key(SigningKey),
     Done([u8; SIGNATURE_LENGTH]),
+}
+
+/// What is said of a request that a verb has just filed.
+pub(super) fn asked(request: &StoredRequest) -> String {
+    let StoredRequest { id, expires_at, .. } = request;
+    format!(
+        "asked for approval as request {id}, which holds until {expires_at}: when `candado approve {id}` has been run by \
+         enough people, run the same command again"
+    )
 }
 
 fn key(path: &Path) -> Result<SigningKey, Failure> {

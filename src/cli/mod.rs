@@ -77,6 +77,9 @@ enum Command {
     Keys(keys::Command),
     /// Encrypt and decrypt columns that hold rows already, and renew what is encrypted.
     #[command(subcommand)]
+    #[command(after_help = "Examples:
+  candado column encrypt shop.customers.phone shop.customers.address --dry-run
+  candado column status --json")]
     Column(column::Command),
     /// Verify, list and export the record of all acts on keys and columns.
     #[command(subcommand)]

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use candado::crypto::VerifyingKey;
 use serde_json::{Value, json};
 
 use crate::support::key_store::{AUDITOR, PROXY, SECURITY};
-use crate::support::office::{Answer, Office};
+use crate::support::office::{Answer, Office, signing_key};
 use crate::support::on_each_server;
 use crate::support::server::Kind;
 
@@ -40,24 +40,11 @@ struct Desk {
     actor: Actor,
 }
 
-/// A private key as `openssl` makes it; returns its public half in base64.
-fn make_key(path: &Path) -> String {
-    let run = |arguments: &[&str]| {
-        let output = Command::new("openssl").args(arguments).output().expect("openssl runs");
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let path = path.to_str().unwrap();
-    run(&["genpkey", "-algorithm", "ed25519", "-out", path]);
-    let public = run(&["pkey", "-in", path, "-pubout"]);
-    public.lines().find(|line| !line.starts_with("-----")).unwrap().to_owned()
-}
-
 impl Desk {
     /// Ben, Cleo and Dora may approve, two of them must; Dora is the one who asks. A stranger has a key too.
     async fn new(office: &'static Office) -> Self {
         let keys = tempfile::tempdir().unwrap();
-        let public = |name: &str| make_key(&keys.path().join(name));
+        let public = |name: &str| signing_key(keys.path().join(name).to_str().unwrap());
         let people = ["ben", "cleo", "dora"].map(|name| (name, public(name)));
         public("stranger");
         let section = |(name, key): &(&str, String)| format!("{{ name = \"{name}\", key = \"{key}\" }}");
@@ -312,7 +299,7 @@ async fn without_a_threshold_nobody_is_asked(kind: Kind) {
     };
     let said = |items: Vec<String>, words: &str| assert!(items.iter().any(|text| text.contains(words)), "{items:#?}");
     said(check(""), "one person alone may destroy keys");
-    let key = make_key(&desk.folder.path().join("one"));
+    let key = signing_key(desk.folder.path().join("one").to_str().unwrap());
     let section = format!("[approval]\nthreshold = 1\nsigners = [{{ name = \"one\", key = \"{key}\" }}]\n");
     said(check(&section), "need 1 of 1 signatures");
 }
@@ -320,7 +307,7 @@ async fn without_a_threshold_nobody_is_asked(kind: Kind) {
 async fn a_wrong_section_is_told(kind: Kind) {
     let (office, _turn) = Office::enter(kind).await;
     let desk = Desk::new(office).await;
-    let key = make_key(&desk.folder.path().join("one"));
+    let key = signing_key(desk.folder.path().join("one").to_str().unwrap());
     let signer = |name: &str, key: &str| format!("{{ name = \"{name}\", key = \"{key}\" }}");
     let (one, same, nameless) = (signer("one", &key), signer("two", &key), signer("", &key));
     for (section, words) in [

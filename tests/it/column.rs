@@ -1,6 +1,7 @@
 //! `candado column` on real servers: rows that are there already are encrypted, renewed and decrypted, whatever ends the
 //! engine or the server in the middle of it. Everything runs under the account of `keys-policy/schema.sql`.
 
+mod approval;
 mod bench;
 mod circle;
 mod encrypt;

@@ -10,7 +10,7 @@ use super::super::{Configured, Failure, lock_memory};
 use crate::app::{control_settings, load_policy, operator, provider};
 use crate::config;
 use crate::control::column::{Acts, Engine, Observer, Options};
-use crate::control::{KeyStore, Pool, Recorder, SCHEMA};
+use crate::control::{KeyStore, Pool, Recorder, SCHEMA, Signers};
 use crate::keys::Unwrapper;
 use crate::policy::Policy;
 
@@ -35,6 +35,7 @@ pub(super) struct Opened {
     pub(super) pool: Pool,
     pub(super) store: KeyStore,
     pub(super) unwrapper: Arc<dyn Unwrapper>,
+    signers: Signers,
 }
 
 impl Opened {
@@ -56,7 +57,7 @@ impl Opened {
         let provider = provider::unwrapper(&settings.keys).await.context("the key provider cannot be used")?;
         let pool = Pool::with_connections(&control_settings(&settings), connections_max);
         let store = KeyStore::new(pool.clone(), SCHEMA);
-        Ok(Self { policy: Arc::new(policy), pool, store, unwrapper: provider.unwrapper })
+        Ok(Self { policy: Arc::new(policy), pool, store, unwrapper: provider.unwrapper, signers: settings.approval })
     }
 
     /// The engine, which records what it does.
@@ -65,7 +66,14 @@ impl Opened {
         let recorder = recorder.context("the record of acts cannot be opened")?;
         let actor = self.store.actor(&operator()).await.context("the key store cannot be used")?;
         let (store, unwrapper, policy) = (self.store.clone(), self.unwrapper.clone(), self.policy.clone());
-        Ok(Engine::new(store, unwrapper, policy, Acts { actor, recorder }, options, observer))
+        Ok(Engine::new(
+            store,
+            unwrapper,
+            policy,
+            Acts { actor, recorder, signers: self.signers.clone() },
+            options,
+            observer,
+        ))
     }
 
     pub(super) async fn close(self) {

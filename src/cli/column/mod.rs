@@ -13,7 +13,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::output::Output;
-use super::{Configured, Facts, Failure, runtime};
+use super::{Configured, Facts, Failure, approvals, runtime};
 use crate::app::control_settings;
 use crate::control::column::{Allowed, ColumnError, Engine, Limits, Options, Pause, Statements, Verb, Weight};
 use crate::control::{KeyStore, Pool, SCHEMA};
@@ -33,36 +33,36 @@ pub(super) enum Command {
     /// From stage `plain` to `sealed`: preflight, statements that make the table fit, every proxy seals what it writes,
     /// rows are converted, every cell is verified, a CHECK constraint keeps plaintext out. Ended anywhere, the same
     /// command goes on from there. Several processes may run it at once.
-    #[command(after_help = "Example:\n  candado column encrypt shop.customers.phone shop.customers.address --ddl run")]
+    #[command(after_help = "Examples:\n  candado column encrypt shop.customers.phone shop.customers.address --ddl run")]
     Encrypt(Work),
     /// Decrypt the rows, the way back: from stage `sealed` to `plain`.
-    #[command(after_help = "Example:\n  candado column decrypt shop.customers.phone --ddl run")]
+    #[command(after_help = "Examples:\n  candado column decrypt shop.customers.phone --ddl run")]
     Decrypt(Work),
     /// Seal again what is not under the active data key, after `keys rotate`.
-    #[command(after_help = "Example:\n  candado column reencrypt shop.customers.phone --rows-per-second 5000")]
+    #[command(after_help = "Examples:\n  candado column reencrypt shop.customers.phone --rows-per-second 5000")]
     Reencrypt(Work),
     /// Seal again what is not under the active index key, after a rotation of the index key.
-    #[command(after_help = "Example:\n  candado column reindex shop.customers.phone")]
+    #[command(after_help = "Examples:\n  candado column reindex shop.customers.phone")]
     Reindex(Work),
     /// Examine every cell and write a proof for each column. Changes nothing else, at any time, beside any job.
     ///
     /// Without columns: all of the policy. Keys are retired and destroyed on the ground of these proofs. Exit code 1 if a
     /// cell does not open, or its blind index is not its value's.
-    #[command(after_help = "Example:\n  candado column verify shop.customers.phone --json")]
+    #[command(after_help = "Examples:\n  candado column verify shop.customers.phone --json")]
     Verify(Verify),
     /// List jobs with progress, rate and remaining time.
-    #[command(after_help = "Example:\n  candado column status --json")]
+    #[command(after_help = "Examples:\n  candado column status --json")]
     Status(Facts),
     /// Let the unfinished job of a table rest, in all processes.
-    #[command(after_help = "Example:\n  candado column pause shop.customers")]
+    #[command(after_help = "Examples:\n  candado column pause shop.customers")]
     Pause(OfTable),
     /// Let it go on.
-    #[command(after_help = "Example:\n  candado column resume shop.customers")]
+    #[command(after_help = "Examples:\n  candado column resume shop.customers")]
     Resume(OfTable),
     /// Give the unfinished job of a table up, and say what can be done then.
     ///
     /// Nothing is lost: the columns stay at a stage at which every row is read and written.
-    #[command(after_help = "Example:\n  candado column abort shop.customers")]
+    #[command(after_help = "Examples:\n  candado column abort shop.customers")]
     Abort(OfTable),
 }
 
@@ -188,9 +188,13 @@ fn work(verb: Verb, arguments: &Work) -> Result<(), Failure> {
             engine.run(verb, &arguments.columns).await.map(|outcome| (Some(outcome), None))
         };
         progress.end();
+        let answer = match answer {
+            Err(refused) => Err(asked(&engine, refused).await),
+            Ok(answer) => Ok(answer),
+        };
         drop(engine);
         opened.close().await;
-        answer.map_err(failure)
+        answer
     })?;
     if let Some(outcome) = outcome {
         output.answer(arguments.json, &report::outcome(verb, &outcome), || report::text(verb, &outcome))?;
@@ -295,6 +299,19 @@ fn of_table<T>(arguments: &OfTable, act: impl AsyncFnOnce(&Engine) -> Result<T, 
         opened.close().await;
         outcome.map_err(failure)
     })
+}
+
+/// Asks for an approval where one is missing, and says how it is given.
+async fn asked(engine: &Engine, refused: ColumnError) -> Failure {
+    let ColumnError::NotApproved { wanted, source } = &refused else { return failure(refused) };
+    if !source.wants_new_request() {
+        return failure(refused);
+    }
+    let context = match engine.ask_for_approval(wanted).await {
+        Ok(request) => approvals::asked(&request),
+        Err(error) => format!("and approval cannot be asked for: {}", error.chain()),
+    };
+    Failure::Failed(anyhow::Error::new(refused).context(context))
 }
 
 /// What the command line or a file must mend is told apart from what could not be done.

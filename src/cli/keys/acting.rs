@@ -8,6 +8,7 @@ use super::append;
 use crate::app::provider::{self, Making};
 use crate::app::{control_settings, load_policy, operator};
 use crate::cli::account::Account;
+use crate::cli::approvals;
 use crate::cli::output::Output;
 use crate::cli::{Failure, lock_memory, runtime};
 use crate::config::Settings;
@@ -215,14 +216,7 @@ impl<'a> Acts<'a> {
             return refused;
         }
         match self.store.ask_for_approval(wanted, &self.signers, &self.actor, &self.recorder).await {
-            Ok(request) => {
-                let id = request.id;
-                refused.context(format!(
-                    "asked for approval as request {id}, which holds until {}: when `candado approve {id}` has been run \
-                     by enough people, run the same command again",
-                    request.expires_at
-                ))
-            }
+            Ok(request) => refused.context(approvals::asked(&request)),
             Err(error) => refused.context(format!("and approval cannot be asked for: {}", error.chain())),
         }
     }

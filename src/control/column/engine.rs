@@ -18,7 +18,7 @@ use super::throttle::{Hold, Limits, Throttle};
 use super::transform::{Cells, Goal};
 use super::walk::Walk;
 use crate::control::key_task::opening;
-use crate::control::{ControlError, KeyStore, Pool, StoredKeys};
+use crate::control::{ControlError, KeyStore, Pool, Request, StoredKeys, StoredRequest};
 use crate::keys::{KeyRing, Unwrapper};
 use crate::policy::{ColumnId, DecryptGrant, Policy, ProtectedColumn};
 use crate::schema::{ColumnRef, TableRef};
@@ -114,6 +114,12 @@ impl Engine {
             outcome = self.drive(job.id, &ids) => outcome,
             () = presence.keep() => Err(ColumnError::Aborted),
         }
+    }
+
+    /// Files the request for an approval that [`Engine::run`] found missing.
+    pub async fn ask_for_approval(&self, wanted: &Request) -> Result<StoredRequest, ControlError> {
+        let Acts { actor, recorder, signers } = &self.acts;
+        self.jobs.store.ask_for_approval(wanted, signers, actor, recorder).await
     }
 
     async fn drive(&self, id: u64, ids: &[ColumnId]) -> Result<Outcome, ColumnError> {

@@ -1,6 +1,6 @@
 //! Why a job does not go on. Texts name tables, columns and primary keys, never a value.
 
-use crate::control::ControlError;
+use crate::control::{ApprovalError, ControlError, Request};
 use crate::schema::{ColumnRef, TableRef};
 
 use super::transform::CellFault;
@@ -83,6 +83,15 @@ pub enum ColumnError {
     /// Statements must be run by hand; they have been reported.
     #[error("the statements above must be run first; run the same command again afterwards, or give `--ddl run`")]
     StatementsNeeded,
+    /// A second person has not approved it.
+    #[error("the columns may not become plaintext yet")]
+    NotApproved {
+        /// What needs approval.
+        wanted: Request,
+        /// What is wrong with its approval.
+        #[source]
+        source: ApprovalError,
+    },
     /// A row was changed again and again between reading and writing.
     #[error("rows from {position} on change faster than they can be converted")]
     Contended {

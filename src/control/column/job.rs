@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mysql_async::Row;
 
 use super::ColumnError;
+use crate::control::approval::{Approved, GuardedAct, Request, Signers};
 use crate::control::{Actor, ControlError, Entry, KeyStore, Recorder, Session};
 use crate::schema::TableRef;
 
@@ -164,6 +165,8 @@ pub struct Acts {
     pub actor: Actor,
     /// Where.
     pub recorder: Recorder,
+    /// Who approves that a column becomes plaintext again.
+    pub signers: Signers,
 }
 
 impl Acts {
@@ -222,7 +225,17 @@ impl Jobs {
         let params = (&*table.database, &*table.table, verb.name(), list, rows_estimate);
         let made = session.change(&sql, params).await?;
         if made.rows == 1 {
-            let after = serde_json::json!({ "job": made.id, "columns": columns });
+            let approval = match verb {
+                Verb::Decrypt => match self.approved(&mut session, table, columns, acts).await {
+                    Ok(approved) => approved.facts(),
+                    Err(error) => {
+                        session.abandon().await;
+                        return Err(error);
+                    }
+                },
+                Verb::Encrypt | Verb::Reencrypt | Verb::Reindex => serde_json::Value::Null,
+            };
+            let after = serde_json::json!({ "job": made.id, "columns": columns, "approval": approval });
             acts.record(&mut session, verb.act(), format!("table {table}"), after).await?;
         }
         session.control("COMMIT").await?;
@@ -235,6 +248,28 @@ impl Jobs {
             });
         }
         Ok(job)
+    }
+
+    /// Demands the approval of a job that makes plaintext, in the transaction that begins it: the job goes on with it,
+    /// however often it is interrupted.
+    async fn approved(
+        &self,
+        session: &mut Session,
+        table: &TableRef,
+        columns: &[String],
+        acts: &Acts,
+    ) -> Result<Approved, ColumnError> {
+        let sql = format!("SELECT epoch FROM {}.epoch WHERE id = 1", self.schema());
+        let epochs: Vec<u64> = session.rows(&sql).await?;
+        let epoch = epochs.first().copied().ok_or(ControlError::NotInitialised)?;
+        let subject = format!("columns {} of table {table}", columns.join(", "));
+        // The stage of a column has no version that approvers see: whatever moves it raises the epoch.
+        let wanted = Request { act: GuardedAct::DecryptColumn, subject, epoch, row_version: 0 };
+        match self.store.require_approval(session, &wanted, &acts.signers).await {
+            Ok(approved) => Ok(approved),
+            Err(ControlError::Approval(source)) => Err(ColumnError::NotApproved { wanted, source }),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The unfinished job of a table.

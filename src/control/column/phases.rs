@@ -48,6 +48,10 @@ impl Engine {
                 // Only a proxy that knows the column passes its values through unchanged in a column of bytes.
                 self.policy_everywhere().await?;
                 self.statements(ddl::prepare(&facts, &columns, shape)).await?;
+                // Every proxy knows the columns' new type before any of them seals: one that does not compares values
+                // as they are written, and would miss envelopes. A new epoch makes proxies load the catalog.
+                let epoch = self.jobs.store.set_stages(&[], &self.acts.actor, &self.acts.recorder).await?;
+                self.everywhere(epoch).await?;
             }
             Verb::Decrypt => self.statements(ddl::unseal(&facts, &columns)).await?,
             Verb::Reencrypt | Verb::Reindex => {}

@@ -1,5 +1,6 @@
 //! A table with rows from before it was protected, the policy for it, and the program that works on it.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -139,10 +140,26 @@ impl<'a> Bench<'a> {
 
     /// `candado keys <arguments>` as the security team.
     pub(crate) fn keys(&self, arguments: &[&str]) -> Run {
+        self.security(&[&["keys"], arguments].concat())
+    }
+
+    /// `candado <arguments>` as the security team.
+    pub(crate) fn security(&self, arguments: &[&str]) -> Run {
         let mut command = self.deployment.command("AKIASECURITY");
-        command.arg("keys").args(arguments).arg("--config").arg(&self.config);
+        command.args(arguments).arg("--config").arg(&self.config);
         command.args(["--user", SECURITY, "--password-file"]).arg(self.folder.path().join("backfill"));
         Run::new(command.output().expect("candado runs")).ok()
+    }
+
+    /// Adds sections to the configuration.
+    pub(crate) fn configure(&self, more: &str) {
+        let config = fs::read_to_string(&self.config).expect("a configuration");
+        fs::write(&self.config, format!("{config}{more}")).expect("a configuration");
+    }
+
+    /// A path for a file of the test's.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     fn command(&self, verb: &str, columns: &[&str], arguments: &[&str]) -> Command {

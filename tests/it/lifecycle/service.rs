@@ -1,7 +1,6 @@
 //! `candado keys` with a key service, under principals that have no more than `keys-policy/aws` gives them.
 
 use std::fs;
-use std::process::Command;
 
 use serde_json::{Value, json};
 use tokio::task::block_in_place;
@@ -9,7 +8,7 @@ use tokio::task::block_in_place;
 use super::program::Load;
 use crate::fakekms::{FakeKms, Role, State};
 use crate::support::key_store::SECURITY;
-use crate::support::office::Office;
+use crate::support::office::{Office, signing_key};
 use crate::support::on_each_server;
 use crate::support::proxy::{Deployment, KEYSET, Provider, Proxy, Tls};
 use crate::support::server::Kind;
@@ -71,18 +70,6 @@ async fn keys_are_wrapped_again_while_clients_write_and_read(kind: Kind) {
     let mut conn = shop.connect(Who::Application).await;
     assert!(text(&mut conn, "SELECT code, note FROM customers").await.cells().len() > 10);
     shop.assert_sealed();
-}
-
-/// A private key as `openssl` makes it, in a file; returns its public half in base64.
-fn signing_key(path: &str) -> String {
-    let openssl = |arguments: &[&str]| {
-        let output = Command::new("openssl").args(arguments).output().expect("openssl runs");
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    };
-    openssl(&["genpkey", "-algorithm", "ed25519", "-out", path]);
-    let public = openssl(&["pkey", "-in", path, "-pubout"]);
-    public.lines().find(|line| !line.starts_with("-----")).unwrap().to_owned()
 }
 
 async fn a_second_person_approves_with_the_program(kind: Kind) {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use candado::control::{KeyStore, Recorder};
@@ -128,4 +128,16 @@ impl Office {
         let service = self.service("AKIASECURITY").await;
         Recorder::open(&self.store(), service.as_ref()).await.expect("a recorder")
     }
+}
+
+/// A private key as `openssl` makes it, in a file; returns its public half in base64.
+pub(crate) fn signing_key(path: &str) -> String {
+    let openssl = |arguments: &[&str]| {
+        let output = Command::new("openssl").args(arguments).output().expect("openssl runs");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    openssl(&["genpkey", "-algorithm", "ed25519", "-out", path]);
+    let public = openssl(&["pkey", "-in", path, "-pubout"]);
+    public.lines().find(|line| !line.starts_with("-----")).expect("a public key").to_owned()
 }

@@ -362,6 +362,9 @@ impl Report {
             .collect();
         let remedies: Vec<&String> = self.items.iter().filter_map(|item| item.remedy.as_ref()).collect();
         if !remedies.is_empty() {
+            lines.push(
+                "\nA column that holds rows already takes `candado column encrypt`, which does all of this.".to_owned(),
+            );
             lines.push("\nStatements that are missing:\n".to_owned());
             lines.extend(remedies.iter().map(|statement| format!("{statement};")));
         }

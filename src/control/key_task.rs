@@ -370,15 +370,18 @@ impl KeyTask {
         if ring.serves_nothing() { Err(Failed::Lost { keys: self.held.lost(), class: self.lost_by }) } else { Ok(ring) }
     }
 
-    /// Takes a tainted ring away.
+    /// Takes a tainted ring away. A proxy without a ring does what every later epoch asks of it, nothing, and says so:
+    /// the rotation that would give it a ring again waits for all proxies.
     fn withdraw(&mut self, class: KeysMissing) {
-        if self.taint == Taint::Clean {
-            return;
+        match self.taint {
+            Taint::Tainted => {
+                (self.publish)(None);
+                self.taint = Taint::Clean;
+                self.state.send_replace(KeysState::Missing(class));
+            }
+            Taint::Clean if *self.state.borrow() == KeysState::Ready => return,
+            Taint::Clean => {}
         }
-        (self.publish)(None);
-        self.taint = Taint::Clean;
-        self.state.send_replace(KeysState::Missing(class));
-        // Without a ring this proxy does what every later epoch asks of it: nothing.
         if let (Some(current), Some(wanted)) = (&mut self.current, &self.wanted) {
             current.stored = wanted.stored.clone();
         }

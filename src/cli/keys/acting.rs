@@ -163,8 +163,8 @@ pub(super) fn behind_facts(behind: &[Behind]) -> Vec<Value> {
         Lacks::EpochAndPolicy => "epoch and policy",
     };
     let facts = behind.iter().map(|proxy| {
-        let Behind { instance, epoch, seen_seconds, lacks: lacking } = proxy;
-        json!({ "instance": instance, "epoch": epoch, "last_seen_seconds": seen_seconds, "lacks": lacks(*lacking) })
+        let Behind { instance, name, epoch, seen_seconds, lacks: lacking } = proxy;
+        json!({ "instance": instance, "name": name, "epoch": epoch, "last_seen_seconds": seen_seconds, "lacks": lacks(*lacking) })
     });
     facts.collect()
 }

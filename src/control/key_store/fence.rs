@@ -46,6 +46,8 @@ pub enum Acknowledged {
 pub struct Behind {
     /// Its instance id in hexadecimal, as `candado keys list` shows it.
     pub instance: String,
+    /// Its host and port; empty if it told none.
+    pub name: String,
     /// The epoch that it works with.
     pub epoch: u64,
     /// Seconds since it was last seen, by the server's clock.
@@ -67,8 +69,8 @@ pub enum Lacks {
 
 impl fmt::Display for Behind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { instance, epoch, seen_seconds, lacks } = self;
-        write!(f, "proxy {instance} ")?;
+        let Self { instance, name, epoch, seen_seconds, lacks } = self;
+        write!(f, "proxy {} ", if name.is_empty() { instance } else { name })?;
         match lacks {
             Lacks::Epoch => write!(f, "works with epoch {epoch}")?,
             Lacks::Policy => f.write_str("works with another policy")?,
@@ -97,17 +99,17 @@ impl KeyStore {
         fence: &Fence,
     ) -> Result<Acknowledged, ControlError> {
         let sql = format!(
-            "SELECT LOWER(HEX(instance_id)), loaded_epoch, policy_digest, \
+            "SELECT LOWER(HEX(instance_id)), name, loaded_epoch, policy_digest, \
              CAST(GREATEST(0, TIMESTAMPDIFF(SECOND, last_seen, UTC_TIMESTAMP(6))) AS UNSIGNED) \
              FROM {}.replica WHERE last_seen > UTC_TIMESTAMP(6) - INTERVAL {} SECOND ORDER BY instance_id",
             self.schema,
             LEASE.as_secs()
         );
-        let rows: Vec<(String, u64, Vec<u8>, u64)> = session.rows(&sql).await?;
+        let rows: Vec<(String, String, u64, Vec<u8>, u64)> = session.rows(&sql).await?;
         let replicas = rows.len();
         let behind: Vec<Behind> = rows
             .into_iter()
-            .filter_map(|(instance, epoch, digest, seen_seconds)| {
+            .filter_map(|(instance, name, epoch, digest, seen_seconds)| {
                 let other_policy = fence.policy_digest.is_some_and(|wanted| wanted[..] != digest[..]);
                 let lacks = match (epoch < fence.epoch, other_policy) {
                     (false, false) => return None,
@@ -115,7 +117,7 @@ impl KeyStore {
                     (false, true) => Lacks::Policy,
                     (true, true) => Lacks::EpochAndPolicy,
                 };
-                Some(Behind { instance, epoch, seen_seconds, lacks })
+                Some(Behind { instance, name, epoch, seen_seconds, lacks })
             })
             .collect();
         Ok(if behind.is_empty() { Acknowledged::All { replicas } } else { Acknowledged::Waiting { behind } })

@@ -198,7 +198,10 @@ async fn what_is_written_beside_the_proxies_is_found(kind: Kind) {
 async fn an_envelope_that_was_changed_stops_the_job(kind: Kind) {
     let bench = Bench::with_rows(shared(kind), 300);
     bench.run("encrypt", &["--ddl", "run"]).ok();
-    bench.sql("UPDATE customers SET address = CONCAT(LEFT(address, LENGTH(address) - 1), 'x') WHERE id = 77");
+    bench.sql(
+        "UPDATE customers SET address = CONCAT(LEFT(address, LENGTH(address) - 1), \
+         UNHEX(LPAD(HEX(ORD(RIGHT(address, 1)) ^ 1), 2, '0'))) WHERE id = 77",
+    );
     let verified = bench.run("verify", &[]);
     assert_eq!(verified.code, Some(1));
     assert!(verified.stdout.contains("row with id = 77: cannot be opened"), "{}", verified.stdout);

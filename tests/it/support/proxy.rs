@@ -81,6 +81,17 @@ pub(crate) struct Deployment {
     pub(crate) without_keys: WithoutKeys,
     provider: Provider,
     folder: TempDir,
+    own: Option<OwnServer>,
+}
+
+/// Ends a server that one test had for itself: a few dozen of them would not fit into memory.
+#[derive(Debug)]
+struct OwnServer(&'static Server);
+
+impl Drop for OwnServer {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 impl Deployment {
@@ -97,13 +108,14 @@ impl Deployment {
 
     /// One with a server of its own, for tests that end it or look at its files.
     pub(crate) fn own(kind: Kind, options: &[&str], provider: Provider) -> Self {
-        Self::new(Box::leak(Box::new(Server::launch(kind, options))), provider)
+        let server: &'static Server = Box::leak(Box::new(Server::launch(kind, options)));
+        Self { own: Some(OwnServer(server)), ..Self::new(server, provider) }
     }
 
     fn new(server: &'static Server, provider: Provider) -> Self {
         server.sql(&script("candado"));
         let folder = tempfile::Builder::new().prefix("candado-it-").tempdir().expect("a folder");
-        let deployment = Self { server, without_keys: WithoutKeys::Refuse, provider, folder };
+        let deployment = Self { server, without_keys: WithoutKeys::Refuse, provider, folder, own: None };
         // Key files must lie where nobody else looks.
         fs::DirBuilder::new().mode(0o700).create(deployment.folder.path().join("keys")).expect("a folder");
         deployment.init();

@@ -76,6 +76,13 @@ impl Server {
         }
     }
 
+    /// Ends it before the process does. What still talks to it gets a closed socket.
+    pub(crate) fn end(&self) {
+        let folder = self.datadir.parent().expect("the folder of server.sh");
+        // It may have been killed already by its test.
+        drop(Command::new(script()).arg("kill").arg(folder).output());
+    }
+
     /// Runs SQL as root through the server's own command-line client; returns rows without headings, cells by tabs.
     pub(crate) fn sql(&self, sql: &str) -> String {
         self.run(&[], sql).unwrap_or_else(|errors| panic!("{sql}\n{errors}"))

@@ -144,6 +144,8 @@ async fn a_key_lives_and_ends_while_clients_write_and_read(kind: Kind) {
         ])
     );
     assert_eq!((&rotated["replicas"], active(&team, "data")), (&json!(1), Some(new)));
+    // What was sealed before is on its way to the server for a moment.
+    load.goes_on();
     let before = cells_by_key(&shop)[&small(old)];
     load.goes_on();
     assert_eq!(cells_by_key(&shop)[&small(old)], before, "nothing is written under the old key any more");

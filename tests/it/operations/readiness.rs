@@ -1,6 +1,6 @@
 //! `/readyz` says why there are no keys, in front of a real server and the fake key service.
 
-use crate::fakekms::FakeKms;
+use crate::fakekms::{FakeKms, Role};
 use crate::support::key_store::script;
 use crate::support::on_each_server;
 use crate::support::proxy::{Deployment, Provider, Proxy, Tls, wait_until};
@@ -29,7 +29,7 @@ async fn the_reason_for_missing_keys_is_told_and_check_finds_it_too(kind: Kind) 
     let fake = FakeKms::start();
     let allow = |operations: &[&str]| fake.allow("AKIAPROXY", operations);
     allow(&["Decrypt", "DescribeKey"]);
-    fake.allow("AKIASECURITY", &["GenerateDataKeyWithoutPlaintext", "ReEncrypt", "DescribeKey"]);
+    fake.allow_role("AKIASECURITY", Role::Security);
     let provider = Provider::AwsKms { endpoint: fake.endpoint(), arn: fake.create_key() };
     let deployment = Deployment::own(kind, without_tls(kind), provider);
     let policy = policy(&prepare(&deployment));
@@ -63,14 +63,14 @@ async fn the_reason_for_missing_keys_is_told_and_check_finds_it_too(kind: Kind) 
     wait_reason(&proxy, "the key provider does not answer");
     let (code, report) = check(&deployment, &config, &[]);
     assert_eq!(code, 1);
-    assert!(report.contains("WRONG    key provider   key 1: the key provider is unavailable"), "{report}");
+    assert!(report.contains("WRONG    key provider   key 2: the key provider is unavailable"), "{report}");
 
     allow(&[]);
     fake.come_up();
     wait_reason(&proxy, "the key provider refuses to open a key");
     let (code, report) = check(&deployment, &config, &[]);
     assert_eq!(code, 1);
-    let denied = "WRONG    key provider   key 1: the key provider denies access to the key-encryption key";
+    let denied = "WRONG    key provider   key 2: the key provider denies access to the key-encryption key";
     assert!(report.contains(denied), "{report}");
 
     allow(&["Decrypt", "DescribeKey"]);

@@ -175,6 +175,9 @@ async fn a_key_lives_and_ends_while_clients_write_and_read(kind: Kind) {
     assert_eq!(block_in_place(|| team.refused(&destroy)).0, "grace");
     age(deployment.server, "candado", small(old), 48);
     verify(&shop);
+    // The proxy hears of the retirement with its next look at the key store.
+    let knows = || team.refused(&["destroy", &old_text]).0 != "replica_behind";
+    block_in_place(|| wait_until("the proxy knows that the key is retired", knows));
     let (code, refusal) = block_in_place(|| team.refused(&["destroy", &old_text]));
     assert_eq!(code, "failed");
     assert!(refusal.contains(&format!("--confirm {old}")), "{refusal}");

@@ -1,5 +1,5 @@
 //! What the security team does to keys, each act in one transaction: the epoch row is locked, states are compared and
-//! set, the epoch grows, proxies follow. Which act leads where is [`crate::keys::lifecycle`]'s affair.
+//! set, the epoch grows, proxies follow. Which act leads where is [`KeyState::after`]'s affair.
 //!
 //! Runs under the account `candado_security`. No plaintext key passes through here.
 

@@ -1,9 +1,10 @@
 //! Judging a statement for SQL injection, on tokens and tree, never on raw text.
 //!
-//! The hard signatures of this version (layers 0 to 2 of the design) are decided once per digest: the verdict is kept with
-//! the plan. Each rule is a file below [`rules`] with its documentation, statements that it must refuse and look-alikes
+//! Signatures (layers 0 to 3 of the design) are decided once per digest: the verdict is kept with the plan. A hard one
+//! refuses by itself; the others give points, and enough points refuse. Each rule is a file below [`rules`] with its documentation, statements that it must refuse and look-alikes
 //! that it must let pass. Modes, answers and the event log belong to the callers.
 
+mod constant;
 mod reading;
 pub mod rules;
 #[cfg(test)]
@@ -11,18 +12,42 @@ mod tests;
 
 pub use reading::{Reading, Words};
 pub use rules::RuleId;
+use rules::{Rule, Weight};
 
 /// What the firewall says of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// No rule matched.
     Pass,
-    /// The first rule that matched.
+    /// The first hard rule that matched, or the heaviest of those whose points were enough.
     Hit(RuleId),
 }
 
 /// Judges one statement. `reading.statement` is `None` for statements other than DML and for DML that the parser cannot
 /// read: only rules on tokens apply then.
 pub fn judge(reading: &Reading<'_>) -> Verdict {
-    rules::ALL.iter().find(|rule| (rule.matches)(reading)).map_or(Verdict::Pass, |rule| Verdict::Hit(rule.id))
+    judge_by(rules::ALL.iter(), reading)
+}
+
+fn judge_by<'r>(rules: impl Iterator<Item = &'r Rule>, reading: &Reading<'_>) -> Verdict {
+    let mut points = 0_u32;
+    let mut heaviest: Option<(u8, RuleId)> = None;
+    for rule in rules {
+        if !(rule.matches)(reading) {
+            continue;
+        }
+        match rule.weight {
+            Weight::Hard => return Verdict::Hit(rule.id),
+            Weight::Points(more) => {
+                points = points.saturating_add(u32::from(more));
+                if heaviest.is_none_or(|(most, _)| more > most) {
+                    heaviest = Some((more, rule.id));
+                }
+            }
+        }
+    }
+    match heaviest {
+        Some((_, rule)) if points >= rules::POINTS_MAX => Verdict::Hit(rule),
+        Some(_) | None => Verdict::Pass,
+    }
 }

@@ -1,8 +1,9 @@
 //! What the rules ask of a statement: its words, calls and expressions.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
-use crate::sql::tree::{Expr, ExprKind, LiteralKind, Query, Statement, TokenIndex};
+use crate::sql::tree::{Expr, ExprKind, LiteralKind, Query, Select, Statement, TokenIndex};
 use crate::sql::walk::{self, Visitor};
 use crate::sql::{self, Marks, StatementClass, Token, TokenKind};
 
@@ -19,6 +20,8 @@ pub struct Reading<'a> {
     words: Words,
     exprs: Vec<&'a Expr>,
     queries: Vec<&'a Query>,
+    selects: Vec<&'a Select>,
+    value_read: Cell<bool>,
 }
 
 impl<'a> Reading<'a> {
@@ -26,11 +29,12 @@ impl<'a> Reading<'a> {
     pub fn new(sql: &'a [u8], tokens: &'a [Token], class: StatementClass, statement: Option<&'a Statement>) -> Self {
         let words =
             (0..).zip(tokens).filter(|(_, token)| token.kind == TokenKind::Word).map(|(index, _)| index).collect();
-        let mut nodes = Nodes { exprs: Vec::new(), queries: Vec::new() };
+        let mut nodes = Nodes::default();
         if let Some(statement) = statement {
             walk::statement(&mut nodes, statement);
         }
-        Self { sql, tokens, class, statement, words, exprs: nodes.exprs, queries: nodes.queries }
+        let Nodes { exprs, queries, selects } = nodes;
+        Self { sql, tokens, class, statement, words, exprs, queries, selects, value_read: Cell::new(false) }
     }
 
     /// The tree, if there is one.
@@ -51,6 +55,36 @@ impl<'a> Reading<'a> {
     /// All query expressions, outer ones before inner ones.
     pub fn queries(&self) -> &[&'a Query] {
         &self.queries
+    }
+
+    /// All SELECTs, outer ones before inner ones.
+    pub fn selects(&self) -> &[&'a Select] {
+        &self.selects
+    }
+
+    /// The last token.
+    pub fn last(&self) -> Option<&'a Token> {
+        self.tokens.last()
+    }
+
+    /// Whether the token is the last one.
+    pub fn is_last(&self, token: TokenIndex) -> bool {
+        usize::try_from(token).is_ok_and(|at| at.checked_add(1) == Some(self.tokens.len()))
+    }
+
+    /// Whether a rule looked at the value of a literal: then the verdict holds for this statement alone, not for all of
+    /// its digest.
+    pub fn depends_on_values(&self) -> bool {
+        self.value_read.get()
+    }
+
+    /// The value of an integer literal.
+    pub fn integer(&self, expr: &Expr) -> Option<u64> {
+        if !matches!(expr.kind, ExprKind::Literal(LiteralKind::Integer)) {
+            return None;
+        }
+        self.value_read.set(true);
+        std::str::from_utf8(self.bytes(expr.tokens.first)).ok()?.parse().ok()
     }
 
     /// Whether the statement is SELECT, INSERT, REPLACE, UPDATE, DELETE or the like.
@@ -126,7 +160,7 @@ impl<'a> Reading<'a> {
 
     /// The expression and all expressions below it.
     pub fn below<'e>(&self, expr: &'e Expr) -> Vec<&'e Expr> {
-        let mut nodes = Nodes { exprs: Vec::new(), queries: Vec::new() };
+        let mut nodes = Nodes::default();
         walk::expr(&mut nodes, expr);
         nodes.exprs
     }
@@ -144,9 +178,11 @@ impl<'a> Reading<'a> {
     }
 }
 
+#[derive(Default)]
 struct Nodes<'t> {
     exprs: Vec<&'t Expr>,
     queries: Vec<&'t Query>,
+    selects: Vec<&'t Select>,
 }
 
 impl<'t> Visitor<'t> for Nodes<'t> {
@@ -156,5 +192,9 @@ impl<'t> Visitor<'t> for Nodes<'t> {
 
     fn query(&mut self, query: &'t Query) {
         self.queries.push(query);
+    }
+
+    fn select(&mut self, select: &'t Select) {
+        self.selects.push(select);
     }
 }

@@ -84,6 +84,16 @@ pub(super) enum Remember {
     No,
 }
 
+impl Remember {
+    /// What holds if both do.
+    pub(super) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Yes, Self::Yes) => Self::Yes,
+            (Self::No, _) | (_, Self::No) => Self::No,
+        }
+    }
+}
+
 /// Decides about a statement. A digest met before costs the lexer, the digest and a lookup.
 pub fn inspect<'a>(sql: &'a [u8], cx: Inspection<'a>) -> Result<Admitted<'a>, Refusal> {
     let Scratch { tokens, key } = cx.scratch;

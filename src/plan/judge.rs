@@ -55,10 +55,11 @@ impl Judge<'_> {
             || (class == StatementClass::Explain && !words.is_of_connection() && !words.is_description());
         let reserved = ReservedWords::of_catalog(self.catalog);
         let statement = read.then(|| sql::parse(text.sql, text.tokens, &self.dialect, &reserved));
-        let observed = match self.firewall(&text, class, statement.as_ref().and_then(|parsed| parsed.as_ref().ok())) {
+        let (verdict, judged) = self.firewall(&text, class, statement.as_ref().and_then(|parsed| parsed.as_ref().ok()));
+        let observed = match verdict {
             Ok(None) if stacked && self.firewall == FirewallMode::Observe => Some(STACKED.0),
             Ok(observed) => observed,
-            Err(refusal) => return (Err(refusal), Remember::Yes),
+            Err(refusal) => return (Err(refusal), judged),
         };
         let (plan, remember) = match (statement, class) {
             (Some(Ok(statement)), _) => self.parsed(&text, &statement, params),
@@ -72,7 +73,7 @@ impl Judge<'_> {
                 (effect.map(|effect| QueryPlan::relay(effect, params)), remember)
             }
         };
-        (plan.map(|plan| (plan, observed)), remember)
+        (plan.map(|plan| (plan, observed)), remember.and(judged))
     }
 
     /// The firewall's verdict, as the account's mode takes it.
@@ -81,15 +82,17 @@ impl Judge<'_> {
         text: &Text<'_>,
         class: StatementClass,
         statement: Option<&Statement>,
-    ) -> Result<Option<&'static str>, Refusal> {
+    ) -> (Result<Option<&'static str>, Refusal>, Remember) {
         if self.firewall == FirewallMode::Off {
-            return Ok(None);
+            return (Ok(None), Remember::Yes);
         }
-        match (firewall::judge(&Reading::new(text.sql, text.tokens, class, statement)), self.firewall) {
+        let reading = Reading::new(text.sql, text.tokens, class, statement);
+        let verdict = match (firewall::judge(&reading), self.firewall) {
             (Verdict::Pass, _) => Ok(None),
             (Verdict::Hit(rule), FirewallMode::Block) => Err(Refusal::Firewall { rule: rule.0 }),
             (Verdict::Hit(rule), FirewallMode::Observe | FirewallMode::Off) => Ok(Some(rule.0)),
-        }
+        };
+        (verdict, if reading.depends_on_values() { Remember::No } else { Remember::Yes })
     }
 
     fn parsed(&self, text: &Text<'_>, statement: &Statement, params: u16) -> (Result<QueryPlan, Refusal>, Remember) {

@@ -20,7 +20,7 @@ bitflags::bitflags! {
         const SKIPPED_AFTER = 32;
         /// A comment stands before the first token; set on the first token only.
         const COMMENT_BEFORE = 64;
-        /// A line comment that follows holds a quote.
+        /// A line comment that follows holds a quote other than an apostrophe between letters.
         const COMMENTED_QUOTE = 128;
         /// A line comment that follows runs to the end of the statement and holds a word or an operator.
         const COMMENTED_TEXT = 256;

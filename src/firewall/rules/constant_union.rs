@@ -3,13 +3,14 @@
 //! Honest unions put a constant where the first branch has one too (`'order' AS kind … UNION … 'invoice'`), or append one
 //! fixed row with a label (`UNION SELECT 0, 'All'`).
 
-use super::{Rule, RuleId};
+use super::{Rule, RuleId, Weight};
 use crate::firewall::Reading;
 use crate::sql::tree::{Expr, ExprKind, LiteralKind, Query, QueryBody, Select, SelectItem};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("constant-union"),
     summary: "a UNION branch of constants behind a filtered branch that reads a table",
+    weight: Weight::Hard,
     matches,
     refuses: &[
         "SELECT name, price FROM products WHERE id = 1 UNION SELECT 1, 2",

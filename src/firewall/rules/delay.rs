@@ -2,12 +2,13 @@
 //!
 //! A bare `SELECT SLEEP(1)` or `DO SLEEP(1)` is a health check, a bare `SELECT GET_LOCK(..)` an advisory lock.
 
-use super::{Rule, RuleId};
+use super::{Rule, RuleId, Weight};
 use crate::firewall::Reading;
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("delay"),
     summary: "a function that waits, in a statement with FROM, WHERE, SET or VALUES",
+    weight: Weight::Hard,
     matches,
     refuses: &[
         "SELECT name FROM products WHERE id = 1 AND SLEEP(5)",

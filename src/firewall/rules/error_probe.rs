@@ -1,12 +1,13 @@
 //! Functions whose error message repeats their argument, fed with something worth reading: error-based injection.
 
-use super::{Rule, RuleId};
+use super::{Rule, RuleId, Weight};
 use crate::firewall::Reading;
 use crate::sql::tree::{Expr, ExprKind, UnaryOp};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("error-probe"),
     summary: "a function that repeats its argument in an error, over a sub-query, a system value or CONCAT of constants",
+    weight: Weight::Hard,
     matches,
     refuses: &[
         "SELECT a FROM t WHERE id = 1 AND EXTRACTVALUE(1, CONCAT(0x5c, (SELECT version())))",

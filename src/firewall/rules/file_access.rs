@@ -1,11 +1,12 @@
 //! Reading and writing files of the server's host from a query.
 
-use super::{Rule, RuleId};
+use super::{Rule, RuleId, Weight};
 use crate::firewall::Reading;
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("file-access"),
     summary: "INTO OUTFILE, INTO DUMPFILE or LOAD_FILE",
+    weight: Weight::Hard,
     matches,
     refuses: &[
         "SELECT '<?php' INTO OUTFILE '/var/www/a.php'",

@@ -1,11 +1,12 @@
 //! `GROUP BY` over `FLOOR(RAND(0)*2)` with COUNT: the duplicate-key error that repeats a value.
 
-use super::{Rule, RuleId};
+use super::{Rule, RuleId, Weight};
 use crate::firewall::Reading;
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("floor-rand"),
     summary: "FLOOR(RAND(..)) together with COUNT and GROUP BY",
+    weight: Weight::Hard,
     matches,
     refuses: &[
         "SELECT a FROM t WHERE id = 1 AND (SELECT 1 FROM (SELECT COUNT(*), CONCAT(user(), FLOOR(RAND(0)*2)) x \

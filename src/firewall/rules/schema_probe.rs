@@ -1,6 +1,6 @@
 //! A branch or sub-query that reads the server's own schemas, in a statement that is about something else.
 
-use super::{Rule, RuleId};
+use super::{Rule, RuleId, Weight};
 use crate::firewall::Reading;
 use crate::sql::tree::{Query, QueryBody, Statement, TableReference};
 use crate::sql::walk::{self, Visitor};
@@ -8,6 +8,7 @@ use crate::sql::walk::{self, Visitor};
 pub(super) const RULE: Rule = Rule {
     id: RuleId("schema-probe"),
     summary: "a UNION branch or sub-query into a system schema from a statement about other tables",
+    weight: Weight::Hard,
     matches,
     refuses: &[
         "SELECT a, b FROM t WHERE id = 1 UNION SELECT table_name, table_schema FROM information_schema.tables",

@@ -1,12 +1,14 @@
 //! Reading a value one character at a time: ORD, ASCII or a comparison over a substring of a sub-query or system value.
 
-use super::{Rule, RuleId};
+use super::{Rule, RuleId, Weight};
 use crate::firewall::Reading;
-use crate::sql::tree::{BinaryOp, Expr, ExprKind};
+use crate::firewall::constant::compares;
+use crate::sql::tree::{Expr, ExprKind};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("substring-probe"),
     summary: "ORD, ASCII or a comparison of a substring of a sub-query or system value",
+    weight: Weight::Hard,
     matches,
     refuses: &[
         "SELECT a FROM t WHERE id = 1 AND ORD(MID((SELECT password FROM users LIMIT 1), 1, 1)) > 64",
@@ -47,19 +49,6 @@ fn probes(reading: &Reading<'_>, expr: &Expr) -> bool {
         &[]
     };
     operands.iter().any(|operand| cut_value(reading, operand))
-}
-
-fn compares(op: BinaryOp) -> bool {
-    matches!(
-        op,
-        BinaryOp::Equal
-            | BinaryOp::NullSafeEqual
-            | BinaryOp::NotEqual
-            | BinaryOp::Less
-            | BinaryOp::LessEqual
-            | BinaryOp::Greater
-            | BinaryOp::GreaterEqual
-    )
 }
 
 /// Whether the expression is, but for parentheses and casts, a substring of a sub-query or system value.

@@ -3,16 +3,17 @@
 //! Dumps wrap whole statements in such comments, and query builders wrap single options (`/*!40001 SQL_NO_CACHE */`);
 //! neither puts UNION, SELECT, OR or AND into one inside a DML statement.
 
-use super::{Rule, RuleId};
+use super::{Rule, RuleId, Weight};
 use crate::firewall::Reading;
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("versioned-comment"),
     summary: "UNION, SELECT, OR or AND inside a versioned comment of a DML statement",
+    weight: Weight::Hard,
     matches,
     refuses: &[
         "SELECT a FROM t WHERE id = 1 /*!50000 UNION */ /*!50000 SELECT */ 1",
-        "SELECT a FROM t WHERE id = 1 /*!OR*/ 1",
+        "SELECT a FROM t WHERE id = 1 /*!OR*/ owner = 2",
         "UPDATE t SET a = 1 WHERE b = 2 /*!50000AND*/ 1",
     ],
     passes: &[

@@ -17,7 +17,7 @@ impl Lexer<'_> {
         }
         let text = rest.get(..length).unwrap_or_default();
         let mut marks = mark;
-        if memchr::memchr3(b'\'', b'"', b'`', text).is_some() {
+        if holds_quote(text) {
             marks |= Marks::COMMENTED_QUOTE;
         }
         let holds_text = text.iter().any(|byte| !byte.is_ascii_whitespace() && !matches!(byte, b'-' | b'+' | b'#'));
@@ -132,6 +132,13 @@ impl Lexer<'_> {
             }
         }
     }
+}
+
+/// Whether a comment holds a quote. The apostrophe of `don't` is none.
+fn holds_quote(text: &[u8]) -> bool {
+    let is_letter = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_alphabetic);
+    memchr::memchr3_iter(b'\'', b'"', b'`', text)
+        .any(|at| text.get(at) != Some(&b'\'') || !is_letter(at.checked_sub(1)) || !is_letter(at.checked_add(1)))
 }
 
 /// Whom a versioned comment addresses.

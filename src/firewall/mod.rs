@@ -1,8 +1,8 @@
 //! Judging a statement for SQL injection, on tokens and tree, never on raw text.
 //!
 //! Signatures (layers 0 to 3 of the design) are decided once per digest: the verdict is kept with the plan. A hard one
-//! refuses by itself; the others give points, and enough points refuse. Each rule is a file below [`rules`] with its documentation, statements that it must refuse and look-alikes
-//! that it must let pass. Modes, answers and the event log belong to the callers.
+//! refuses by itself; the others give points, and enough points refuse. Each rule is a file below [`rules`] with its
+//! documentation, statements that it must refuse and look-alikes that it must let pass. Modes, answers and the event log belong to the callers.
 
 mod constant;
 mod reading;

@@ -90,5 +90,5 @@ fn only_a_comparison_of_integers_is_looked_into() {
     assert!(depends("SELECT a FROM t WHERE id = 1 AND 1 = 1"));
     assert!(!depends("SELECT a FROM t WHERE id = 1 AND name = 'x'"));
     assert!(!depends("SELECT a FROM t WHERE 1 = 1 AND id = 1"));
-    assert!(!depends("SELECT a FROM t WHERE id = 1 OR 1 = 1"));
+    assert!(!depends("SELECT a FROM t WHERE id = 1 OR 'a' = 'a'"));
 }

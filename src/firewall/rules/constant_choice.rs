@@ -1,4 +1,6 @@
 //! CASE, IF or ELT that choose by a condition which depends on no row: a probe whose two answers differ.
+//!
+//! A query builder that knows no truth values writes them as `CASE WHEN 0 = 0 THEN 1 ELSE 0 END`: a constant as a whole.
 
 use super::{Rule, RuleId, Weight};
 use crate::firewall::Reading;
@@ -11,7 +13,7 @@ pub(super) const RULE: Rule = Rule {
     weight: Weight::Points(10),
     matches,
     refuses: &[
-        "SELECT a FROM t WHERE id = (CASE WHEN (1=1) THEN 1 ELSE 2 END)",
+        "SELECT a FROM t WHERE id = (CASE WHEN (1=1) THEN 1 ELSE (SELECT 1 UNION SELECT 2) END)",
         "SELECT a FROM t ORDER BY IF(1=1, a, b)",
         "SELECT a FROM t WHERE id = ELT(2=2, 1)",
         "SELECT a FROM t WHERE id = CASE 5 WHEN 5 THEN 1 ELSE (SELECT 1 UNION SELECT 2) END",
@@ -26,6 +28,7 @@ pub(super) const RULE: Rule = Rule {
         "SELECT IF(?, a, b) FROM t",
         "UPDATE t SET a = CASE id WHEN 1 THEN 'x' WHEN 2 THEN 'y' END WHERE id IN (1, 2)",
         "SELECT CASE WHEN TRUE THEN a END FROM t",
+        "SELECT a FROM t WHERE shown = (CASE WHEN 0 = 0 THEN 1 ELSE 0 END)",
     ],
 };
 
@@ -34,16 +37,22 @@ fn matches(reading: &Reading<'_>) -> bool {
     let chosen = |condition: &Expr| literal(condition).is_none() && is_constant(reading, condition);
     let chooses = |expr: &Expr| {
         if let ExprKind::Case { operand, whens, .. } = &expr.kind {
-            return match operand {
+            let by_constant = match operand {
                 None => whens.iter().any(|(when, _)| chosen(when)),
                 Some(operand) => {
                     is_constant(reading, operand) && whens.iter().any(|(when, _)| is_constant(reading, when))
                 }
             };
+            return by_constant && !is_constant(reading, expr);
         }
-        reading
-            .call(expr)
-            .is_some_and(|(name, args)| ["IF", "ELT"].contains(&&*name) && args.first().is_some_and(chosen))
+        reading.call(expr).is_some_and(|(name, args)| {
+            let suspicious = match &*name {
+                "IF" => !is_constant(reading, expr),
+                "ELT" => true,
+                _ => false,
+            };
+            suspicious && args.first().is_some_and(chosen)
+        })
     };
     reading.reads_or_writes() && reading.exprs().iter().any(|expr| chooses(expr))
 }

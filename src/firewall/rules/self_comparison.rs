@@ -1,18 +1,20 @@
-//! A column compared with itself: true for every row that has a value, and no literal in sight.
+//! A column compared with itself behind OR: true for every row that has a value, and no literal in sight.
+//!
+//! Alone or behind AND it asks for rows that have a value, as object-relational mappers do.
 
 use super::{Rule, RuleId, Weight};
 use crate::firewall::Reading;
 use crate::firewall::constant::{bare, compares};
-use crate::sql::tree::{Expr, ExprKind, Path};
+use crate::sql::tree::{BinaryOp, Expr, ExprKind, Path, UnaryOp};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("self-comparison"),
-    summary: "a column compared with itself",
+    summary: "a column compared with itself, as an operand of OR or XOR",
     weight: Weight::Points(10),
     matches,
     refuses: &[
         "SELECT a FROM t WHERE id = 1 OR id = id",
-        "SELECT a FROM t WHERE t.id = (t.ID)",
+        "SELECT a FROM t WHERE a = 2 OR t.id = (t.ID) AND shown = 1",
         "SELECT a FROM t WHERE name = '' OR name LIKE name",
         "DELETE FROM t WHERE a = 1 OR `b` >= b",
     ],
@@ -21,18 +23,30 @@ pub(super) const RULE: Rule = Rule {
         "SELECT a FROM t x JOIN t y ON x.id = y.id WHERE x.id < y.id",
         "UPDATE t SET a = a WHERE id = 1",
         "SELECT a FROM t WHERE name LIKE CONCAT(name, '%')",
-        "SELECT a FROM t WHERE id = t.id",
+        "SELECT a FROM t WHERE a = 2 OR id = t.id",
+        "SELECT a FROM t WHERE t.id = (t.id) AND shown = 1",
     ],
 };
 
 fn matches(reading: &Reading<'_>) -> bool {
     reading.exprs().iter().any(|expr| {
-        if let ExprKind::Binary { op, left, right } = &expr.kind {
-            return compares(*op) && same_column(reading, left, right);
-        }
-        let ExprKind::Match { operands, .. } = &expr.kind else { return false };
-        matches!(operands.as_slice(), [left, right, ..] if same_column(reading, left, right))
+        let ExprKind::Binary { op: BinaryOp::Or | BinaryOp::Xor, left, right } = &expr.kind else { return false };
+        [left, right].into_iter().any(|operand| compares_itself(reading, bare(operand)))
     })
+}
+
+fn compares_itself(reading: &Reading<'_>, expr: &Expr) -> bool {
+    if let ExprKind::Unary { op: UnaryOp::Not, operand } = &expr.kind {
+        return compares_itself(reading, bare(operand));
+    }
+    if let ExprKind::Binary { op, left, right } = &expr.kind {
+        if *op == BinaryOp::And {
+            return compares_itself(reading, bare(left)) || compares_itself(reading, bare(right));
+        }
+        return compares(*op) && same_column(reading, left, right);
+    }
+    let ExprKind::Match { operands, .. } = &expr.kind else { return false };
+    matches!(operands.as_slice(), [left, right, ..] if same_column(reading, left, right))
 }
 
 /// One name under the same qualifier. An unqualified name may be another table's column.

@@ -9,6 +9,7 @@ mod audit;
 mod check;
 mod column;
 mod demo;
+mod explain;
 mod inspect;
 mod keys;
 mod output;
@@ -69,6 +70,15 @@ enum Command {
   candado check --config /etc/candado/candado.toml
   candado check --json | jq '.items[] | select(.verdict != \"ok\")'")]
     Check(Facts),
+    /// Tell what becomes of statements: relayed, rewritten or refused, and why.
+    ///
+    /// Nothing is run: the catalog is read from the configured server, and the planner of `serve` decides. Texts are shown
+    /// with placeholders, never with values. Ends with 0 if every statement passes, with 1 if one is refused or the server
+    /// could not be asked, and with 64 if the command line or a file is wrong.
+    #[command(after_help = "Examples:
+  candado explain --database shop \"SELECT name FROM customers WHERE phone = '090-1234-5678'\"
+  candado explain --file statements.sql --account app --json")]
+    Explain(explain::Arguments),
     /// Make keys, list them, and lead them through their life.
     #[command(subcommand)]
     #[command(after_help = "Examples:
@@ -115,6 +125,7 @@ impl Command {
             Self::Demo(_) => Children::Privileged,
             Self::Serve(_)
             | Self::Check(_)
+            | Self::Explain(_)
             | Self::Keys(_)
             | Self::Column(_)
             | Self::Audit(_)
@@ -189,6 +200,7 @@ pub fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Keys(command) => keys::run(&command),
         Command::Column(command) => column::run(&command),
         Command::Audit(command) => audit::run(&command),

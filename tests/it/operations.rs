@@ -4,6 +4,7 @@
 mod check;
 mod commands;
 mod drain;
+mod explain;
 mod limits;
 mod readiness;
 mod reload;

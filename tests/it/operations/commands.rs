@@ -19,9 +19,17 @@ fn said(bytes: &[u8]) -> &str {
 
 #[test]
 fn every_command_helps_with_an_example() {
-    for command in
-        [&[][..], &["serve"], &["demo"], &["check"], &["keys"], &["keys", "init"], &["keys", "list"], &["inspect"]]
-    {
+    for command in [
+        &[][..],
+        &["serve"],
+        &["demo"],
+        &["check"],
+        &["keys"],
+        &["keys", "init"],
+        &["keys", "list"],
+        &["explain"],
+        &["inspect"],
+    ] {
         let output = candado(&[command, &["--help"]].concat());
         let example = format!("\nExamples:\n  candado {}", command.join(" "));
         assert_eq!(output.status.code(), Some(0), "{command:?}");

@@ -1,0 +1,146 @@
+//! A planned statement as it goes to the server, without a value in it.
+//!
+//! Literals are `?` like parameters. What keys would make is named in angle brackets: an envelope, and the bounds of a
+//! blind index. While two index keys are in use, or a column is being converted, the real text has more alternatives.
+
+use crate::plan::{Admitted, Comparison, Splice, SpliceKind, Value};
+use crate::sql::tree::TokenRange;
+use crate::sql::{Token, TokenKind};
+
+/// The text. Comments are left out, runs of white space are one blank.
+pub(super) fn text(admitted: &Admitted<'_>) -> String {
+    let mut out = Sketch { sql: admitted.sql(), tokens: admitted.tokens(), text: String::new(), end: None };
+    let mut splices = admitted.plan().splices.iter().peekable();
+    let mut at = 0_usize;
+    while let Some(token) = admitted.tokens().get(at) {
+        let splice = splices.next_if(|splice| usize::try_from(splice.tokens.first).is_ok_and(|first| first == at));
+        match splice {
+            Some(splice) => {
+                out.gap(*token);
+                out.splice(splice);
+                let last = usize::try_from(splice.tokens.last).unwrap_or(usize::MAX);
+                out.end = admitted.tokens().get(last).map(|token| token.end);
+                at = last.saturating_add(1);
+            }
+            None => {
+                out.gap(*token);
+                out.token(*token);
+                out.end = Some(token.end);
+                at += 1;
+            }
+        }
+    }
+    out.text
+}
+
+struct Sketch<'a> {
+    sql: &'a [u8],
+    tokens: &'a [Token],
+    text: String,
+    /// Where the last token ended.
+    end: Option<u32>,
+}
+
+impl Sketch<'_> {
+    fn gap(&mut self, next: Token) {
+        if self.end.is_some_and(|end| end < next.start) {
+            self.text.push(' ');
+        }
+    }
+
+    fn token(&mut self, token: Token) {
+        match token.kind {
+            TokenKind::String
+            | TokenKind::NationalString
+            | TokenKind::Hex
+            | TokenKind::Bit
+            | TokenKind::Integer
+            | TokenKind::Decimal
+            | TokenKind::Float
+            | TokenKind::Param => self.text.push('?'),
+            TokenKind::Word
+            | TokenKind::Identifier
+            | TokenKind::QuotedIdentifier
+            | TokenKind::Introducer
+            | TokenKind::Null
+            | TokenKind::UserVariable
+            | TokenKind::SystemVariable
+            | TokenKind::Equal
+            | TokenKind::NullSafeEqual
+            | TokenKind::NotEqual
+            | TokenKind::Less
+            | TokenKind::LessEqual
+            | TokenKind::Greater
+            | TokenKind::GreaterEqual
+            | TokenKind::ShiftLeft
+            | TokenKind::ShiftRight
+            | TokenKind::Pipe
+            | TokenKind::PipePipe
+            | TokenKind::Ampersand
+            | TokenKind::AmpersandAmpersand
+            | TokenKind::Caret
+            | TokenKind::Plus
+            | TokenKind::Minus
+            | TokenKind::Star
+            | TokenKind::Slash
+            | TokenKind::Percent
+            | TokenKind::Tilde
+            | TokenKind::Bang
+            | TokenKind::Assign
+            | TokenKind::Arrow
+            | TokenKind::ArrowText
+            | TokenKind::LeftParen
+            | TokenKind::RightParen
+            | TokenKind::LeftBrace
+            | TokenKind::RightBrace
+            | TokenKind::Comma
+            | TokenKind::Dot
+            | TokenKind::Colon
+            | TokenKind::Semicolon => self.text.push_str(&shown(token.bytes(self.sql))),
+        }
+    }
+
+    fn splice(&mut self, splice: &Splice) {
+        match &splice.kind {
+            SpliceKind::Seal(Value::Null) => self.text.push_str("NULL"),
+            SpliceKind::Seal(Value::Literal(_) | Value::Param(_)) => self.text.push_str("<sealed>"),
+            SpliceKind::Search { column_tokens, comparison, values } => {
+                let name = self.name(*column_tokens);
+                let terms: Vec<String> = values.iter().map(|value| term(&name, *comparison, *value)).collect();
+                let any =
+                    if let [term] = terms.as_slice() { term.clone() } else { format!("({})", terms.join(" OR ")) };
+                match comparison {
+                    Comparison::Equal | Comparison::NullSafeEqual => self.text.push_str(&any),
+                    Comparison::NotEqual => self.text.push_str(&format!("(NOT {any})")),
+                }
+            }
+        }
+    }
+
+    fn name(&self, range: TokenRange) -> String {
+        let tokens = usize::try_from(range.first).and_then(|first| Ok(first..=usize::try_from(range.last)?));
+        let tokens = tokens.ok().and_then(|range| self.tokens.get(range)).unwrap_or_default();
+        tokens.iter().map(|token| shown(token.bytes(self.sql))).collect()
+    }
+}
+
+/// A word or sign. What is no UTF-8 is escaped.
+fn shown(bytes: &[u8]) -> String {
+    std::str::from_utf8(bytes).map_or_else(|_| bytes.escape_ascii().to_string(), str::to_owned)
+}
+
+fn term(name: &str, comparison: Comparison, value: Value) -> String {
+    match (comparison, value) {
+        (Comparison::NullSafeEqual, Value::Null) => format!("({name} IS NULL)"),
+        (Comparison::Equal | Comparison::NotEqual, Value::Null) => format!("({name} = NULL)"),
+        (Comparison::Equal | Comparison::NotEqual, Value::Literal(_) | Value::Param(_)) => range(name),
+        (Comparison::NullSafeEqual, Value::Literal(_)) => format!("({name} IS NOT NULL AND {})", range(name)),
+        (Comparison::NullSafeEqual, Value::Param(_)) => {
+            format!("(({name} IS NOT NULL AND {}) OR ({name} IS NULL AND ? IS NULL))", range(name))
+        }
+    }
+}
+
+fn range(name: &str) -> String {
+    format!("({name} >= <tag> AND {name} < <tag+1>)")
+}

@@ -10,10 +10,13 @@ mod check;
 mod column;
 mod demo;
 mod explain;
+mod firewall;
 mod inspect;
 mod keys;
 mod output;
+mod script;
 mod serve;
+mod sketch;
 #[cfg(test)]
 mod tests;
 
@@ -79,6 +82,12 @@ enum Command {
   candado explain --database shop \"SELECT name FROM customers WHERE phone = '090-1234-5678'\"
   candado explain --file statements.sql --account app --json")]
     Explain(explain::Arguments),
+    /// See what the statement firewall would do.
+    #[command(subcommand)]
+    #[command(after_help = "Examples:
+  candado firewall test --file statements.sql
+  candado firewall test --general-log --file general.log --json")]
+    Firewall(firewall::FirewallCommand),
     /// Make keys, list them, and lead them through their life.
     #[command(subcommand)]
     #[command(after_help = "Examples:
@@ -126,6 +135,7 @@ impl Command {
             Self::Serve(_)
             | Self::Check(_)
             | Self::Explain(_)
+            | Self::Firewall(_)
             | Self::Keys(_)
             | Self::Column(_)
             | Self::Audit(_)
@@ -201,6 +211,7 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Firewall(command) => firewall::run(&command),
         Command::Keys(command) => keys::run(&command),
         Command::Column(command) => column::run(&command),
         Command::Audit(command) => audit::run(&command),

@@ -10,9 +10,13 @@ pub mod rules;
 #[cfg(test)]
 mod tests;
 
+use sha2::{Digest, Sha256};
+
 pub use reading::{Reading, Words};
 pub use rules::RuleId;
 use rules::{Rule, Weight};
+
+use crate::sql::{self, Dialect};
 
 /// What the firewall says of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +25,15 @@ pub enum Verdict {
     Pass,
     /// The first hard rule that matched, or the heaviest of those whose points were enough.
     Hit(RuleId),
+}
+
+/// How events, reports and exceptions name a statement: SHA-256 of its digest text, as hexadecimal digits. `None` if it has
+/// no tokens to digest.
+pub fn digest(sql: &[u8], dialect: &Dialect) -> Option<String> {
+    let (mut tokens, mut text) = (Vec::new(), Vec::new());
+    sql::lex(sql, dialect, &mut tokens).ok()?;
+    sql::normalise(sql, &tokens, &mut text);
+    Some(data_encoding::HEXLOWER.encode(&Sha256::digest(&text)))
 }
 
 /// Judges one statement. `reading.statement` is `None` for statements other than DML and for DML that the parser cannot

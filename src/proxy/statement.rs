@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 use super::decision::{Attempt, Desk};
 use super::registry::Connection;
 use super::session::Shared;
 use super::snapshot::Snapshot;
 use crate::client_error::{ClientError, Complaint};
+use crate::firewall;
 use crate::plan::{self, CellAction, Effect, Inspection, Outputs, QueryPlan, Refusal, SpliceKind};
 use crate::policy::{Account, FirewallMode, RoleId};
 use crate::rewrite::{self, Context, RewriteError, Rewritten, Unifications};
 use crate::schema::Charset;
-use crate::sql::{self, Dialect};
+use crate::sql::Dialect;
 
 /// What a statement is read by. A prepared statement keeps the one that it was prepared under.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -231,20 +230,10 @@ impl FirewallEvent<'_> {
             client = %self.connection.client,
             database = self.reading.database.as_deref(),
             rule = self.rule,
-            digest = self.digest(),
+            digest = firewall::digest(self.sql, &self.reading.dialect).unwrap_or_default(),
             outcome = self.outcome,
             "firewall event"
         );
-    }
-
-    /// SHA-256 of the digest text, as hexadecimal digits; empty for a statement that has no tokens to digest.
-    fn digest(&self) -> String {
-        let (mut tokens, mut text) = (Vec::new(), Vec::new());
-        if sql::lex(self.sql, &self.reading.dialect, &mut tokens).is_err() {
-            return String::new();
-        }
-        sql::normalise(self.sql, &tokens, &mut text);
-        data_encoding::HEXLOWER.encode(&Sha256::digest(&text))
     }
 }
 

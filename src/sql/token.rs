@@ -22,7 +22,7 @@ bitflags::bitflags! {
         const COMMENT_BEFORE = 64;
         /// A line comment that follows holds a quote other than an apostrophe between letters.
         const COMMENTED_QUOTE = 128;
-        /// A line comment that follows runs to the end of the statement and holds a word or an operator.
+        /// A line comment that follows ends the statement, white space apart, and holds a word or an operator.
         const COMMENTED_TEXT = 256;
         /// The bytes of the name are latin1, not UTF-8.
         const LATIN1 = 512;

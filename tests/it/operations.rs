@@ -5,6 +5,7 @@ mod check;
 mod commands;
 mod drain;
 mod explain;
+mod firewall_test;
 mod limits;
 mod readiness;
 mod reload;

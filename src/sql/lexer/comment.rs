@@ -21,7 +21,8 @@ impl Lexer<'_> {
             marks |= Marks::COMMENTED_QUOTE;
         }
         let holds_text = text.iter().any(|byte| !byte.is_ascii_whitespace() && !matches!(byte, b'-' | b'+' | b'#'));
-        if end == self.sql.len() && holds_text {
+        let is_last = self.sql.get(end..).unwrap_or_default().trim_ascii().is_empty();
+        if is_last && holds_text {
             marks |= Marks::COMMENTED_TEXT;
         }
         self.mark(marks);

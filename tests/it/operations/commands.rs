@@ -28,6 +28,8 @@ fn every_command_helps_with_an_example() {
         &["keys", "init"],
         &["keys", "list"],
         &["explain"],
+        &["firewall"],
+        &["firewall", "test"],
         &["inspect"],
     ] {
         let output = candado(&[command, &["--help"]].concat());

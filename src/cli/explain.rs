@@ -3,21 +3,13 @@
 //! The catalog is read from the configured server; no key is opened and nothing is sent on behalf of the statements.
 //! Their texts are shown with placeholders alone: what is explained may come from a log.
 
-mod script;
-mod sketch;
-#[cfg(test)]
-mod tests;
-
-use std::io::Read;
-use std::path::PathBuf;
-
 use anyhow::{Context, anyhow};
 use clap::Args;
 use serde::Serialize;
 
-use self::script::Piece;
 use super::output::Output;
-use super::{Configured, Failure, runtime};
+use super::script::{Piece, Source};
+use super::{Configured, Failure, runtime, sketch};
 use crate::app::{control_settings, load_policy};
 use crate::client_error::ClientError;
 use crate::config::{self, Settings};
@@ -27,19 +19,13 @@ use crate::policy::{Access, Account, ColumnId, FirewallMode, Policy, RoleId};
 use crate::schema::{Catalog, Charset};
 use crate::sql::{Dialect, SqlMode};
 
-/// More than any list of statements that somebody will read.
-const INPUT_OCTETS_MAX: u64 = 64 << 20;
-
 /// What is explained, and for whom.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
     configured: Configured,
-    /// Statements, with semicolons between them. Without it they are read from standard input.
-    sql: Option<String>,
-    /// Read the statements from a file.
-    #[arg(short, long, conflicts_with = "sql")]
-    file: Option<PathBuf>,
+    #[command(flatten)]
+    source: Source,
     /// The account that sends them, USER or USER@HOST. Without it, one whose role may read every column.
     #[arg(long)]
     account: Option<String>,
@@ -108,33 +94,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let settings = config::load(&arguments.configured.config)?;
     let policy = load_policy(&settings, 1).map_err(|error| Failure::Usage(error.into()))?;
     let reader = Reader::of(arguments.account.as_deref(), &policy)?;
-    let input = input(arguments)?;
+    let input = arguments.source.read()?;
     let catalog = runtime()?.block_on(catalog(&settings))?;
     let mode = SqlMode::from_variable(&arguments.sql_mode.to_ascii_uppercase());
     let dialect = Dialect { mode, charset: Charset::Utf8mb4, server: catalog.server };
-    let report = Explainer { catalog: &catalog, policy: &policy, reader, dialect }.explain(&input, &arguments.database);
+    let pieces = arguments.source.statements(&input, &dialect, arguments.database.as_deref())?;
+    let report = Explainer { catalog: &catalog, policy: &policy, reader, dialect }.explain(&pieces);
     Output::new().answer(arguments.json, &report, || report.text())?;
     let refused = report.statements.iter().any(|statement| statement.verdict == Verdict::Refused);
     if refused { Err(Failure::Found) } else { Ok(()) }
-}
-
-fn input(arguments: &Arguments) -> Result<Vec<u8>, Failure> {
-    fn read(from: impl Read) -> anyhow::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let octets = from.take(INPUT_OCTETS_MAX + 1).read_to_end(&mut bytes).context("cannot read the statements")?;
-        if u64::try_from(octets).is_ok_and(|octets| octets <= INPUT_OCTETS_MAX) {
-            return Ok(bytes);
-        }
-        Err(anyhow!("the statements are longer than 64 MiB"))
-    }
-    match (&arguments.sql, &arguments.file) {
-        (Some(sql), _) => Ok(sql.clone().into_bytes()),
-        (None, Some(path)) => {
-            let file = std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()));
-            file.and_then(read).map_err(Failure::Usage)
-        }
-        (None, None) => Ok(read(std::io::stdin())?),
-    }
 }
 
 async fn catalog(settings: &Settings) -> anyhow::Result<Catalog> {
@@ -186,12 +154,12 @@ struct Explainer<'a> {
 }
 
 impl Explainer<'_> {
-    fn explain(&self, input: &[u8], database: &Option<String>) -> Report {
+    fn explain(&self, pieces: &[Piece<'_>]) -> Report {
         let cache = PlanCache::new(1, 1 << 20);
         let mut scratch = Scratch::default();
-        let mut database = database.clone();
         let mut statements = Vec::new();
-        for Piece { line, sql, used } in script::pieces(input, &self.dialect) {
+        for Piece { line, sql, database } in pieces {
+            let line = *line;
             let admitted = plan::inspect(
                 sql,
                 Inspection {
@@ -210,7 +178,6 @@ impl Explainer<'_> {
                 Ok(admitted) => self.admitted(line, &admitted),
                 Err(refusal) => refused(line, &refusal),
             });
-            database = used.or(database);
         }
         Report { statements }
     }

@@ -1,29 +1,39 @@
-//! A planned statement as it goes to the server, without a value in it.
+//! A statement without a value in it: as it came, or planned, as it goes to the server.
 //!
 //! Literals are `?` like parameters. What keys would make is named in angle brackets: an envelope, and the bounds of a
 //! blind index. While two index keys are in use, or a column is being converted, the real text has more alternatives.
 
 use crate::plan::{Admitted, Comparison, Splice, SpliceKind, Value};
 use crate::sql::tree::TokenRange;
-use crate::sql::{Token, TokenKind};
+use crate::sql::{self, Dialect, Token, TokenKind};
 
-/// The text. Comments are left out, runs of white space are one blank.
+/// The text of a statement that may be sent. Comments are left out, runs of white space are one blank.
 pub(super) fn text(admitted: &Admitted<'_>) -> String {
-    let mut out = Sketch { sql: admitted.sql(), tokens: admitted.tokens(), text: String::new(), end: None };
-    let mut splices = admitted.plan().splices.iter().peekable();
+    sketch(admitted.sql(), admitted.tokens(), &admitted.plan().splices)
+}
+
+/// The text of any statement that the lexer can read.
+pub(super) fn of_text(sql: &[u8], dialect: &Dialect) -> Option<String> {
+    let mut tokens = Vec::new();
+    sql::lex(sql, dialect, &mut tokens).ok()?;
+    Some(sketch(sql, &tokens, &[]))
+}
+
+fn sketch(sql: &[u8], tokens: &[Token], splices: &[Splice]) -> String {
+    let mut out = Sketch { sql, tokens, text: String::new(), end: None };
+    let mut splices = splices.iter().peekable();
     let mut at = 0_usize;
-    while let Some(token) = admitted.tokens().get(at) {
+    while let Some(token) = tokens.get(at) {
         let splice = splices.next_if(|splice| usize::try_from(splice.tokens.first).is_ok_and(|first| first == at));
+        out.gap(*token);
         match splice {
             Some(splice) => {
-                out.gap(*token);
                 out.splice(splice);
                 let last = usize::try_from(splice.tokens.last).unwrap_or(usize::MAX);
-                out.end = admitted.tokens().get(last).map(|token| token.end);
+                out.end = tokens.get(last).map(|token| token.end);
                 at = last.saturating_add(1);
             }
             None => {
-                out.gap(*token);
                 out.token(*token);
                 out.end = Some(token.end);
                 at += 1;

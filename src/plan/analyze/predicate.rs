@@ -1,9 +1,9 @@
-//! Conditions of WHERE and ON: comparisons of a protected column with values become searches of its blind index.
+//! Conditions: comparisons of a protected column with values become searches of its blind index.
 
 use super::construct;
 use super::expression::{bare, column_path};
-use super::{Analysis, Meaning, Refusal, Scope, Verb};
-use crate::plan::scope::Search;
+use super::{Analysis, Certainty, Meaning, Refusal, Scope, Verb};
+use crate::plan::scope::{Clause, Search};
 use crate::plan::{Comparison, Splice, SpliceKind, Value};
 use crate::policy::ColumnId;
 use crate::sql::tree::{BinaryOp, Expr, ExprKind, LiteralKind, TokenRange, UnaryOp};
@@ -39,7 +39,14 @@ impl Analysis<'_> {
                 if self.null_test(left, right, scope)? {
                     return Ok(());
                 }
-                self.comparison(expr, Comparison::NullSafeEqual, left, right, scope)
+                match scope.clause {
+                    Clause::Condition => self.comparison(expr, Comparison::NullSafeEqual, left, right, scope),
+                    // Of `<=>` the server announces that it is never NULL, of what stands for it that it may be.
+                    Clause::SelectList => {
+                        self.value(left, scope, construct::NULL_SAFE_LISTED)?;
+                        self.value(right, scope, construct::NULL_SAFE_LISTED)
+                    }
+                }
             }
             ExprKind::In { operand, list, negated } => self.in_list(expr, operand, list, *negated, scope),
             // No wildcard of our own: whatever is neither a connective nor a comparison is judged as a value.
@@ -76,7 +83,9 @@ impl Analysis<'_> {
         let Some(path) = column_path(operand) else { return Ok(None) };
         match self.meaning(path, scope, Verb::Select)? {
             Meaning::Protected(columns) => match columns.as_slice() {
-                [column] => Ok(Some(ColumnOperand { column: *column, tokens: path.tokens })),
+                [column] if self.certainty(path, scope)? == Certainty::Certain => {
+                    Ok(Some(ColumnOperand { column: *column, tokens: path.tokens }))
+                }
                 _ => Err(self.unknown_column(path)),
             },
             Meaning::Unprotected => Ok(None),

@@ -255,6 +255,19 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
+    /// Without what depends on how the server carries a column through a nested query: size and kind of a TEXT, and
+    /// the keys that the optimiser makes for its own use.
+    pub(crate) fn of_nested(mut self) -> Self {
+        if self.kind.ends_with("BLOB") {
+            return Self { kind: "text".to_owned(), length: 0, flags: String::new(), ..self };
+        }
+        for key in ["MULTIPLE_KEY_FLAG", "PART_KEY_FLAG"] {
+            self.flags =
+                self.flags.replace(&format!("{key} | "), "").replace(&format!(" | {key}"), "").replace(key, "0x0");
+        }
+        self
+    }
+
     fn of(column: &Column) -> Self {
         Self {
             name: column.name_str().into_owned(),

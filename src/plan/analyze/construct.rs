@@ -57,7 +57,10 @@ pub(super) const ORDER_BY: Construct =
     construct("ORDER BY", "order by an unprotected column, or sort in the application: envelopes have no order");
 pub(super) const ORDERING: Construct = construct("comparison by <, <=, > or >=", COMPARE_WITH_VALUE);
 pub(super) const OVERLAP: Construct = construct("this combination of clauses", "split the statement");
-pub(super) const PATTERN: Construct = construct("LIKE, REGEXP, SOUNDS LIKE or MEMBER OF", COMPARE_WITH_VALUE);
+pub(super) const PATTERN: Construct = construct(
+    "LIKE with anything but a literal without wildcards, REGEXP, SOUNDS LIKE or MEMBER OF",
+    COMPARE_WITH_VALUE,
+);
 pub(super) const RECURSIVE: Construct = construct(
     "a recursive common table expression that names another one before it is defined, or changes what its columns carry",
     "order the expressions, and select the same columns in each part",

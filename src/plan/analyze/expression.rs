@@ -7,7 +7,7 @@ use super::construct::{self, Construct};
 use super::query::Place;
 use super::{Analysis, Meaning, Refusal, Scope, Verb};
 use crate::plan::scope::Search;
-use crate::sql::tree::{BinaryOp, Expr, ExprKind, Function, IsTest, Path, UnaryOp};
+use crate::sql::tree::{BinaryOp, Expr, ExprKind, Function, IsTest, MatchOp, Path, UnaryOp};
 
 impl Analysis<'_> {
     /// Visits an expression; a protected column in it is refused as that construct unless a nearer one says better.
@@ -130,12 +130,13 @@ pub(super) fn column_path(expr: &Expr) -> Option<&Path> {
     if let ExprKind::Column(path) = &bare(expr).kind { Some(path) } else { None }
 }
 
-/// Whether an expression compares by equality.
+/// Whether an expression compares by equality, or may.
 fn is_comparison(expr: &Expr) -> bool {
     matches!(
         &expr.kind,
         ExprKind::Binary { op: BinaryOp::Equal | BinaryOp::NotEqual | BinaryOp::NullSafeEqual, .. }
             | ExprKind::In { .. }
+            | ExprKind::Match { op: MatchOp::Like, .. }
     )
 }
 

@@ -27,12 +27,14 @@ use super::text::Text;
 use super::{CellAction, Effect, Outputs, QueryPlan, Refusal, Splice};
 use crate::policy::{Access, Account, ColumnId, DecryptGrant, Policy, RoleId};
 use crate::schema::{Catalog, Table, TableKind};
+use crate::sql::Dialect;
 use crate::sql::tree::{Path, Statement, TokenIndex};
 
 /// What an analysis needs beside the statement.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Context<'a> {
     pub(super) text: Text<'a>,
+    pub(super) dialect: Dialect,
     pub(super) catalog: &'a Catalog,
     pub(super) policy: &'a Policy,
     pub(super) names: &'a ProtectedNames,

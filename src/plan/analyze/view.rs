@@ -54,6 +54,7 @@ impl Analysis<'_> {
         };
         let cx = Context {
             text: Text { sql: definition.as_bytes(), tokens: &tokens },
+            dialect,
             default_database: Some(&view.name.database),
             ..self.cx
         };

@@ -8,20 +8,27 @@ use std::collections::BTreeMap;
 
 use mysql_async::{Conn, Params, Value};
 
+use crate::stages::TO_BYTES;
 use crate::support::on_each_server;
+use crate::support::proxy::Deployment;
 use crate::support::server::Kind;
-use crate::support::shop::{Answer, Shape, Shop, Who, assert_in_step, prepared, refused, text};
+use crate::support::shop::{Answer, Shop, Who, assert_in_step, prepared, refused, text};
 use generator::{Generated, Generator, Values};
 
 on_each_server!(
     written_statements_answer_like_a_plain_table,
     generated_statements_answer_like_a_plain_table,
+    columns_on_their_way_answer_like_a_plain_table,
     views_are_followed_to_their_base_columns,
 );
 
 /// Rows with NULL, empty and equal values.
 const ROWS: &str = "INSERT INTO {t} (id, name, code, phone, note) VALUES (1, 'a', 'x', '1', 'n'), (2, 'b', 'y', NULL, NULL), \
     (3, NULL, NULL, '30', ''), (4, 'd', '', '', 'm'), (5, NULL, 'x', '1', 'n')";
+
+/// Rows that are written later.
+const MORE_ROWS: &str = "INSERT INTO {t} (id, name, code, phone, note) VALUES (6, 'a', 'x', '30', 'n'), \
+    (7, 'b', '', NULL, NULL), (8, NULL, NULL, '1', '')";
 
 /// Statements for a run of the generator on each server and in each protocol, unless `CANDADO_TWIN_STATEMENTS` says so.
 const GENERATED: usize = 500;
@@ -35,11 +42,16 @@ struct Twins {
 impl Twins {
     async fn new(kind: Kind) -> Self {
         let shop = Shop::open(kind);
-        let (mut through, mut direct) = (shop.connect(Who::Application).await, shop.direct().await);
-        text(&mut through, ROWS.replace("{t}", "customers")).await;
-        text(&mut direct, ROWS.replace("{t}", "people")).await;
-        shop.assert_sealed();
-        Self { shop, through, direct }
+        let (through, direct) = (shop.connect(Who::Application).await, shop.direct().await);
+        let mut twins = Self { shop, through, direct };
+        twins.insert(ROWS).await;
+        twins.shop.assert_sealed();
+        twins
+    }
+
+    async fn insert(&mut self, rows: &str) {
+        let through = text(&mut self.through, rows.replace("{t}", "customers")).await;
+        assert_eq!(through, text(&mut self.direct, rows.replace("{t}", "people")).await);
     }
 
     async fn both(&mut self, generated: &Generated, values: Values) -> (Answer, Answer) {
@@ -152,47 +164,89 @@ async fn written_statements_answer_like_a_plain_table(kind: Kind) {
     }
 }
 
+/// What came of generated statements.
+#[derive(Debug, Default)]
+struct Tally {
+    rows: usize,
+    errors: usize,
+    refusals: BTreeMap<String, usize>,
+    different: Vec<String>,
+}
+
+impl Twins {
+    /// Runs as many statements in each protocol.
+    async fn run(&mut self, kind: Kind, generator: &mut Generator, statements: usize) -> Tally {
+        let mut tally = Tally::default();
+        for values in [Values::Literal, Values::Param].into_iter().cycle().take(statements * 2) {
+            let generated = generator.next(values);
+            let (through, direct) = self.both(&generated, values).await;
+            if let Answer::Refused { code: 1235, text, .. } = &through {
+                let names = text.contains("is unknown or ambiguous");
+                let construct = text.split(" is not supported").next().unwrap();
+                let construct = if names { "an unknown or ambiguous name" } else { construct };
+                *tally.refusals.entry(construct.to_owned()).or_default() += 1;
+                assert_in_step(&mut self.through, &generated.sql).await;
+                continue;
+            }
+            let (through, direct) = (sorted(kind, through), sorted(kind, direct));
+            match &direct {
+                Answer::Rows { rows, .. } => tally.rows += rows.len(),
+                Answer::Refused { .. } | Answer::Done { .. } | Answer::Lost => tally.errors += 1,
+            }
+            // Both servers write the table's name in some of their errors.
+            let equal = match (&through, &direct) {
+                (Answer::Refused { code, .. }, Answer::Refused { code: other, .. }) => code == other,
+                (through, direct) => through == direct,
+            };
+            if !equal {
+                let Generated { sql, params } = generated;
+                let answers = format!("  through {through:?}\n  direct  {direct:?}");
+                tally.different.push(format!("{values:?} {sql}\n  {params:?}\n{answers}"));
+            }
+        }
+        tally
+    }
+}
+
+impl Tally {
+    fn assert_equal(&self, what: &str, statements: usize) {
+        let Self { rows, errors, refusals, different } = self;
+        let (refused, all) = (refusals.values().sum::<usize>(), statements * 2);
+        eprintln!("{what}: {all} statements, {rows} rows, {errors} errors, {refused} refused");
+        refusals.iter().for_each(|(construct, count)| eprintln!("  {count:6} {construct}"));
+        let some = different[..different.len().min(5)].join("\n");
+        assert!(different.is_empty(), "{what}: {} different, such as\n{some}", different.len());
+        assert!(refused * 2 < all && errors * 10 < all, "{what}: most statements answer");
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|value| value.parse().unwrap())
+}
+
 async fn generated_statements_answer_like_a_plain_table(kind: Kind) {
-    let number = |name: &str| std::env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
     let seed = number("CANDADO_TWIN_SEED").unwrap_or(20_260_729);
     let statements = number("CANDADO_TWIN_STATEMENTS").map_or(GENERATED, |count| usize::try_from(count).unwrap());
     let mut twins = Twins::new(kind).await;
-    let mut generator = Generator::new(seed);
-    let mut refusals: BTreeMap<String, usize> = BTreeMap::new();
-    let (mut rows, mut errors, mut wrong) = (0, 0, Vec::new());
-    for at in 0..statements * 2 {
-        let values = if at % 2 == 0 { Values::Literal } else { Values::Param };
-        let generated = generator.next(values);
-        let (through, direct) = twins.both(&generated, values).await;
-        if let Answer::Refused { code: 1235, text, .. } = &through {
-            let names = text.contains("is unknown or ambiguous");
-            let construct =
-                if names { "an unknown or ambiguous name" } else { text.split(" is not supported").next().unwrap() };
-            let construct = construct.to_owned();
-            *refusals.entry(construct).or_default() += 1;
-            assert_in_step(&mut twins.through, &generated.sql).await;
-            continue;
-        }
-        let (through, direct) = (sorted(kind, through), sorted(kind, direct));
-        match &direct {
-            Answer::Rows { rows: found, .. } => rows += found.len(),
-            Answer::Refused { .. } | Answer::Done { .. } | Answer::Lost => errors += 1,
-        }
-        // Both servers write the table's name in some of their errors.
-        let equal = match (&through, &direct) {
-            (Answer::Refused { code, .. }, Answer::Refused { code: other, .. }) => code == other,
-            (through, direct) => through == direct,
-        };
-        if !equal {
-            let Generated { sql, params } = generated;
-            wrong.push(format!("{values:?} {sql}\n  {params:?}\n  through {through:?}\n  direct  {direct:?}"));
-        }
-    }
-    let refused: usize = refusals.values().sum();
-    eprintln!("{kind:?}, seed {seed}: {} statements, {rows} rows, {errors} errors, {refused} refused", statements * 2);
-    refusals.iter().for_each(|(construct, count)| eprintln!("  {count:6} {construct}"));
-    assert!(wrong.is_empty(), "{} different, such as\n{}", wrong.len(), wrong[..wrong.len().min(5)].join("\n"));
-    assert!(refused * 2 < statements * 2 && errors * 10 < statements * 2, "most statements answer");
+    let tally = twins.run(kind, &mut Generator::new(seed), statements).await;
+    tally.assert_equal(&format!("{kind:?}, seed {seed}"), statements);
+}
+
+/// Nested queries carry values that are text to the server, and cells of both forms, as they carry envelopes.
+async fn columns_on_their_way_answer_like_a_plain_table(kind: Kind) {
+    let shop = Shop::open_plain(Deployment::shared(kind));
+    let (through, direct) = (shop.connect(Who::Application).await, shop.direct().await);
+    let mut twins = Twins { shop, through, direct };
+    let mut generator = Generator::new(7);
+    twins.insert(ROWS).await;
+    twins.run(kind, &mut generator, GENERATED / 4).await.assert_equal("plain", GENERATED / 4);
+    let (server, database) = (&twins.shop.deployment.server, &twins.shop.database);
+    server.sql(&format!("USE `{database}`; {TO_BYTES}"));
+    twins.shop.move_to("encrypting");
+    twins.insert(MORE_ROWS).await;
+    let stored = [1, 6].map(|id| twins.shop.stored("code", id));
+    assert!(stored[0] == "78" && stored[1].starts_with("C1FE1D01"), "rows of both forms: {stored:?}");
+    twins.run(kind, &mut generator, GENERATED / 4).await.assert_equal("encrypting", GENERATED / 4);
 }
 
 async fn views_are_followed_to_their_base_columns(kind: Kind) {

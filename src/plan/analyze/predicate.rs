@@ -159,7 +159,11 @@ impl Analysis<'_> {
         };
         self.value(pattern, scope, construct::PATTERN)?;
         self.remember = Remember::No;
-        let value = value(pattern).filter(|value| self.is_without_wildcard(*value));
+        let value = match value(pattern) {
+            // NULL, whatever the column holds.
+            Some(Value::Null) => return Ok(()),
+            found => found.filter(|value| self.is_without_wildcard(*value)),
+        };
         let value = value.ok_or_else(|| self.unsupported(column.column, construct::PATTERN))?;
         let comparison = if negated { Comparison::NotEqual } else { Comparison::Equal };
         self.search(whole, column, comparison, vec![value])

@@ -101,6 +101,7 @@ impl Judge<'_> {
         }
         let cx = Context {
             text: *text,
+            dialect: self.dialect,
             catalog: self.catalog,
             policy: self.policy,
             names: self.names,

@@ -75,10 +75,19 @@ pub(super) enum Aliases {
 /// Whether a comparison with a protected column can be rewritten here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Search {
-    /// WHERE and ON of the statement itself.
+    /// WHERE, ON and HAVING, and columns of a select list that have an alias.
     Allowed,
     /// Everywhere else.
     Refused,
+}
+
+/// What becomes of an expression's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Clause {
+    /// The server uses it.
+    Condition,
+    /// It is shown with a definition, which tells whether it can be NULL.
+    SelectList,
 }
 
 /// One level of names.
@@ -98,6 +107,8 @@ pub(super) struct Scope<'s> {
     pub(super) aliases: Aliases,
     /// Whether comparisons are rewritten here.
     pub(super) search: Search,
+    /// Where an expression that is visited stands.
+    pub(super) clause: Clause,
 }
 
 /// What a name means.
@@ -111,6 +122,15 @@ pub(super) enum Meaning {
     Protected(Vec<ColumnId>),
 }
 
+/// Whether it is clear which column a name means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Certainty {
+    /// Whichever candidate the server takes, the same column's values come out.
+    Certain,
+    /// It depends on the server's choice.
+    Uncertain,
+}
+
 impl Scope<'static> {
     /// A level without any name.
     pub(super) const EMPTY: Self = Self {
@@ -121,34 +141,55 @@ impl Scope<'static> {
         outputs: &[],
         aliases: Aliases::Hidden,
         search: Search::Refused,
+        clause: Clause::Condition,
     };
 }
 
 impl Scope<'_> {
     /// Resolves a column name, outward if need be.
     pub(super) fn resolve(&self, qualifier: Qualifier<'_>, column: &str, rule: TableNames) -> Meaning {
+        let candidates = self.candidates(qualifier, column, rule);
+        if candidates.is_empty() {
+            return Meaning::Unknown;
+        }
+        let mut protected: Vec<ColumnId> = candidates.into_iter().flatten().collect();
+        protected.dedup();
+        if protected.is_empty() { Meaning::Unprotected } else { Meaning::Protected(protected) }
+    }
+
+    /// Whether all that a name can mean carries the same values.
+    pub(super) fn certainty(&self, qualifier: Qualifier<'_>, column: &str, rule: TableNames) -> Certainty {
+        match self.candidates(qualifier, column, rule).as_slice() {
+            [first, others @ ..] if others.iter().all(|other| other == first) => Certainty::Certain,
+            _ => Certainty::Uncertain,
+        }
+    }
+
+    /// What a name can mean at the nearest level that knows it, as the protected column of each candidate. Empty: no
+    /// level knows it, or it is ambiguous there.
+    fn candidates(&self, qualifier: Qualifier<'_>, column: &str, rule: TableNames) -> Vec<Option<ColumnId>> {
         let column = fold(column);
         let mut level = self;
         let mut aliases = self.aliases;
         loop {
-            match level.resolve_here(qualifier, &column, rule, aliases) {
-                Some(meaning) => return meaning,
+            match level.candidates_here(qualifier, &column, rule, aliases) {
+                Some(candidates) => return candidates,
                 None => match level.outer {
                     Some(outer) => level = outer,
-                    None => return Meaning::Unknown,
+                    None => return Vec::new(),
                 },
             }
             aliases = Aliases::Visible;
         }
     }
 
-    fn resolve_here(
+    fn candidates_here(
         &self,
         qualifier: Qualifier<'_>,
         column: &str,
         rule: TableNames,
         aliases: Aliases,
-    ) -> Option<Meaning> {
+    ) -> Option<Vec<Option<ColumnId>>> {
         let found = match qualifier {
             Qualifier::None => self.columns_named(column),
             Qualifier::Table { .. } => {
@@ -165,14 +206,12 @@ impl Scope<'_> {
             (Qualifier::Table { .. }, _) | (_, Aliases::Hidden) => Vec::new(),
         };
         if named.is_empty() && found.len() > 1 {
-            return Some(Meaning::Unknown);
+            return Some(Vec::new());
         }
         if named.is_empty() && found.is_empty() {
             return None;
         }
-        let mut protected: Vec<ColumnId> = found.into_iter().chain(named).flatten().collect();
-        protected.dedup();
-        Some(if protected.is_empty() { Meaning::Unprotected } else { Meaning::Protected(protected) })
+        Some(found.into_iter().chain(named).collect())
     }
 
     fn columns_named(&self, column: &str) -> Vec<Option<ColumnId>> {

@@ -212,6 +212,37 @@ fn catalog(server: ServerVersion, lower_case_table_names: u8) -> Catalog {
         table("other", "customers", &["id", "phone"]),
         view("vip", &["id", "phone"], Some("select `shop`.`customers`.`id` AS `id` from `shop`.`customers`")),
         view("vip_again", &["id"], Some("select `shop`.`vip`.`id` AS `id` from `shop`.`vip`")),
+        view(
+            "contact",
+            &["id", "tel", "mail"],
+            Some(
+                "select `shop`.`customers`.`id` AS `id`,`shop`.`customers`.`phone` AS `tel`,`shop`.`customers`.`email` \
+                 AS `mail` from `shop`.`customers` where (`shop`.`customers`.`id` > 1)",
+            ),
+        ),
+        view(
+            "contact_again",
+            &["number", "total"],
+            Some(
+                "select `v`.`tel` AS `number`,`o`.`total` AS `total` from (`shop`.`contact` `v` join `shop`.`orders` `o` \
+                 on((`o`.`customer_id` = `v`.`id`)))",
+            ),
+        ),
+        view(
+            "sorted",
+            &["phone"],
+            Some("select `c`.`phone` AS `phone` from `shop`.`customers` `c` order by `c`.`phone`"),
+        ),
+        view(
+            "one",
+            &["id"],
+            Some("select `c`.`id` AS `id` from `shop`.`customers` `c` where (`c`.`phone` = _utf8mb4'x')"),
+        ),
+        view(
+            "endless",
+            &["phone"],
+            Some("select `shop`.`endless`.`phone` AS `phone` from `shop`.`endless`,`shop`.`customers`"),
+        ),
         view("cheap", &["id", "total"], Some("select `shop`.`orders`.`id` AS `id` from `shop`.`orders`")),
         view("dark", &["id"], None),
     ];

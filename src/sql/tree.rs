@@ -84,6 +84,8 @@ pub enum QueryBody {
     Select(Box<Select>),
     /// UNION, INTERSECT or EXCEPT, with or without ALL/DISTINCT.
     SetOperation {
+        /// How the operands' rows are put together.
+        operator: SetOperator,
         /// Left operand.
         left: Box<Query>,
         /// Right operand.
@@ -95,6 +97,15 @@ pub enum QueryBody {
     Values(Vec<Vec<Expr>>),
     /// A parenthesised query expression.
     Parenthesised(Box<Query>),
+}
+
+/// What a set operation does with rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SetOperator {
+    /// UNION ALL: all of them.
+    UnionAll,
+    /// UNION, INTERSECT and EXCEPT, with ALL or without: they are compared with one another.
+    Comparing,
 }
 
 /// WITH \[RECURSIVE\] name [(columns)] AS (query), …

@@ -59,7 +59,7 @@ pub fn query<'t>(visitor: &mut impl Visitor<'t>, found: &'t Query) {
     with(visitor, found.with.as_ref());
     match &found.body {
         QueryBody::Select(found) => select(visitor, found),
-        QueryBody::SetOperation { left, right } => {
+        QueryBody::SetOperation { left, right, .. } => {
             query(visitor, left);
             query(visitor, right);
         }

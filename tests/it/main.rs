@@ -32,6 +32,7 @@ mod leaks;
 mod lease;
 mod lifecycle;
 mod login;
+mod nested;
 #[cfg(feature = "aws-kms")]
 mod operations;
 mod process;

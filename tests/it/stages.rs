@@ -22,7 +22,7 @@ on_each_server!(
 );
 
 /// What the column type becomes before the first envelope is written.
-const TO_BYTES: &str = "ALTER TABLE customers DROP KEY by_phone, DROP KEY by_email, DROP KEY by_code, \
+pub(crate) const TO_BYTES: &str = "ALTER TABLE customers DROP KEY by_phone, DROP KEY by_email, DROP KEY by_code, \
     MODIFY phone VARBINARY(256), MODIFY email VARBINARY(1024), MODIFY code VARBINARY(256), \
     MODIFY address VARBINARY(1200), MODIFY note MEDIUMBLOB, \
     ADD KEY by_phone (phone(23)), ADD KEY by_email (email(23)), ADD KEY by_code (code(23))";

@@ -45,7 +45,7 @@ fn matches(reading: &Reading<'_>) -> bool {
 fn collect<'t>(query: &'t Query, branches: &mut Vec<&'t Select>) {
     match &query.body {
         QueryBody::Select(select) => branches.push(select),
-        QueryBody::SetOperation { left, right } => {
+        QueryBody::SetOperation { left, right, .. } => {
             collect(left, branches);
             collect(right, branches);
         }

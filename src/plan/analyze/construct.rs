@@ -27,15 +27,12 @@ pub(super) const COMPARE_EXPRESSION: Construct =
     construct("comparison with anything but a string literal, a parameter or NULL", COMPARE_WITH_VALUE);
 pub(super) const COMPARE_PLACE: Construct = construct(
     "comparison in this place",
-    "compare in WHERE or ON of the outermost SELECT, or in WHERE of an UPDATE or DELETE of one table",
+    "compare in WHERE, ON or HAVING, in a column of the select list that has an alias, or in WHERE of an UPDATE or DELETE \
+     of one table",
 );
-pub(super) const COMMON_TABLE: Construct =
-    construct("output of a common table expression", "select the column in the outermost query");
 pub(super) const COPY: Construct =
     construct("copying its value", "read the value and write it back as a literal or a parameter");
 pub(super) const DEFAULT: Construct = construct("DEFAULT", "write NULL or the value itself");
-pub(super) const DERIVED: Construct =
-    construct("output of a derived table", "select the column in the outermost query");
 pub(super) const DISTINCT: Construct = construct(
     "DISTINCT",
     "leave DISTINCT out: equal values have different envelopes, so remove duplicates in the application",
@@ -54,26 +51,49 @@ pub(super) const MULTI_TABLE: Construct =
     construct("UPDATE or DELETE of several tables", "change one table at a time, or leave the column out");
 pub(super) const NO_INDEX: Construct =
     construct("comparison without a blind index", "declare an index for the column in the policy");
+pub(super) const NULL_SAFE_LISTED: Construct =
+    construct("<=> in the select list", "compare by = there, or by <=> in WHERE, ON or HAVING");
 pub(super) const ORDER_BY: Construct =
     construct("ORDER BY", "order by an unprotected column, or sort in the application: envelopes have no order");
 pub(super) const ORDERING: Construct = construct("comparison by <, <=, > or >=", COMPARE_WITH_VALUE);
 pub(super) const OVERLAP: Construct = construct("this combination of clauses", "split the statement");
-pub(super) const PATTERN: Construct = construct("LIKE, REGEXP, SOUNDS LIKE or MEMBER OF", COMPARE_WITH_VALUE);
-pub(super) const RECURSIVE: Construct =
-    construct("WITH RECURSIVE whose first SELECT has a star", "name the columns of the common table expression");
+pub(super) const PATTERN: Construct = construct(
+    "LIKE with anything but a literal without wildcards, REGEXP, SOUNDS LIKE or MEMBER OF",
+    COMPARE_WITH_VALUE,
+);
+pub(super) const RECURSIVE: Construct = construct(
+    "a recursive common table expression that names another one before it is defined, or changes what its columns carry",
+    "order the expressions, and select the same columns in each part",
+);
 pub(super) const RETURNING: Construct = construct("RETURNING", "select the row afterwards");
 pub(super) const ROUTINE: Construct = construct("a stored function that can reach it", "query the base table");
 pub(super) const ROW: Construct = construct("a row constructor", COMPARE_WITH_VALUE);
 pub(super) const ROW_LENGTH: Construct =
     construct("a row with another number of values than columns", "give each column one value");
-pub(super) const SET_OPERATION: Construct = construct("UNION, INTERSECT or EXCEPT", "run the SELECTs one by one");
+pub(super) const SET_COMPARISON: Construct = construct(
+    "UNION without ALL, INTERSECT or EXCEPT",
+    "use UNION ALL and remove duplicates in the application: equal values have different envelopes",
+);
 pub(super) const SUBQUERY: Construct = construct("output of a subquery", "select the column in the outermost query");
 pub(super) const TABLE_FUNCTION: Construct =
     construct("JSON_TABLE or another table function beside it", "split the statement");
 pub(super) const TRUTH_TEST: Construct = construct("IS TRUE, IS FALSE or IS UNKNOWN", COMPARE_WITH_VALUE);
 pub(super) const UNARY: Construct = construct("a prefix operator", SELECT_ALONE);
+pub(super) const UNION: Construct =
+    construct("UNION with anything but the same column", "select the same protected column in each SELECT");
+pub(super) const UNNAMED: Construct = construct(
+    "comparison in a column of the select list without an alias",
+    "name the column with AS: without, the server names it by its rewritten text",
+);
 pub(super) const VALUES_ROW: Construct = construct("use in VALUES ROW", SELECT_ALONE);
-pub(super) const VIEW: Construct = construct("a view", "query the base table");
+pub(super) const VIEW_UNREAD: Construct = construct(
+    "a view whose text cannot be read",
+    "query the base table, or let the control account SELECT from the view",
+);
+pub(super) const VIEW_WRITTEN: Construct =
+    construct("a view in a statement that writes", "name the base table instead");
+pub(super) const VIEW_COMPARISON: Construct =
+    construct("comparison inside a view", "leave the comparison to the statement, or query the base table");
 pub(super) const WINDOW: Construct = construct("a window function", SELECT_ALONE);
 pub(super) const SELECT_EXPRESSION: Construct = construct("use inside an expression", SELECT_ALONE);
 pub(super) const LIMIT: Construct = construct("LIMIT", "write a number or a parameter");

@@ -6,11 +6,16 @@
 use super::construct::{self, Construct};
 use super::query::Place;
 use super::{Analysis, Meaning, Refusal, Scope, Verb};
-use crate::sql::tree::{BinaryOp, Expr, ExprKind, Function, IsTest, Path, UnaryOp};
+use crate::plan::scope::Search;
+use crate::sql::tree::{BinaryOp, Expr, ExprKind, Function, IsTest, MatchOp, Path, UnaryOp};
 
 impl Analysis<'_> {
     /// Visits an expression; a protected column in it is refused as that construct unless a nearer one says better.
     pub(super) fn value(&mut self, expr: &Expr, scope: &Scope<'_>, construct: Construct) -> Result<(), Refusal> {
+        // A search is TRUE, FALSE or NULL where the comparison is, so it may stand within any expression.
+        if scope.search == Search::Allowed && is_comparison(expr) {
+            return self.condition(expr, scope);
+        }
         match &expr.kind {
             ExprKind::Column(path) => self.unprotected(path, scope, construct),
             ExprKind::Literal(_) | ExprKind::Param(_) | ExprKind::UserVariable | ExprKind::SystemVariable => Ok(()),
@@ -123,6 +128,16 @@ pub(super) fn bare(expr: &Expr) -> &Expr {
 /// The name that an expression consists of, parentheses aside.
 pub(super) fn column_path(expr: &Expr) -> Option<&Path> {
     if let ExprKind::Column(path) = &bare(expr).kind { Some(path) } else { None }
+}
+
+/// Whether an expression compares by equality, or may.
+fn is_comparison(expr: &Expr) -> bool {
+    matches!(
+        &expr.kind,
+        ExprKind::Binary { op: BinaryOp::Equal | BinaryOp::NotEqual | BinaryOp::NullSafeEqual, .. }
+            | ExprKind::In { .. }
+            | ExprKind::Match { op: MatchOp::Like, .. }
+    )
 }
 
 fn unary(op: UnaryOp) -> Construct {

@@ -3,7 +3,8 @@
 use super::construct;
 use super::query::Place;
 use super::{Analysis, Named, Refusal, Scope, SourceColumn, UnknownName, Verb, Visibility};
-use crate::plan::scope::{Aliases, Output, Qualifier, Search, Slot, Source, merge};
+use crate::plan::scope::{Aliases, Clause, Output, Qualifier, Search, Slot, Source, merge};
+use crate::schema::Table;
 use crate::sql::tree::{JoinCondition, JoinKind, Path, Query, TableReference, TokenIndex};
 
 /// Where a FROM clause stands.
@@ -83,12 +84,14 @@ impl Analysis<'_> {
     /// A named source of a FROM clause.
     pub(super) fn source(&self, path: &Path, alias: Option<TokenIndex>) -> Result<Source, Refusal> {
         let alias = alias.map(|alias| self.cx.text.name(alias));
+        let stored = |table: &Table, columns| Source {
+            label: alias.clone().unwrap_or_else(|| (&*table.name.table).into()).into(),
+            database: Some(table.name.database.clone()),
+            columns,
+        };
         Ok(match self.named(path)? {
-            Named::Table(table) => Source {
-                label: alias.unwrap_or_else(|| (&*table.name.table).into()).into(),
-                database: Some(table.name.database.clone()),
-                columns: self.columns_of(table),
-            },
+            Named::Table(table) => stored(table, self.columns_of(table)),
+            Named::View(view) => stored(view, self.view_columns(view)?),
             Named::Cte(columns) => {
                 let own = path.parts.last().map(|part| self.cx.text.name(*part));
                 Source { label: alias.or(own).unwrap_or_default().into(), database: None, columns }
@@ -102,25 +105,8 @@ impl Analysis<'_> {
         columns: &[TokenIndex],
         outer: Option<&Scope<'_>>,
     ) -> Result<Vec<SourceColumn>, Refusal> {
-        let outputs = self.query(query, outer, Place::Nested(construct::DERIVED))?;
-        Ok(self.renamed(outputs.into_iter().map(|output| output.name), columns))
-    }
-
-    /// Columns of a derived table or common table expression: the given names, else those of its query. Nothing
-    /// protected comes out of one, or its query would have been refused.
-    pub(super) fn renamed(
-        &self,
-        names: impl Iterator<Item = Option<Box<str>>>,
-        columns: &[TokenIndex],
-    ) -> Vec<SourceColumn> {
-        let mut given = columns.iter();
-        names
-            .map(|name| SourceColumn {
-                name: given.next().map(|column| self.folded(*column)).or(name),
-                protected: None,
-                visibility: Visibility::Visible,
-            })
-            .collect()
+        let outputs = self.query(query, outer, Place::Carried)?;
+        Ok(self.renamed(outputs, columns))
     }
 
     #[expect(clippy::too_many_arguments, reason = "both operands of a join with where they stand")]
@@ -234,6 +220,7 @@ pub(super) fn level<'s>(
         outputs: &[],
         aliases: Aliases::Hidden,
         search: surroundings.search,
+        clause: Clause::Condition,
     }
 }
 

@@ -1,33 +1,40 @@
 //! From a parsed statement to its plan: every name is resolved, every expression is visited, and a protected column is
 //! accepted only where this module knows what to do with it (sql.md section 4).
 //!
-//! [`query`] walks query expressions, [`from`] builds the scope of a FROM clause, [`expression`] refuses and
+//! [`query`] walks query expressions, [`mod@output`] tells what their columns carry, [`cte`] brings common table
+//! expressions and [`view`] views into sight, [`from`] builds the scope of a FROM clause, [`expression`] refuses and
 //! [`predicate`] accepts protected columns in expressions, [`mod@write`] plans INSERT, UPDATE and DELETE.
 
 mod construct;
+mod cte;
 mod expression;
 mod from;
+mod output;
 mod predicate;
 mod query;
+mod view;
 mod write;
 
 use std::borrow::Cow;
 
 use self::construct::Construct;
+use self::view::Views;
 use super::inspect::Remember;
 use super::protected_names::{ProtectedNames, fold};
 use super::refusal::{Subject, UnknownName, Verb};
-use super::scope::{Meaning, Qualifier, Scope, SourceColumn, TableNames, Visibility};
+use super::scope::{Certainty, Meaning, Qualifier, Scope, SourceColumn, TableNames, Visibility};
 use super::text::Text;
 use super::{CellAction, Effect, Outputs, QueryPlan, Refusal, Splice};
 use crate::policy::{Access, Account, ColumnId, DecryptGrant, Policy, RoleId};
 use crate::schema::{Catalog, Table, TableKind};
+use crate::sql::Dialect;
 use crate::sql::tree::{Path, Statement, TokenIndex};
 
 /// What an analysis needs beside the statement.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Context<'a> {
     pub(super) text: Text<'a>,
+    pub(super) dialect: Dialect,
     pub(super) catalog: &'a Catalog,
     pub(super) policy: &'a Policy,
     pub(super) names: &'a ProtectedNames,
@@ -38,13 +45,15 @@ pub(super) struct Context<'a> {
 
 /// Plans a statement that mentions protected data.
 pub(super) fn analyze(cx: Context<'_>, statement: &Statement, params: u16) -> (Result<QueryPlan, Refusal>, Remember) {
-    let mut analysis = Analysis { cx, ctes: Vec::new(), splices: Vec::new(), remember: Remember::Yes };
+    let mut analysis =
+        Analysis { cx, views: Views::Refused, ctes: Vec::new(), splices: Vec::new(), remember: Remember::Yes };
     let plan = analysis.statement(statement).and_then(|outputs| analysis.plan(outputs, params));
     (plan, analysis.remember)
 }
 
 struct Analysis<'a> {
     cx: Context<'a>,
+    views: Views,
     /// Common table expressions in sight, innermost last.
     ctes: Vec<Cte>,
     splices: Vec<Splice>,
@@ -54,19 +63,25 @@ struct Analysis<'a> {
 /// A common table expression in sight.
 struct Cte {
     name: Box<str>,
-    columns: Vec<SourceColumn>,
+    /// `None` while its query has not been read: what it carries is not known yet.
+    columns: Option<Vec<SourceColumn>>,
 }
 
 /// A table name of a statement, resolved.
 enum Named<'a> {
     Table(&'a Table),
+    /// One that reaches a protected table.
+    View(&'a Table),
     Cte(Vec<SourceColumn>),
 }
 
 impl<'a> Analysis<'a> {
     fn statement(&mut self, statement: &Statement) -> Result<Outputs, Refusal> {
         match statement {
-            Statement::Query(query) => self.top_query(query),
+            Statement::Query(query) => {
+                self.views = Views::READ;
+                self.top_query(query)
+            }
             Statement::Insert(insert) => self.insert(insert).map(|()| Outputs::Relay),
             Statement::Update(update) => self.update(update).map(|()| Outputs::Relay),
             Statement::Delete(delete) => self.delete(delete).map(|()| Outputs::Relay),
@@ -97,7 +112,8 @@ impl<'a> Analysis<'a> {
         };
         if database.is_none() {
             if let Some(cte) = self.ctes.iter().rev().find(|cte| rule.equal(&cte.name, &table)) {
-                return Ok(Named::Cte(cte.columns.clone()));
+                let columns = cte.columns.clone();
+                return columns.map(Named::Cte).ok_or_else(|| self.unsupported_data(construct::RECURSIVE));
             }
             // Two names that differ in case alone are too easily taken for one another.
             if self.ctes.iter().any(|cte| TableNames::Folded.equal(&cte.name, &table)) {
@@ -108,11 +124,10 @@ impl<'a> Analysis<'a> {
         let database = database.or(default).ok_or_else(|| self.unknown_table(path))?;
         let found = self.cx.catalog.table(&database, &table).ok_or_else(|| self.unknown_table(path))?;
         if found.kind == TableKind::View && self.cx.names.has_view(&found.name.table) {
-            return Err(Refusal::Unsupported {
-                subject: Subject::Table(found.name.clone()),
-                construct: construct::VIEW.name,
-                remedy: construct::VIEW.remedy,
-            });
+            return match self.views {
+                Views::Followed { .. } => Ok(Named::View(found)),
+                Views::Refused => Err(self.refused_view(found, construct::VIEW_WRITTEN)),
+            };
         }
         Ok(Named::Table(found))
     }
@@ -132,14 +147,7 @@ impl<'a> Analysis<'a> {
 
     /// What a column name means here, after the role was asked about each protected column that it can mean.
     fn meaning(&self, path: &Path, scope: &Scope<'_>, verb: Verb) -> Result<Meaning, Refusal> {
-        let parts: Vec<Cow<'_, str>> = path.parts.iter().map(|part| self.cx.text.name(*part)).collect();
-        let (qualifier, column) = match parts.as_slice() {
-            [column] => (Qualifier::None, column),
-            [table, column] => (Qualifier::Table { database: None, table }, column),
-            [database, table, column] => (Qualifier::Table { database: Some(database), table }, column),
-            _ => return Err(self.unknown_column(path)),
-        };
-        let meaning = scope.resolve(qualifier, column, self.table_names());
+        let meaning = self.with_name(path, |qualifier, column| scope.resolve(qualifier, column, self.table_names()))?;
         match &meaning {
             Meaning::Unknown => return Err(self.unknown_column(path)),
             Meaning::Unprotected => {}
@@ -150,6 +158,22 @@ impl<'a> Analysis<'a> {
             }
         }
         Ok(meaning)
+    }
+
+    /// Whether it is clear which column a name means.
+    fn certainty(&self, path: &Path, scope: &Scope<'_>) -> Result<Certainty, Refusal> {
+        self.with_name(path, |qualifier, column| scope.certainty(qualifier, column, self.table_names()))
+    }
+
+    /// Hands over a column's name in its two parts.
+    fn with_name<T>(&self, path: &Path, then: impl FnOnce(Qualifier<'_>, &str) -> T) -> Result<T, Refusal> {
+        let parts: Vec<Cow<'_, str>> = path.parts.iter().map(|part| self.cx.text.name(*part)).collect();
+        Ok(match parts.as_slice() {
+            [column] => then(Qualifier::None, column),
+            [table, column] => then(Qualifier::Table { database: None, table }, column),
+            [database, table, column] => then(Qualifier::Table { database: Some(database), table }, column),
+            _ => return Err(self.unknown_column(path)),
+        })
     }
 
     /// The role's right to name a protected column at all.

@@ -1,12 +1,13 @@
-//! Conditions of WHERE and ON: comparisons of a protected column with values become searches of its blind index.
+//! Conditions: comparisons of a protected column with values become searches of its blind index.
 
 use super::construct;
 use super::expression::{bare, column_path};
-use super::{Analysis, Meaning, Refusal, Scope, Verb};
-use crate::plan::scope::Search;
+use super::{Analysis, Certainty, Meaning, Refusal, Remember, Scope, Verb};
+use crate::plan::scope::{Clause, Search};
 use crate::plan::{Comparison, Splice, SpliceKind, Value};
 use crate::policy::ColumnId;
-use crate::sql::tree::{BinaryOp, Expr, ExprKind, LiteralKind, TokenRange, UnaryOp};
+use crate::sql;
+use crate::sql::tree::{BinaryOp, Expr, ExprKind, LiteralKind, MatchOp, TokenRange, UnaryOp};
 
 /// A protected column standing alone as an operand.
 #[derive(Clone, Copy, Debug)]
@@ -39,8 +40,16 @@ impl Analysis<'_> {
                 if self.null_test(left, right, scope)? {
                     return Ok(());
                 }
-                self.comparison(expr, Comparison::NullSafeEqual, left, right, scope)
+                match scope.clause {
+                    Clause::Condition => self.comparison(expr, Comparison::NullSafeEqual, left, right, scope),
+                    // Of `<=>` the server announces that it is never NULL, of what stands for it that it may be.
+                    Clause::SelectList => {
+                        self.value(left, scope, construct::NULL_SAFE_LISTED)?;
+                        self.value(right, scope, construct::NULL_SAFE_LISTED)
+                    }
+                }
             }
+            ExprKind::Match { op: MatchOp::Like, operands, negated } => self.like(expr, operands, *negated, scope),
             ExprKind::In { operand, list, negated } => self.in_list(expr, operand, list, *negated, scope),
             // No wildcard of our own: whatever is neither a connective nor a comparison is judged as a value.
             ExprKind::Column(_)
@@ -76,7 +85,9 @@ impl Analysis<'_> {
         let Some(path) = column_path(operand) else { return Ok(None) };
         match self.meaning(path, scope, Verb::Select)? {
             Meaning::Protected(columns) => match columns.as_slice() {
-                [column] => Ok(Some(ColumnOperand { column: *column, tokens: path.tokens })),
+                [column] if self.certainty(path, scope)? == Certainty::Certain => {
+                    Ok(Some(ColumnOperand { column: *column, tokens: path.tokens }))
+                }
                 _ => Err(self.unknown_column(path)),
             },
             Meaning::Unprotected => Ok(None),
@@ -136,6 +147,38 @@ impl Analysis<'_> {
         }
         let comparison = if negated { Comparison::NotEqual } else { Comparison::Equal };
         self.search(whole, column, comparison, values)
+    }
+
+    /// LIKE with a literal that holds no wildcard is equality, as which some libraries write what ignores case. Whether
+    /// there is one is seen by the literal's value, so such a decision does not hold for the digest.
+    fn like(&mut self, whole: &Expr, operands: &[Expr], negated: bool, scope: &Scope<'_>) -> Result<(), Refusal> {
+        let [operand, pattern] = operands else { return self.values(operands, scope, construct::PATTERN) };
+        let Some(column) = self.column_operand(operand, scope)? else {
+            self.value(operand, scope, construct::PATTERN)?;
+            return self.value(pattern, scope, construct::PATTERN);
+        };
+        self.value(pattern, scope, construct::PATTERN)?;
+        self.remember = Remember::No;
+        let value = match value(pattern) {
+            // NULL, whatever the column holds.
+            Some(Value::Null) => return Ok(()),
+            found => found.filter(|value| self.is_without_wildcard(*value)),
+        };
+        let value = value.ok_or_else(|| self.unsupported(column.column, construct::PATTERN))?;
+        let comparison = if negated { Comparison::NotEqual } else { Comparison::Equal };
+        self.search(whole, column, comparison, vec![value])
+    }
+
+    fn is_without_wildcard(&self, value: Value) -> bool {
+        let Value::Literal(range) = value else { return false };
+        let tokens = usize::try_from(range.first)
+            .ok()
+            .zip(usize::try_from(range.last).ok())
+            .and_then(|(first, last)| self.cx.text.tokens.get(first..=last))
+            .unwrap_or_default();
+        let text = sql::literal_text(self.cx.text.sql, tokens, &self.cx.dialect);
+        // A backslash that is left makes the next character an ordinary one.
+        text.is_ok_and(|text| !text.iter().any(|byte| matches!(byte, b'%' | b'_' | b'\\')))
     }
 
     fn search(

@@ -102,3 +102,13 @@ fn the_cache_is_bounded() {
     assert!(shop.cache.len() <= 50, "{}", shop.cache.len());
     assert!(!shop.cache.is_empty());
 }
+
+#[test]
+fn a_pattern_s_wildcard_is_seen_in_each_statement() {
+    let shop = Shop::open();
+    for _ in 0..2 {
+        assert!(shop.refusal("SELECT id FROM customers WHERE phone LIKE 'a%'").is_some());
+        assert!(shop.refusal("SELECT id FROM customers WHERE phone LIKE 'ab'").is_none());
+    }
+    assert!(shop.cache.is_empty());
+}

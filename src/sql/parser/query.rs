@@ -4,7 +4,8 @@ use super::keyword::Keyword;
 use super::{Parsed, Parser};
 use crate::sql::TokenKind;
 use crate::sql::tree::{
-    CommonTable, Expr, ExprKind, Into, IntoTarget, LiteralKind, OrderItem, Query, QueryBody, TokenRange, With,
+    CommonTable, Expr, ExprKind, Into, IntoTarget, LiteralKind, OrderItem, Query, QueryBody, SetOperator, TokenRange,
+    With,
 };
 
 impl Parser<'_> {
@@ -52,10 +53,10 @@ impl Parser<'_> {
     fn set_operations(&mut self, operand: Query) -> Parsed<Query> {
         let mut left = self.intersections(operand)?;
         while matches!(self.keyword(), Keyword::Union | Keyword::Except) {
-            self.set_operator()?;
+            let operator = self.set_operator()?;
             let right = self.query_operand()?;
             let right = self.intersections(right)?;
-            left = self.set_operation(left, right);
+            left = self.set_operation(operator, left, right);
         }
         Ok(left)
     }
@@ -63,25 +64,29 @@ impl Parser<'_> {
     fn intersections(&mut self, operand: Query) -> Parsed<Query> {
         let mut left = operand;
         while self.keyword() == Keyword::Intersect {
-            self.set_operator()?;
+            let operator = self.set_operator()?;
             let right = self.query_operand()?;
-            left = self.set_operation(left, right);
+            left = self.set_operation(operator, left, right);
         }
         Ok(left)
     }
 
-    fn set_operator(&mut self) -> Parsed<()> {
+    fn set_operator(&mut self) -> Parsed<SetOperator> {
         self.link()?;
+        let verb = self.keyword();
         self.at += 1;
-        if matches!(self.keyword(), Keyword::All | Keyword::Distinct) {
+        let rows = self.keyword();
+        if matches!(rows, Keyword::All | Keyword::Distinct) {
             self.at += 1;
         }
-        Ok(())
+        let unites_all = verb == Keyword::Union && rows == Keyword::All;
+        Ok(if unites_all { SetOperator::UnionAll } else { SetOperator::Comparing })
     }
 
-    fn set_operation(&self, left: Query, right: Query) -> Query {
+    fn set_operation(&self, operator: SetOperator, left: Query, right: Query) -> Query {
         let first = left.tokens.first as usize;
-        self.plain(QueryBody::SetOperation { left: Box::new(left), right: Box::new(right) }, first)
+        let body = QueryBody::SetOperation { operator, left: Box::new(left), right: Box::new(right) };
+        self.plain(body, first)
     }
 
     /// A query with nothing around its body.

@@ -255,6 +255,24 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
+    /// Without what depends on how the server carries a column through a nested query: size and kind of a TEXT, and
+    /// what depends on the optimiser: the keys that it makes for its own use, and in MariaDB also whether it takes an
+    /// outer join for an inner one, so that a column cannot be NULL.
+    pub(crate) fn of_nested(mut self, kind: Kind) -> Self {
+        if self.kind.ends_with("BLOB") {
+            return Self { kind: "text".to_owned(), length: 0, flags: String::new(), ..self };
+        }
+        let by_optimiser: &[&str] = match kind {
+            Kind::MySql => &["MULTIPLE_KEY_FLAG", "PART_KEY_FLAG"],
+            Kind::MariaDb => &["MULTIPLE_KEY_FLAG", "PART_KEY_FLAG", "NOT_NULL_FLAG"],
+        };
+        for key in by_optimiser {
+            self.flags =
+                self.flags.replace(&format!("{key} | "), "").replace(&format!(" | {key}"), "").replace(key, "0x0");
+        }
+        self
+    }
+
     fn of(column: &Column) -> Self {
         Self {
             name: column.name_str().into_owned(),

@@ -1,0 +1,163 @@
+//! What the columns of a query carry (sql.md P11): each is followed from a base table through select lists, nested
+//! queries and set operations to the result.
+
+use super::construct;
+use super::expression::{bare, column_path};
+use super::query::Place;
+use super::{Analysis, Refusal, Scope, Verb, Visibility};
+use crate::plan::scope::{Clause, Output, Search};
+use crate::policy::ColumnId;
+use crate::sql::tree::{Expr, ExprKind, Query, SelectItem, SetOperator, TokenIndex};
+
+/// A column of a select list, or a nested query that is one: what that carries is known only when it has been read.
+enum Column<'t> {
+    Known(Output),
+    Nested { query: &'t Query, name: Option<Box<str>>, alias: Option<TokenIndex> },
+}
+
+impl Analysis<'_> {
+    /// The columns of a select list, stars expanded. Nested queries that are columns are visited here, all other
+    /// expressions by [`Self::items`].
+    pub(super) fn outputs(&mut self, items: &[SelectItem], scope: &Scope<'_>) -> Result<Vec<Output>, Refusal> {
+        let mut columns = Vec::with_capacity(items.len());
+        for item in items {
+            match item {
+                SelectItem::Star(_) => columns.extend(
+                    scope
+                        .slots
+                        .iter()
+                        .filter_map(|slot| scope.column(*slot))
+                        .filter(|column| column.visibility == Visibility::Visible)
+                        .map(|column| Column::Known(Output::of(column))),
+                ),
+                SelectItem::QualifiedStar(path) => {
+                    columns.extend(self.qualified_star(path, scope)?.into_iter().map(Column::Known));
+                }
+                SelectItem::Expr { expr, alias } => {
+                    let name = self.name_of(expr, *alias);
+                    columns.push(match scalar_query(expr) {
+                        Some(query) => Column::Nested { query, name, alias: *alias },
+                        None => {
+                            let protected = self.column_operand(expr, scope)?.map(|operand| operand.column);
+                            Column::Known(Output { name, protected })
+                        }
+                    });
+                }
+            }
+        }
+        self.read_nested(columns, scope)
+    }
+
+    /// Visits nested queries in order. Each can name columns of the list, nested queries before it included; the server
+    /// takes no name of a later one.
+    fn read_nested(&mut self, mut columns: Vec<Column<'_>>, scope: &Scope<'_>) -> Result<Vec<Output>, Refusal> {
+        for at in 0..columns.len() {
+            let Some(Column::Nested { query, name, alias }) = columns.get(at) else { continue };
+            let known: Vec<Output> = columns.iter().filter_map(Column::known).cloned().collect();
+            let before = self.splices.len();
+            let carried = self.query(query, Some(&Scope { outputs: &known, ..*scope }), Place::Carried)?;
+            self.shown_name(*alias, before)?;
+            let protected = match carried.as_slice() {
+                [output] => output.protected,
+                // As many columns as a value has not: the server refuses it.
+                _ => match protected_of(&carried) {
+                    Some(column) => return Err(self.unsupported(column, construct::SUBQUERY)),
+                    None => None,
+                },
+            };
+            let name = name.clone();
+            if let Some(place) = columns.get_mut(at) {
+                *place = Column::Known(Output { name, protected });
+            }
+        }
+        Ok(columns.iter().filter_map(Column::known).cloned().collect())
+    }
+
+    /// Visits the expressions of a select list that [`Self::outputs`] has not judged.
+    pub(super) fn items(&mut self, items: &[SelectItem], scope: &Scope<'_>) -> Result<(), Refusal> {
+        for item in items {
+            match item {
+                SelectItem::Star(_) | SelectItem::QualifiedStar(_) => {}
+                SelectItem::Expr { expr, .. } if column_path(expr).is_some() || scalar_query(expr).is_some() => {}
+                SelectItem::Expr { expr, alias } => {
+                    // Without an alias nothing may be replaced but in nested queries, which allow it by themselves.
+                    let search = if alias.is_some() { scope.search } else { Search::Refused };
+                    let before = self.splices.len();
+                    self.value(
+                        expr,
+                        &Scope { search, clause: Clause::SelectList, ..*scope },
+                        construct::SELECT_EXPRESSION,
+                    )?;
+                    self.shown_name(*alias, before)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A column without an alias is named by its text, which must stay what the client wrote.
+    fn shown_name(&self, alias: Option<TokenIndex>, splices_before: usize) -> Result<(), Refusal> {
+        match (alias, self.splices.get(splices_before)) {
+            (None, Some(splice)) => Err(self.unsupported(splice.column, construct::UNNAMED)),
+            (Some(_), _) | (None, None) => Ok(()),
+        }
+    }
+
+    /// The name of a column of a select list.
+    fn name_of(&self, expr: &Expr, alias: Option<TokenIndex>) -> Option<Box<str>> {
+        let own = || column_path(expr).and_then(|path| path.parts.last()).copied();
+        alias.or_else(own).map(|name| self.folded(name))
+    }
+
+    /// The columns of a set operation. Envelopes of equal values differ, so rows with some must not be compared, and a
+    /// column is opened by one grant, so all of its rows must come from one protected column.
+    pub(super) fn together(
+        &self,
+        operator: SetOperator,
+        left: Vec<Output>,
+        right: &[Output],
+    ) -> Result<Vec<Output>, Refusal> {
+        let Some(any) = protected_of(&left).or_else(|| protected_of(right)) else { return Ok(left) };
+        match operator {
+            SetOperator::Comparing => return Err(self.unsupported(any, construct::SET_COMPARISON)),
+            SetOperator::UnionAll => {}
+        }
+        if left.len() != right.len() {
+            return Err(self.unsupported(any, construct::UNION));
+        }
+        for (left, right) in left.iter().zip(right) {
+            if left.protected != right.protected {
+                let column = left.protected.or(right.protected).unwrap_or(any);
+                return Err(self.unsupported(column, construct::UNION));
+            }
+        }
+        Ok(left)
+    }
+
+    /// The role's right to every protected column that a query returns.
+    pub(super) fn granted(&self, outputs: &[Output]) -> Result<(), Refusal> {
+        outputs
+            .iter()
+            .filter_map(|output| output.protected)
+            .try_for_each(|column| self.grant(column, Verb::Select).map(drop))
+    }
+}
+
+impl Column<'_> {
+    fn known(&self) -> Option<&Output> {
+        match self {
+            Self::Known(output) => Some(output),
+            Self::Nested { .. } => None,
+        }
+    }
+}
+
+/// The nested query that an expression consists of, parentheses aside.
+fn scalar_query(expr: &Expr) -> Option<&Query> {
+    if let ExprKind::Subquery(query) = &bare(expr).kind { Some(query) } else { None }
+}
+
+/// The first protected column among them.
+pub(super) fn protected_of(outputs: &[Output]) -> Option<ColumnId> {
+    outputs.iter().find_map(|output| output.protected)
+}

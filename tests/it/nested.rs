@@ -1,0 +1,304 @@
+//! Protected columns on their way through nested queries: each answer through the proxy is that of a plain table, column
+//! definitions included, in both protocols, or the statement is refused.
+#![allow(clippy::print_stderr, reason = "the figures are what a reader of the log wants")]
+
+mod generator;
+
+use std::collections::BTreeMap;
+
+use mysql_async::{Conn, Params, Value};
+
+use crate::stages::TO_BYTES;
+use crate::support::on_each_server;
+use crate::support::proxy::Deployment;
+use crate::support::server::Kind;
+use crate::support::shop::{Answer, Shop, Who, assert_in_step, prepared, refused, text};
+use generator::{Generated, Generator, Values};
+
+on_each_server!(
+    written_statements_answer_like_a_plain_table,
+    generated_statements_answer_like_a_plain_table,
+    columns_on_their_way_answer_like_a_plain_table,
+    views_are_followed_to_their_base_columns,
+);
+
+/// Rows with NULL, empty and equal values.
+const ROWS: &str = "INSERT INTO {t} (id, name, code, phone, note) VALUES (1, 'a', 'x', '1', 'n'), (2, 'b', 'y', NULL, NULL), \
+    (3, NULL, NULL, '30', ''), (4, 'd', '', '', 'm'), (5, NULL, 'x', '1', 'n')";
+
+/// Rows that are written later.
+const MORE_ROWS: &str = "INSERT INTO {t} (id, name, code, phone, note) VALUES (6, 'a', 'x', '30', 'n'), \
+    (7, 'b', '', NULL, NULL), (8, NULL, NULL, '1', '')";
+
+/// Statements for a run of the generator on each server and in each protocol, unless `CANDADO_TWIN_STATEMENTS` says so.
+const GENERATED: usize = 500;
+
+struct Twins {
+    shop: Shop<'static>,
+    through: Conn,
+    direct: Conn,
+}
+
+impl Twins {
+    async fn new(kind: Kind) -> Self {
+        let shop = Shop::open(kind);
+        let (through, direct) = (shop.connect(Who::Application).await, shop.direct().await);
+        let mut twins = Self { shop, through, direct };
+        twins.insert(ROWS).await;
+        twins.shop.assert_sealed();
+        twins
+    }
+
+    async fn insert(&mut self, rows: &str) {
+        let through = text(&mut self.through, rows.replace("{t}", "customers")).await;
+        assert_eq!(through, text(&mut self.direct, rows.replace("{t}", "people")).await);
+    }
+
+    async fn both(&mut self, generated: &Generated, values: Values) -> (Answer, Answer) {
+        let (hidden, plain) = (generated.sql.replace("{t}", "customers"), generated.sql.replace("{t}", "people"));
+        match values {
+            Values::Literal => (text(&mut self.through, hidden).await, text(&mut self.direct, plain).await),
+            Values::Param => {
+                let params = || Params::Positional(generated.params.iter().map(|value| Value::from(*value)).collect());
+                (
+                    prepared(&mut self.through, &hidden, params()).await,
+                    prepared(&mut self.direct, &plain, params()).await,
+                )
+            }
+        }
+    }
+}
+
+/// Rows come in any order.
+fn sorted(kind: Kind, answer: Answer) -> Answer {
+    let Answer::Rows { columns, mut rows } = answer else { return answer };
+    rows.sort_by_key(|row| format!("{row:?}"));
+    Answer::Rows { columns: columns.into_iter().map(|column| column.of_nested(kind)).collect(), rows }
+}
+
+async fn written_statements_answer_like_a_plain_table(kind: Kind) {
+    let mut twins = Twins::new(kind).await;
+    let mut statements = vec![
+        "SELECT d.code, d.note FROM (SELECT id, code, note FROM {t}) d WHERE d.code = 'x'",
+        "SELECT * FROM (SELECT * FROM {t} WHERE id < 4 LIMIT 9) d",
+        "SELECT d.p FROM (SELECT phone AS p FROM {t} ORDER BY id LIMIT 2) d WHERE d.p IN ('1', NULL)",
+        "WITH d AS (SELECT id, code, note FROM {t}) SELECT x.code, y.note FROM d x JOIN d y ON y.id = x.id + 1",
+        "WITH d (a) AS (SELECT code FROM {t}), e AS (SELECT a FROM d WHERE a <> 'y') SELECT a FROM e",
+        "WITH RECURSIVE n AS (SELECT id, code FROM {t} WHERE id = 1 UNION ALL SELECT c.id, c.code FROM n JOIN {t} c \
+         ON c.id = n.id + 1) SELECT id, code FROM n WHERE code <> 'y'",
+        "WITH RECURSIVE n (i, p) AS (SELECT id, note FROM {t} UNION ALL SELECT i + 1, p FROM n WHERE i < 6) SELECT p FROM n",
+        "SELECT code FROM {t} WHERE code = 'x' UNION ALL SELECT code FROM {t} WHERE phone = '1'",
+        "SELECT id, note AS n FROM {t} UNION ALL (SELECT id, note FROM {t} LIMIT 3) ORDER BY id",
+        "SELECT d.code FROM (SELECT code FROM {t} UNION ALL SELECT code FROM {t}) d WHERE d.code = ''",
+        "SELECT id FROM {t} WHERE code = 'x' UNION SELECT id FROM {t} WHERE phone = '30'",
+        "SELECT id, (SELECT i.code FROM {t} i WHERE i.id = o.id + 1) AS next, code FROM {t} o",
+        "SELECT (SELECT note FROM {t} WHERE id = 1) AS n, (SELECT phone FROM {t} WHERE id = 99) AS p",
+        "SELECT id FROM {t} WHERE id IN (SELECT id FROM {t} WHERE code = 'x')",
+        "SELECT id FROM {t} WHERE id NOT IN (SELECT id FROM {t} WHERE code NOT IN ('x', NULL))",
+        "SELECT id FROM {t} o WHERE EXISTS (SELECT 1 FROM {t} i WHERE i.id = o.id AND i.phone = '1' AND o.code = 'x')",
+        "SELECT id FROM {t} WHERE id > ALL (SELECT id FROM {t} WHERE code = 'x' AND id < 3)",
+        "SELECT id, code = 'x' AS hit, code NOT IN ('x', NULL) AS other FROM {t}",
+        "SELECT SUM(CASE WHEN code = 'x' THEN 1 ELSE 0 END) AS n, COUNT(phone = '1') AS m FROM {t}",
+        "SELECT id, code FROM {t} HAVING code = 'x'",
+        "SELECT id, code AS c FROM {t} GROUP BY id HAVING c = 'x' AND COUNT(*) = 1",
+        "SELECT id FROM {t} WHERE (code = 'x') = (phone = '1')",
+        "SELECT id FROM {t} WHERE (code = 'x') IS UNKNOWN",
+        "SELECT id FROM {t} WHERE code LIKE 'x' OR phone NOT LIKE '1'",
+        "SELECT id, code LIKE '' AS hit FROM {t} WHERE code NOT LIKE NULL IS UNKNOWN",
+        "SELECT COUNT(*) FROM (SELECT code FROM {t} UNION ALL SELECT code FROM {t}) d WHERE d.code IS NULL",
+        "SELECT code AS p, (SELECT p) AS q FROM {t}",
+        "SELECT d.name FROM (SELECT code AS name FROM {t}) d WHERE d.name = 'x'",
+        "SELECT d.a, d.b FROM (SELECT phone AS a, code AS b FROM {t}) d WHERE d.b = 'x' AND d.a = '1'",
+    ];
+    if kind == Kind::MySql {
+        statements.push("SELECT a FROM (SELECT code, id FROM {t}) AS d (a, b) WHERE a <=> 'x' ORDER BY b");
+        statements.push("SELECT o.id, l.c FROM {t} o, LATERAL (SELECT i.code AS c FROM {t} i WHERE i.id = o.id + 1) l");
+        statements.push("TABLE {t} UNION ALL TABLE {t}");
+    }
+    let mut wrong = Vec::new();
+    for sql in statements {
+        for values in [Values::Literal, Values::Param] {
+            let generated = Generated { sql: sql.to_owned(), params: Vec::new() };
+            let (through, direct) = twins.both(&generated, values).await;
+            let (through, direct) = (sorted(kind, through), sorted(kind, direct));
+            if through != direct {
+                wrong.push(format!("{values:?} {sql}\n  through {through:?}\n  direct  {direct:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for sql in [
+        "SELECT d.code FROM (SELECT code FROM customers) d ORDER BY d.code",
+        "SELECT DISTINCT d.code FROM (SELECT code FROM customers) d",
+        "SELECT code FROM customers UNION SELECT code FROM customers",
+        "SELECT code FROM customers UNION ALL SELECT name FROM customers",
+        "SELECT code FROM customers UNION ALL SELECT phone FROM customers",
+        "SELECT code FROM customers INTERSECT SELECT code FROM customers",
+        "SELECT id FROM customers WHERE name IN (SELECT code FROM customers)",
+        "SELECT id FROM customers WHERE name = (SELECT code FROM customers WHERE id = 1)",
+        "SELECT CONCAT((SELECT code FROM customers WHERE id = 1), 'x')",
+        "SELECT id, code = 'x' FROM customers",
+        "SELECT id FROM customers WHERE code LIKE 'x%'",
+        "SELECT id FROM customers WHERE code LIKE '_'",
+        "SELECT id AS code FROM customers HAVING code = 'x'",
+        "WITH RECURSIVE n AS (SELECT id, code FROM customers UNION ALL SELECT id, 'x' FROM n WHERE id < 0) SELECT code FROM n",
+        "UPDATE orders SET remark = (SELECT code FROM customers WHERE id = 1)",
+        "INSERT INTO orders (remark) SELECT d.code FROM (SELECT code FROM customers) d",
+    ] {
+        refused(&mut twins.through, sql, 1235, "42000").await;
+    }
+    // MySQL announces a merged table's columns under their new names in the base table: the second lock holds.
+    if kind == Kind::MySql {
+        let sql = "SELECT d.code FROM (SELECT phone AS code FROM customers) d";
+        refused(&mut twins.through, sql, 1143, "42000").await;
+    }
+    let mut engineer = twins.shop.connect(Who::Engineer).await;
+    for sql in [
+        "SELECT d.c FROM (SELECT code AS c FROM customers) d",
+        "WITH d AS (SELECT * FROM customers) SELECT id FROM d",
+        "SELECT id FROM customers WHERE id IN (SELECT id FROM customers WHERE code = 'x')",
+        "SELECT (SELECT code FROM customers WHERE id = 1)",
+        "SELECT id FROM customers UNION ALL SELECT id FROM customers WHERE code IS NULL",
+    ] {
+        refused(&mut engineer, sql, 1143, "42000").await;
+    }
+}
+
+/// What came of generated statements.
+#[derive(Debug, Default)]
+struct Tally {
+    rows: usize,
+    errors: usize,
+    refusals: BTreeMap<String, usize>,
+    different: Vec<String>,
+}
+
+impl Twins {
+    /// Runs as many statements in each protocol.
+    async fn run(&mut self, kind: Kind, generator: &mut Generator, statements: usize) -> Tally {
+        let mut tally = Tally::default();
+        for values in [Values::Literal, Values::Param].into_iter().cycle().take(statements * 2) {
+            let generated = generator.next(values);
+            let (through, direct) = self.both(&generated, values).await;
+            if let Answer::Refused { code: 1235, text, .. } = &through {
+                let names = text.contains("is unknown or ambiguous");
+                let construct = text.split(" is not supported").next().unwrap();
+                let construct = if names { "an unknown or ambiguous name" } else { construct };
+                *tally.refusals.entry(construct.to_owned()).or_default() += 1;
+                assert_in_step(&mut self.through, &generated.sql).await;
+                continue;
+            }
+            let (through, direct) = (sorted(kind, through), sorted(kind, direct));
+            match &direct {
+                Answer::Rows { rows, .. } => tally.rows += rows.len(),
+                Answer::Refused { .. } | Answer::Done { .. } | Answer::Lost => tally.errors += 1,
+            }
+            // Both servers write the table's name in some of their errors.
+            let equal = match (&through, &direct) {
+                (Answer::Refused { code, .. }, Answer::Refused { code: other, .. }) => code == other,
+                (through, direct) => through == direct,
+            };
+            if !equal {
+                let Generated { sql, params } = generated;
+                let answers = format!("  through {through:?}\n  direct  {direct:?}");
+                tally.different.push(format!("{values:?} {sql}\n  {params:?}\n{answers}"));
+            }
+        }
+        tally
+    }
+}
+
+impl Tally {
+    fn assert_equal(&self, what: &str, statements: usize) {
+        let Self { rows, errors, refusals, different } = self;
+        let (refused, all) = (refusals.values().sum::<usize>(), statements * 2);
+        eprintln!("{what}: {all} statements, {rows} rows, {errors} errors, {refused} refused");
+        refusals.iter().for_each(|(construct, count)| eprintln!("  {count:6} {construct}"));
+        let some = different[..different.len().min(5)].join("\n");
+        assert!(different.is_empty(), "{what}: {} different, such as\n{some}", different.len());
+        assert!(refused * 2 < all && errors * 10 < all, "{what}: most statements answer");
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|value| value.parse().unwrap())
+}
+
+async fn generated_statements_answer_like_a_plain_table(kind: Kind) {
+    let seed = number("CANDADO_TWIN_SEED").unwrap_or(20_260_729);
+    let statements = number("CANDADO_TWIN_STATEMENTS").map_or(GENERATED, |count| usize::try_from(count).unwrap());
+    let mut twins = Twins::new(kind).await;
+    let tally = twins.run(kind, &mut Generator::new(seed), statements).await;
+    tally.assert_equal(&format!("{kind:?}, seed {seed}"), statements);
+}
+
+/// Nested queries carry values that are text to the server, and cells of both forms, as they carry envelopes.
+async fn columns_on_their_way_answer_like_a_plain_table(kind: Kind) {
+    let shop = Shop::open_plain(Deployment::shared(kind));
+    let (through, direct) = (shop.connect(Who::Application).await, shop.direct().await);
+    let mut twins = Twins { shop, through, direct };
+    let mut generator = Generator::new(7);
+    twins.insert(ROWS).await;
+    twins.run(kind, &mut generator, GENERATED / 4).await.assert_equal("plain", GENERATED / 4);
+    let (server, database) = (&twins.shop.deployment.server, &twins.shop.database);
+    server.sql(&format!("USE `{database}`; {TO_BYTES}"));
+    twins.shop.move_to("encrypting");
+    twins.insert(MORE_ROWS).await;
+    let stored = [1, 6].map(|id| twins.shop.stored("code", id));
+    assert!(stored[0] == "78" && stored[1].starts_with("C1FE1D01"), "rows of both forms: {stored:?}");
+    twins.run(kind, &mut generator, GENERATED / 4).await.assert_equal("encrypting", GENERATED / 4);
+}
+
+async fn views_are_followed_to_their_base_columns(kind: Kind) {
+    let mut twins = Twins::new(kind).await;
+    let mut owner = twins.shop.direct().await;
+    for (view, of) in [("hidden", "customers"), ("plain", "people")] {
+        for sql in [
+            format!("CREATE VIEW {view}_v AS SELECT id, code AS c, note, phone FROM {of} WHERE id < 5"),
+            format!(
+                "CREATE VIEW {view}_w (a, b) AS SELECT v.c, (SELECT o.phone FROM {of} o WHERE o.id = v.id) FROM {view}_v v"
+            ),
+            format!("CREATE VIEW {view}_u AS SELECT code FROM {of} UNION ALL SELECT code FROM {of}"),
+            format!("CREATE VIEW {view}_x AS SELECT id, code FROM {of} WHERE code = 'x'"),
+            format!("CREATE VIEW {view}_y AS SELECT id, UPPER(code) AS c FROM {of}"),
+        ] {
+            assert!(matches!(text(&mut owner, &sql).await, Answer::Done { .. }), "{sql}");
+        }
+    }
+    // A server shows a view's text to who may read it. The last one stays in the dark.
+    for view in ["v", "w", "u", "x"] {
+        let grant = format!("GRANT SELECT ON `{}`.hidden_{view} TO candado_proxy", twins.shop.database);
+        assert!(matches!(text(&mut owner, &grant).await, Answer::Done { .. }), "{grant}");
+    }
+    // The proxy loads the catalog again behind a change of the schema that it sees.
+    text(&mut twins.through, "DROP TABLE IF EXISTS nothing").await;
+    for sql in [
+        "SELECT id, c, note FROM {v}_v WHERE c = 'x'",
+        "SELECT * FROM {v}_v",
+        "SELECT a, b FROM {v}_w WHERE b IN ('1', NULL) OR a <=> 'y'",
+        "SELECT d.a FROM (SELECT a FROM {v}_w) d WHERE d.a NOT IN ('x')",
+        "SELECT code FROM {v}_u WHERE code = 'x'",
+        "SELECT v.c, w.b FROM {v}_v v JOIN {v}_w w ON w.a IS NOT NULL",
+        "WITH w AS (SELECT c FROM {v}_v) SELECT c FROM w UNION ALL SELECT c FROM {v}_v",
+    ] {
+        let (hidden, plain) = (sql.replace("{v}", "hidden"), sql.replace("{v}", "plain"));
+        let through = sorted(kind, text(&mut twins.through, &hidden).await);
+        assert_eq!(through, sorted(kind, text(&mut twins.direct, &plain).await), "{sql}");
+        let through = sorted(kind, prepared(&mut twins.through, &hidden, ()).await);
+        assert_eq!(through, sorted(kind, prepared(&mut twins.direct, &plain, ()).await), "prepared {sql}");
+    }
+    for sql in [
+        "SELECT id FROM hidden_x",
+        "SELECT c FROM hidden_y",
+        "SELECT c FROM hidden_v ORDER BY c",
+        "SELECT DISTINCT a FROM hidden_w",
+        "INSERT INTO hidden_v (id, c) VALUES (9, 'x')",
+        "UPDATE hidden_v SET c = 'x'",
+        "DELETE FROM hidden_v WHERE c = 'x'",
+        "CREATE TABLE copied AS SELECT c FROM hidden_v",
+    ] {
+        refused(&mut twins.through, sql, 1235, "42000").await;
+    }
+    let mut engineer = twins.shop.connect(Who::Engineer).await;
+    refused(&mut engineer, "SELECT c FROM hidden_v", 1143, "42000").await;
+}

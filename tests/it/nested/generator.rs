@@ -1,0 +1,298 @@
+//! Random SELECTs over a table with protected columns, the same ones for the same seed: derived tables, common table
+//! expressions, joins, UNION ALL, scalar, IN and EXISTS sub-queries, nested at will, with conditions in three-valued logic.
+//!
+//! `{t}` is the table. Some statements do what envelopes cannot; those are refused, the others answer.
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holds {
+    Id,
+    Name,
+    Code,
+    Phone,
+    Note,
+    Truth,
+}
+
+/// A column in sight.
+#[derive(Clone, Debug)]
+struct Column {
+    name: String,
+    holds: Holds,
+}
+
+/// Whether values are parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Values {
+    Literal,
+    Param,
+}
+
+/// A statement with its parameters in order.
+#[derive(Debug)]
+pub(super) struct Generated {
+    pub(super) sql: String,
+    pub(super) params: Vec<&'static str>,
+}
+
+/// An endless row of statements.
+pub(super) struct Generator {
+    state: u64,
+    aliases: usize,
+    values: Values,
+    params: Vec<&'static str>,
+    /// Common table expressions of the statement: name, text, columns.
+    tables: Vec<(String, Vec<Column>)>,
+    with: Vec<String>,
+}
+
+/// Values of the protected columns, one that no row has, and none that a collation takes for another.
+const VALUES: [&str; 6] = ["x", "y", "", "1", "30", "none"];
+
+impl Generator {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            state: seed,
+            aliases: 0,
+            values: Values::Literal,
+            params: Vec::new(),
+            tables: Vec::new(),
+            with: Vec::new(),
+        }
+    }
+
+    /// The next statement.
+    pub(super) fn next(&mut self, values: Values) -> Generated {
+        (self.aliases, self.values) = (0, values);
+        self.params.clear();
+        self.tables.clear();
+        self.with.clear();
+        // Common table expressions come first in the text, and so do their parameters.
+        for _ in 0..self.below(3) {
+            self.common_table();
+        }
+        let (query, _) = self.query(3);
+        let with = if self.with.is_empty() { String::new() } else { format!("WITH {} ", self.with.join(", ")) };
+        Generated { sql: format!("{with}{query}"), params: std::mem::take(&mut self.params) }
+    }
+
+    fn common_table(&mut self) {
+        let name = self.alias("w");
+        let (query, columns) = self.query(1);
+        self.with.push(format!("{name} AS ({query})"));
+        self.tables.push((name, columns));
+    }
+
+    /// SplitMix64.
+    fn below(&mut self, bound: usize) -> usize {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((mixed ^ (mixed >> 31)) % bound as u64).unwrap()
+    }
+
+    fn alias(&mut self, prefix: &str) -> String {
+        self.aliases += 1;
+        format!("{prefix}{}", self.aliases)
+    }
+
+    fn value(&mut self) -> String {
+        let value = VALUES[self.below(VALUES.len())];
+        match (self.values, self.below(8)) {
+            (_, 0) => "NULL".to_owned(),
+            (Values::Literal, _) => format!("'{value}'"),
+            (Values::Param, _) => {
+                self.params.push(value);
+                "?".to_owned()
+            }
+        }
+    }
+
+    /// A query and its columns.
+    fn query(&mut self, depth: usize) -> (String, Vec<Column>) {
+        if depth > 0 && self.below(5) == 0 {
+            let (left, columns) = self.select(depth - 1, None);
+            let wanted: Vec<Holds> = columns.iter().map(|column| column.holds).collect();
+            let operator = if self.below(6) == 0 { "UNION" } else { "UNION ALL" };
+            let (right, _) = self.select(depth - 1, Some(&wanted));
+            return (format!("{left} {operator} {right}"), columns);
+        }
+        self.select(depth, None)
+    }
+
+    /// A SELECT, of columns that hold what is wanted.
+    fn select(&mut self, depth: usize, wanted: Option<&[Holds]>) -> (String, Vec<Column>) {
+        // The select list stands before FROM in the text, and its parameters before FROM's: it is written last and its
+        // parameters are moved to the front.
+        let outer = std::mem::take(&mut self.params);
+        let (from, columns) = self.from(depth);
+        let filter =
+            if self.below(3) > 0 { format!(" WHERE {}", self.condition(&columns, depth)) } else { String::new() };
+        let behind = std::mem::take(&mut self.params);
+        let mut listed = Vec::new();
+        let mut items = Vec::new();
+        let wanted: Vec<Option<Holds>> = match wanted {
+            Some(wanted) => wanted.iter().copied().map(Some).collect(),
+            None => vec![None; 1 + self.below(4)],
+        };
+        if depth > 0 && wanted.iter().all(Option::is_none) && self.below(8) == 0 {
+            let sql = format!("SELECT * FROM {from}{filter}");
+            self.params = [outer, behind].concat();
+            let unqualified = |column: &Column| Column {
+                name: column.name.rsplit('.').next().unwrap().to_owned(),
+                holds: column.holds,
+            };
+            return (sql, columns.iter().map(unqualified).collect());
+        }
+        for holds in wanted {
+            let (item, holds) = self.item(&columns, depth, holds);
+            let name = self.alias("c");
+            items.push(format!("{item} AS {name}"));
+            listed.push(Column { name, holds });
+        }
+        let before = std::mem::take(&mut self.params);
+        self.params = [outer, before, behind].concat();
+        (format!("SELECT {} FROM {from}{filter}", items.join(", ")), listed)
+    }
+
+    fn item(&mut self, columns: &[Column], depth: usize, wanted: Option<Holds>) -> (String, Holds) {
+        if wanted == Some(Holds::Truth) || (wanted.is_none() && self.below(6) == 0) {
+            return (format!("({})", self.condition(columns, 0)), Holds::Truth);
+        }
+        if depth > 0 && self.below(5) == 0 {
+            let holds = wanted.unwrap_or_else(|| self.stored());
+            let (inner, id) = (self.alias("s"), self.id_of(columns));
+            return (format!("(SELECT {inner}.{} FROM {{t}} {inner} WHERE {inner}.id = {id})", named(holds)), holds);
+        }
+        let fitting: Vec<&Column> =
+            columns.iter().filter(|column| wanted.is_none_or(|wanted| column.holds == wanted)).collect();
+        // Another one where the other branch of a UNION has none like it: refused, if either is protected.
+        let fitting = if fitting.is_empty() { columns.iter().collect() } else { fitting };
+        let column = fitting[self.below(fitting.len())];
+        (column.name.clone(), column.holds)
+    }
+
+    fn stored(&mut self) -> Holds {
+        [Holds::Id, Holds::Name, Holds::Code, Holds::Phone, Holds::Note][self.below(5)]
+    }
+
+    /// A FROM clause and the columns that it brings into sight.
+    fn from(&mut self, depth: usize) -> (String, Vec<Column>) {
+        let (left, mut columns) = self.source(depth);
+        if depth == 0 || self.below(3) > 0 {
+            return (left, columns);
+        }
+        let (right, others) = self.source(depth - 1);
+        let (one, other) = (self.id_of(&columns), self.id_of(&others));
+        let kind = ["JOIN", "LEFT JOIN", "RIGHT JOIN"][self.below(3)];
+        columns.extend(others);
+        let also = if self.below(3) == 0 { format!(" AND {}", self.condition(&columns, 0)) } else { String::new() };
+        (format!("{left} {kind} {right} ON {one} = {other}{also}"), columns)
+    }
+
+    fn source(&mut self, depth: usize) -> (String, Vec<Column>) {
+        let alias = self.alias("t");
+        let qualified = |columns: Vec<Column>| -> Vec<Column> {
+            let name = |column: &Column| format!("{alias}.{}", column.name);
+            columns.iter().map(|column| Column { name: name(column), holds: column.holds }).collect()
+        };
+        if !self.tables.is_empty() && self.below(2) == 0 {
+            let at = self.below(self.tables.len());
+            let (name, columns) = self.tables[at].clone();
+            return (format!("{name} {alias}"), qualified(columns));
+        }
+        if depth > 0 && self.below(2) == 0 {
+            let (query, columns) = self.query(depth - 1);
+            return (format!("({query}) {alias}"), qualified(columns));
+        }
+        let columns = [Holds::Id, Holds::Name, Holds::Code, Holds::Phone, Holds::Note];
+        let columns = columns.map(|holds| Column { name: named(holds).to_owned(), holds });
+        (format!("{{t}} {alias}"), qualified(columns.to_vec()))
+    }
+
+    /// A column with ids, or a number.
+    fn id_of(&mut self, columns: &[Column]) -> String {
+        let ids: Vec<&Column> = columns.iter().filter(|column| column.holds == Holds::Id).collect();
+        if ids.is_empty() { "1".to_owned() } else { ids[self.below(ids.len())].name.clone() }
+    }
+
+    fn condition(&mut self, columns: &[Column], depth: usize) -> String {
+        match self.below(9) {
+            0 => format!("NOT ({})", self.condition(columns, depth)),
+            1 | 2 => {
+                let connective = ["AND", "OR", "XOR"][self.below(3)];
+                let left = self.condition(columns, depth);
+                format!("({left}) {connective} ({})", self.condition(columns, depth))
+            }
+            3 if depth > 0 => {
+                let negated = ["", "NOT "][self.below(2)];
+                let id = self.id_of(columns);
+                format!("{id} {negated}IN ({})", self.ids(columns, depth - 1))
+            }
+            4 if depth > 0 => format!("EXISTS ({})", self.ids(columns, depth - 1)),
+            5 => format!("CASE WHEN {} THEN 1 ELSE 0 END = 1", self.comparison(columns)),
+            6 => format!(
+                "({}) IS {}",
+                self.comparison(columns),
+                ["TRUE", "NOT TRUE", "UNKNOWN", "NOT FALSE"][self.below(4)]
+            ),
+            _ => self.comparison(columns),
+        }
+    }
+
+    /// A sub-query of ids that may name columns outside.
+    fn ids(&mut self, outside: &[Column], depth: usize) -> String {
+        let alias = self.alias("e");
+        let (source, columns) = if depth > 0 && self.below(3) == 0 {
+            let (query, columns) = self.query(depth - 1);
+            (format!("({query}) {alias}"), columns)
+        } else {
+            let columns = [Holds::Id, Holds::Code, Holds::Phone];
+            (format!("{{t}} {alias}"), columns.map(|holds| Column { name: named(holds).to_owned(), holds }).to_vec())
+        };
+        let mut seen: Vec<Column> = columns
+            .iter()
+            .map(|column| Column { name: format!("{alias}.{}", column.name), holds: column.holds })
+            .collect();
+        let id = self.id_of(&seen);
+        seen.extend(outside.iter().cloned());
+        format!("SELECT {id} FROM {source} WHERE {}", self.condition(&seen, depth))
+    }
+
+    fn comparison(&mut self, columns: &[Column]) -> String {
+        let column = columns[self.below(columns.len())].clone();
+        let name = column.name;
+        match column.holds {
+            Holds::Id => format!("{name} {} {}", ["=", "<>", "<", "<=>"][self.below(4)], self.below(6)),
+            Holds::Truth => format!("{name} {} 1", ["=", "<>"][self.below(2)]),
+            Holds::Note => format!("{name} IS {}NULL", ["", "NOT "][self.below(2)]),
+            Holds::Name | Holds::Code | Holds::Phone => self.text_comparison(&name),
+        }
+    }
+
+    fn text_comparison(&mut self, name: &str) -> String {
+        match self.below(8) {
+            0 => format!("{name} IS {}NULL", ["", "NOT "][self.below(2)]),
+            1 | 2 => {
+                let negated = ["", "NOT "][self.below(2)];
+                let values: Vec<String> = (0..1 + self.below(3)).map(|_| self.value()).collect();
+                format!("{name} {negated}IN ({})", values.join(", "))
+            }
+            3 => format!("{} = {name}", self.value()),
+            // What no envelope can do.
+            4 if self.below(6) == 0 => format!("{name} LIKE {}", self.value()),
+            _ => format!("{name} {} {}", ["=", "<>", "<=>"][self.below(3)], self.value()),
+        }
+    }
+}
+
+fn named(holds: Holds) -> &'static str {
+    match holds {
+        Holds::Id | Holds::Truth => "id",
+        Holds::Name => "name",
+        Holds::Code => "code",
+        Holds::Phone => "phone",
+        Holds::Note => "note",
+    }
+}

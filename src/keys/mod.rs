@@ -18,6 +18,6 @@ pub use key_file::{KeyFile, KeyFileAdmin, KeyFileError, KeyFilePlace, KeyFileSet
 pub use lifecycle::{Act, Barred, Change, Impossible, Siblings};
 pub use provider::{BoxFuture, KekAdmin, KekDescription, KekRotation, KekStatus, KeyError, KeyProvider, Unwrapper};
 pub use record::{EncryptionContext, KekRef, KeyRecord, KeyState, ProviderKind, Stages, WrappedKey};
-pub use ring::{KeyRing, RingBuilder, RingError};
+pub use ring::{Inactive, KeyRing, RingBuilder, RingError};
 pub use secret_text::SecretText;
 pub use vault::{Vault, VaultAdmin, VaultSettings, VaultSettingsError, VaultToken};

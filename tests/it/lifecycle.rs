@@ -1,6 +1,7 @@
 //! Keys from their making to their end: the acts of the key store under the accounts of `keys-policy/schema.sql`, and the
 //! program's verbs around a proxy that serves.
 
+mod brake;
 mod program;
 mod proofs;
 #[cfg(feature = "aws-kms")]

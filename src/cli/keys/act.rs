@@ -61,8 +61,15 @@ async fn warn_of_suspension(acts: &Acts<'_>, kid: KeyId) -> anyhow::Result<()> {
     let columns = acts.columns(&key.keyset);
     match key.state.as_str() {
         "active" => note(format_args!(
-            "key {kid} writes for keyset {} ({columns}); without it the {living} living proxies refuse every statement \
-             on protected columns within two seconds, until the keyset has an active key again",
+            "key {kid} writes for keyset {} ({columns}); without it the {living} living proxies write none of these \
+             columns from two seconds on, until the keyset has an active key again, and do not {} what is under it; other \
+             keysets are not touched",
+            key.keyset,
+            if key.purpose == "index" { "search" } else { "read" }
+        )),
+        _ if key.purpose == "index" => note(format_args!(
+            "columns of keyset {} ({columns}) cannot be searched through the {living} living proxies from two seconds on: \
+             rows may be indexed under key {kid}",
             key.keyset
         )),
         _ => note(format_args!(

@@ -145,7 +145,7 @@ fn warn_of_erasure(acts: &Acts<'_>, rehearsed: &Shredded) {
         changes.len()
     ));
     note(format_args!(
-        "used by: {}. Proxies whose policy names the keyset refuse every statement on protected columns from two \
+        "used by: {}. Proxies whose policy names the keyset refuse to read, write or search these columns from two \
          seconds on: take these columns out of policy first",
         acts.columns(keyset)
     ));

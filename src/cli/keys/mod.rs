@@ -62,7 +62,8 @@ pub(super) enum Command {
     Rotate(rotate::Arguments),
     /// The emergency brake: proxies drop the key within two seconds, and what is sealed under it cannot be read.
     ///
-    /// Takes one person. Letting go of it again (`resume`) takes approval where that is configured.
+    /// Takes one person, and no key service: if the audit key cannot be opened, the act is recorded without it, and
+    /// sealed later (`candado audit seal`). Letting go of the brake (`resume`) takes approval where that is configured.
     #[command(after_help = "Examples:
   candado keys suspend 6")]
     Suspend(act::Arguments),
@@ -72,11 +73,13 @@ pub(super) enum Command {
     #[command(after_help = "Examples:
   candado keys resume 6")]
     Resume(act::Arguments),
-    /// Put a key aside that no row needs any more. Its wraps are kept: `restore` brings it back.
+    /// Put keys aside that no row needs any more. Their wraps are kept: `restore` brings one back.
     ///
-    /// Demands a fresh proof from `candado column verify` for every column of the keyset.
+    /// Demands a fresh proof from `candado column verify` for every column of the keyset. Of several keys all are put aside,
+    /// or none.
     #[command(after_help = "Examples:
-  candado keys retire 6 --dry-run")]
+  candado keys retire 6 --dry-run
+  candado keys retire 6 8 9")]
     Retire(end::RetireArguments),
     /// Bring a retired key back for reading, to read rows of an old backup.
     #[command(after_help = "Examples:

@@ -28,7 +28,7 @@ pub use catalog_task::{CatalogRequests, CatalogTask, NotRefreshed, RefreshReason
 pub use column_check::{Finding, Problem, Weight, check_columns};
 pub use error::{ControlError, chain};
 pub use key_store::{
-    Acknowledged, ActError, Backups, Behind, By, CreatedKey, Done, Ending, Fence, ForeignKeyset,
+    Acknowledged, ActError, AuditRotation, Backups, Behind, By, CreatedKey, Done, Ending, Fence, ForeignKeyset,
     Heartbeat, InitReport, Initialisation, KeyListing, KeyStore, LEASE, Lacks, ListedKey, ListedReplica, MissingProof,
     NewKey, OldWrap, Proofs, Rewrapped, Run, SCHEMA, Shredded, StoredKeys, StoredWrap, WhyNoProof, wait_for_fence,
 };

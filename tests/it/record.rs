@@ -2,6 +2,7 @@
 //! administrator can do to it, and what shows that he did.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod audit_key;
 mod brake;
 
 use std::fs;

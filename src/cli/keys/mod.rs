@@ -58,7 +58,8 @@ pub(super) enum Command {
     /// the key that is pending. If it had finished already, running it again is another rotation.
     #[command(after_help = "Examples:
   candado keys rotate contact
-  candado keys rotate contact --purpose index --dry-run")]
+  candado keys rotate contact --purpose index --dry-run
+  candado keys rotate candado   # the audit key, which authenticates the record of acts")]
     Rotate(rotate::Arguments),
     /// The emergency brake: proxies drop the key within two seconds, and what is sealed under it cannot be read.
     ///

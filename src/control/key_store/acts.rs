@@ -3,6 +3,7 @@
 //!
 //! Runs under the account `candado_security`. No plaintext key passes through here.
 
+mod audit;
 mod create;
 mod end;
 mod rewrap;
@@ -19,6 +20,7 @@ use crate::control::approval::{ApprovalError, Approved, GuardedAct, Request, Sig
 use crate::control::record::{AUDIT_KEYSET, Actor, BRAKE, Entry, Recorder};
 use crate::crypto::{KeyId, KeyPurpose};
 use crate::keys::{Act, Change, Impossible, KeyError, KeyState, Siblings};
+pub use audit::AuditRotation;
 pub use create::{ForeignKeyset, NewKey};
 pub use end::{Backups, Ending, MissingProof, Proofs, Shredded, WhyNoProof};
 pub use rewrap::{OldWrap, Rewrapped, StoredWrap};
@@ -149,7 +151,7 @@ pub enum ActError {
     /// The keyset's keys are not for columns.
     #[error(
         "keyset `{keyset}` is Candado's own: without its keys no act could be recorded, and none of those that were be \
-         verified"
+         verified; `candado keys rotate {keyset}` replaces the key that records"
     )]
     Reserved {
         /// The keyset.

@@ -18,9 +18,11 @@ mod verify;
 use std::fmt;
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use serde_json::Value;
 
 use super::{ControlError, KeyStore, Session};
+use crate::crypto::KeyId;
 pub use canonical::{StoredEntry, StoredHead};
 pub use file::Line;
 pub use keys::AuditKeys;
@@ -92,6 +94,19 @@ impl Recorder {
     /// nothing else. Entries are linked to those before them; the next act under an audit key seals them.
     pub fn for_the_brake(store: &KeyStore) -> Self {
         Self { schema: Arc::clone(&store.schema), sealing: None }
+    }
+}
+
+impl Recorder {
+    /// The check value of an audit key that is open, in hexadecimal.
+    pub(super) fn check_value(&self, kid: KeyId) -> Option<String> {
+        self.sealing.as_ref()?.keys.kcv(kid.number()).map(|kcv| HEXLOWER.encode(&kcv))
+    }
+
+    /// The same, recording under another of its keys.
+    pub(super) fn under(&self, kid: KeyId) -> Self {
+        let sealing = self.sealing.as_ref().map(|sealing| Sealing { keys: sealing.keys.clone(), kid: kid.number() });
+        Self { schema: Arc::clone(&self.schema), sealing }
     }
 }
 

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use candado::keys::{KeyFile, KeyFileAdmin, KeyFilePlace, KeyFileSettings};
 
-use super::key_store::{PASSWORD, PROXY, SECURITY, script};
+use super::key_store::{BACKFILL, PASSWORD, PROXY, SECURITY, script};
 use super::netns::Namespace;
 use super::rotation::Rotation;
 use super::server::{Kind, Server};
@@ -295,6 +295,17 @@ impl SecurityTeam<'_> {
         assert_eq!(code, 1, "{arguments:?}: {document:#}{errors}");
         let refusal = |part: &str| document["refused"][part].as_str().expect("a refusal").to_owned();
         (refusal("code"), refusal("text"))
+    }
+
+    /// Runs a verb of `candado column` on columns, under the account for it; returns its document.
+    pub(crate) fn convert(&self, verb: &str, columns: &[String]) -> serde_json::Value {
+        let mut command = self.deployment.command("AKIAPROXY");
+        command.args(["column", verb, "--json"]).args(columns).arg("--config").arg(&self.config);
+        command.args(["--user", BACKFILL, "--password-file"]).arg(&self.password);
+        let output = command.output().expect("candado runs");
+        let (said, errors) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "{verb} {columns:?}: {said}{errors}");
+        serde_json::from_str(&said).unwrap_or_else(|error| panic!("{verb}: {error}: {said}{errors}"))
     }
 
     /// Runs a verb; returns its exit code, its document and what it said on standard error.

@@ -235,11 +235,11 @@ fn only_linked_brakes_are_sealed_late() {
     let (first, second) = (brake(3, head.mac), brake(4, brake(3, head.mac).mac));
     assert_eq!(linked(head, &[first.clone(), second.clone()]), Some(note(&second)));
     let broken: [&[StoredEntry]; 5] = [
-        &[second.clone()],
+        std::slice::from_ref(&second),
         &[first.clone(), first.clone()],
         &[entry(3, head.mac, "key.suspend", "null", "{}")],
         &[relinked(StoredEntry { act: "key.resume".to_owned(), ..first.clone() })],
-        &[StoredEntry { actor: "somebody".to_owned(), ..first.clone() }],
+        &[StoredEntry { actor: "somebody".to_owned(), ..first }],
     ];
     for tail in broken {
         assert_eq!(linked(head, tail), None, "{tail:?}");

@@ -28,9 +28,10 @@ pub use catalog_task::{CatalogRequests, CatalogTask, NotRefreshed, RefreshReason
 pub use column_check::{Finding, Problem, Weight, check_columns};
 pub use error::{ControlError, chain};
 pub use key_store::{
-    Acknowledged, ActError, AuditRotation, Backups, Behind, By, CreatedKey, Done, Ending, Fence, ForeignKeyset,
-    Heartbeat, InitReport, Initialisation, KeyListing, KeyStore, LEASE, Lacks, ListedKey, ListedReplica, MissingProof,
-    NewKey, OldWrap, Proofs, Rewrapped, Run, SCHEMA, Shredded, StoredKeys, StoredWrap, WhyNoProof, wait_for_fence,
+    Acknowledged, ActError, AuditRotation, Backups, Behind, By, Carriage, CreatedKey, Done, Ending, Fence,
+    ForeignKeyset, Heartbeat, InitReport, Initialisation, KeyListing, KeyStore, LEASE, Lacks, ListedKey, ListedReplica,
+    MissingProof, NewKey, OldWrap, Proofs, Rewrapped, Run, SCHEMA, Shredded, StoredKeys, StoredWrap, WhyNoProof,
+    wait_for_fence,
 };
 pub use key_task::{KeyRequests, KeyTask, KeysMissing, KeysState, Revalidation, Vitals};
 use pool::Session;

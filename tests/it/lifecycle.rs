@@ -2,6 +2,8 @@
 //! program's verbs around a proxy that serves.
 
 mod brake;
+#[cfg(feature = "aws-kms")]
+mod carry;
 mod program;
 mod proofs;
 #[cfg(feature = "aws-kms")]

@@ -3,6 +3,7 @@
 
 mod act;
 mod acting;
+mod add_wrap;
 mod confirm;
 mod create;
 mod end;
@@ -105,6 +106,16 @@ pub(super) enum Command {
   candado keys rewrap --to arn:aws:kms:eu-west-1:111122223333:key/1234abcd --add
   candado keys rewrap --drop arn:aws:kms:eu-central-1:111122223333:key/5678efab")]
     Rewrap(rewrap::Arguments),
+    /// Carry all keys over to another key provider, or to a key-encryption key that the present one cannot rewrap to.
+    ///
+    /// Each key is opened by the provider of the configuration, wrapped by the other one, and opened there again, before
+    /// anything is written. For a moment it is in the clear, in the memory of this process. Both providers must let the
+    /// principal do it: decrypt every key here, encrypt and decrypt there; take that permission back afterwards. Takes
+    /// approval where that is configured. The old wraps stay, and are tried first.
+    #[command(after_help = "Examples:
+  candado keys add-wrap --to vault.toml --dry-run
+  candado keys add-wrap --to vault.toml --user candado_security --password-file /run/secrets/candado-security")]
+    AddWrap(add_wrap::Arguments),
     /// Give the key-encryption key new material, at its provider.
     ///
     /// What the old material wrapped goes on opening; `candado keys rewrap` brings it to the new.
@@ -130,6 +141,7 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
         Command::Destroy(arguments) => end::destroy(arguments),
         Command::Shred(arguments) => end::shred(arguments),
         Command::Rewrap(arguments) => rewrap::run(arguments),
+        Command::AddWrap(arguments) => add_wrap::run(arguments),
         Command::RotateKek(arguments) => rotate_kek::run(arguments),
     }
 }

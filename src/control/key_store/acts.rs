@@ -4,6 +4,7 @@
 //! Runs under the account `candado_security`. No plaintext key passes through here.
 
 mod audit;
+mod carry;
 mod create;
 mod end;
 mod rewrap;
@@ -21,6 +22,7 @@ use crate::control::record::{AUDIT_KEYSET, Actor, BRAKE, Entry, Recorder};
 use crate::crypto::{KeyId, KeyPurpose};
 use crate::keys::{Act, Change, Impossible, KeyError, KeyState, Siblings};
 pub use audit::AuditRotation;
+pub use carry::Carriage;
 pub use create::{ForeignKeyset, NewKey};
 pub use end::{Backups, Ending, MissingProof, Proofs, Shredded, WhyNoProof};
 pub use rewrap::{OldWrap, Rewrapped, StoredWrap};

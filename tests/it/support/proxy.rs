@@ -122,6 +122,12 @@ impl Deployment {
         deployment
     }
 
+    /// The same server and key store, with another key provider.
+    pub(crate) fn moved(&self, provider: Provider) -> Self {
+        let folder = tempfile::Builder::new().prefix("candado-it-").tempdir().expect("a folder");
+        Self { server: self.server, without_keys: self.without_keys, provider, folder, own: None }
+    }
+
     /// Makes the keys of [`KEYSET`].
     pub(crate) fn init(&self) {
         let policy = format!(
@@ -280,6 +286,12 @@ impl SecurityTeam<'_> {
             command.args(["--user", SECURITY, "--password-file"]).arg(&self.password);
         }
         command
+    }
+
+    /// Adds sections to the configuration.
+    pub(crate) fn configure(&self, more: &str) {
+        let config = fs::read_to_string(&self.config).expect("a configuration");
+        fs::write(&self.config, format!("{config}{more}")).expect("a configuration");
     }
 
     /// Runs a verb that succeeds; returns its document.

@@ -97,8 +97,9 @@ CREATE TABLE IF NOT EXISTS candado.replica (
 
 -- The record of acts: who did what, when, how it was before and after. Rows are added, and by nobody of ours changed or
 -- deleted. `mac` authenticates a row together with `prev`, the code of the row before, under a key that the database does
--- not have; the bytes are described in src/control/record/record.md. `value_before` and `value_after` are JSON, kept as
--- text because the codes are over the very bytes.
+-- not have; `kid` 0 says that the emergency brake was recorded without a key. The bytes are described in
+-- src/control/record/record.md. `value_before` and `value_after` are JSON, kept as text because the codes are over the very
+-- bytes.
 CREATE TABLE IF NOT EXISTS candado.event (
     seq          BIGINT UNSIGNED NOT NULL PRIMARY KEY,
     kid          INT UNSIGNED    NOT NULL,

@@ -5,8 +5,8 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use candado::crypto::{
-    ColumnKeys, DataKey, DataMaterial, IndexKey, IndexMaterial, IndexVersion, KeyId, KeySecret, Plaintext, normalise,
-    warm_up,
+    ColumnKeys, DataKey, DataMaterial, IndexKey, IndexKeys, IndexMaterial, IndexVersion, KeyId, KeySecret, Plaintext,
+    normalise, warm_up,
 };
 use candado::policy::{
     Access, ColumnId, DecryptGrant, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy, ProtectedColumn,
@@ -38,8 +38,8 @@ fn keys(column: &ProtectedColumn) -> ColumnKeys {
     let (data, index) = (DataKey::new(secret(1)), IndexKey::new(secret(2)));
     let kid = KeyId::new(7).expect("not zero");
     let version = IndexVersion::new(1).expect("not zero");
-    let data = DataMaterial { active: (kid, &data), readable: vec![], barred: vec![] };
-    let index = IndexMaterial { active: (version, &index), readable: vec![] };
+    let data = DataMaterial { active: Some((kid, &data)), readable: vec![], barred: vec![] };
+    let index = IndexMaterial { active: Some((version, &index)), readable: vec![], keys: IndexKeys::All };
     ColumnKeys::new(ColumnId(0), column, &data, Some(&index)).expect("a right policy")
 }
 

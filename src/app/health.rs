@@ -54,6 +54,7 @@ impl fmt::Display for Readiness {
 /// What the endpoint tells.
 pub struct Endpoint {
     readiness: Box<dyn Fn() -> Readiness + Send + Sync>,
+    remarks: Box<dyn Fn() -> Vec<String> + Send + Sync>,
     registry: Registry,
 }
 
@@ -64,9 +65,13 @@ impl fmt::Debug for Endpoint {
 }
 
 impl Endpoint {
-    /// `readiness` is asked anew for every request.
-    pub fn new(readiness: impl Fn() -> Readiness + Send + Sync + 'static, registry: Registry) -> Self {
-        Self { readiness: Box::new(readiness), registry }
+    /// `readiness` is asked anew for every request, and so is `remarks`: what a ready proxy does not do all the same.
+    pub fn new(
+        readiness: impl Fn() -> Readiness + Send + Sync + 'static,
+        remarks: impl Fn() -> Vec<String> + Send + Sync + 'static,
+        registry: Registry,
+    ) -> Self {
+        Self { readiness: Box::new(readiness), remarks: Box::new(remarks), registry }
     }
 
     fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
@@ -76,7 +81,10 @@ impl Endpoint {
         match path {
             "/livez" => text(StatusCode::OK, "alive\n".to_owned()),
             "/readyz" => match (self.readiness)() {
-                Readiness::Ready => text(StatusCode::OK, format!("{}\n", Readiness::Ready)),
+                Readiness::Ready => {
+                    let remarks = (self.remarks)().into_iter().map(|remark| format!("{remark}\n"));
+                    text(StatusCode::OK, format!("{}\n{}", Readiness::Ready, remarks.collect::<String>()))
+                }
                 missing @ (Readiness::NoCatalog | Readiness::NoKeys(_) | Readiness::Draining) => {
                     text(StatusCode::SERVICE_UNAVAILABLE, format!("{missing}\n"))
                 }

@@ -72,10 +72,12 @@ impl Collector for Keys {
             metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
         }
         let lost = i64::try_from(self.vitals.lost()).unwrap_or(i64::MAX);
+        let inactive = i64::try_from(self.vitals.inactive()).unwrap_or(i64::MAX);
         let ready = i64::from(*self.state.borrow() == KeysState::Ready);
         for (name, help, value) in [
             ("keys_ready", "1 while a key ring is published", ready),
             ("write_lease", "1 while protected columns may be written", i64::from(self.lease.holds())),
+            ("keysets_inactive", "Keysets without an active key, whose columns are not written", inactive),
             ("keys_lost", "Keys in use that the key provider does not open any more", lost),
         ] {
             let metric = ConstGauge::new(value);

@@ -8,8 +8,8 @@ use crate::config::Keys;
 #[cfg(feature = "aws-kms")]
 use crate::keys::{AwsCredentials, AwsKms, AwsKmsAdmin, AwsKmsSettings, AwsKmsSettingsError};
 use crate::keys::{
-    KekAdmin, KekRef, KeyFile, KeyFileAdmin, KeyFileError, KeyFileSettings, ProviderKind, Unwrapper, Vault, VaultAdmin,
-    VaultSettings, VaultSettingsError,
+    KekAdmin, KekRef, KeyFile, KeyFileAdmin, KeyFileError, KeyFileSettings, ProviderKind, Receiver, Unwrapper, Vault,
+    VaultAdmin, VaultSettings, VaultSettingsError,
 };
 
 /// A provider that cannot be used.
@@ -29,10 +29,10 @@ pub enum ProviderError {
     #[cfg(feature = "aws-kms")]
     #[error(transparent)]
     AwsKms(#[from] AwsKmsSettingsError),
-    /// Keys cannot go from one provider to another without coming out in between.
+    /// Keys cannot go from one provider to another without coming out in between, which rewrapping never does.
     #[error(
-        "{to} is not with the configured key provider: a key would have to come out of one to go into the other, which \
-         takes the procedure \"another key provider\" of OPERATIONS.md"
+        "{to} is not with the configured key provider: a key has to come out of one to go into the other, which \
+         `candado keys add-wrap` does"
     )]
     OtherProvider {
         /// The key-encryption key that was asked for.
@@ -62,6 +62,15 @@ pub struct Making {
     /// Makes wrapped keys.
     pub admin: Arc<dyn KekAdmin>,
     /// The configured key-encryption key.
+    pub kek: KekRef,
+}
+
+/// The end that receives keys from another provider.
+#[derive(Clone, Debug)]
+pub struct Receiving {
+    /// Wraps keys that are in the clear.
+    pub receiver: Arc<dyn Receiver>,
+    /// The key-encryption key that wraps them.
     pub kek: KekRef,
 }
 
@@ -102,6 +111,24 @@ pub async fn admin(keys: &Keys) -> Result<Making, ProviderError> {
     }
 }
 
+/// Opens what receives keys from another provider, as [`unwrapper`] does.
+///
+/// # Errors
+/// The key file or the settings cannot be used.
+pub async fn receiver(keys: &Keys) -> Result<Receiving, ProviderError> {
+    match keys {
+        Keys::File(settings) => {
+            let file = KeyFileAdmin::open(settings).map_err(|source| file_error(settings, source))?;
+            let kek = file.kek();
+            Ok(Receiving { receiver: Arc::new(file), kek })
+        }
+        Keys::AwsKms { kek, endpoint } => aws_kms::receiver(kek, endpoint.as_ref()).await,
+        Keys::Vault(settings) => {
+            Ok(Receiving { receiver: Arc::new(VaultAdmin::new(settings.clone())?), kek: vault_kek(settings) })
+        }
+    }
+}
+
 /// Opens the half that rewraps, for wrapping keys under another key-encryption key of the same provider.
 ///
 /// # Errors
@@ -130,6 +157,7 @@ fn vault_kek(settings: &VaultSettings) -> KekRef {
 mod aws_kms {
     use super::{
         Arc, AwsCredentials, AwsKms, AwsKmsAdmin, AwsKmsSettings, KekRef, Making, Opening, ProviderError, ProviderKind,
+        Receiving,
     };
 
     fn settings(kek: &str, endpoint: Option<&String>, further: Option<&str>) -> AwsKmsSettings {
@@ -153,13 +181,22 @@ mod aws_kms {
         let service = AwsKmsAdmin::new(settings(kek, endpoint, further)).await?;
         Ok(Making { admin: Arc::new(service), kek: KekRef::new(ProviderKind::AwsKms, kek) })
     }
+
+    pub(super) async fn receiver(kek: &str, endpoint: Option<&String>) -> Result<Receiving, ProviderError> {
+        let service = AwsKmsAdmin::new(settings(kek, endpoint, None)).await?;
+        Ok(Receiving { receiver: Arc::new(service), kek: KekRef::new(ProviderKind::AwsKms, kek) })
+    }
 }
 
 #[cfg(not(feature = "aws-kms"))]
 mod aws_kms {
-    use super::{Making, Opening, ProviderError};
+    use super::{Making, Opening, ProviderError, Receiving};
 
     pub(super) async fn unwrapper(_kek: &str, _endpoint: Option<&String>) -> Result<Opening, ProviderError> {
+        Err(ProviderError::NoAwsKms)
+    }
+
+    pub(super) async fn receiver(_kek: &str, _endpoint: Option<&String>) -> Result<Receiving, ProviderError> {
         Err(ProviderError::NoAwsKms)
     }
 

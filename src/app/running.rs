@@ -108,7 +108,12 @@ impl Running {
         metrics.register_collector(Box::new(keys));
         let (readiness, draining) = (self.board.readiness(), self.shutdown.clone());
         let readiness = move || if draining.is_cancelled() { Readiness::Draining } else { *readiness.borrow() };
-        let endpoint = Arc::new(health::Endpoint::new(readiness, metrics));
+        let snapshot = self.board.snapshot();
+        let remarks = move || {
+            let ring = snapshot.load().ring.clone();
+            ring.iter().flat_map(|ring| ring.inactive()).map(ToString::to_string).collect()
+        };
+        let endpoint = Arc::new(health::Endpoint::new(readiness, remarks, metrics));
         self.tasks.spawn(health::serve(listener, endpoint, self.tasks.clone(), self.stop.clone()));
     }
 

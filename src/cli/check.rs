@@ -13,7 +13,7 @@ use crate::app::{control_settings, load_policy, process, provider, tls};
 use crate::config::{self, Keys, MemoryLock, NotReady, Plaintext, ServerTls, Settings};
 use crate::control::{CatalogLoader, ControlError, KeyStore, Pool, SCHEMA, StoredKeys, Weight, chain, check_columns};
 use crate::crypto::{KeyId, KeyPurpose};
-use crate::keys::{EncryptionContext, KeyError, KeyFilePlace, KeyRecord, Stages};
+use crate::keys::{EncryptionContext, Inactive, KeyError, KeyFilePlace, KeyRecord, RingError, Stages};
 use crate::policy::{FirewallMode, Policy};
 use crate::schema::ServerKind;
 
@@ -254,24 +254,30 @@ impl Report {
         };
         let text = format!("deployment {}, epoch {}, {} keys", stored.deployment, stored.epoch, stored.records.len());
         self.add("key store", Verdict::Ok, text);
+        self.active_keys(policy, &stored);
+        Some(stored)
+    }
+
+    /// Every keyset of policy has an active key for each purpose that its columns need.
+    fn active_keys(&mut self, policy: Option<&Policy>, stored: &StoredKeys) {
         for column in policy.map(Policy::columns).unwrap_or_default() {
             let purposes = [Some(KeyPurpose::Data), column.index.as_ref().map(|_| KeyPurpose::Index)];
             for purpose in purposes.into_iter().flatten() {
-                let mut keys =
-                    stored.records.iter().filter(|key| key.keyset == column.keyset && key.purpose == purpose);
-                if !keys.any(|key| key.state.may_encrypt()) {
-                    let text = format!(
-                        "keyset {} has no active {} key: run `candado keys init`",
-                        column.keyset,
-                        purpose.name()
-                    );
-                    if !self.items.iter().any(|item| item.text == text) {
-                        self.add("key store", Verdict::Wrong, text);
-                    }
+                let keyset = column.keyset.clone();
+                let keys = stored.records.iter().filter(|key| key.keyset == keyset && key.purpose == purpose);
+                let states: Vec<_> = keys.map(|key| key.state).collect();
+                if states.iter().any(|state| state.may_encrypt()) {
+                    continue;
+                }
+                let text = match states.as_slice() {
+                    [] => RingError::NoKey { keyset, purpose }.to_string(),
+                    [..] => Inactive { keyset, purpose }.to_string(),
+                };
+                if !self.items.iter().any(|item| item.text == text) {
+                    self.add("key store", Verdict::Wrong, text);
                 }
             }
         }
-        Some(stored)
     }
 
     /// Opens every key that a proxy would open; with an empty store, makes a key in memory and opens that.

@@ -28,6 +28,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::app::process::{self, Children};
 use crate::config::Settings;
 
+/// The answer is yes, with a reservation.
+const EXIT_RESERVED: u8 = 2;
+
 /// EX_USAGE of sysexits.h: the command line or a file is wrong.
 const EXIT_USAGE: u8 = 64;
 
@@ -173,6 +176,8 @@ enum Failure {
     Failed(anyhow::Error),
     /// It was done, and the answer is no; everything has been printed.
     Found,
+    /// It was done, and the answer is yes with a reservation; everything has been printed.
+    Reserved,
 }
 
 impl From<anyhow::Error> for Failure {
@@ -222,6 +227,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Found) => ExitCode::FAILURE,
+        Err(Failure::Reserved) => ExitCode::from(EXIT_RESERVED),
         Err(Failure::Usage(error)) => {
             output::complain(&error);
             ExitCode::from(EXIT_USAGE)

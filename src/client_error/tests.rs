@@ -30,6 +30,9 @@ fn rewrites() -> Vec<RewriteError> {
         RewriteError::NotText { column: column() },
         RewriteError::Unsupported { column: column(), construct: "a number", remedy: "use a string" },
         RewriteError::KeyUnavailable { column: column() },
+        RewriteError::NoActiveKey { column: column() },
+        RewriteError::KeyBarred { column: column() },
+        RewriteError::IndexKeyBarred { column: column() },
         RewriteError::UnknownKey { column: column(), kid: crate::crypto::KeyId::new(7).unwrap() },
         RewriteError::NoRandom { column: column() },
         RewriteError::Tampered { column: column() },
@@ -100,7 +103,7 @@ fn the_codes_are_those_that_drivers_class_rightly() {
     let code = |error: &RewriteError| ClientError::from(error).code;
     assert_eq!(
         rewrites().iter().map(code).collect::<Vec<_>>(),
-        [1406, 1366, 1235, 3185, 3185, 1105, 1105, 1143, 1615, 1153, 1835, 1835, 1153, 1156, 1105]
+        [1406, 1366, 1235, 3185, 3185, 3185, 3185, 3185, 1105, 1105, 1143, 1615, 1153, 1835, 1835, 1153, 1156, 1105]
     );
 }
 

@@ -110,6 +110,18 @@ pub enum ControlError {
         /// Its id.
         kid: u32,
     },
+    /// The audit key was replaced while a command ran that opened its keys before.
+    #[error(
+        "the record of acts goes on under audit key {kid}, which this command did not open: run it again; if that is said \
+         again, the head is forged: run `candado audit verify`"
+    )]
+    AuditKeyReplaced {
+        /// The key that authenticates the end.
+        kid: u32,
+    },
+    /// Without the audit key nothing is recorded but the emergency brake.
+    #[error("without the audit key nothing can be recorded but `candado keys suspend`")]
+    BrakeAlone,
     /// The act needs the approval of a second person, and has none.
     #[error(transparent)]
     Approval(#[from] super::ApprovalError),

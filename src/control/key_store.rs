@@ -19,8 +19,8 @@ use super::{ControlError, Pool, Session};
 use crate::crypto::{KCV_LENGTH, KeyId, KeyPurpose, Stage};
 use crate::keys::{KekRef, KeyRecord, KeyState, ProviderKind, Stages, WrappedKey};
 pub use acts::{
-    ActError, Backups, By, Done, Ending, ForeignKeyset, MissingProof, NewKey, OldWrap, Proofs, Rewrapped, Run,
-    Shredded, StoredWrap, WhyNoProof,
+    ActError, AuditRotation, Backups, By, Carriage, Done, Ending, ForeignKeyset, MissingProof, NewKey, OldWrap, Proofs,
+    Rewrapped, Run, Shredded, StoredWrap, WhyNoProof,
 };
 pub use fence::{Acknowledged, Behind, Fence, LEASE, Lacks, wait_for_fence};
 pub use init::{CreatedKey, InitReport, Initialisation};

@@ -35,7 +35,7 @@ use super::backoff::fraction;
 use super::error::chain;
 use super::{Backoff, CatalogRequests, ControlError, Heartbeat, KeyStore, LEASE, RefreshReason, StoredKeys};
 use crate::crypto::{KeyId, KeySecret, Stage};
-use crate::keys::{KeyRecord, KeyRing, RingBuilder, Unwrapper};
+use crate::keys::{KeyRecord, KeyRing, KeyState, RingBuilder, Unwrapper};
 use crate::policy::Policy;
 pub use held::Revalidation;
 use held::{Change, Held, Stand, Verdict};
@@ -304,7 +304,11 @@ impl KeyTask {
     /// Publishes the ring that can be made now. A ring that may not be used any more goes at once, whatever comes.
     async fn settle(&mut self) {
         let Some(wanted) = &self.wanted else { return };
-        let made = if self.held.has_closed() { Ok(None) } else { self.make(wanted).map(Some) };
+        let made = match (self.held.has_closed(), self.taint) {
+            (true, Taint::Clean) => Ok(None),
+            // What may not be used any more goes at once, and takes nothing with it that does not need it.
+            (true, Taint::Tainted) | (false, _) => self.make(wanted).map(Some),
+        };
         let made = match made {
             Ok(Some(ring)) => self.refresh_catalog(&wanted.stored).await.map(|()| Some(ring)),
             Ok(None) | Err(_) => made,
@@ -313,8 +317,12 @@ impl KeyTask {
             Ok(Some(ring)) => {
                 let (stored, policy) = (&wanted.stored, &wanted.policy);
                 tracing::info!(epoch = stored.epoch, policy = policy.version(), lost = self.held.lost(), "keys opened");
+                for keyset in ring.inactive() {
+                    tracing::warn!("{keyset}");
+                }
+                self.vitals.published(ring.inactive().len());
                 let ring = Arc::new(ring);
-                let (stored, policy_digest) = (stored.clone(), policy.digest());
+                let (stored, policy_digest) = (self.acknowledged(stored), policy.digest());
                 self.current = Some(Current { stored, policy_digest, digest: *ring.digest() });
                 self.backoff = Backoff::new();
                 self.taint = Taint::Clean;
@@ -360,14 +368,27 @@ impl KeyTask {
         let mut builder = RingBuilder::new().with_stages(wanted.stored.stages.clone());
         for record in opening::needed(&wanted.policy, &wanted.stored) {
             match self.held.stand(record.kid) {
-                Some(Stand::Lost) => builder.add_lost(record.clone())?,
-                Some(Stand::Open | Stand::Closed) | None => {
+                // Nothing is written under it yet.
+                Some(Stand::Closed) if record.state == KeyState::Pending => {}
+                Some(Stand::Lost | Stand::Closed) => builder.add_lost(record.clone())?,
+                Some(Stand::Open) | None => {
                     builder.add(record.clone(), self.held.secret(record.kid).map(KeySecret::duplicate))?;
                 }
             }
         }
         let ring = builder.build(&wanted.policy, wanted.stored.epoch)?;
         if ring.serves_nothing() { Err(Failed::Lost { keys: self.held.lost(), class: self.lost_by }) } else { Ok(ring) }
+    }
+
+    /// What a ring stands for that is made now. While keys are not open yet, it does without them, and the epoch in which
+    /// they came is not acknowledged.
+    fn acknowledged(&self, stored: &StoredKeys) -> StoredKeys {
+        let mut stored = stored.clone();
+        if let Some(current) = self.current.as_ref().filter(|_| self.held.has_closed()) {
+            stored.epoch = current.stored.epoch;
+            stored.records.retain(|record| self.held.stand(record.kid) != Some(Stand::Closed));
+        }
+        stored
     }
 
     /// Takes a tainted ring away. A proxy without a ring does what every later epoch asks of it, nothing, and says so:

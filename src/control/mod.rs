@@ -28,13 +28,15 @@ pub use catalog_task::{CatalogRequests, CatalogTask, NotRefreshed, RefreshReason
 pub use column_check::{Finding, Problem, Weight, check_columns};
 pub use error::{ControlError, chain};
 pub use key_store::{
-    Acknowledged, ActError, Backups, Behind, By, CreatedKey, Done, Ending, Fence, ForeignKeyset, Heartbeat, InitReport,
-    Initialisation, KeyListing, KeyStore, LEASE, Lacks, ListedKey, ListedReplica, MissingProof, NewKey, OldWrap,
-    Proofs, Rewrapped, Run, SCHEMA, Shredded, StoredKeys, StoredWrap, WhyNoProof, wait_for_fence,
+    Acknowledged, ActError, AuditRotation, Backups, Behind, By, Carriage, CreatedKey, Done, Ending, Fence,
+    ForeignKeyset, Heartbeat, InitReport, Initialisation, KeyListing, KeyStore, LEASE, Lacks, ListedKey, ListedReplica,
+    MissingProof, NewKey, OldWrap, Proofs, Rewrapped, Run, SCHEMA, Shredded, StoredKeys, StoredWrap, WhyNoProof,
+    wait_for_fence,
 };
 pub use key_task::{KeyRequests, KeyTask, KeysMissing, KeysState, Revalidation, Vitals};
 use pool::Session;
 pub use pool::{Pool, Settings, Tls};
 pub use record::{
-    AUDIT_KEYSET, Actor, AuditKeys, Breach, Entry, Line, Note, Recorder, StoredEntry, StoredHead, Verdict, Verifier,
+    AUDIT_KEYSET, Actor, AuditKeys, Breach, Entry, Line, Note, Recorder, StoredEntry, StoredHead, Unsealed, Verdict,
+    Verifier,
 };

@@ -13,7 +13,7 @@ use super::aad::{Aad, CONTEXT_OCTETS_MAX};
 use super::envelope::{
     ENVELOPE_OCTETS_MAX, Envelope, EnvelopeError, Field, NONCE_LENGTH, Padded, RowBinding, write_key, write_prefix,
 };
-use super::index::{ColumnIndex, KeyedIndex, PrefixRange, SearchError};
+use super::index::{ColumnIndex, IndexKeys, KeyedIndex, PrefixRange, SearchError};
 use super::normalise::NormaliseError;
 use super::padding::{pad, unpadded_length};
 use super::{DataKey, Holds, IndexKey, IndexVersion, KeyId, Plaintext, Stage};
@@ -32,6 +32,9 @@ pub enum SealError {
     /// The value is longer than any cell.
     #[error("the value is too long to be sealed")]
     TooLong,
+    /// The column's keyset has no active key.
+    #[error("there is no active key")]
+    NoActiveKey,
     /// The system's random number generator failed. There is no fallback.
     #[error("the system's random number generator failed")]
     Random,
@@ -92,8 +95,8 @@ pub enum ColumnKeysError {
 /// The data keys of a column's keyset.
 #[derive(Debug)]
 pub struct DataMaterial<'a> {
-    /// The key that seals.
-    pub active: (KeyId, &'a DataKey),
+    /// The key that seals; `None` while none may.
+    pub active: Option<(KeyId, &'a DataKey)>,
     /// Further keys that open.
     pub readable: Vec<(KeyId, &'a DataKey)>,
     /// Keys that exist and may do nothing.
@@ -103,10 +106,12 @@ pub struct DataMaterial<'a> {
 /// The index keys of a column's keyset.
 #[derive(Debug)]
 pub struct IndexMaterial<'a> {
-    /// The key under which new envelopes are indexed.
-    pub active: (IndexVersion, &'a IndexKey),
+    /// The key under which new envelopes are indexed; `None` while none may be.
+    pub active: Option<(IndexVersion, &'a IndexKey)>,
     /// Further keys under which stored envelopes may be indexed.
     pub readable: Vec<(IndexVersion, &'a IndexKey)>,
+    /// Whether these are all.
+    pub keys: IndexKeys,
 }
 
 /// A data key as this column uses it. The cipher stands on the heap, so that moves leave no key schedule behind.
@@ -120,7 +125,8 @@ pub struct ColumnKeys {
     column: ColumnId,
     context: Arc<str>,
     padding: Padding,
-    active: (KeyId, Box<Xaes256Gcm>),
+    /// `None` while nothing may be written.
+    active: Option<(KeyId, Box<Xaes256Gcm>)>,
     others: Vec<(KeyId, Cipher)>,
     index: Option<ColumnIndex>,
     stage: Stage,
@@ -157,8 +163,9 @@ impl ColumnKeys {
                     KeyedIndex::new(*version, key, &spec.domain, &spec.normaliser)
                 };
                 let others: Option<Vec<_>> = keys.readable.iter().map(keyed).collect();
-                let index =
-                    keyed(&keys.active).zip(others).and_then(|(active, others)| ColumnIndex::new(spec, active, others));
+                let active = keys.active.as_ref().map(|active| keyed(active).ok_or(ColumnKeysError::Index));
+                let active = active.transpose()?;
+                let index = others.and_then(|others| ColumnIndex::new(spec, active, others, keys.keys));
                 Some(index.ok_or(ColumnKeysError::Index)?)
             }
         };
@@ -166,7 +173,7 @@ impl ColumnKeys {
             column: id,
             context: Arc::clone(&column.context),
             padding: column.padding,
-            active: (data.active.0, cipher(data.active.1)),
+            active: data.active.map(|(kid, key)| (kid, cipher(key))),
             others: readable.chain(barred).collect(),
             index,
             stage: Stage::default(),
@@ -205,7 +212,7 @@ impl ColumnKeys {
 
     fn write_index(&self, plain: &Plaintext, out: &mut Vec<u8>) -> Result<(), SealError> {
         match &self.index {
-            Some(index) => Ok(index.write_prefix(plain, out)?),
+            Some(index) => index.write_prefix(plain, out)?.ok_or(SealError::NoActiveKey),
             None => write_prefix(out, None).ok_or(SealError::TooLong),
         }
     }
@@ -218,7 +225,7 @@ impl ColumnKeys {
         out: &mut Vec<u8>,
         start: usize,
     ) -> Result<(), SealError> {
-        let (kid, cipher) = &self.active;
+        let (kid, cipher) = self.active.as_ref().ok_or(SealError::NoActiveKey)?;
         let padded = match self.padding {
             Padding::None => Padded::No,
             Padding::Block(_) => Padded::Yes,
@@ -295,7 +302,7 @@ impl ColumnKeys {
 
     /// The ranges of envelopes that carry the value, one for each index key that stored envelopes may carry.
     pub fn search(&self, plain: &Plaintext) -> Result<Vec<PrefixRange>, SearchError> {
-        Ok(self.index.as_ref().ok_or(SearchError::NotIndexed)?.search(plain)?)
+        self.index.as_ref().ok_or(SearchError::NotIndexed)?.search(plain)
     }
 
     /// Whether a stored envelope carries exactly the blind index that `plain` has today. The tag binds the index to the
@@ -318,19 +325,40 @@ impl ColumnKeys {
         self.index.iter().flat_map(ColumnIndex::versions)
     }
 
-    /// The key that seals.
-    pub fn active_key(&self) -> KeyId {
-        self.active.0
+    /// Whether look-ups find every row; `None` without a blind index.
+    pub fn index_keys(&self) -> Option<IndexKeys> {
+        self.index.as_ref().map(ColumnIndex::keys)
     }
 
-    /// The version of the index key that new envelopes are indexed under; `None` without a blind index.
+    /// The key that seals; `None` while none may.
+    pub fn active_key(&self) -> Option<KeyId> {
+        self.active.as_ref().map(|(kid, _)| *kid)
+    }
+
+    /// The version of the index key that new envelopes are indexed under; `None` without a blind index, and while none
+    /// may be.
     pub fn active_index(&self) -> Option<IndexVersion> {
-        self.index.as_ref().map(ColumnIndex::active)
+        self.index.as_ref().and_then(ColumnIndex::active)
+    }
+
+    /// Whether values may be sealed: every key that it takes is active.
+    pub fn may_seal(&self) -> bool {
+        self.active.is_some() && self.index.as_ref().is_none_or(|index| index.active().is_some())
+    }
+
+    /// Whether any value can be opened.
+    pub fn opens_anything(&self) -> bool {
+        let usable = |(_, cipher): &(KeyId, Cipher)| match cipher {
+            Cipher::Usable(_) => true,
+            Cipher::Barred => false,
+        };
+        self.active.is_some() || self.others.iter().any(usable)
     }
 
     fn cipher(&self, kid: KeyId) -> Result<&Xaes256Gcm, OpenError> {
-        let (active, cipher) = &self.active;
-        if *active == kid {
+        if let Some((active, cipher)) = &self.active
+            && *active == kid
+        {
             return Ok(cipher);
         }
         match self.others.iter().find(|(other, _)| *other == kid) {
@@ -345,7 +373,7 @@ impl fmt::Debug for ColumnKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ColumnKeys")
             .field("context", &self.context)
-            .field("active", &self.active.0)
+            .field("active", &self.active_key())
             .finish_non_exhaustive()
     }
 }

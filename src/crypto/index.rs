@@ -29,9 +29,21 @@ pub enum SearchError {
     /// The column has no blind index.
     #[error("the column has no blind index")]
     NotIndexed,
+    /// Stored envelopes may be indexed under a key that is barred: rows would be missed.
+    #[error("an index key of the column is barred")]
+    KeyBarred,
     /// The value cannot be normalised.
     #[error(transparent)]
     Normalise(#[from] NormaliseError),
+}
+
+/// Whether all index keys that stored envelopes may carry are at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IndexKeys {
+    /// They are: a look-up finds every row.
+    All,
+    /// One may do nothing: nothing is looked up.
+    SomeBarred,
 }
 
 /// The blind index of one column under one index key: an HMAC state that has already taken in key and normaliser id.
@@ -61,46 +73,63 @@ impl KeyedIndex {
 
 /// The blind index of one column under all index keys that may still be in stored envelopes.
 pub(super) struct ColumnIndex {
-    active: KeyedIndex,
+    /// `None` if nothing is written at present.
+    active: Option<KeyedIndex>,
     others: Vec<KeyedIndex>,
+    keys: IndexKeys,
     normaliser: Normaliser,
     length: usize,
 }
 
 impl ColumnIndex {
     /// `None` if the tag length in policy is not one that the envelope can carry.
-    pub(super) fn new(spec: &IndexSpec, active: KeyedIndex, others: Vec<KeyedIndex>) -> Option<Self> {
+    pub(super) fn new(
+        spec: &IndexSpec,
+        active: Option<KeyedIndex>,
+        others: Vec<KeyedIndex>,
+        keys: IndexKeys,
+    ) -> Option<Self> {
         INDEX_LENGTHS.contains(&spec.length).then(|| Self {
             active,
             others,
+            keys,
             normaliser: spec.normaliser.clone(),
             length: usize::from(spec.length),
         })
     }
 
     /// The version of the active key.
-    pub(super) fn active(&self) -> IndexVersion {
-        self.active.version
+    pub(super) fn active(&self) -> Option<IndexVersion> {
+        self.active.as_ref().map(|keyed| keyed.version)
     }
 
-    /// Appends the index prefix under the active key.
-    pub(super) fn write_prefix(&self, plain: &Plaintext, out: &mut Vec<u8>) -> Result<(), NormaliseError> {
+    /// Whether all index keys that stored envelopes may carry are at hand.
+    pub(super) fn keys(&self) -> IndexKeys {
+        self.keys
+    }
+
+    /// Appends the index prefix under the active key. Returns whether there is one.
+    pub(super) fn write_prefix(&self, plain: &Plaintext, out: &mut Vec<u8>) -> Result<Option<()>, NormaliseError> {
         let mut normalised = Plaintext::new();
         normalise(&self.normaliser, plain, &mut normalised)?;
-        self.write_normalised(&normalised, out);
-        Ok(())
+        Ok(self.write_normalised(&normalised, out))
     }
 
     /// [`ColumnIndex::write_prefix`] of a value that is in its normal form already.
-    pub(super) fn write_normalised(&self, normalised: &Plaintext, out: &mut Vec<u8>) {
-        self.prefix(&self.active, normalised, out);
+    pub(super) fn write_normalised(&self, normalised: &Plaintext, out: &mut Vec<u8>) -> Option<()> {
+        self.prefix(self.active.as_ref()?, normalised, out);
+        Some(())
     }
 
     /// One range for each index key that stored envelopes may carry, the active one first.
-    pub(super) fn search(&self, plain: &Plaintext) -> Result<Vec<PrefixRange>, NormaliseError> {
+    pub(super) fn search(&self, plain: &Plaintext) -> Result<Vec<PrefixRange>, SearchError> {
+        match self.keys {
+            IndexKeys::All => {}
+            IndexKeys::SomeBarred => return Err(SearchError::KeyBarred),
+        }
         let mut normalised = Plaintext::new();
         normalise(&self.normaliser, plain, &mut normalised)?;
-        let ranges = std::iter::once(&self.active).chain(&self.others).map(|keyed| {
+        let ranges = self.active.iter().chain(&self.others).map(|keyed| {
             let mut low = Vec::new();
             self.prefix(keyed, &normalised, &mut low);
             let high = successor(&low);
@@ -111,7 +140,7 @@ impl ColumnIndex {
 
     /// The index keys that stored envelopes may carry, the active one first.
     pub(super) fn versions(&self) -> impl Iterator<Item = IndexVersion> {
-        std::iter::once(&self.active).chain(&self.others).map(|keyed| keyed.version)
+        self.active.iter().chain(&self.others).map(|keyed| keyed.version)
     }
 
     /// Whether a stored tag is the tag of the value, compared in constant time. `None` if the index key is not here.
@@ -121,8 +150,7 @@ impl ColumnIndex {
         stored: &[u8],
         plain: &Plaintext,
     ) -> Result<Option<bool>, NormaliseError> {
-        let Some(keyed) = std::iter::once(&self.active).chain(&self.others).find(|keyed| keyed.version == version)
-        else {
+        let Some(keyed) = self.active.iter().chain(&self.others).find(|keyed| keyed.version == version) else {
             return Ok(None);
         };
         let mut normalised = Plaintext::new();

@@ -140,6 +140,12 @@ impl KeySecret {
         self.kcv(kid, purpose).ct_eq(expected).into()
     }
 
+    /// The bytes, for a key provider that wraps them: a key on its way from one provider to another is in the clear in
+    /// between, and nowhere else.
+    pub fn to_be_wrapped(&self) -> &[u8; SECRET_LENGTH] {
+        &self.0
+    }
+
     /// HKDF-SHA-256 with this secret as input key material. `N` is 16 or 32, far below HKDF's limit of 255 blocks.
     pub(super) fn derive<const N: usize>(&self, salt: &[u8], info: &[&[u8]], out: &mut [u8; N]) {
         const { assert!(N <= 255 * 32) };

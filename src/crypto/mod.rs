@@ -20,7 +20,7 @@ mod tests;
 pub use audit::{AUDIT_MAC_LENGTH, AuditKey};
 pub use column_keys::{ColumnKeys, ColumnKeysError, DataMaterial, IndexMaterial, OpenError, SealError};
 pub use envelope::{ENVELOPE_OCTETS_MAX, Envelope, EnvelopeError, Field, MAGIC, is_envelope};
-pub use index::{PrefixRange, SearchError};
+pub use index::{IndexKeys, PrefixRange, SearchError};
 pub use key::{DataKey, IndexKey, IndexVersion, KCV_LENGTH, KeyId, KeyPurpose, KeySecret, SECRET_LENGTH};
 pub use normalise::{NormaliseError, normalise, normaliser_id, warm_up};
 pub use plaintext::Plaintext;

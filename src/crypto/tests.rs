@@ -50,9 +50,13 @@ fn column(context: &str, index: Option<Normaliser>, padding: Padding) -> Protect
 fn keys_of(id: ColumnId, column: &ProtectedColumn) -> ColumnKeys {
     let data = DataKey::new(secret(0));
     let index = IndexKey::new(secret(0x20));
-    let data = DataMaterial { active: (kid(7), &data), readable: vec![], barred: vec![kid(6)] };
-    let index = IndexMaterial { active: (IndexVersion::new(1).unwrap(), &index), readable: vec![] };
+    let data = DataMaterial { active: Some((kid(7), &data)), readable: vec![], barred: vec![kid(6)] };
+    let index = index_material((IndexVersion::new(1).unwrap(), &index));
     ColumnKeys::new(id, column, &data, Some(&index)).unwrap()
+}
+
+fn index_material<'a>(active: (IndexVersion, &'a IndexKey)) -> IndexMaterial<'a> {
+    IndexMaterial { active: Some(active), readable: vec![], keys: IndexKeys::All }
 }
 
 fn e164() -> Normaliser {
@@ -98,7 +102,10 @@ fn envelope_has_the_known_answer() {
     let version = IndexVersion::new(1).unwrap();
     let keyed = index::KeyedIndex::new(version, &IndexKey::new(secret(0x20)), &spec.domain, &spec.normaliser).unwrap();
     let mut out = Vec::new();
-    index::ColumnIndex::new(&spec, keyed, vec![]).unwrap().write_normalised(&plain, &mut out);
+    index::ColumnIndex::new(&spec, Some(keyed), vec![], IndexKeys::All)
+        .unwrap()
+        .write_normalised(&plain, &mut out)
+        .unwrap();
     keys_of(ColumnId(0), &column).seal_body(&plain, &counting(0x40), &mut out, 0).unwrap();
     let hex = HEXLOWER.encode(&out);
     assert_eq!(
@@ -157,6 +164,7 @@ fn keys_are_told_apart() {
     let column = column("c", None, Padding::None);
     let [old, new, pending] = [1, 2, 3].map(|first| DataKey::new(secret(first)));
     let build = |active, readable, barred| {
+        let active = Some(active);
         ColumnKeys::new(ColumnId(0), &column, &DataMaterial { active, readable, barred }, None).unwrap()
     };
     let stored = seal(&build((kid(1), &old), vec![], vec![]), b"value");
@@ -164,6 +172,40 @@ fn keys_are_told_apart() {
     assert_eq!(open(&build((kid(2), &new), vec![], vec![kid(1)]), &stored), Err(OpenError::KeyNotUsable(kid(1))));
     assert_eq!(open(&build((kid(2), &new), vec![], vec![]), &stored), Err(OpenError::UnknownKey(kid(1))));
     assert_eq!(open(&build((kid(1), &pending), vec![], vec![]), &stored), Err(OpenError::Tampered));
+}
+
+#[test]
+fn without_an_active_key_values_are_read_and_not_written() {
+    let column = column("shop.users.phone", Some(e164()), Padding::Block(16));
+    let (data, index) = (DataKey::new(secret(0)), IndexKey::new(secret(0x20)));
+    let version = IndexVersion::new(1).unwrap();
+    let build = |data: &DataMaterial<'_>, index: &IndexMaterial<'_>| {
+        ColumnKeys::new(ColumnId(0), &column, data, Some(index)).unwrap()
+    };
+    let active = DataMaterial { active: Some((kid(7), &data)), readable: vec![], barred: vec![] };
+    let whole = index_material((version, &index));
+    let stored = seal(&build(&active, &whole), b"+81 90 1234 5678");
+    let value = Plaintext::from(b"+81 90 1234 5678".to_vec());
+    let mut out = Vec::new();
+
+    let readable = DataMaterial { active: None, readable: vec![(kid(7), &data)], barred: vec![] };
+    let keys = build(&readable, &whole);
+    assert_eq!(open(&keys, &stored).unwrap(), value.expose());
+    assert_eq!(keys.seal(&value, &mut out), Err(SealError::NoActiveKey));
+    assert!(keys.search(&value).is_ok() && keys.opens_anything() && !keys.may_seal());
+
+    // The index key is suspended: nothing is written or searched, everything is read.
+    let barred = IndexMaterial { active: None, readable: vec![], keys: IndexKeys::SomeBarred };
+    let keys = build(&active, &barred);
+    assert_eq!(open(&keys, &stored).unwrap(), value.expose());
+    assert_eq!(keys.seal(&value, &mut out), Err(SealError::NoActiveKey));
+    assert_eq!(keys.search(&value), Err(SearchError::KeyBarred));
+    assert!(!keys.may_seal() && out.is_empty());
+
+    let nothing = DataMaterial { active: None, readable: vec![], barred: vec![kid(7)] };
+    let keys = build(&nothing, &whole);
+    assert_eq!(open(&keys, &stored), Err(OpenError::KeyNotUsable(kid(7))));
+    assert!(!keys.opens_anything());
 }
 
 #[test]
@@ -183,8 +225,9 @@ fn search_finds_every_notation_under_every_index_key() {
     let [first, second] = [1, 2].map(|number| IndexVersion::new(number).unwrap());
     let [old, new] = [0x20, 0x30].map(|start| IndexKey::new(secret(start)));
     let build = |active, readable| {
-        let data = DataMaterial { active: (kid(7), &data), readable: vec![], barred: vec![] };
-        ColumnKeys::new(ColumnId(0), &column, &data, Some(&IndexMaterial { active, readable })).unwrap()
+        let data = DataMaterial { active: Some((kid(7), &data)), readable: vec![], barred: vec![] };
+        ColumnKeys::new(ColumnId(0), &column, &data, Some(&IndexMaterial { readable, ..index_material(active) }))
+            .unwrap()
     };
     let before = build((first, &old), vec![]);
     let during = build((second, &new), vec![(first, &old)]);
@@ -219,8 +262,8 @@ fn wrong_policy_builds_no_keys() {
     let build = |column: &ProtectedColumn| {
         let data = DataKey::new(secret(0));
         let index = IndexKey::new(secret(1));
-        let data = DataMaterial { active: (kid(7), &data), readable: vec![], barred: vec![] };
-        let index = IndexMaterial { active: (IndexVersion::new(1).unwrap(), &index), readable: vec![] };
+        let data = DataMaterial { active: Some((kid(7), &data)), readable: vec![], barred: vec![] };
+        let index = index_material((IndexVersion::new(1).unwrap(), &index));
         ColumnKeys::new(ColumnId(0), column, &data, Some(&index)).map(drop)
     };
     let longest = "c".repeat(578);

@@ -16,8 +16,10 @@ pub use crate::crypto::KeyPurpose;
 pub use aws_kms::{AwsCredentials, AwsKms, AwsKmsAdmin, AwsKmsSettings, AwsKmsSettingsError};
 pub use key_file::{KeyFile, KeyFileAdmin, KeyFileError, KeyFilePlace, KeyFileSettings};
 pub use lifecycle::{Act, Barred, Change, Impossible, Siblings};
-pub use provider::{BoxFuture, KekAdmin, KekDescription, KekRotation, KekStatus, KeyError, KeyProvider, Unwrapper};
+pub use provider::{
+    BoxFuture, KekAdmin, KekDescription, KekRotation, KekStatus, KeyError, KeyProvider, Receiver, Unwrapper,
+};
 pub use record::{EncryptionContext, KekRef, KeyRecord, KeyState, ProviderKind, Stages, WrappedKey};
-pub use ring::{KeyRing, RingBuilder, RingError};
+pub use ring::{Inactive, KeyRing, RingBuilder, RingError};
 pub use secret_text::SecretText;
 pub use vault::{Vault, VaultAdmin, VaultSettings, VaultSettingsError, VaultToken};

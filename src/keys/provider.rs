@@ -132,6 +132,19 @@ pub trait Unwrapper: KeyProvider {
     ) -> BoxFuture<'a, Result<KeySecret, KeyError>>;
 }
 
+/// The receiving end of a key that is carried over from another provider: wraps what is in the clear. Held by nobody but the
+/// command that carries keys over, for as long as that takes.
+pub trait Receiver: KeyProvider {
+    /// Wraps a key. The caller unwraps it again and checks the key check value before the wrap is relied on. Cancelling may
+    /// leave an unused wrap behind, nothing else.
+    fn wrap<'a>(
+        &'a self,
+        kek: &'a KekRef,
+        secret: &'a KeySecret,
+        context: &'a EncryptionContext,
+    ) -> BoxFuture<'a, Result<WrappedKey, KeyError>>;
+}
+
 /// The security team's half: makes and rewraps keys without handing any out.
 pub trait KekAdmin: KeyProvider {
     /// Makes a new 256-bit key and gives its wrap only. Cancelling may leave an unused wrap behind, nothing else.

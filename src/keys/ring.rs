@@ -13,7 +13,8 @@ use sha2::{Digest, Sha256};
 
 use super::{KeyPurpose, KeyRecord, KeyState, Stages};
 use crate::crypto::{
-    ColumnKeys, ColumnKeysError, DataKey, DataMaterial, IndexKey, IndexMaterial, IndexVersion, KeyId, KeySecret,
+    ColumnKeys, ColumnKeysError, DataKey, DataMaterial, IndexKey, IndexKeys, IndexMaterial, IndexVersion, KeyId,
+    KeySecret,
 };
 use crate::policy::{ColumnId, Policy, ProtectedColumn};
 use crate::schema::ColumnRef;
@@ -67,9 +68,9 @@ pub enum RingError {
         /// Its purpose.
         purpose: KeyPurpose,
     },
-    /// A protected column needs an active key and its keyset has none.
-    #[error("keyset {keyset} has no active {purpose} key: run `candado keys init`")]
-    NoActiveKey {
+    /// A protected column needs a key and its keyset has never had one.
+    #[error("keyset {keyset} has no {purpose} key: run `candado keys init`")]
+    NoKey {
         /// The keyset.
         keyset: Arc<str>,
         /// The purpose.
@@ -93,6 +94,19 @@ pub enum RingError {
     },
 }
 
+/// A keyset that had keys for a purpose, and has none that is active: its columns are not written until there is one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "keyset {keyset} has no active {purpose} key: its columns are not written, and what is under its suspended keys is \
+     neither read nor searched; `candado keys rotate {keyset} --purpose {purpose}` makes another one"
+)]
+pub struct Inactive {
+    /// The keyset.
+    pub keyset: Arc<str>,
+    /// The purpose.
+    pub purpose: KeyPurpose,
+}
+
 /// All keys of a policy's protected columns, ready for use. Immutable; a new state of the key store is a new ring.
 pub struct KeyRing {
     policy_version: u64,
@@ -100,6 +114,7 @@ pub struct KeyRing {
     digest: [u8; 32],
     /// `None` for a column that lost a key which it cannot do without.
     columns: Vec<Option<ColumnKeys>>,
+    inactive: Vec<Inactive>,
 }
 
 impl KeyRing {
@@ -109,9 +124,14 @@ impl KeyRing {
         self.columns.get(usize::try_from(id.0).ok()?)?.as_ref()
     }
 
-    /// Whether protected columns exist and not one of them has its keys.
+    /// Whether protected columns exist and every one of them lost a key that it cannot do without.
     pub fn serves_nothing(&self) -> bool {
         !self.columns.is_empty() && self.columns.iter().all(Option::is_none)
+    }
+
+    /// Keysets of the policy that have no active key for a purpose.
+    pub fn inactive(&self) -> &[Inactive] {
+        &self.inactive
     }
 
     /// The policy snapshot whose column ids the ring understands.
@@ -228,7 +248,29 @@ impl RingBuilder {
             .zip(policy.columns())
             .map(|(id, column)| self.column_keys(id, column))
             .collect::<Result<_, _>>()?;
-        Ok(KeyRing { policy_version: policy.version(), version, digest: self.digest(), columns })
+        let inactive = self.inactive(policy)?;
+        Ok(KeyRing { policy_version: policy.version(), version, digest: self.digest(), columns, inactive })
+    }
+
+    /// Keysets without an active key. One that never had a key is no keyset that somebody braked: there is no ring then.
+    fn inactive(&self, policy: &Policy) -> Result<Vec<Inactive>, RingError> {
+        let mut inactive = Vec::new();
+        for column in policy.columns() {
+            for purpose in [Some(KeyPurpose::Data), column.index.as_ref().map(|_| KeyPurpose::Index)] {
+                let Some(purpose) = purpose else { continue };
+                let found = Inactive { keyset: Arc::clone(&column.keyset), purpose };
+                let records = self.entries.values().map(|entry| &entry.record);
+                let family = records.filter(|record| record.keyset == found.keyset && record.purpose == purpose);
+                let states: Vec<KeyState> = family.map(|record| record.state).collect();
+                if states.is_empty() {
+                    return Err(RingError::NoKey { keyset: found.keyset, purpose });
+                }
+                if !states.into_iter().any(KeyState::may_encrypt) && !inactive.contains(&found) {
+                    inactive.push(found);
+                }
+            }
+        }
+        Ok(inactive)
     }
 
     fn check_active(&self) -> Result<(), RingError> {
@@ -243,9 +285,9 @@ impl RingBuilder {
     }
 
     /// The keys of a column; `None` if one is lost that it cannot do without. Look-ups take every index key: without one
-    /// of them rows would be missed.
+    /// of them rows would be missed. A retired one is proven to be in no row.
     fn column_keys(&self, id: ColumnId, column: &ProtectedColumn) -> Result<Option<ColumnKeys>, RingError> {
-        let missing = |purpose| RingError::NoActiveKey { keyset: Arc::clone(&column.keyset), purpose };
+        let mut keys = IndexKeys::All;
         let (mut data, mut readable, mut barred) = (None, Vec::new(), Vec::new());
         let (mut index, mut searchable) = (None, Vec::new());
         for entry in self.entries.values().filter(|entry| entry.record.keyset == column.keyset) {
@@ -260,17 +302,17 @@ impl RingBuilder {
                 Unwrapped::Lost if record.purpose == KeyPurpose::Data || column.index.is_some() => return Ok(None),
                 Unwrapped::Lost => {}
                 Unwrapped::Nothing if record.purpose == KeyPurpose::Data => barred.push(record.kid),
+                Unwrapped::Nothing if record.purpose == KeyPurpose::Index && record.state == KeyState::Suspended => {
+                    keys = IndexKeys::SomeBarred;
+                }
                 Unwrapped::Nothing => {}
             }
         }
-        let active = data.ok_or_else(|| missing(KeyPurpose::Data))?;
-        let index = match &column.index {
-            None => None,
-            Some(_) => {
-                let active = index.ok_or_else(|| missing(KeyPurpose::Index))?;
-                Some(IndexMaterial { active, readable: searchable })
-            }
-        };
+        if index.is_none() && searchable.is_empty() {
+            keys = IndexKeys::SomeBarred;
+        }
+        let index = column.index.as_ref().map(|_| IndexMaterial { active: index, readable: searchable, keys });
+        let active = data;
         let stage = self.stages.get(&column.context).copied().unwrap_or_default();
         ColumnKeys::new(id, column, &DataMaterial { active, readable, barred }, index.as_ref())
             .map(|keys| Some(keys.at(stage)))

@@ -35,6 +35,33 @@ pub enum RewriteError {
         /// The column.
         column: ColumnRef,
     },
+    /// The column's keyset has no active key: the one that wrote was suspended.
+    #[error(
+        "column {column} cannot be written: its keyset has no active key, since the one that wrote was suspended; reading \
+         under its other keys goes on; `candado keys rotate` makes another key"
+    )]
+    NoActiveKey {
+        /// The column.
+        column: ColumnRef,
+    },
+    /// A stored value is under a key that was suspended, or put aside.
+    #[error(
+        "a value of column {column} is under a key that was suspended or put aside, and cannot be read; `candado keys \
+         list` shows which, `candado keys resume` or `restore` bring it back"
+    )]
+    KeyBarred {
+        /// The column.
+        column: ColumnRef,
+    },
+    /// Rows may be indexed under a key that was suspended.
+    #[error(
+        "column {column} cannot be searched: rows may be indexed under a key that was suspended, and would be missed; \
+         `candado keys resume` brings it back"
+    )]
+    IndexKeyBarred {
+        /// The column.
+        column: ColumnRef,
+    },
     /// A stored value names a key that the column's ring does not know. Another ring may.
     #[error("the data key for column {column} is not known")]
     UnknownKey {

@@ -47,8 +47,8 @@ pub(super) fn is_stored_as_text(protected: &ProtectedColumn, cx: &Context<'_>) -
 /// another today, the text has to be made again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum LiteralForm {
-    /// An envelope under this data key.
-    Envelope(KeyId, IndexForm),
+    /// An envelope under this data key; `None` where none may be made.
+    Envelope(Option<KeyId>, IndexForm),
     /// The value itself.
     Text,
     /// A look-up.

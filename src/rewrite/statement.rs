@@ -4,7 +4,7 @@ use super::fit::fitting_octets;
 use super::form::SearchForm;
 use super::search::{Beside, Term, put_hex, put_predicate};
 use super::{Context, PAYLOAD_OCTETS_MAX, RewriteError};
-use crate::crypto::{ColumnKeys, MAGIC, NormaliseError, Plaintext, SealError, SearchError, Writes};
+use crate::crypto::{ColumnKeys, IndexKeys, MAGIC, NormaliseError, Plaintext, SealError, SearchError, Writes};
 use crate::plan::{Admitted, Comparison, QueryPlan, Splice, SpliceKind, Value};
 use crate::policy::{ColumnId, ProtectedColumn};
 use crate::schema::ColumnRef;
@@ -288,9 +288,10 @@ pub(super) fn keys<'a>(
 /// How many ranges a lookup in the column asks for: one for each index key that stored envelopes may carry. It is the
 /// same for every value.
 pub(super) fn index_versions(keys: &ColumnKeys, protected: &ProtectedColumn) -> Result<usize, RewriteError> {
-    match keys.index_versions().count() {
-        0 => Err(search_error(&SearchError::NotIndexed, &protected.column)),
-        versions => Ok(versions),
+    match keys.index_keys() {
+        None => Err(search_error(&SearchError::NotIndexed, &protected.column)),
+        Some(IndexKeys::SomeBarred) => Err(search_error(&SearchError::KeyBarred, &protected.column)),
+        Some(IndexKeys::All) => Ok(keys.index_versions().count()),
     }
 }
 
@@ -313,6 +314,7 @@ pub(super) fn seal_error(error: &SealError, column: &ColumnRef) -> RewriteError 
     match error {
         SealError::Normalise(NormaliseError::NotUtf8) => RewriteError::NotText { column },
         SealError::TooLong => RewriteError::TooLong { column },
+        SealError::NoActiveKey => RewriteError::NoActiveKey { column },
         SealError::Random => RewriteError::NoRandom { column },
     }
 }
@@ -326,6 +328,7 @@ pub(super) fn search_error(error: &SearchError, column: &ColumnRef) -> RewriteEr
             construct: "a comparison",
             remedy: "declare a blind index for the column in policy",
         },
+        SearchError::KeyBarred => RewriteError::IndexKeyBarred { column },
         SearchError::Normalise(NormaliseError::NotUtf8) => RewriteError::NotText { column },
     }
 }

@@ -4,6 +4,7 @@
 mod approval;
 mod bench;
 mod circle;
+mod drain;
 mod encrypt;
 mod interrupted;
 mod live;

@@ -8,7 +8,7 @@ use candado::crypto::KeyPurpose;
 use candado::keys::KeyRing;
 use candado::policy::ColumnId;
 
-use crate::fakekms::{Fault, State};
+use crate::fakekms::{Fault, Role, State};
 use crate::support::key_task::{Running, opens, sealed};
 use crate::support::keys::{Setup, policy, policy_version};
 use crate::support::on_each_server;
@@ -22,7 +22,8 @@ on_each_server!(
     a_refusal_is_told_apart_from_an_outage,
     a_key_that_is_not_the_right_one_makes_no_ring,
     exchanged_wraps_make_no_ring,
-    a_barred_key_takes_the_ring_away,
+    a_barred_key_is_in_no_ring_and_touches_no_other_keyset,
+    a_key_that_cannot_be_opened_yet_does_not_hold_up_the_brake,
     a_new_policy_gets_a_ring_with_its_keys,
     a_proxy_reports_what_it_works_with,
     an_epoch_without_new_keys_asks_the_provider_for_nothing,
@@ -118,19 +119,45 @@ async fn exchanged_wraps_make_no_ring(kind: Kind) {
     running.end().await;
 }
 
-async fn a_barred_key_takes_the_ring_away(kind: Kind) {
+async fn a_barred_key_is_in_no_ring_and_touches_no_other_keyset(kind: Kind) {
     let setup = Setup::new(kind).await;
-    let policy = policy(&[("contact", false)]);
+    let policy = policy(&[("contact", false), ("credentials", false)]);
     setup.init(&policy).await.unwrap();
     let mut running = Running::new(&setup, policy);
     running.ready().await;
     let schema = &setup.schema;
     setup.server.sql(&format!(
-        "START TRANSACTION; UPDATE {schema}.data_key SET state = 'suspended';
-         UPDATE {schema}.epoch SET epoch = epoch + 1; COMMIT"
+        "START TRANSACTION; UPDATE {schema}.data_key k JOIN {schema}.keyset s USING (keyset_id)
+         SET k.state = 'suspended' WHERE s.name = 'contact'; UPDATE {schema}.epoch SET epoch = epoch + 1; COMMIT"
     ));
-    running.reaches(KeysState::Missing(KeysMissing::Keys)).await;
-    assert!(running.newest().is_none(), "the ring was taken away, not only marked");
+    running.rings.wait_for(|ring| ring.as_ref().is_some_and(|ring| ring.version() == 2)).await.unwrap();
+    let ring = running.newest().unwrap();
+    assert!(!ring.column(ColumnId(0)).unwrap().opens_anything() && ring.column(ColumnId(1)).unwrap().may_seal());
+    assert_eq!(ring.inactive().iter().map(|found| &*found.keyset).collect::<Vec<_>>(), ["contact"]);
+    running.end().await;
+}
+
+async fn a_key_that_cannot_be_opened_yet_does_not_hold_up_the_brake(kind: Kind) {
+    let setup = Setup::new(kind).await;
+    let policy = policy(&[("contact", false), ("credentials", false)]);
+    setup.init(&policy).await.unwrap();
+    let mut running = Running::new(&setup, policy);
+    running.ready().await;
+    let schema = &setup.schema;
+    let acknowledged = || setup.server.sql(&format!("SELECT loaded_epoch FROM {schema}.replica"));
+    setup.fake.allow("PROXY", &[]);
+    setup.rotation().create("credentials", KeyPurpose::Data).await;
+    tokio::task::block_in_place(|| wait_until("the new key is refused", || running.vitals.refusals() > 0));
+    setup.server.sql(&format!(
+        "START TRANSACTION; UPDATE {schema}.data_key k JOIN {schema}.keyset s USING (keyset_id)
+         SET k.state = 'suspended' WHERE s.name = 'contact'; UPDATE {schema}.epoch SET epoch = epoch + 1; COMMIT"
+    ));
+    let braked = |ring: &Option<Arc<KeyRing>>| !ring.as_ref().unwrap().column(ColumnId(0)).unwrap().opens_anything();
+    let ring = running.rings.wait_for(braked).await.unwrap().clone().unwrap();
+    assert!(ring.column(ColumnId(1)).unwrap().may_seal(), "the other keyset is not touched");
+    assert_eq!(acknowledged(), "1\n", "a key that is not open must not be activated");
+    setup.fake.allow_role("PROXY", Role::Proxy);
+    tokio::task::block_in_place(|| wait_until("the new key is open", || acknowledged() == "3\n"));
     running.end().await;
 }
 

@@ -1,6 +1,9 @@
 //! Keys from their making to their end: the acts of the key store under the accounts of `keys-policy/schema.sql`, and the
 //! program's verbs around a proxy that serves.
 
+mod brake;
+#[cfg(feature = "aws-kms")]
+mod carry;
 mod program;
 mod proofs;
 #[cfg(feature = "aws-kms")]

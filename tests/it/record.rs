@@ -2,6 +2,9 @@
 //! administrator can do to it, and what shows that he did.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod audit_key;
+mod brake;
+
 use std::fs;
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -109,7 +112,7 @@ async fn the_first_keys_are_recorded(kind: Kind) {
     assert_eq!(some(&["--act", "key.create", "--subject", "key 2"]), [3]);
     assert_eq!(some(&["--actor", "nobody"]), Vec::<u64>::new());
     assert_eq!(some(&["--until", "2020"]), Vec::<u64>::new());
-    assert_eq!(some(&["--from", "2020-01-01", "--limit", "1", "--subject", "key 1"]), [2]);
+    assert_eq!(some(&["--from", "2020-01-01", "--limit", "1", "--act", "key.create", "--subject", "key 1"]), [2]);
     let text = office.run(AUDITOR, &config, &["audit", "list"]);
     assert!(text.code == 0 && text.out.contains("keys.init"), "{text:?}");
     assert_eq!(office.run(AUDITOR, &config, &["audit", "list", "--from", "yesterday"]).code, 64);
@@ -244,41 +247,45 @@ async fn a_file_is_verified_without_a_database(kind: Kind) {
     assert_eq!(verify(&foreign, &[]).code, 64);
 }
 
+/// What an independent reader says of an exported record. It is given the audit keys, as the key service opens them.
+async fn judged(office: &Office, folder: &Path, text: &str) -> Value {
+    let first: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    let mut keys = String::new();
+    for key in first["keys"].as_array().unwrap() {
+        let context = json!({
+            "app": "candado", "deployment": first["deployment"], "keyset": "candado", "kid": key["kid"].to_string(),
+            "purpose": "audit",
+        });
+        let request = json!({ "CiphertextBlob": key["wraps"][0]["wrapped"], "EncryptionContext": context });
+        let (status, answer) = office.fake.ask("AKIAAUDITOR", "Decrypt", &request).await;
+        assert_eq!(status, 200, "{answer}");
+        let secret = data_encoding::BASE64.decode(answer["Plaintext"].as_str().unwrap().as_bytes()).unwrap();
+        keys.push_str(&format!("{} {}\n", key["kid"], data_encoding::HEXLOWER.encode(&secret)));
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/record.py");
+    let path = folder.join("copy.jsonl");
+    fs::write(&path, text).unwrap();
+    let mut child = Command::new("python3")
+        .arg(&script)
+        .arg(&path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 runs");
+    child.stdin.take().unwrap().write_all(keys.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
 async fn another_program_agrees(kind: Kind) {
     let (office, _turn) = Office::enter(kind).await;
     let (folder, config) = office.desk("");
     let text = export(office, folder.path(), &config);
-    let first: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
-    let key = &first["keys"][0];
-    let context = json!({
-        "app": "candado", "deployment": first["deployment"], "keyset": "candado", "kid": key["kid"].to_string(), "purpose": "audit",
-    });
-    let request = json!({ "CiphertextBlob": key["wraps"][0]["wrapped"], "EncryptionContext": context });
-    let (status, answer) = office.fake.ask("AKIAAUDITOR", "Decrypt", &request).await;
-    assert_eq!(status, 200, "{answer}");
-    let secret = data_encoding::BASE64.decode(answer["Plaintext"].as_str().unwrap().as_bytes()).unwrap();
-    let keys = format!("{} {}\n", key["kid"], data_encoding::HEXLOWER.encode(&secret));
-
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/record.py");
-    let judge = |text: &str| {
-        let path = folder.path().join("copy.jsonl");
-        fs::write(&path, text).unwrap();
-        let mut child = Command::new("python3")
-            .arg(&script)
-            .arg(&path)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("python3 runs");
-        child.stdin.take().unwrap().write_all(keys.as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
-        serde_json::from_slice::<Value>(&output.stdout).unwrap()
-    };
     let ours = verify(office, &[]).json();
-    let theirs = judge(&text);
+    let theirs = judged(office, folder.path(), &text).await;
     assert_eq!(theirs["intact"], true, "{theirs}");
     assert_eq!((&theirs["entries"], &theirs["end"]), (&ours["entries"], &json!(note(&ours))));
-    let forged = judge(&text.replacen("key.create", "key.delete", 1));
+    let forged = judged(office, folder.path(), &text.replacen("key.create", "key.delete", 1)).await;
     assert_eq!((&forged["intact"], &forged["broken"]), (&json!(false), &json!([2])));
 }
 
@@ -331,7 +338,7 @@ async fn nothing_is_done_on_top_of_a_forged_end(kind: Kind) {
     let before = keys();
     for (sql, words) in [
         ("UPDATE candado.event_head SET seq = seq - 1", "forged"),
-        ("UPDATE candado.event_head SET kid = kid + 1000", "forged"),
+        ("UPDATE candado.event_head SET kid = kid + 1000", "the head is forged"),
         ("DELETE FROM candado.event_head", "no head"),
     ] {
         keep(office);

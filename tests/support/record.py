@@ -31,6 +31,11 @@ def head_bytes(head):
     return b"CANDADO HEAD 1\0\0\0\0" + struct.pack(">QI", head["seq"], head["kid"]) + bytes.fromhex(head["mac"])
 
 
+def link(entry):
+    """What stands for a code in an entry without an audit key."""
+    return hashlib.sha256(b"CANDADO LINK 1\0\0\0\0" + entry_bytes(entry)).hexdigest()
+
+
 def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         first, *entries, last = [json.loads(line) for line in file]
@@ -42,18 +47,28 @@ def main():
         return hmac.new(derived, data, hashlib.sha256).hexdigest()
 
     broken = []
+    unsealed = []
     before = {"seq": 0, "mac": "00" * 32}
+    sealed = before
     for entry in entries:
-        genuine = hmac.compare_digest(code(entry["kid"], b"entry", entry_bytes(entry)), entry["mac"])
+        if entry["kid"] == 0:
+            genuine = entry["act"] == "key.suspend" and link(entry) == entry["mac"]
+            unsealed.append(entry["seq"])
+        else:
+            genuine = hmac.compare_digest(code(entry["kid"], b"entry", entry_bytes(entry)), entry["mac"])
+            unsealed = []
+            sealed = entry
         if not genuine or entry["seq"] != before["seq"] + 1 or entry["prev"] != before["mac"]:
             broken.append(entry["seq"])
         json.loads(entry["before"]), json.loads(entry["after"])
         before = entry
     head = last["head"]
     genuine = hmac.compare_digest(code(head["kid"], b"head", head_bytes(head)), head["seal"])
-    ends = (head["seq"], head["mac"]) == (before["seq"], before["mac"])
+    ends = (head["seq"], head["mac"]) == (sealed["seq"], sealed["mac"])
     intact = not broken and genuine and ends
-    print(json.dumps({"intact": intact, "entries": len(entries), "broken": broken, "end": f"{before['seq']}:{before['mac']}"}))
+    end = f"{before['seq']}:{before['mac']}"
+    facts = {"intact": intact, "entries": len(entries), "broken": broken, "unsealed": unsealed, "end": end}
+    print(json.dumps(facts))
     return 0 if intact else 1
 
 

@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::*;
 
 fn endpoint(readiness: Readiness) -> Endpoint {
-    Endpoint::new(move || readiness, crate::telemetry::registry())
+    Endpoint::new(move || readiness, || vec!["a remark".to_owned()], crate::telemetry::registry())
 }
 
 #[test]
@@ -17,6 +17,14 @@ fn readiness_is_a_status_and_a_reason() {
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{missing}");
         assert_eq!(endpoint(missing).answer(&Method::GET, "/livez").status(), StatusCode::OK, "{missing}");
     }
+}
+
+#[tokio::test]
+async fn a_ready_proxy_tells_what_it_does_not_do() {
+    let body = endpoint(Readiness::Ready).answer(&Method::GET, "/readyz").into_body().collect().await.unwrap();
+    assert_eq!(body.to_bytes(), "ready\na remark\n");
+    let body = endpoint(Readiness::NoCatalog).answer(&Method::GET, "/readyz").into_body().collect().await.unwrap();
+    assert!(!body.to_bytes().ends_with(b"a remark\n"));
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn document(entry: &StoredEntry) -> Value {
     let value = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
     json!({
         "seq": entry.seq, "at": entry.at, "actor": entry.actor, "act": entry.act, "subject": entry.subject,
-        "before": value(&entry.before), "after": value(&entry.after),
+        "before": value(&entry.before), "after": value(&entry.after), "sealed": entry.is_sealed(),
     })
 }
 
@@ -113,7 +113,7 @@ fn table(entries: &[StoredEntry]) -> String {
             entry.seq.to_string(),
             entry.at.get(..19).unwrap_or(&entry.at).replace('T', " "),
             entry.actor.clone(),
-            entry.act.clone(),
+            if entry.is_sealed() { entry.act.clone() } else { format!("{} (without the audit key)", entry.act) },
             entry.subject.clone(),
             shown(&entry.before),
             shown(&entry.after),

@@ -15,7 +15,7 @@ use crate::cli::account::Account;
 use crate::cli::output::Output;
 use crate::cli::{Failure, lock_memory, runtime};
 use crate::config::MemoryLock;
-use crate::control::{AuditKeys, Breach, KeyStore, Line, Note, Pool, SCHEMA, Verdict, Verifier};
+use crate::control::{AuditKeys, Breach, KeyStore, Line, Note, Pool, SCHEMA, Unsealed, Verdict, Verifier};
 
 /// No entry is longer.
 const LINE_OCTETS_MAX: u64 = 64 << 20;
@@ -55,7 +55,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     } else {
         output.line(text(&verdict, arguments.since))?
     }
-    if verdict.breaches.is_empty() { Ok(()) } else { Err(Failure::Found) }
+    match (verdict.breaches.is_empty(), verdict.unsealed.iter().any(|unsealed| unsealed.sealed_by.is_none())) {
+        (false, _) => Err(Failure::Found),
+        (true, true) => Err(Failure::Reserved),
+        (true, false) => Ok(()),
+    }
 }
 
 fn database(arguments: &Arguments) -> Result<Verdict, Failure> {
@@ -136,7 +140,10 @@ impl<R: BufRead> Lines<R> {
 
 fn document(verdict: &Verdict) -> Value {
     let breach = |breach: &Breach| json!({ "what": breach.kind(), "seq": breach.seq(), "text": breach.to_string() });
+    let unsealed =
+        |unsealed: &Unsealed| json!({ "from": unsealed.from, "to": unsealed.to, "sealed_by": unsealed.sealed_by });
     json!({
+        "unsealed": verdict.unsealed.iter().map(unsealed).collect::<Vec<_>>(),
         "intact": verdict.breaches.is_empty(),
         "entries": verdict.entries,
         "head": verdict.end.map(|end| json!({ "seq": end.seq, "mac": HEXLOWER.encode(&end.mac) })),
@@ -146,6 +153,10 @@ fn document(verdict: &Verdict) -> Value {
 
 fn text(verdict: &Verdict, since: Option<Note>) -> String {
     let mut lines: Vec<String> = verdict.breaches.iter().map(|breach| format!("BROKEN  {breach}")).collect();
+    lines.extend(verdict.unsealed.iter().map(|unsealed| match unsealed.sealed_by {
+        Some(_) => format!("note    {unsealed}"),
+        None => format!("WARNING {unsealed}"),
+    }));
     let scope = since.map_or_else(String::new, |note| format!(", from entry {} on", note.seq));
     lines.push(match verdict.breaches.len() {
         0 => format!("intact: {} entries{scope}", verdict.entries),

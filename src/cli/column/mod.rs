@@ -185,7 +185,7 @@ fn work(verb: Verb, arguments: &Work) -> Result<(), Failure> {
         let answer = if arguments.dry_run {
             engine.rehearse(verb, &arguments.columns).await.map(|rehearsal| (None, Some(rehearsal)))
         } else {
-            engine.run(verb, &arguments.columns).await.map(|outcome| (Some(outcome), None))
+            Box::pin(engine.run(verb, &arguments.columns)).await.map(|outcome| (Some(outcome), None))
         };
         progress.end();
         let answer = match answer {

@@ -5,6 +5,7 @@ use clap::Args;
 use super::acting::{Acting, Acts, Report, key_id};
 use crate::cli::Failure;
 use crate::cli::output::note;
+use crate::control::{ActError, ControlError};
 use crate::crypto::KeyId;
 
 /// Which key.
@@ -25,9 +26,16 @@ pub(super) fn activate(arguments: &Arguments) -> Result<(), Failure> {
 
 pub(super) fn suspend(arguments: &Arguments) -> Result<(), Failure> {
     let kid = arguments.key;
-    arguments.acting.carry_out("suspend", async |acts| {
+    arguments.acting.brake("suspend", async |acts| {
         warn_of_suspension(acts, kid).await?;
-        Ok(Report::of(&acts.store.suspend_key(kid, acts.run, acts.by()).await?))
+        let done = match acts.store.suspend_key(kid, acts.run, acts.by()).await {
+            Err(ActError::Store(error @ (ControlError::RecordNotBegun | ControlError::RecordForged))) => {
+                note(format_args!("{error}. The act is recorded without the audit key. Note it elsewhere as well"));
+                acts.store.suspend_key(kid, acts.run, acts.without_audit_key()).await?
+            }
+            outcome => outcome?,
+        };
+        Ok(Report::of(&done))
     })
 }
 
@@ -61,8 +69,15 @@ async fn warn_of_suspension(acts: &Acts<'_>, kid: KeyId) -> anyhow::Result<()> {
     let columns = acts.columns(&key.keyset);
     match key.state.as_str() {
         "active" => note(format_args!(
-            "key {kid} writes for keyset {} ({columns}); without it the {living} living proxies refuse every statement \
-             on protected columns within two seconds, until the keyset has an active key again",
+            "key {kid} writes for keyset {} ({columns}); without it the {living} living proxies write none of these \
+             columns from two seconds on, until the keyset has an active key again, and do not {} what is under it; other \
+             keysets are not touched",
+            key.keyset,
+            if key.purpose == "index" { "search" } else { "read" }
+        )),
+        _ if key.purpose == "index" => note(format_args!(
+            "columns of keyset {} ({columns}) cannot be searched through the {living} living proxies from two seconds on: \
+             rows may be indexed under key {kid}",
             key.keyset
         )),
         _ => note(format_args!(

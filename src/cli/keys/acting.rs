@@ -1,15 +1,18 @@
 //! What all verbs that change keys have in common: the account, the rehearsal, and how the outcome is printed.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::append;
 use crate::app::provider::{self, Making};
 use crate::app::{control_settings, load_policy, operator};
 use crate::cli::account::Account;
 use crate::cli::approvals;
-use crate::cli::output::Output;
+use crate::cli::output::{Output, note};
 use crate::cli::{Failure, lock_memory, runtime};
 use crate::config::Settings;
 use crate::control::{
@@ -57,15 +60,29 @@ pub(super) fn key_id(text: &str) -> Result<KeyId, String> {
     KeyId::new(number).ok_or_else(|| "there is no key 0".to_owned())
 }
 
+/// Whether an act is done although it cannot be recorded under the audit key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Demands {
+    /// It is not.
+    AuditKey,
+    /// It is, since it is the emergency brake.
+    Nothing,
+}
+
+/// How long the emergency brake waits for the key provider to open the audit key.
+const BRAKE_PATIENCE: Duration = Duration::from_secs(5);
+
 /// What an act needs while it runs.
 #[derive(Debug)]
 pub(super) struct Acts<'a> {
     pub(super) settings: &'a Settings,
     pub(super) store: &'a KeyStore,
     pub(super) run: Run,
-    provider: Making,
+    provider: anyhow::Result<Making>,
     actor: Actor,
     recorder: Recorder,
+    /// Records the emergency brake alone.
+    bare: Recorder,
     signers: Signers,
 }
 
@@ -87,12 +104,33 @@ impl Acting {
         verb: &'static str,
         work: impl AsyncFnOnce(&Acts<'_>) -> anyhow::Result<Report>,
     ) -> Result<(), Failure> {
+        self.carry_out_with(Demands::AuditKey, verb, work)
+    }
+
+    /// The same for the emergency brake, which goes in without a key provider.
+    pub(super) fn brake(
+        &self,
+        verb: &'static str,
+        work: impl AsyncFnOnce(&Acts<'_>) -> anyhow::Result<Report>,
+    ) -> Result<(), Failure> {
+        self.carry_out_with(Demands::Nothing, verb, work)
+    }
+
+    fn carry_out_with(
+        &self,
+        demands: Demands,
+        verb: &'static str,
+        work: impl AsyncFnOnce(&Acts<'_>) -> anyhow::Result<Report>,
+    ) -> Result<(), Failure> {
         let settings = self.account.settings()?;
-        lock_memory(&settings)?;
+        match (lock_memory(&settings), demands) {
+            (Ok(()), _) | (Err(_), Demands::Nothing) => {}
+            (Err(failure), Demands::AuditKey) => return Err(failure),
+        }
         let outcome = runtime()?.block_on(async {
             let pool = Pool::new(&control_settings(&settings));
             let store = KeyStore::new(pool.clone(), SCHEMA);
-            let outcome = match Acts::open(&settings, &store, self.run()).await {
+            let outcome = match Acts::open(&settings, &store, self.run(), demands).await {
                 Ok(acts) => match work(&acts).await {
                     Err(refused) => Err(acts.ask(refused).await),
                     done @ Ok(_) => done,
@@ -198,15 +236,37 @@ pub(super) fn change_facts(changes: &[Change]) -> Vec<Value> {
     changes.iter().map(fact).collect()
 }
 
+async fn recorder(settings: &Settings, store: &KeyStore) -> anyhow::Result<Recorder> {
+    let opening = provider::unwrapper(&settings.keys).await.context("the key provider cannot be used")?;
+    let recorder = Recorder::open(store, opening.unwrapper.as_ref()).await;
+    recorder.context("acts cannot be recorded, so none is done, but for `candado keys suspend`")
+}
+
+/// The recorder for the emergency brake: under the audit key if that can be opened quickly.
+async fn brake_recorder(settings: &Settings, store: &KeyStore) -> Recorder {
+    let why = match timeout(BRAKE_PATIENCE, recorder(settings, store)).await {
+        Ok(Ok(recorder)) => return recorder,
+        Ok(Err(error)) => format!("{:#}", error.root_cause()),
+        Err(_) => "the key provider does not answer".to_owned(),
+    };
+    note(format_args!(
+        "the audit key cannot be opened ({why}): the act is recorded without it, and sealed by the next act or by \
+         `candado audit seal`. Note it elsewhere as well"
+    ));
+    Recorder::for_the_brake(store)
+}
+
 impl<'a> Acts<'a> {
-    async fn open(settings: &'a Settings, store: &'a KeyStore, run: Run) -> anyhow::Result<Self> {
-        let provider = provider::admin(&settings.keys).await.context("the key provider cannot be used")?;
-        let opening = provider::unwrapper(&settings.keys).await.context("the key provider cannot be used")?;
-        let recorder = Recorder::open(store, opening.unwrapper.as_ref()).await;
-        let recorder = recorder.context("acts cannot be recorded, so none is done")?;
+    async fn open(settings: &'a Settings, store: &'a KeyStore, run: Run, demands: Demands) -> anyhow::Result<Self> {
+        let provider = provider::admin(&settings.keys).await.context("the key provider cannot be used");
+        let recorder = match demands {
+            Demands::AuditKey => recorder(settings, store).await?,
+            Demands::Nothing => brake_recorder(settings, store).await,
+        };
         let actor = store.actor(&operator()).await.context("the key store cannot be used")?;
         let signers = settings.approval.clone();
-        Ok(Self { settings, store, run, provider, actor, recorder, signers })
+        let bare = Recorder::for_the_brake(store);
+        Ok(Self { settings, store, run, provider, actor, recorder, bare, signers })
     }
 
     /// Asks for an approval where one is missing, and says how it is given.
@@ -222,8 +282,13 @@ impl<'a> Acts<'a> {
     }
 
     /// The half of the configuration's key provider that makes and rewraps.
-    pub(super) fn provider(&self) -> &Making {
-        &self.provider
+    pub(super) fn provider(&self) -> anyhow::Result<&Making> {
+        self.provider.as_ref().map_err(|error| anyhow::anyhow!("{error:#}"))
+    }
+
+    /// The same acts, recorded without the audit key: for the emergency brake, when the record itself is in the way.
+    pub(super) fn without_audit_key(&self) -> By<'_> {
+        By { actor: &self.actor, recorder: &self.bare, signers: &self.signers }
     }
 
     /// Who acts, and where it is recorded.

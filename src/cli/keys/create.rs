@@ -29,7 +29,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// Makes one.
 pub(super) async fn create(acts: &Acts<'_>, keyset: &str, purpose: Purpose) -> anyhow::Result<NewKey> {
-    let provider = acts.provider();
+    let provider = acts.provider()?;
     Ok(acts
         .store
         .create_key(keyset, purpose.into(), provider.admin.as_ref(), &provider.kek, acts.run, acts.by())

@@ -23,12 +23,12 @@ struct Proving {
     proof_age: u64,
 }
 
-/// Which key is put aside.
+/// Which keys are put aside.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct RetireArguments {
-    /// The key's id.
-    #[arg(value_name = "KEY", value_parser = key_id)]
-    key: KeyId,
+    /// The keys' ids.
+    #[arg(value_name = "KEY", value_parser = key_id, required = true)]
+    keys: Vec<KeyId>,
     #[command(flatten)]
     proving: Proving,
     #[command(flatten)]
@@ -69,7 +69,11 @@ pub(super) fn retire(arguments: &RetireArguments) -> Result<(), Failure> {
     arguments.acting.carry_out("retire", async |acts| {
         let policy = acts.policy()?;
         let proofs = Proofs { policy: &policy, age_max: hours(arguments.proving.proof_age) };
-        Ok(ending(&acts.store.retire_key(arguments.key, &proofs, acts.run, acts.by()).await?))
+        let endings = acts.store.retire_keys(&arguments.keys, &proofs, acts.run, acts.by()).await?;
+        Ok(match endings.as_slice() {
+            [one] => ending(one),
+            several => endings_of(several),
+        })
     })
 }
 
@@ -137,6 +141,14 @@ fn ending(ending: &Ending) -> Report {
     report
 }
 
+fn endings_of(endings: &[Ending]) -> Report {
+    let reports: Vec<Report> = endings.iter().map(ending).collect();
+    let texts: Vec<&str> = reports.iter().map(|report| report.text.as_str()).collect();
+    let text = texts.join("\n");
+    let facts: Vec<_> = reports.into_iter().map(|report| report.facts).collect();
+    Report { text, facts: json!({ "keys": facts }) }
+}
+
 fn warn_of_erasure(acts: &Acts<'_>, rehearsed: &Shredded) {
     let Shredded { keyset, changes, wraps_deleted, .. } = rehearsed;
     note(format_args!(
@@ -145,7 +157,7 @@ fn warn_of_erasure(acts: &Acts<'_>, rehearsed: &Shredded) {
         changes.len()
     ));
     note(format_args!(
-        "used by: {}. Proxies whose policy names the keyset refuse every statement on protected columns from two \
+        "used by: {}. Proxies whose policy names the keyset refuse to read, write or search these columns from two \
          seconds on: take these columns out of policy first",
         acts.columns(keyset)
     ));

@@ -30,6 +30,9 @@ pub(super) fn run(arguments: &Facts) -> Result<(), Failure> {
 fn document(listing: &KeyListing) -> serde_json::Value {
     serde_json::json!({
         "deployment": listing.deployment, "epoch": listing.epoch,
+        "inactive": listing.inactive().iter().map(|found| {
+            serde_json::json!({ "keyset": &*found.keyset, "purpose": found.purpose.name() })
+        }).collect::<Vec<_>>(),
         "keys": listing.keys.iter().map(key_facts).collect::<Vec<_>>(),
         "replicas": listing.replicas.iter().map(replica_facts).collect::<Vec<_>>(),
     })
@@ -69,6 +72,9 @@ fn table(listing: &KeyListing) -> String {
         ]);
     }
     let mut text = format!("deployment {}, epoch {}\n{keys}", listing.deployment, listing.epoch);
+    for keyset in listing.inactive() {
+        append(&mut text, format_args!("{keyset}"));
+    }
     for replica in &listing.replicas {
         append(
             &mut text,

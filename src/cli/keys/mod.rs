@@ -3,6 +3,7 @@
 
 mod act;
 mod acting;
+mod add_wrap;
 mod confirm;
 mod create;
 mod end;
@@ -58,11 +59,13 @@ pub(super) enum Command {
     /// the key that is pending. If it had finished already, running it again is another rotation.
     #[command(after_help = "Examples:
   candado keys rotate contact
-  candado keys rotate contact --purpose index --dry-run")]
+  candado keys rotate contact --purpose index --dry-run
+  candado keys rotate candado   # the audit key, which authenticates the record of acts")]
     Rotate(rotate::Arguments),
     /// The emergency brake: proxies drop the key within two seconds, and what is sealed under it cannot be read.
     ///
-    /// Takes one person. Letting go of it again (`resume`) takes approval where that is configured.
+    /// Takes one person, and no key service: if the audit key cannot be opened, the act is recorded without it, and
+    /// sealed later (`candado audit seal`). Letting go of the brake (`resume`) takes approval where that is configured.
     #[command(after_help = "Examples:
   candado keys suspend 6")]
     Suspend(act::Arguments),
@@ -72,11 +75,13 @@ pub(super) enum Command {
     #[command(after_help = "Examples:
   candado keys resume 6")]
     Resume(act::Arguments),
-    /// Put a key aside that no row needs any more. Its wraps are kept: `restore` brings it back.
+    /// Put keys aside that no row needs any more. Their wraps are kept: `restore` brings one back.
     ///
-    /// Demands a fresh proof from `candado column verify` for every column of the keyset.
+    /// Demands a fresh proof from `candado column verify` for every column of the keyset. Of several keys all are put aside,
+    /// or none.
     #[command(after_help = "Examples:
-  candado keys retire 6 --dry-run")]
+  candado keys retire 6 --dry-run
+  candado keys retire 6 8 9")]
     Retire(end::RetireArguments),
     /// Bring a retired key back for reading, to read rows of an old backup.
     #[command(after_help = "Examples:
@@ -101,6 +106,16 @@ pub(super) enum Command {
   candado keys rewrap --to arn:aws:kms:eu-west-1:111122223333:key/1234abcd --add
   candado keys rewrap --drop arn:aws:kms:eu-central-1:111122223333:key/5678efab")]
     Rewrap(rewrap::Arguments),
+    /// Carry all keys over to another key provider, or to a key-encryption key that the present one cannot rewrap to.
+    ///
+    /// Each key is opened by the provider of the configuration, wrapped by the other one, and opened there again, before
+    /// anything is written. For a moment it is in the clear, in the memory of this process. Both providers must let the
+    /// principal do it: decrypt every key here, encrypt and decrypt there; take that permission back afterwards. Takes
+    /// approval where that is configured. The old wraps stay, and are tried first.
+    #[command(after_help = "Examples:
+  candado keys add-wrap --to vault.toml --dry-run
+  candado keys add-wrap --to vault.toml --user candado_security --password-file /run/secrets/candado-security")]
+    AddWrap(add_wrap::Arguments),
     /// Give the key-encryption key new material, at its provider.
     ///
     /// What the old material wrapped goes on opening; `candado keys rewrap` brings it to the new.
@@ -126,6 +141,7 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
         Command::Destroy(arguments) => end::destroy(arguments),
         Command::Shred(arguments) => end::shred(arguments),
         Command::Rewrap(arguments) => rewrap::run(arguments),
+        Command::AddWrap(arguments) => add_wrap::run(arguments),
         Command::RotateKek(arguments) => rotate_kek::run(arguments),
     }
 }

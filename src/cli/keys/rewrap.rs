@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 async fn rewrap(acts: &Acts<'_>, arguments: &Arguments) -> anyhow::Result<Report> {
     let (from, to, admin) = match &arguments.to {
         None => {
-            let provider = acts.provider();
+            let provider = acts.provider()?;
             (provider.kek.clone(), provider.kek.clone(), provider.admin.clone())
         }
         Some(to) => {
@@ -125,7 +125,7 @@ fn report(done: &[Rewrapped], denied: &[u32], to: &KekRef, others: &[StoredWrap]
 }
 
 async fn drop_wraps(acts: &Acts<'_>, kek: &KekRef) -> anyhow::Result<Report> {
-    let configured = &acts.provider().kek;
+    let configured = &acts.provider()?.kek;
     if kek == configured {
         bail!("{kek} is the key-encryption key of the configuration: proxies could not start without these wraps");
     }

@@ -10,9 +10,10 @@ use tokio::time::{Instant, sleep};
 
 use super::acting::{Acting, Acts, Purpose, Report, behind_facts};
 use super::create::{create, describe};
+use crate::app::provider;
 use crate::cli::Failure;
 use crate::cli::output::note;
-use crate::control::{Acknowledged, ActError, Behind, Done, Fence, Run, wait_for_fence};
+use crate::control::{AUDIT_KEYSET, Acknowledged, ActError, AuditRotation, Behind, Done, Fence, Run, wait_for_fence};
 use crate::crypto::KeyId;
 
 /// How often a key is looked at that no proxy has opened yet.
@@ -21,9 +22,9 @@ const LOOK: Duration = Duration::from_millis(500);
 /// What is rotated.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Arguments {
-    /// The keyset, as policy names it.
+    /// The keyset, as policy names it; or `candado`, whose key authenticates the record of acts.
     keyset: String,
-    /// Which of its keys.
+    /// Which of its keys; has no say for `candado`.
     #[arg(long, value_enum, default_value_t = Purpose::Data)]
     purpose: Purpose,
     /// How long to wait for proxies.
@@ -35,9 +36,28 @@ pub(in crate::cli) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     arguments.acting.carry_out("rotate", async |acts| match acts.run {
+        _ if arguments.keyset == AUDIT_KEYSET => replace_audit_key(acts).await,
         Run::Rehearsal => rehearse(acts, arguments).await,
         Run::Real => rotate(acts, arguments).await,
     })
+}
+
+/// The audit key is nothing that proxies know of: nobody is waited for.
+async fn replace_audit_key(acts: &Acts<'_>) -> anyhow::Result<Report> {
+    let (making, opening) = (acts.provider()?, provider::unwrapper(&acts.settings.keys).await);
+    let opening = opening.context("the key provider cannot be used")?;
+    let (admin, unwrapper) = (making.admin.as_ref(), opening.unwrapper.as_ref());
+    let AuditRotation { old, new, version, epoch } =
+        acts.store.rotate_audit_key(admin, &making.kek, unwrapper, acts.run, acts.by()).await?;
+    let key = new.map_or_else(|| "another audit key".to_owned(), |new| format!("audit key {new}"));
+    let text = format!(
+        "{key} (version {version}) records from now on, epoch {epoch}; audit key {old} goes on verifying what it recorded"
+    );
+    let facts = json!({
+        "key_id": new.map(KeyId::number), "old": old.number(), "keyset": AUDIT_KEYSET, "purpose": "audit",
+        "version": version.get(), "epoch": epoch,
+    });
+    Ok(Report { text, facts })
 }
 
 async fn rehearse(acts: &Acts<'_>, arguments: &Arguments) -> anyhow::Result<Report> {

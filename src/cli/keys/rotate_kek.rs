@@ -18,7 +18,7 @@ pub(in crate::cli) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     arguments.acting.carry_out("rotate-kek", async |acts| {
-        let provider = acts.provider();
+        let provider = acts.provider()?;
         let (admin, kek) = (&provider.admin, &provider.kek);
         let before = admin.describe(kek).await.with_context(|| format!("{kek} cannot be used"))?;
         match before.status {

@@ -40,11 +40,14 @@ pub enum GuardedAct {
     Shred,
     /// Turning a column back to plaintext.
     DecryptColumn,
+    /// Carrying keys over to another key provider, whose guards can open them from then on.
+    AddWrap,
 }
 
 impl GuardedAct {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Resume, Self::Retire, Self::Destroy, Self::Shred, Self::DecryptColumn];
+    pub const ALL: [Self; 6] =
+        [Self::Resume, Self::Retire, Self::Destroy, Self::Shred, Self::DecryptColumn, Self::AddWrap];
 
     /// The name in the key store and in what people sign.
     pub const fn name(self) -> &'static str {
@@ -54,6 +57,7 @@ impl GuardedAct {
             Self::Destroy => "destroy",
             Self::Shred => "shred",
             Self::DecryptColumn => "decrypt-column",
+            Self::AddWrap => "add-wrap",
         }
     }
 

@@ -107,7 +107,7 @@ impl Engine {
         let names: Vec<String> =
             self.protected(&ids).into_iter().map(|column| column.column.column.to_string()).collect();
         // Refused before a job is made that could not go on.
-        let rows_estimate = self.load(&ids).await?.table.rows_estimate;
+        let rows_estimate = self.startable(verb, &ids).await?;
         let job = self.jobs.open(&table, verb, &names, rows_estimate, &self.acts).await?;
         let presence = Presence::take(&self.jobs).await?;
         tokio::select! {
@@ -212,6 +212,25 @@ impl Engine {
         ids.dedup();
         let spelled = self.protected(&ids).first().map_or(first, |column| column.column.table_ref());
         Ok((spelled, ids))
+    }
+
+    /// Whether a job can begin: keys open, and those that it seals with are there. Returns the estimate of its rows.
+    async fn startable(&self, verb: Verb, ids: &[ColumnId]) -> Result<u64, ColumnError> {
+        let loaded = self.load(ids).await?;
+        match verb {
+            Verb::Encrypt | Verb::Reencrypt | Verb::Reindex => self.may_seal(&loaded)?,
+            Verb::Decrypt => {}
+        }
+        Ok(loaded.table.rows_estimate)
+    }
+
+    /// Whether every column's keyset has the active keys that it takes.
+    fn may_seal(&self, loaded: &Loaded) -> Result<(), ColumnError> {
+        let barred = self.cells(loaded).into_iter().find(|cells| !cells.keys.may_seal());
+        match barred {
+            Some(cells) => Err(ColumnError::NoActiveKey { column: cells.column.column.clone() }),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn protected(&self, ids: &[ColumnId]) -> Vec<&ProtectedColumn> {

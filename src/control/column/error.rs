@@ -15,6 +15,12 @@ pub enum ColumnError {
     /// Keys cannot be opened.
     #[error("the keys cannot be opened")]
     Keys(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Nothing can be sealed without an active key.
+    #[error("{column} cannot be sealed: its keyset has no active key; make one with `candado keys rotate`")]
+    NoActiveKey {
+        /// The column.
+        column: ColumnRef,
+    },
     /// No column was named.
     #[error("no column was named")]
     NoColumn,

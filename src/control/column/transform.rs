@@ -85,7 +85,7 @@ impl Cells<'_> {
 
     /// Whether an envelope is under the active data key and the active index key.
     fn is_current(&self, envelope: &Envelope<'_>) -> bool {
-        envelope.kid() == self.keys.active_key() && envelope.index_version() == self.keys.active_index()
+        Some(envelope.kid()) == self.keys.active_key() && envelope.index_version() == self.keys.active_index()
     }
 
     /// Examines a cell wholly: opens it and compares its index.

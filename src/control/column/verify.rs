@@ -47,7 +47,7 @@ impl Tally {
 
     /// Cells that are sound and not under the active keys.
     pub(super) fn stale(&self, keys: &ColumnKeys) -> u64 {
-        let active = |kid: &u32| *kid == keys.active_key().number();
+        let active = |kid: &u32| keys.active_key().is_some_and(|active| *kid == active.number());
         let data = self.by_kid.iter().filter(|(kid, _)| !active(kid)).map(|(_, count)| count).sum::<u64>();
         let version = keys.active_index().map(|version| version.number());
         let index =

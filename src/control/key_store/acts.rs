@@ -3,6 +3,8 @@
 //!
 //! Runs under the account `candado_security`. No plaintext key passes through here.
 
+mod audit;
+mod carry;
 mod create;
 mod end;
 mod rewrap;
@@ -16,9 +18,11 @@ use serde_json::{Value, json};
 use super::fence::{self, Acknowledged, Behind, Fence};
 use super::{ControlError, KeyStore, Session};
 use crate::control::approval::{ApprovalError, Approved, GuardedAct, Request, Signers};
-use crate::control::record::{AUDIT_KEYSET, Actor, Entry, Recorder};
+use crate::control::record::{AUDIT_KEYSET, Actor, BRAKE, Entry, Recorder};
 use crate::crypto::{KeyId, KeyPurpose};
 use crate::keys::{Act, Change, Impossible, KeyError, KeyState, Siblings};
+pub use audit::AuditRotation;
+pub use carry::Carriage;
 pub use create::{ForeignKeyset, NewKey};
 pub use end::{Backups, Ending, MissingProof, Proofs, Shredded, WhyNoProof};
 pub use rewrap::{OldWrap, Rewrapped, StoredWrap};
@@ -147,7 +151,10 @@ pub enum ActError {
         kid: KeyId,
     },
     /// The keyset's keys are not for columns.
-    #[error("keyset `{keyset}` is Candado's own: without its key no act could be recorded")]
+    #[error(
+        "keyset `{keyset}` is Candado's own: without its keys no act could be recorded, and none of those that were be \
+         verified; `candado keys rotate {keyset}` replaces the key that records"
+    )]
     Reserved {
         /// The keyset.
         keyset: Arc<str>,
@@ -249,7 +256,7 @@ impl KeyStore {
         self.act(kid, Act::Activate, run, by).await
     }
 
-    /// The emergency brake: proxies drop the key within two seconds.
+    /// The emergency brake: proxies drop the key within two seconds. The one act that [`Recorder::for_the_brake`] records.
     pub async fn suspend_key(&self, kid: KeyId, run: Run, by: By<'_>) -> Result<Done, ActError> {
         self.act(kid, Act::Suspend, run, by).await
     }
@@ -429,7 +436,7 @@ fn recorded(change: &Change) -> &'static str {
         (KeyState::Suspended, KeyState::DecryptOnly) => "key.resume",
         (KeyState::Retired, KeyState::DecryptOnly) => "key.restore",
         (_, KeyState::DecryptOnly) => "key.deactivate",
-        (_, KeyState::Suspended) => "key.suspend",
+        (_, KeyState::Suspended) => BRAKE,
         (_, KeyState::Retired) => "key.retire",
         (_, KeyState::Destroyed) => "key.destroy",
     }

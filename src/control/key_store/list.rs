@@ -1,6 +1,8 @@
 //! `keys list`: what the key store holds, for people. No secrets are in it, wrapped or not.
 
 use super::{ControlError, KeyStore, LEASE};
+use crate::crypto::KeyPurpose;
+use crate::keys::{Inactive, KeyState};
 
 /// The whole listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +66,24 @@ impl ListedReplica {
     /// Whether acts wait for it.
     pub fn living(&self) -> bool {
         self.last_seen_seconds <= LEASE.as_secs()
+    }
+}
+
+impl KeyListing {
+    /// Keysets that had keys for a purpose, and have none that is active.
+    pub fn inactive(&self) -> Vec<Inactive> {
+        let mut inactive = Vec::new();
+        for key in &self.keys {
+            let Some(purpose) = KeyPurpose::from_name(&key.purpose) else { continue };
+            let found = Inactive { keyset: key.keyset.as_str().into(), purpose };
+            let is_active = |other: &ListedKey| {
+                other.state == KeyState::Active.name() && (&other.keyset, &other.purpose) == (&key.keyset, &key.purpose)
+            };
+            if !self.keys.iter().any(is_active) && !inactive.contains(&found) {
+                inactive.push(found);
+            }
+        }
+        inactive
     }
 }
 

@@ -12,6 +12,7 @@ pub struct Vitals {
     moments: Mutex<Moments>,
     refusals: AtomicU64,
     lost: AtomicU64,
+    inactive: AtomicU64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,6 +40,15 @@ impl Vitals {
     /// Keys that were open and are lost.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Keysets without an active key, counted for each purpose.
+    pub fn inactive(&self) -> u64 {
+        self.inactive.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn published(&self, inactive: usize) {
+        self.inactive.store(inactive as u64, Ordering::Relaxed);
     }
 
     pub(super) fn read_store(&self, at: Instant) {

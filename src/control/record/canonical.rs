@@ -1,9 +1,16 @@
 //! The bytes that are authenticated: `record.md` says which. Pure.
 
+use sha2::{Digest, Sha256};
+
 use crate::crypto::{AUDIT_MAC_LENGTH, AuditKey};
 
 const ENTRY_MAGIC: &[u8; 18] = b"CANDADO ENTRY 1\0\0\0";
 const HEAD_MAGIC: &[u8; 18] = b"CANDADO HEAD 1\0\0\0\0";
+
+const LINK_MAGIC: &[u8; 18] = b"CANDADO LINK 1\0\0\0\0";
+
+/// What an entry names as its key that was written without one.
+pub(super) const NO_KEY: u32 = 0;
 
 /// An authentication code.
 pub(super) type Code = [u8; AUDIT_MAC_LENGTH];
@@ -16,7 +23,7 @@ pub(super) const NOTHING_BEFORE: Code = [0; AUDIT_MAC_LENGTH];
 pub struct StoredEntry {
     /// Its number, from 1 without gaps.
     pub seq: u64,
-    /// The audit key that authenticates it.
+    /// The audit key that authenticates it; 0 if it was written without one.
     pub kid: u32,
     /// When, UTC: `YYYY-MM-DDThh:mm:ss.ffffffZ`.
     pub at: String,
@@ -32,7 +39,7 @@ pub struct StoredEntry {
     pub after: String,
     /// The code of the entry before.
     pub prev: Code,
-    /// The entry's own code.
+    /// The entry's own code; without an audit key, a digest that only links the entries.
     pub mac: Code,
 }
 
@@ -50,6 +57,17 @@ pub struct StoredHead {
 }
 
 impl StoredEntry {
+    /// Whether it was written under an audit key.
+    pub fn is_sealed(&self) -> bool {
+        self.kid != NO_KEY
+    }
+
+    /// The code of an entry that is written without an audit key: anybody can compute it. It binds the entry to those
+    /// before it, so that the next code under a key covers all of them.
+    pub(super) fn link(&self) -> Code {
+        Sha256::new_with_prefix(LINK_MAGIC).chain_update(self.canonical()).finalize().into()
+    }
+
     /// The bytes under the entry's code.
     pub(super) fn canonical(&self) -> Vec<u8> {
         let mut bytes = ENTRY_MAGIC.to_vec();

@@ -6,6 +6,7 @@
 #![doc = include_str!("record.md")]
 
 mod append;
+mod brake;
 mod canonical;
 mod file;
 mod keys;
@@ -17,16 +18,22 @@ mod verify;
 use std::fmt;
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use serde_json::Value;
 
 use super::{ControlError, KeyStore, Session};
+use crate::crypto::KeyId;
 pub use canonical::{StoredEntry, StoredHead};
 pub use file::Line;
 pub use keys::AuditKeys;
-pub use verify::{Breach, Note, Verdict, Verifier};
+pub use verify::{Breach, Note, Unsealed, Verdict, Verifier};
 
 /// The keyset of the audit key. No policy may use that name.
 pub use crate::policy::RESERVED_KEYSET as AUDIT_KEYSET;
+
+/// The one act that is carried out although the audit key cannot be opened: the emergency brake is pulled when the key
+/// service is down, or when its key had to be disabled.
+pub(super) const BRAKE: &str = "key.suspend";
 
 /// Who acts: the account that the server authenticated, and the person at this machine as the system knows him,
 /// `candado_security@% (os: ana)`.
@@ -70,13 +77,44 @@ pub struct Entry {
 #[derive(Clone)]
 pub struct Recorder {
     schema: Arc<str>,
+    /// `None`: nothing but the emergency brake is recorded.
+    sealing: Option<Sealing>,
+}
+
+/// What entries are sealed with.
+#[derive(Clone)]
+struct Sealing {
     keys: Arc<AuditKeys>,
+    /// The active key.
     kid: u32,
+}
+
+impl Recorder {
+    /// For the emergency brake, when the audit key cannot be opened or the head is not what it should be: records
+    /// nothing else. Entries are linked to those before them; the next act under an audit key seals them.
+    pub fn for_the_brake(store: &KeyStore) -> Self {
+        Self { schema: Arc::clone(&store.schema), sealing: None }
+    }
+}
+
+impl Recorder {
+    /// The check value of an audit key that is open, in hexadecimal.
+    pub(super) fn check_value(&self, kid: KeyId) -> Option<String> {
+        self.sealing.as_ref()?.keys.kcv(kid.number()).map(|kcv| HEXLOWER.encode(&kcv))
+    }
+
+    /// The same, recording under another of its keys.
+    pub(super) fn under(&self, kid: KeyId) -> Self {
+        let sealing = self.sealing.as_ref().map(|sealing| Sealing { keys: sealing.keys.clone(), kid: kid.number() });
+        Self { schema: Arc::clone(&self.schema), sealing }
+    }
 }
 
 impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recorder").field("kid", &self.kid).finish_non_exhaustive()
+        f.debug_struct("Recorder")
+            .field("kid", &self.sealing.as_ref().map(|sealing| sealing.kid))
+            .finish_non_exhaustive()
     }
 }
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::append::code;
 use super::keys::is_audit_key;
-use super::{ControlError, KeyStore, Session, StoredEntry, StoredHead};
+use super::{ControlError, KeyStore, Recorder, Session, StoredEntry, StoredHead};
 use crate::keys::KeyRecord;
 
 /// Limit for reading the whole record.
@@ -61,17 +61,35 @@ impl KeyStore {
     }
 
     async fn piece(&self, session: &mut Session, from: u64) -> Result<Vec<StoredEntry>, ControlError> {
-        let sql = format!(
-            "SELECT seq, kid, DATE_FORMAT(at, '%Y-%m-%dT%H:%i:%s.%fZ'), actor, act, subject, value_before, value_after, \
-             prev, mac FROM {}.event WHERE seq >= ? ORDER BY seq LIMIT {PIECE}",
-            self.schema
-        );
-        let rows: Vec<Row> = session.rows_with(&sql, (from,)).await?;
-        rows.into_iter()
-            .map(|(seq, kid, at, actor, act, subject, before, after, prev, mac)| {
-                let (prev, mac) = (code(prev)?, code(mac)?);
-                Ok(StoredEntry { seq, kid, at, actor, act, subject, before, after, prev, mac })
-            })
-            .collect()
+        let sql = format!("{} WHERE seq >= ? ORDER BY seq LIMIT {PIECE}", select(&self.schema));
+        entries(session.rows_with(&sql, (from,)).await?)
     }
+}
+
+impl Recorder {
+    /// The entries behind that one, as they are now, in the caller's transaction.
+    pub(super) async fn entries_after(
+        &self,
+        session: &mut Session,
+        seq: u64,
+    ) -> Result<Vec<StoredEntry>, ControlError> {
+        let sql = format!("{} WHERE seq > ? ORDER BY seq LOCK IN SHARE MODE", select(&self.schema));
+        entries(session.rows_with(&sql, (seq,)).await?)
+    }
+}
+
+fn select(schema: &str) -> String {
+    format!(
+        "SELECT seq, kid, DATE_FORMAT(at, '%Y-%m-%dT%H:%i:%s.%fZ'), actor, act, subject, value_before, value_after, \
+         prev, mac FROM {schema}.event"
+    )
+}
+
+fn entries(rows: Vec<Row>) -> Result<Vec<StoredEntry>, ControlError> {
+    rows.into_iter()
+        .map(|(seq, kid, at, actor, act, subject, before, after, prev, mac)| {
+            let (prev, mac) = (code(prev)?, code(mac)?);
+            Ok(StoredEntry { seq, kid, at, actor, act, subject, before, after, prev, mac })
+        })
+        .collect()
 }

@@ -1,7 +1,8 @@
 use data_encoding::HEXLOWER;
 
+use super::brake::linked;
 use super::canonical::{Code, NOTHING_BEFORE};
-use super::{AuditKeys, Breach, Line, Note, StoredEntry, StoredHead, Verifier};
+use super::{AuditKeys, Breach, Line, Note, StoredEntry, StoredHead, Unsealed, Verifier};
 use crate::crypto::{AuditKey, KeySecret};
 
 const DEPLOYMENT: &str = "0b7e7c2e-5a0f-4f0e-9a55-7a1f6a1f0c11";
@@ -37,6 +38,19 @@ fn known_answers() {
     assert_eq!(HEXLOWER.encode(&second.mac), "5af26d76875ef7b2ee41f5a7a2c083b7575dbf8df0639c4257ba35683c0456d1");
     let head = StoredHead::sealed(&key(), 3, 2, second.mac);
     assert_eq!(HEXLOWER.encode(&head.seal), "0942283533b9b453c75e41580c402004c22415d9d8958432902b3c3d155d5882");
+    let third = brake(3, second.mac);
+    assert_eq!(HEXLOWER.encode(&third.mac), "982bd30457fd5fa8bf558c98352c16f9529f942a29508620d31d86b1127d3c21");
+}
+
+/// An entry that was written without an audit key.
+fn brake(seq: u64, prev: Code) -> StoredEntry {
+    let entry = entry(seq, prev, "key.suspend", r#"{"state":"active"}"#, r#"{"state":"suspended"}"#);
+    relinked(StoredEntry { kid: 0, ..entry })
+}
+
+/// The same with the digest that anybody can compute.
+fn relinked(entry: StoredEntry) -> StoredEntry {
+    StoredEntry { mac: entry.link(), ..entry }
 }
 
 #[test]
@@ -169,6 +183,67 @@ fn the_end_is_guarded_by_the_head_and_by_a_note() {
     assert_eq!(breaches(&replaced, Some(&end), noted, None), [Breach::NotAsNoted { seq: 4 }]);
     let beyond = Some(Note { seq: 9, mac: [1; 32] });
     assert_eq!(breaches(&cut, Some(&old), beyond, None).last(), Some(&Breach::ShorterThanNoted { seq: 9, last: 8 }));
+}
+
+#[test]
+fn what_was_written_without_a_key_is_told_and_sealed_by_what_follows() {
+    let (mut entries, head) = chain(3);
+    entries.push(brake(4, entries[2].mac));
+    entries.push(brake(5, entries[3].mac));
+    let judged = |entries: &[StoredEntry], head: &StoredHead, noted: Option<Note>| {
+        let keys = AuditKeys::only(3, key());
+        let mut verifier = Verifier::new(&keys, None, noted);
+        entries.iter().for_each(|entry| verifier.entry(entry));
+        verifier.finish(Some(head))
+    };
+    let open = Unsealed { from: 4, to: 5, sealed_by: None };
+    let verdict = judged(&entries, &head, None);
+    assert_eq!((verdict.breaches, verdict.unsealed), (vec![], vec![open]));
+    let found = |change: &dyn Fn(&mut Vec<StoredEntry>)| {
+        let mut changed = entries.clone();
+        change(&mut changed);
+        judged(&changed, &head, Some(note(&entries[4]))).breaches
+    };
+    assert_eq!(found(&|entries| entries[3].actor.push('x')), [Breach::Altered { seq: 4 }]);
+    // Who computes the digest anew breaks the link to the next one, and at the end the note.
+    let forged = |entry: &StoredEntry| relinked(StoredEntry { actor: "somebody".to_owned(), ..entry.clone() });
+    assert_eq!(found(&|entries| entries[3] = forged(&entries[3])), [Breach::Unlinked { seq: 5 }]);
+    assert_eq!(found(&|entries| entries[4] = forged(&entries[4])), [Breach::NotAsNoted { seq: 5 }]);
+    assert_eq!(found(&|entries| drop(entries.pop())), [Breach::ShorterThanNoted { seq: 5, last: 4 }]);
+    let other = relinked(StoredEntry { act: "key.create".to_owned(), ..entries[4].clone() });
+    assert_eq!(judged(&[&entries[..4], &[other]].concat(), &head, None).breaches, [Breach::NotSealed { seq: 5 }]);
+    // Nor can such an entry stand for one that was under a key.
+    let replaced = [&entries[..2], &[brake(3, entries[1].mac)]].concat();
+    assert_eq!(judged(&replaced, &head, None).breaches, [Breach::OtherEnd { seq: 3 }]);
+
+    entries.push(entry(6, entries[4].mac, "record.seal", "null", "{}"));
+    let head = StoredHead::sealed(&key(), 3, 6, entries[5].mac);
+    let verdict = judged(&entries, &head, None);
+    assert_eq!((verdict.breaches, verdict.unsealed), (vec![], vec![Unsealed { sealed_by: Some(6), ..open }]));
+    let mut late = entries.clone();
+    late[4] = forged(&late[4]);
+    assert_eq!(judged(&late, &head, None).breaches, [Breach::Unlinked { seq: 6 }], "no note is needed any more");
+    late.remove(4);
+    assert_eq!(judged(&late, &head, None).breaches, [Breach::Missing { from: 5, to: 5 }]);
+}
+
+#[test]
+fn only_linked_brakes_are_sealed_late() {
+    let (entries, _) = chain(2);
+    let head = note(&entries[1]);
+    assert_eq!(linked(head, &[]), Some(head));
+    let (first, second) = (brake(3, head.mac), brake(4, brake(3, head.mac).mac));
+    assert_eq!(linked(head, &[first.clone(), second.clone()]), Some(note(&second)));
+    let broken: [&[StoredEntry]; 5] = [
+        std::slice::from_ref(&second),
+        &[first.clone(), first.clone()],
+        &[entry(3, head.mac, "key.suspend", "null", "{}")],
+        &[relinked(StoredEntry { act: "key.resume".to_owned(), ..first.clone() })],
+        &[StoredEntry { actor: "somebody".to_owned(), ..first }],
+    ];
+    for tail in broken {
+        assert_eq!(linked(head, tail), None, "{tail:?}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 
 use super::canonical::{Code, NOTHING_BEFORE};
-use super::{AuditKeys, StoredEntry, StoredHead};
+use super::{AuditKeys, BRAKE, StoredEntry, StoredHead};
 
 /// Breaches that are kept; a record that is broken in more places is broken.
 const BREACHES_MAX: usize = 1000;
@@ -73,6 +73,11 @@ pub enum Breach {
         /// The key it names.
         kid: u32,
     },
+    /// An entry is not under an audit key, and its act is none that may be recorded without.
+    NotSealed {
+        /// The entry.
+        seq: u64,
+    },
     /// The head is not there.
     HeadMissing,
     /// The head's code is wrong.
@@ -123,6 +128,7 @@ impl Breach {
             | Self::Unlinked { seq }
             | Self::Misplaced { seq, .. }
             | Self::UnknownKey { seq, .. }
+            | Self::NotSealed { seq }
             | Self::OtherEnd { seq }
             | Self::NotAsNoted { seq }
             | Self::ShorterThanNoted { seq, .. } => Some(*seq),
@@ -139,6 +145,7 @@ impl Breach {
             Self::Unlinked { .. } => "unlinked",
             Self::Misplaced { .. } => "misplaced",
             Self::UnknownKey { .. } => "unknown_key",
+            Self::NotSealed { .. } => "not_sealed",
             Self::HeadMissing => "head_missing",
             Self::HeadForged => "head_forged",
             Self::CutOff { .. } => "cut_off",
@@ -165,6 +172,12 @@ impl fmt::Display for Breach {
             }
             Self::Misplaced { seq, after } => write!(f, "entry {seq} stands behind entry {after}"),
             Self::UnknownKey { seq, kid } => write!(f, "entry {seq} names audit key {kid}, which cannot be opened"),
+            Self::NotSealed { seq } => {
+                write!(
+                    f,
+                    "entry {seq} is not under an audit key, and is none that may be recorded without: it was put in"
+                )
+            }
             Self::HeadMissing => f.write_str("the head is missing: entries may have been cut off the end"),
             Self::HeadForged => f.write_str("the head was changed: entries may have been cut off the end"),
             Self::CutOff { from, to } => {
@@ -181,6 +194,34 @@ impl fmt::Display for Breach {
     }
 }
 
+/// Entries of the emergency brake that were written without an audit key, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsealed {
+    /// The first of them.
+    pub from: u64,
+    /// The last of them.
+    pub to: u64,
+    /// The entry under an audit key that sealed them later. `None`: whoever writes to the database can still exchange
+    /// them or take them away.
+    pub sealed_by: Option<u64>,
+}
+
+impl fmt::Display for Unsealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, to, sealed_by } = self;
+        match sealed_by {
+            Some(seq) => {
+                write!(f, "entries {from} to {to} were written without the audit key, and sealed by entry {seq}")
+            }
+            None => write!(
+                f,
+                "entries {from} to {to} were written without the audit key and are not sealed: compare them with what is \
+                 known, then run `candado audit seal`"
+            ),
+        }
+    }
+}
+
 /// What a verification says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
@@ -190,6 +231,8 @@ pub struct Verdict {
     pub end: Option<Note>,
     /// What is wrong, in order. Empty: the record is intact.
     pub breaches: Vec<Breach>,
+    /// What was written without an audit key, in order.
+    pub unsealed: Vec<Unsealed>,
 }
 
 /// A verification under way.
@@ -201,14 +244,18 @@ pub struct Verifier<'k> {
     noted_seen: bool,
     entries: u64,
     last: Option<Note>,
+    /// The last entry under an audit key.
+    sealed: Option<Note>,
     breaches: Vec<Breach>,
+    unsealed: Vec<Unsealed>,
 }
 
 impl<'k> Verifier<'k> {
     /// `since`: an entry that was noted when everything up to it was verified; reading begins with it. `noted`: the end
     /// of an earlier verification, which must be there unchanged.
     pub fn new(keys: &'k AuditKeys, since: Option<Note>, noted: Option<Note>) -> Self {
-        Self { keys, since, noted, noted_seen: false, entries: 0, last: None, breaches: Vec::new() }
+        let (breaches, unsealed) = (Vec::new(), Vec::new());
+        Self { keys, since, noted, noted_seen: false, entries: 0, last: None, sealed: None, breaches, unsealed }
     }
 
     /// The entry with which reading begins.
@@ -221,6 +268,9 @@ impl<'k> Verifier<'k> {
         let seq = entry.seq;
         self.entries = self.entries.saturating_add(1);
         match self.keys.key(entry.kid) {
+            None if !entry.is_sealed() && entry.mac != entry.link() => self.found(Breach::Altered { seq }),
+            None if !entry.is_sealed() && entry.act != BRAKE => self.found(Breach::NotSealed { seq }),
+            None if !entry.is_sealed() => {}
             None => self.found(Breach::UnknownKey { seq, kid: entry.kid }),
             Some(key) if key.is_entry_mac(&entry.canonical(), &entry.mac) => {}
             Some(_) => self.found(Breach::Altered { seq }),
@@ -243,6 +293,25 @@ impl<'k> Verifier<'k> {
         }
         self.noted_seen |= self.noted.is_some_and(|note| note.seq == seq);
         self.last = Some(Note { seq, mac: entry.mac });
+        self.seals(entry);
+    }
+
+    /// Keeps which entries are under no key, and by which one they were sealed later.
+    fn seals(&mut self, entry: &StoredEntry) {
+        let seq = entry.seq;
+        let known = self.unsealed.len();
+        let open = self.unsealed.last_mut().filter(|unsealed| unsealed.sealed_by.is_none());
+        match (open, entry.is_sealed()) {
+            (Some(unsealed), true) => unsealed.sealed_by = Some(seq),
+            (Some(unsealed), false) => unsealed.to = seq,
+            (None, false) if known < BREACHES_MAX => {
+                self.unsealed.push(Unsealed { from: seq, to: seq, sealed_by: None });
+            }
+            (None, _) => {}
+        }
+        if entry.is_sealed() {
+            self.sealed = Some(Note { seq, mac: entry.mac });
+        }
     }
 
     /// Says that a line of a file is no entry.
@@ -262,18 +331,21 @@ impl<'k> Verifier<'k> {
                 self.found(Breach::ShorterThanNoted { seq: note.seq, last: last.seq });
             }
         }
-        Verdict { entries: self.entries, end: self.last, breaches: self.breaches }
+        Verdict { entries: self.entries, end: self.last, breaches: self.breaches, unsealed: self.unsealed }
     }
 
+    /// The head names the last entry under an audit key; what was written without one stands behind it.
     fn head(&mut self, head: &StoredHead, last: Note) {
         let genuine = self.keys.key(head.kid).is_some_and(|key| key.is_head_mac(&head.canonical(), &head.seal));
+        // Nothing under a key may have been read since a note.
+        let sealed = self.sealed.unwrap_or(Note { seq: self.from().saturating_sub(1).min(head.seq), mac: head.mac });
         if !genuine {
             self.found(Breach::HeadForged);
         } else if head.seq > last.seq {
             self.found(Breach::CutOff { from: last.seq.saturating_add(1), to: head.seq });
-        } else if head.seq < last.seq {
-            self.found(Breach::BeyondHead { from: head.seq.saturating_add(1), to: last.seq });
-        } else if head.mac != last.mac {
+        } else if head.seq < sealed.seq {
+            self.found(Breach::BeyondHead { from: head.seq.saturating_add(1), to: sealed.seq });
+        } else if (head.seq, head.mac) != (sealed.seq, sealed.mac) {
             self.found(Breach::OtherEnd { seq: head.seq });
         }
     }

@@ -5,9 +5,10 @@ use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::DataKeySpec;
 
 use super::{AwsKms, AwsKmsSettings, AwsKmsSettingsError, classify, pairs, same_key};
+use crate::crypto::KeySecret;
 use crate::keys::{
     BoxFuture, EncryptionContext, KekAdmin, KekDescription, KekRef, KekRotation, KeyError, KeyProvider, ProviderKind,
-    WrappedKey,
+    Receiver, WrappedKey,
 };
 
 /// Makes and rewraps keys. Makes no request until it is asked for something.
@@ -63,6 +64,27 @@ impl AwsKmsAdmin {
         wrapped(to, answer.ciphertext_blob)
     }
 
+    /// The SDK's copy of the key is not wiped, as with every answer to Decrypt (SECURITY.md).
+    async fn encrypt(
+        &self,
+        kek: &KekRef,
+        secret: &KeySecret,
+        context: &EncryptionContext,
+    ) -> Result<WrappedKey, KeyError> {
+        let answer = self
+            .kms
+            .client(kek)?
+            .encrypt()
+            .key_id(kek.reference.as_ref())
+            .plaintext(Blob::new(secret.to_be_wrapped().as_slice()))
+            .set_encryption_context(Some(pairs(context)))
+            .send()
+            .await
+            .map_err(|error| classify("Encrypt", &kek.reference, &error))?;
+        same_key(&kek.reference, answer.key_id())?;
+        wrapped(kek, answer.ciphertext_blob)
+    }
+
     async fn rotate(&self, kek: &KekRef) -> Result<(), KeyError> {
         let answer = self
             .kms
@@ -112,6 +134,17 @@ impl KeyProvider for AwsKmsAdmin {
             let status = self.kms.state(kek).await?;
             Ok(KekDescription { status, rotation: self.rotation(kek).await?, version: None })
         })
+    }
+}
+
+impl Receiver for AwsKmsAdmin {
+    fn wrap<'a>(
+        &'a self,
+        kek: &'a KekRef,
+        secret: &'a KeySecret,
+        context: &'a EncryptionContext,
+    ) -> BoxFuture<'a, Result<WrappedKey, KeyError>> {
+        Box::pin(self.encrypt(kek, secret, context))
     }
 }
 

@@ -6,9 +6,10 @@ use zeroize::Zeroizing;
 
 use super::protection::Cost;
 use super::{KeyFile, KeyFileError, KeyFilePlace, KeyFileSettings, content, disk};
-use crate::crypto::SECRET_LENGTH;
+use crate::crypto::{KeySecret, SECRET_LENGTH};
 use crate::keys::{
-    BoxFuture, EncryptionContext, KekAdmin, KekDescription, KekRef, KeyError, KeyProvider, ProviderKind, WrappedKey,
+    BoxFuture, EncryptionContext, KekAdmin, KekDescription, KekRef, KeyError, KeyProvider, ProviderKind, Receiver,
+    WrappedKey,
 };
 
 /// A key file with everything that can be done with it.
@@ -99,6 +100,18 @@ impl KeyProvider for KeyFileAdmin {
 
     fn describe<'a>(&'a self, kek: &'a KekRef) -> BoxFuture<'a, Result<KekDescription, KeyError>> {
         self.file.describe(kek)
+    }
+}
+
+impl Receiver for KeyFileAdmin {
+    fn wrap<'a>(
+        &'a self,
+        kek: &'a KekRef,
+        secret: &'a KeySecret,
+        context: &'a EncryptionContext,
+    ) -> BoxFuture<'a, Result<WrappedKey, KeyError>> {
+        let wrapped = self.file.owns(kek).and_then(|()| self.file.seal(secret.to_be_wrapped(), context));
+        Box::pin(ready(wrapped))
     }
 }
 

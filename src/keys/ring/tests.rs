@@ -79,7 +79,7 @@ fn a_complete_keyset_makes_a_ring() {
     assert_eq!((ring.policy_version(), ring.version()), (3, 9));
     assert!(ring.column(ColumnId(1)).is_none());
     let keys = ring.column(ColumnId(0)).unwrap();
-    assert_eq!(keys.active_key().number(), 1);
+    assert_eq!(keys.active_key().map(KeyId::number), Some(1));
     let (plain, mut stored, mut opened) = (Plaintext::from(b"Ann".to_vec()), Vec::new(), Plaintext::new());
     keys.seal(&plain, &mut stored).unwrap();
     keys.open(&grant(), &stored, &mut opened).unwrap();
@@ -88,24 +88,51 @@ fn a_complete_keyset_makes_a_ring() {
 }
 
 #[test]
-fn a_column_needs_exactly_one_active_key_for_each_purpose() {
+fn a_column_needs_a_key_for_each_purpose_and_no_two_that_are_active() {
     let indexed = Some(Normaliser::Text);
     assert!(ring(&[DATA], None).is_ok());
-    assert_eq!(refusal(&[DATA], indexed.clone()), "keyset contact has no active index key: run `candado keys init`");
-    assert_eq!(refusal(&[INDEX], indexed), "keyset contact has no active data key: run `candado keys init`");
-    assert_eq!(refusal(&[], None), "keyset contact has no active data key: run `candado keys init`");
+    assert_eq!(refusal(&[DATA], indexed.clone()), "keyset contact has no index key: run `candado keys init`");
+    assert_eq!(refusal(&[INDEX], indexed), "keyset contact has no data key: run `candado keys init`");
+    assert_eq!(refusal(&[], None), "keyset contact has no data key: run `candado keys init`");
     assert_eq!(
         refusal(&[key(1, "other", Data, 1, Active)], None),
-        "keyset contact has no active data key: run `candado keys init`"
+        "keyset contact has no data key: run `candado keys init`"
     );
-    for state in [Pending, DecryptOnly, Suspended, Retired, Destroyed] {
-        let refused = refusal(&[key(1, "contact", Data, 1, state)], None);
-        assert_eq!(refused, "keyset contact has no active data key: run `candado keys init`", "{state}");
-    }
     assert_eq!(
         refusal(&[DATA, key(4, "contact", Data, 2, Active)], None),
         "keyset contact has more than one active data key"
     );
+}
+
+#[test]
+fn without_an_active_key_a_column_is_read_as_far_as_its_other_keys_reach() {
+    let value = Plaintext::from(b"Ann".to_vec());
+    let indexed = || Some(Normaliser::Text);
+    let inactive = |ring: &KeyRing| {
+        ring.inactive().iter().map(|found| (found.keyset.to_string(), found.purpose)).collect::<Vec<_>>()
+    };
+    assert_eq!(inactive(&ring(&[DATA, INDEX], indexed()).unwrap()), []);
+    for (state, reads) in
+        [(Pending, true), (DecryptOnly, true), (Suspended, false), (Retired, false), (Destroyed, false)]
+    {
+        let ring = ring(&[key(1, "contact", Data, 1, state), INDEX], indexed()).unwrap();
+        assert_eq!(inactive(&ring), [("contact".to_owned(), Data)], "{state}");
+        let keys = ring.column(ColumnId(0)).unwrap();
+        assert_eq!((keys.opens_anything(), ring.serves_nothing()), (reads, false), "{state}");
+        assert!(!keys.may_seal() && keys.search(&value).is_ok(), "{state}");
+    }
+    for (state, searches) in
+        [(Pending, true), (DecryptOnly, true), (Suspended, false), (Retired, false), (Destroyed, false)]
+    {
+        let ring = ring(&[DATA, key(2, "contact", Index, 1, state)], indexed()).unwrap();
+        assert_eq!(inactive(&ring), [("contact".to_owned(), Index)], "{state}");
+        let keys = ring.column(ColumnId(0)).unwrap();
+        assert_eq!((keys.may_seal(), keys.search(&value).is_ok()), (false, searches), "{state}");
+    }
+    // An older index key under which rows may still be.
+    let suspended = ring(&[DATA, INDEX, key(5, "contact", Index, 2, Suspended)], indexed()).unwrap();
+    let keys = suspended.column(ColumnId(0)).unwrap();
+    assert!(keys.may_seal() && keys.search(&value).is_err() && suspended.inactive().is_empty());
 }
 
 #[test]

@@ -1,13 +1,17 @@
 //! The security team's half of Vault: makes and rewraps data keys without seeing any, and rotates the transit key. Its
 //! token needs `update` on `MOUNT/datakey/wrapped/KEY`, `MOUNT/rewrap/KEY` and `MOUNT/keys/KEY/rotate`, and `read` on
-//! `MOUNT/keys/KEY`.
+//! `MOUNT/keys/KEY`; to receive keys from another provider, `update` on `MOUNT/encrypt/KEY`.
 
+use data_encoding::BASE64;
 use hyper::Method;
+use zeroize::Zeroizing;
 
 use super::answer::Ciphertext;
 use super::{Transit, VaultSettings, VaultSettingsError, ciphertext, encoded};
+use crate::crypto::KeySecret;
 use crate::keys::{
-    BoxFuture, EncryptionContext, KekAdmin, KekDescription, KekRef, KeyError, KeyProvider, ProviderKind, WrappedKey,
+    BoxFuture, EncryptionContext, KekAdmin, KekDescription, KekRef, KeyError, KeyProvider, ProviderKind, Receiver,
+    WrappedKey,
 };
 
 /// Makes and rewraps keys. Makes no request until it is asked for something.
@@ -45,6 +49,19 @@ impl VaultAdmin {
         wrapped(to, self.transit.update("rewrap", &body).await?)
     }
 
+    async fn encrypt(
+        &self,
+        kek: &KekRef,
+        secret: &KeySecret,
+        context: &EncryptionContext,
+    ) -> Result<WrappedKey, KeyError> {
+        self.transit.owns(kek)?;
+        self.transit.binds_contexts().await?;
+        let plaintext = Zeroizing::new(BASE64.encode(secret.to_be_wrapped()));
+        let body = serde_json::json!({ "plaintext": *plaintext, "context": encoded(context) });
+        wrapped(kek, self.transit.update("encrypt", &body).await?)
+    }
+
     async fn rotate(&self, kek: &KekRef) -> Result<(), KeyError> {
         self.transit.owns(kek)?;
         let path = format!("keys/{}/rotate", self.transit.key);
@@ -61,6 +78,17 @@ impl KeyProvider for VaultAdmin {
 
     fn describe<'a>(&'a self, kek: &'a KekRef) -> BoxFuture<'a, Result<KekDescription, KeyError>> {
         Box::pin(self.transit.describe(kek))
+    }
+}
+
+impl Receiver for VaultAdmin {
+    fn wrap<'a>(
+        &'a self,
+        kek: &'a KekRef,
+        secret: &'a KeySecret,
+        context: &'a EncryptionContext,
+    ) -> BoxFuture<'a, Result<WrappedKey, KeyError>> {
+        Box::pin(self.encrypt(kek, secret, context))
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use candado::crypto::{
-    ColumnKeys, DataKey, DataMaterial, Envelope, IndexKey, IndexMaterial, IndexVersion, KeyId, KeySecret, OpenError,
+    ColumnKeys, DataKey, DataMaterial, Envelope, IndexKey, IndexKeys, IndexMaterial, IndexVersion, KeyId, KeySecret, OpenError,
     Plaintext, is_envelope,
 };
 use candado::policy::{
@@ -76,11 +76,12 @@ fn column(padding: Padding, index: Option<IndexSpec>) -> Column {
     let data_key = DataKey::new(secret(1));
     let index_key = IndexKey::new(secret(2));
     let data = DataMaterial {
-        active: (KeyId::new(7).expect("not zero"), &data_key),
+        active: Some((KeyId::new(7).expect("not zero"), &data_key)),
         readable: Vec::new(),
         barred: vec![KeyId::new(8).expect("not zero")],
     };
-    let index = IndexMaterial { active: (IndexVersion::new(1).expect("not zero"), &index_key), readable: Vec::new() };
+    let active = Some((IndexVersion::new(1).expect("not zero"), &index_key));
+    let index = IndexMaterial { active, readable: Vec::new(), keys: IndexKeys::All };
     let keys = ColumnKeys::new(ColumnId(0), &protected, &data, Some(&index)).expect("a valid column");
     let role = Role { name: "app".into(), default_access: Access::Plain, columns: HashMap::new() };
     let policy = Policy::new(1, vec![protected], vec![role], vec![], RoleId(0), FirewallMode::Block);

@@ -10,7 +10,7 @@ use crate::fakekms::{FakeKms, Role, State};
 use crate::support::key_store::SECURITY;
 use crate::support::office::{Office, signing_key};
 use crate::support::on_each_server;
-use crate::support::proxy::{Deployment, KEYSET, Provider, Proxy, Tls};
+use crate::support::proxy::{Deployment, KEYSET, Provider, Proxy, Tls, wait_until};
 use crate::support::server::Kind;
 use crate::support::shop::{Shop, Who, policy, text};
 
@@ -18,6 +18,7 @@ on_each_server!(
     keys_are_wrapped_again_while_clients_write_and_read,
     a_second_person_approves_with_the_program,
     a_key_service_that_fails_is_told,
+    the_brake_cuts_proxies_while_the_key_service_refuses,
 );
 
 async fn keys_are_wrapped_again_while_clients_write_and_read(kind: Kind) {
@@ -118,4 +119,26 @@ async fn a_key_service_that_fails_is_told(kind: Kind) {
     office.fake.set_state(kek, State::Enabled);
     assert_eq!(keys(), before);
     assert_eq!(run(&["keys", "create", KEYSET, "--dry-run"]).code, 0);
+}
+
+async fn the_brake_cuts_proxies_while_the_key_service_refuses(kind: Kind) {
+    let fake = FakeKms::start();
+    fake.allow_role("AKIAPROXY", Role::Proxy);
+    fake.allow_role("AKIASECURITY", Role::Security);
+    let kek = fake.create_key();
+    let deployment = Deployment::own(kind, &[], Provider::AwsKms { endpoint: fake.endpoint(), arn: kek.clone() });
+    let shop = Shop::open_on(&deployment, Tls::Off);
+    let team = deployment.security_team(&policy(&shop.database));
+    let mut conn = shop.connect(Who::Application).await;
+    text(&mut conn, "INSERT INTO customers (id, note) VALUES (1, 'secret')").await;
+    fake.set_state(&kek, State::Disabled);
+    let key =
+        team.done(&["list"])["keys"].as_array().unwrap().iter().find(|key| key["purpose"] == "data").unwrap()["key_id"]
+            .to_string();
+    block_in_place(|| {
+        team.done(&["suspend", &key]);
+        wait_until("the proxy knows", || shop.proxy.metric("keysets_inactive") == 1.0);
+    });
+    // Long before the key service would have been asked again.
+    assert_eq!(text(&mut conn, "SELECT note FROM customers").await.error(), (3185, "HY000"));
 }

@@ -91,7 +91,9 @@ impl Team {
     }
 
     async fn retire(&self, kid: KeyId, run: Run) -> Result<candado::control::Ending, ActError> {
-        self.store.retire_key(kid, &Proofs { policy: &self.policy, age_max: DAY }, run, self.by()).await
+        let proofs = Proofs { policy: &self.policy, age_max: DAY };
+        let endings = self.store.retire_keys(&[kid], &proofs, run, self.by()).await?;
+        Ok(endings.into_iter().next().unwrap())
     }
 
     async fn destroy(&self, kid: KeyId, run: Run) -> Result<candado::control::Ending, ActError> {
@@ -358,7 +360,7 @@ async fn a_key_is_put_aside_on_proof_alone(kind: Kind) {
     let other = policy(&[("credentials", true)]);
     let proofs = Proofs { policy: &other, age_max: DAY };
     team.beat(1, team.store.epoch().await.unwrap(), [0; 32]).await;
-    let refused = team.store.retire_key(index, &proofs, Run::Real, team.by()).await.unwrap_err();
+    let refused = team.store.retire_keys(&[index], &proofs, Run::Real, team.by()).await.unwrap_err();
     assert_eq!(refused.code(), "no_columns");
     assert!(team.retire(index, Run::Real).await.is_ok());
 }

@@ -184,7 +184,7 @@ const MISTAKES: &[Mistake] = &[
             right.edit("policy.toml", &format!("keyset = \"{KEYSET}\""), "keyset = \"nobody-made-it\"");
         },
         1,
-        &["WRONG    key store      keyset nobody-made-it has no active data key: run `candado keys init`"],
+        &["WRONG    key store      keyset nobody-made-it has no data key: run `candado keys init`"],
     ),
     (
         |right| right.edit("policy.toml", ".customers.phone", ".customers.fone"),

@@ -24,7 +24,8 @@ pub(crate) struct Office {
     pub(crate) fake: FakeKms,
     deployment: Deployment,
     endpoint: String,
-    kek: String,
+    /// The key-encryption key.
+    pub(crate) kek: String,
     turn: tokio::sync::Mutex<()>,
 }
 

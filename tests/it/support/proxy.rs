@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use candado::keys::{KeyFile, KeyFileAdmin, KeyFilePlace, KeyFileSettings};
 
-use super::key_store::{PASSWORD, PROXY, SECURITY, script};
+use super::key_store::{BACKFILL, PASSWORD, PROXY, SECURITY, script};
 use super::netns::Namespace;
 use super::rotation::Rotation;
 use super::server::{Kind, Server};
@@ -120,6 +120,12 @@ impl Deployment {
         fs::DirBuilder::new().mode(0o700).create(deployment.folder.path().join("keys")).expect("a folder");
         deployment.init();
         deployment
+    }
+
+    /// The same server and key store, with another key provider.
+    pub(crate) fn moved(&self, provider: Provider) -> Self {
+        let folder = tempfile::Builder::new().prefix("candado-it-").tempdir().expect("a folder");
+        Self { server: self.server, without_keys: self.without_keys, provider, folder, own: None }
     }
 
     /// Makes the keys of [`KEYSET`].
@@ -282,6 +288,12 @@ impl SecurityTeam<'_> {
         command
     }
 
+    /// Adds sections to the configuration.
+    pub(crate) fn configure(&self, more: &str) {
+        let config = fs::read_to_string(&self.config).expect("a configuration");
+        fs::write(&self.config, format!("{config}{more}")).expect("a configuration");
+    }
+
     /// Runs a verb that succeeds; returns its document.
     pub(crate) fn done(&self, arguments: &[&str]) -> serde_json::Value {
         let (code, document, errors) = self.run(arguments);
@@ -295,6 +307,17 @@ impl SecurityTeam<'_> {
         assert_eq!(code, 1, "{arguments:?}: {document:#}{errors}");
         let refusal = |part: &str| document["refused"][part].as_str().expect("a refusal").to_owned();
         (refusal("code"), refusal("text"))
+    }
+
+    /// Runs a verb of `candado column` on columns, under the account for it; returns its document.
+    pub(crate) fn convert(&self, verb: &str, columns: &[String]) -> serde_json::Value {
+        let mut command = self.deployment.command("AKIAPROXY");
+        command.args(["column", verb, "--json"]).args(columns).arg("--config").arg(&self.config);
+        command.args(["--user", BACKFILL, "--password-file"]).arg(&self.password);
+        let output = command.output().expect("candado runs");
+        let (said, errors) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "{verb} {columns:?}: {said}{errors}");
+        serde_json::from_str(&said).unwrap_or_else(|error| panic!("{verb}: {error}: {said}{errors}"))
     }
 
     /// Runs a verb; returns its exit code, its document and what it said on standard error.

@@ -76,6 +76,15 @@ impl<'a> Shop<'a> {
         Self { proxy, deployment, database, tls }
     }
 
+    /// On that server, with a policy of the test's own, made from the database's name. Its keys are made.
+    pub(crate) fn open_as(deployment: &'a Deployment, policy: impl FnOnce(&str) -> String) -> Self {
+        let database = prepare(deployment);
+        let policy = policy(&database);
+        deployment.security_team(&policy).done(&["init"]);
+        let proxy = Proxy::start(deployment, &policy, Tls::Off);
+        Self { proxy, deployment, database, tls: Tls::Off }
+    }
+
     /// On that server, with the columns as they were before anybody thought of protecting them.
     pub(crate) fn open_plain(deployment: &'a Deployment) -> Self {
         let database = prepare_as(deployment, APPARENT);

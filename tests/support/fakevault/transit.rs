@@ -80,6 +80,12 @@ impl Transit {
                 let plain = self.open(name, body)?;
                 Ok(json!({ "plaintext": BASE64.encode(&plain) }))
             }
+            ["encrypt", name] => {
+                let text = body.get("plaintext").and_then(Value::as_str).unwrap_or_default();
+                let plain =
+                    BASE64.decode(text.as_bytes()).map_err(|_| failure(400, "failed to base64-decode plaintext"))?;
+                Ok(json!({ "ciphertext": self.seal(name, &plain, body)? }))
+            }
             ["rewrap", name] => {
                 let plain = self.open(name, body)?;
                 let ciphertext = self.seal(name, &plain, body)?;

@@ -88,7 +88,7 @@ impl KeyStore {
     }
 
     /// The keys of a keyset and purpose, with the keyset's number.
-    async fn family_named(
+    pub(super) async fn family_named(
         &self,
         session: &mut Session,
         keyset: &str,
@@ -108,7 +108,7 @@ impl KeyStore {
         Err(ForeignKeyset { name: keyset.into(), known }.into())
     }
 
-    async fn insert_key(
+    pub(super) async fn insert_key(
         &self,
         session: &mut Session,
         keyset_id: u32,
@@ -127,7 +127,7 @@ impl KeyStore {
 }
 
 /// Versions are never given twice either: a destroyed key keeps its own.
-fn next_version(family: &Family) -> Result<NonZeroU16, ActError> {
+pub(super) fn next_version(family: &Family) -> Result<NonZeroU16, ActError> {
     let Family { keyset, purpose, rows } = family;
     match rows.iter().map(|row| row.version).max() {
         None => Ok(NonZeroU16::MIN),
@@ -137,7 +137,7 @@ fn next_version(family: &Family) -> Result<NonZeroU16, ActError> {
     }
 }
 
-fn usable(answer: Result<KekDescription, KeyError>) -> Result<(), KeyError> {
+pub(super) fn usable(answer: Result<KekDescription, KeyError>) -> Result<(), KeyError> {
     match answer?.status {
         KekStatus::Enabled => Ok(()),
         KekStatus::Disabled => Err(KeyError::Disabled),

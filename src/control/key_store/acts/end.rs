@@ -132,14 +132,28 @@ type TimesRow = (String, bool, u64);
 type ProofRow = (String, bool, bool, Option<String>, Option<String>);
 
 impl KeyStore {
-    /// Puts a key aside that no row needs. It can be restored.
-    pub async fn retire_key(&self, kid: KeyId, proofs: &Proofs<'_>, run: Run, by: By<'_>) -> Result<Ending, ActError> {
-        self.transaction("retire a key", run, async |session, header| {
-            let family = self.family_of(session, kid).await?;
-            let changes = family.siblings().apply(kid, Act::Retire)?;
-            self.all_replicas(session, header).await?;
-            let until = self.proven(session, &family, kid, proofs).await?;
-            self.finish(session, header, &family, (GuardedAct::Retire, kid, changes), until, by).await
+    /// Puts keys aside that no row needs: all of them, or none. They can be restored.
+    pub async fn retire_keys(
+        &self,
+        kids: &[KeyId],
+        proofs: &Proofs<'_>,
+        run: Run,
+        by: By<'_>,
+    ) -> Result<Vec<Ending>, ActError> {
+        self.transaction("retire keys", run, async |session, header| {
+            let (before, mut header) = (header, header);
+            let mut endings = Vec::new();
+            for kid in kids.iter().copied() {
+                let family = self.family_of(session, kid).await?;
+                let changes = family.siblings().apply(kid, Act::Retire)?;
+                self.all_replicas(session, before).await?;
+                let until = self.proven(session, &family, kid, proofs).await?;
+                let act = (GuardedAct::Retire, kid, changes);
+                let ending = self.finish(session, header, &family, act, until, by).await?;
+                header.epoch = ending.done.epoch;
+                endings.push(ending);
+            }
+            Ok(endings)
         })
         .await
     }

@@ -182,7 +182,7 @@ impl KeyStore {
     }
 
     /// Makes sure that a wrap that stays is still the one that was read.
-    async fn touch_wrap(&self, session: &mut Session, old: &StoredWrap) -> Result<(), ActError> {
+    pub(super) async fn touch_wrap(&self, session: &mut Session, old: &StoredWrap) -> Result<(), ActError> {
         let sql = format!(
             "SELECT 1 FROM {}.wrapped_key WHERE kid = ? AND provider = ? AND kek_ref = ? AND wrap_version = ? FOR UPDATE",
             self.schema
@@ -200,7 +200,7 @@ impl KeyStore {
         exactly_one(changed.rows, old)
     }
 
-    async fn last_priority(&self, session: &mut Session, kid: KeyId) -> Result<u8, ActError> {
+    pub(super) async fn last_priority(&self, session: &mut Session, kid: KeyId) -> Result<u8, ActError> {
         let sql = format!("SELECT COALESCE(MAX(priority), 0) FROM {}.wrapped_key WHERE kid = ?", self.schema);
         let rows: Vec<u8> = session.rows_with(&sql, (kid.number(),)).await?;
         Ok(rows.into_iter().next().unwrap_or_default())

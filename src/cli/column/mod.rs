@@ -22,7 +22,7 @@ use crate::schema::{ColumnRef, TableRef};
 use account::{Account, Opened};
 use progress::Progress;
 
-/// Connections beside those of the workers: key store, monitor, presence, lead, verification, one to spare.
+/// Connections beside those of the workers, which have two each: key store, monitor, presence, lead, verification, one to spare.
 const OTHER_CONNECTIONS: usize = 6;
 
 /// What can be done with columns that hold rows.
@@ -179,7 +179,7 @@ fn work(verb: Verb, arguments: &Work) -> Result<(), Failure> {
     let output = Output::new();
     let progress = Arc::new(Progress::new());
     let (outcome, rehearsal) = runtime()?.block_on(async {
-        let connections_max = usize::from(arguments.workers).saturating_add(OTHER_CONNECTIONS);
+        let connections_max = usize::from(arguments.workers).saturating_mul(2).saturating_add(OTHER_CONNECTIONS);
         let opened = Opened::new(&arguments.configured, &arguments.account, connections_max).await?;
         let engine = opened.engine(options(arguments), progress.clone()).await?;
         let answer = if arguments.dry_run {

@@ -10,7 +10,7 @@ use super::ColumnError;
 use super::apply::{Change, statement};
 use super::chunk::{Chunk, Claim, Counts, Reached, position};
 use super::job::{Job, Jobs};
-use super::position::Position;
+use super::position::{Position, Stretch};
 use super::table::{Selected, Table};
 use super::throttle::Throttle;
 use super::transform::{Cells, Goal};
@@ -54,17 +54,25 @@ struct Page {
     is_last: bool,
 }
 
+impl Page {
+    /// What is left of a stretch after this page, its first; `None` after the last page.
+    fn rest(&self, stretch: &Stretch) -> Option<Stretch> {
+        let last = self.last.clone().filter(|_| !self.is_last)?;
+        Some(Stretch { lower: Some(last), upper: stretch.upper.clone() })
+    }
+}
+
 impl Walk<'_> {
     /// One worker: takes chunks until there are none. A server that is away is waited for.
     pub(super) async fn work(&self) -> Result<(), ColumnError> {
-        let mut worker = Worker { session: None, chunk: None, chunk_rows: CHUNK_FIRST, page_rows: ROWS_MAX };
+        let mut worker = Worker { sessions: None, chunk: None, chunk_rows: CHUNK_FIRST, page_rows: ROWS_MAX };
         let (mut backoff, mut failing_since) = (Backoff::new(), None);
         loop {
             match self.step(&mut worker).await {
                 Ok(Step::On) => (backoff, failing_since) = (Backoff::new(), None),
                 Ok(Step::Over) => return Ok(()),
                 Err(error) if error.is_passing() => {
-                    worker.session = None;
+                    worker.sessions = None;
                     let since = *failing_since.get_or_insert_with(Instant::now);
                     if since.elapsed() > PATIENCE {
                         return Err(error);
@@ -79,13 +87,13 @@ impl Walk<'_> {
 
     /// Takes a chunk if there is none, and goes through it.
     async fn step(&self, worker: &mut Worker) -> Result<Step, ColumnError> {
-        let mut session = match worker.session.take() {
-            Some(session) => session,
-            None => self.jobs.store.pool.session("convert rows", LIMIT).await?,
+        let mut sessions = match worker.sessions.take() {
+            Some(sessions) => sessions,
+            None => Sessions { writes: self.session().await?, reads: self.session().await? },
         };
-        session.renew();
+        sessions.writes.renew();
         if worker.chunk.is_none() {
-            match self.jobs.claim(&mut session, self.job, self.table, worker.chunk_rows).await? {
+            match self.jobs.claim(&mut sessions.writes, self.job, self.table, worker.chunk_rows).await? {
                 Claim::Chunk(chunk) => worker.chunk = Some(chunk),
                 Claim::Wait => sleep(POLL).await,
                 Claim::Over => return Ok(Step::Over),
@@ -93,51 +101,76 @@ impl Walk<'_> {
         }
         let started = Instant::now();
         // After a failure, what is left of the chunk is this worker's still, if its lease is.
-        let seen = self.chunk(&mut session, &mut worker.chunk, &mut worker.page_rows).await?;
+        let seen = self.chunk(&mut sessions, &mut worker.chunk, &mut worker.page_rows).await?;
         worker.adapt(seen, started.elapsed());
-        worker.session = Some(session);
+        worker.sessions = Some(sessions);
         Ok(Step::On)
     }
 
+    async fn session(&self) -> Result<Session, ColumnError> {
+        Ok(self.jobs.store.pool.session("convert rows", LIMIT).await?)
+    }
+
     /// Goes through a chunk page by page; returns the rows seen. `chunk` is what is left of it.
+    ///
+    /// While the server writes a page and waits for its disk, the next one is read and converted. What was read too
+    /// early is found by the comparison when it is written, as everything that somebody changes meanwhile.
     async fn chunk(
         &self,
-        session: &mut Session,
+        Sessions { writes, reads }: &mut Sessions,
         chunk: &mut Option<Chunk>,
         page_rows: &mut usize,
     ) -> Result<u64, ColumnError> {
         let (mut seen, mut races) = (0_u64, 0_u32);
+        let mut ahead = None;
         while let Some(current) = chunk.as_mut() {
-            self.throttle.admit(*page_rows as u64).await;
-            session.renew();
-            let page = self.page(session, current, page_rows).await?;
-            let (kept, conflicts) = self.write(session, current, &page).await?;
-            match kept {
+            let page = match ahead.take() {
+                Some(page) => page,
+                None => self.page(reads, &current.stretch, page_rows).await?,
+            };
+            let rest = page.rest(&current.stretch);
+            let next = async {
+                match &rest {
+                    Some(rest) => self.page(reads, rest, page_rows).await.map(Some),
+                    None => Ok(None),
+                }
+            };
+            // Neither is dropped half-way: a connection with an answer outstanding is of no use.
+            let (written, read) = tokio::join!(self.write(writes, current, &page), next);
+            match written? {
                 // Another process has taken it over.
-                Kept::No => *chunk = None,
-                Kept::Yes if conflicts > 0 => {
+                (Kept::No, _) => *chunk = None,
+                (Kept::Yes, 0) => {
+                    races = 0;
+                    seen = seen.saturating_add(page.rows);
+                    match rest {
+                        Some(rest) => {
+                            current.stretch = rest;
+                            ahead = read?;
+                            continue;
+                        }
+                        None => *chunk = None,
+                    }
+                }
+                (Kept::Yes, _) => {
                     races = races.saturating_add(1);
                     if races > RACES_MAX {
                         let position = page.last.map(|last| last.described(&self.table.key)).unwrap_or_default();
                         return Err(ColumnError::Contended { position });
                     }
                 }
-                Kept::Yes => {
-                    races = 0;
-                    seen = seen.saturating_add(page.rows);
-                    match page.last {
-                        Some(last) if !page.is_last => current.stretch.lower = Some(last),
-                        Some(_) | None => *chunk = None,
-                    }
-                }
             }
+            // The page that was read ahead is not the next one; its connection may have failed all the same.
+            read?;
         }
         Ok(seen)
     }
 
-    /// Reads the next rows of a chunk and converts them.
-    async fn page(&self, session: &mut Session, chunk: &Chunk, page_rows: &mut usize) -> Result<Page, ColumnError> {
-        let select = self.table.select(Selected::KeyAndCells, &chunk.stretch.condition(&self.table.key));
+    /// Reads the first rows of a stretch, when the throttle lets them pass, and converts them.
+    async fn page(&self, session: &mut Session, stretch: &Stretch, page_rows: &mut usize) -> Result<Page, ColumnError> {
+        self.throttle.admit(*page_rows as u64).await;
+        session.renew();
+        let select = self.table.select(Selected::KeyAndCells, &stretch.condition(&self.table.key));
         let rows: Vec<Row> = session.rows(&format!("{select} LIMIT {page_rows}")).await?;
         let is_short = rows.len() < *page_rows;
         let mut page = Page { rows: 0, last: None, changes: Vec::new(), is_last: is_short };
@@ -187,6 +220,7 @@ impl Walk<'_> {
     /// Writes a page back and says how far the chunk is, in one transaction. Returns how many rows somebody else had
     /// changed meanwhile: the page is read again then, and what is right already is left alone.
     async fn write(&self, session: &mut Session, chunk: &Chunk, page: &Page) -> Result<(Kept, u64), ColumnError> {
+        session.renew();
         session.control("START TRANSACTION").await?;
         let wanted = page.changes.len() as u64;
         let changed = if page.changes.is_empty() {
@@ -224,9 +258,15 @@ enum Kept {
     No,
 }
 
+/// A worker's connections: a page is written over one while the next is read over the other.
+struct Sessions {
+    writes: Session,
+    reads: Session,
+}
+
 /// What a worker has between steps.
 struct Worker {
-    session: Option<Session>,
+    sessions: Option<Sessions>,
     chunk: Option<Chunk>,
     chunk_rows: u64,
     page_rows: usize,

@@ -7,6 +7,7 @@ mod circle;
 mod drain;
 mod encrypt;
 mod interrupted;
+mod killed;
 mod live;
 mod preflight;
 mod primary_keys;

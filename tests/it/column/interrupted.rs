@@ -1,6 +1,5 @@
 //! The engine, or the server under it, ends somewhere in the middle; the same command goes on from there.
 
-use std::process::Command;
 use std::time::Duration;
 
 use super::seeded::Seeded;
@@ -75,17 +74,7 @@ async fn a_killed_server_is_waited_for(kind: Kind) {
     wait_until("rows are converted", || {
         bench.sql("SELECT COUNT(*) FROM customers WHERE HEX(phone) LIKE 'C1FE1D01%'") != "0\n"
     });
-    let folder = deployment.server.datadir.parent().unwrap();
-    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/server.sh");
-    let killed = Command::new(&script).arg("kill").arg(folder).status().unwrap();
-    assert!(killed.success());
-    let name = match kind {
-        Kind::MySql => "mysql",
-        Kind::MariaDb => "mariadb",
-    };
-    let process = std::process::id().to_string();
-    let again = Command::new(&script).args(["start", name]).arg(folder).args(["--parent", &process]).output().unwrap();
-    assert!(again.status.success());
+    deployment.server.crash();
     let status = child.wait().unwrap();
     assert!(status.success(), "{}", std::io::read_to_string(child.stderr.take().unwrap()).unwrap());
     assert_eq!((bench.plaintexts("phone"), bench.plaintexts("address")), (0, 0));

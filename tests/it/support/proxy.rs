@@ -384,23 +384,33 @@ impl Proxy {
     }
 
     fn launch(mut command: Command, folder: TempDir, config: &Path, host: &str) -> Self {
-        let log = fs::File::create(folder.path().join("log")).expect("a log file");
-        let child = command
-            .args(["serve", "--config"])
-            .arg(config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("candado runs");
+        let child = serve(&mut command, folder.path(), config);
         let mut proxy = Self { child: Mutex::new(child), folder, host: host.to_owned(), port: 0, health: 0 };
-        wait_until("the proxy listens", || {
-            assert!(proxy.child().try_wait().expect("a child").is_none(), "candado ended:\n{}", proxy.log());
-            proxy.port = proxy.logged_port("listening");
-            proxy.health = proxy.logged_port("health endpoint listening");
-            proxy.port != 0 && proxy.health != 0
-        });
+        proxy.wait_listens();
         proxy
+    }
+
+    fn wait_listens(&mut self) {
+        wait_until("the proxy listens", || {
+            assert!(self.child().try_wait().expect("a child").is_none(), "candado ended:\n{}", self.log());
+            self.port = self.logged_port("listening");
+            self.health = self.logged_port("health endpoint listening");
+            self.port != 0 && self.health != 0
+        });
+    }
+
+    /// Kills it, starts it again on the same port, as the same replica, and waits until it is ready.
+    pub(crate) fn crash(&mut self, deployment: &Deployment) {
+        self.kill();
+        let config = self.folder.path().join("candado.toml");
+        let text = fs::read_to_string(&config).expect("a configuration file");
+        let fixed = format!("[listen]\naddress = \"{}:{}\"", self.host, self.port);
+        let text = text.replace(&format!("[listen]\naddress = \"{}:0\"", self.host), &fixed);
+        fs::write(&config, text).expect("a configuration file");
+        let child = serve(&mut deployment.command("AKIAPROXY"), self.folder.path(), &config);
+        *self.child() = child;
+        self.wait_listens();
+        self.wait_ready();
     }
 
     /// Waits until clients are served.
@@ -508,6 +518,12 @@ impl Drop for Proxy {
             }
         }
     }
+}
+
+fn serve(command: &mut Command, folder: &Path, config: &Path) -> Child {
+    let log = fs::File::create(folder.join("log")).expect("a log file");
+    command.args(["serve", "--config"]).arg(config);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("candado runs")
 }
 
 /// Runs a program that must end by itself, and ends it if it does not.

@@ -83,6 +83,18 @@ impl Server {
         drop(Command::new(script()).arg("kill").arg(folder).output());
     }
 
+    /// Kills it and starts it again on the same data and port. For servers that were launched without options.
+    pub(crate) fn crash(&self) {
+        let folder = self.datadir.parent().expect("the folder of server.sh");
+        let killed = Command::new(script()).arg("kill").arg(folder).status().expect("tests/support/server.sh runs");
+        assert!(killed.success(), "{:?} was not killed", self.kind);
+        let parent = std::process::id().to_string();
+        let mut command = Command::new(script());
+        command.args(["start", self.kind.name()]).arg(folder).args(["--parent", &parent]);
+        let output = command.stderr(Stdio::inherit()).output().expect("tests/support/server.sh runs");
+        assert!(output.status.success(), "{:?} did not start again", self.kind);
+    }
+
     /// Runs SQL as root through the server's own command-line client; returns rows without headings, cells by tabs.
     pub(crate) fn sql(&self, sql: &str) -> String {
         self.run(&[], sql).unwrap_or_else(|errors| panic!("{sql}\n{errors}"))

@@ -152,7 +152,8 @@ CREATE TABLE IF NOT EXISTS candado.approval_signature (
 
 -- Jobs that convert rows which are already there (`candado column encrypt`, `decrypt`, `reencrypt`, `reindex`): one
 -- unfinished job for each table. `owner` leads the phases that one process alone may do; `frontier` is the primary key
--- up to which chunks have been cut off. `open` is 1 until the job is done or aborted, then NULL.
+-- up to which chunks have been cut off. `open` is 1 until the job is done or aborted, then NULL. `resting` says why a walk
+-- rests, and holds until `resting_until`, which the process that rests renews.
 CREATE TABLE IF NOT EXISTS candado.job (
     job_id        BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
     table_schema  VARCHAR(64)     CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
@@ -163,6 +164,8 @@ CREATE TABLE IF NOT EXISTS candado.job (
                   CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     open          TINYINT         NULL,
     paused        TINYINT         NOT NULL DEFAULT 0,
+    resting       VARCHAR(255)    CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
+    resting_until DATETIME(6)     NULL,
     pass          INT UNSIGNED    NOT NULL DEFAULT 0,
     frontier      VARBINARY(4096) NULL,
     planned       TINYINT         NOT NULL DEFAULT 0,

@@ -3,6 +3,7 @@
 
 mod approval;
 mod bench;
+mod brakes;
 mod circle;
 mod drain;
 mod encrypt;
@@ -11,6 +12,7 @@ mod killed;
 mod live;
 mod preflight;
 mod primary_keys;
+mod proofs;
 mod reader;
 mod seeded;
 

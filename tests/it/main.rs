@@ -26,6 +26,8 @@ mod key_task;
 #[cfg(feature = "aws-kms")]
 mod kms;
 #[cfg(feature = "aws-kms")]
+mod kms_calls;
+#[cfg(feature = "aws-kms")]
 mod kms_matrix;
 mod layering;
 mod leaks;

@@ -117,7 +117,7 @@ pub(super) fn rehearsed(verb: Verb, rehearsal: &Rehearsal) -> String {
 pub(super) fn job(job: &JobSummary) -> serde_json::Value {
     serde_json::json!({
         "job": job.id, "table": job.table.to_string(), "verb": job.verb.name(), "columns": job.columns,
-        "phase": job.phase, "paused": job.is_paused, "pass": job.pass, "rows_seen": job.rows_seen,
+        "phase": job.phase, "paused": job.is_paused, "resting": job.resting, "pass": job.pass, "rows_seen": job.rows_seen,
         "rows_changed": job.rows_changed, "conflicts": job.conflicts, "rows_estimate": job.rows_estimate,
         "rows_per_second": job.rows_per_second, "seconds_left": job.seconds_left(), "processes": job.processes,
         "started_at": job.started_at, "changed_at": job.changed_at,
@@ -130,7 +130,11 @@ pub(super) fn jobs(jobs: &[JobSummary]) -> String {
     table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(["job", "table", "verb", "columns", "phase", "rows", "rows/s", "left", "conflicts", "began"]);
     for job in jobs {
-        let phase = if job.is_paused { format!("{}, paused", job.phase) } else { job.phase.to_owned() };
+        let phase = match &job.resting {
+            _ if job.is_paused => format!("{}, paused", job.phase),
+            Some(why) => format!("{}, resting: {why}", job.phase),
+            None => job.phase.to_owned(),
+        };
         table.add_row([
             job.id.to_string(),
             job.table.to_string(),

@@ -12,6 +12,7 @@ use crate::cli::Failure;
 use crate::cli::output::note;
 use crate::control::{Ending, Proofs, Run, Shredded};
 use crate::crypto::KeyId;
+use crate::policy::Policy;
 
 const HOUR_S: u64 = 3600;
 
@@ -21,6 +22,13 @@ struct Proving {
     /// How old a verification may be that proves that no row needs the key.
     #[arg(long, value_name = "HOURS", default_value_t = 24)]
     proof_age: u64,
+}
+
+impl Proving {
+    fn proofs<'a>(self, policy: &'a Policy, acts: &Acts<'_>) -> Proofs<'a> {
+        let write_timeout = acts.settings.limits.write_timeout;
+        Proofs { policy, age_max: hours(self.proof_age), write_timeout }
+    }
 }
 
 /// Which keys are put aside.
@@ -68,7 +76,7 @@ pub(in crate::cli) struct ShredArguments {
 pub(super) fn retire(arguments: &RetireArguments) -> Result<(), Failure> {
     arguments.acting.carry_out("retire", async |acts| {
         let policy = acts.policy()?;
-        let proofs = Proofs { policy: &policy, age_max: hours(arguments.proving.proof_age) };
+        let proofs = arguments.proving.proofs(&policy, acts);
         let endings = acts.store.retire_keys(&arguments.keys, &proofs, acts.run, acts.by()).await?;
         Ok(match endings.as_slice() {
             [one] => ending(one),
@@ -81,7 +89,7 @@ pub(super) fn destroy(arguments: &DestroyArguments) -> Result<(), Failure> {
     arguments.acting.carry_out("destroy", async |acts| {
         let kid = arguments.key;
         let policy = acts.policy()?;
-        let proofs = Proofs { policy: &policy, age_max: hours(arguments.proving.proof_age) };
+        let proofs = arguments.proving.proofs(&policy, acts);
         let grace = hours(arguments.grace);
         // Nobody is asked about something that is refused anyway.
         let rehearsed = acts.store.destroy_key(kid, &proofs, grace, Run::Rehearsal, acts.by()).await?;

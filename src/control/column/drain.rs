@@ -82,3 +82,28 @@ async fn open(pool: &Pool) -> Result<HashSet<Transaction>, ControlError> {
         .await?;
     Ok(rows.into_iter().collect())
 }
+
+/// For how many seconds the oldest transaction has been open, rounded up; 0 if there is none. Both moments are read from
+/// the same list: it shows them in the server's time zone, whatever the session's is.
+pub(super) async fn oldest(pool: &Pool) -> Result<u64, ControlError> {
+    let mut session: Session = pool.session(DOING, pool.operation_timeout).await?;
+    session.control("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
+    loop {
+        let rows: Vec<(u64, u64)> = session
+            .rows(
+                "SELECT COUNT(*), CAST(COALESCE(MAX(IF(o.trx_mysql_thread_id = CONNECTION_ID(), 0, \
+                 GREATEST(0, TIMESTAMPDIFF(SECOND, o.trx_started, own.trx_started)) + 1)), 0) AS UNSIGNED) \
+                 FROM information_schema.innodb_trx own JOIN information_schema.innodb_trx o \
+                 WHERE own.trx_mysql_thread_id = CONNECTION_ID()",
+            )
+            .await?;
+        match rows.first() {
+            Some((1.., seconds)) => {
+                session.control("COMMIT").await?;
+                return Ok(*seconds);
+            }
+            // The list is from a moment before the transaction of this session.
+            Some((0, _)) | None => sleep(POLL).await,
+        }
+    }
+}

@@ -176,7 +176,8 @@ impl Engine {
 
     async fn walk(&self, job: &Job, ids: &[ColumnId]) -> Result<(), ColumnError> {
         let loaded = self.load(ids).await?;
-        let (sender, hold) = watch::channel(Hold::No);
+        // Nothing is converted before the brakes have been asked.
+        let (sender, hold) = watch::channel(Hold::Because("the brakes have not been asked yet".to_owned()));
         let throttle = Throttle::new(&self.options.limits, hold);
         let goal = match job.verb {
             Verb::Encrypt => Goal::Sealed,
@@ -190,7 +191,7 @@ impl Engine {
         let limits = &self.options.limits;
         tokio::select! {
             done = all(workers) => done?,
-            () = monitor::watch(&self.jobs, job, limits, self.observer.as_ref(), &sender) => {}
+            error = monitor::watch(&self.jobs, job, limits, self.observer.as_ref(), &sender) => return Err(error),
         }
         self.jobs.advance(job, Phase::Verify, &self.acts).await?;
         Ok(())

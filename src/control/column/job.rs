@@ -129,6 +129,8 @@ pub struct JobSummary {
     pub phase: &'static str,
     /// Whether it is paused.
     pub is_paused: bool,
+    /// Why the walk rests, as the process says that does.
+    pub resting: Option<String>,
     /// Number of the walk over the table.
     pub pass: u32,
     /// Rows seen in this walk.

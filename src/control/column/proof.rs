@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::drain;
 use super::job::{Acts, Jobs};
 use super::transform::CellFault;
 use super::verify::Tally;
@@ -89,13 +90,16 @@ impl Proof {
 }
 
 impl Jobs {
-    /// Says that a scan begins; its time is the server's.
+    /// Says that a scan begins; its time is the server's, and that of the oldest open transaction if there is one: the
+    /// scan does not see what was written in it.
     pub(super) async fn begin_proof(&self, context: &str, epoch: u64) -> Result<u64, ControlError> {
+        let oldest_seconds = drain::oldest(&self.store.pool).await?;
         let sql = format!(
-            "INSERT INTO {}.proof (context, kind, epoch, started_at) VALUES (?, 'count', ?, UTC_TIMESTAMP(6))",
+            "INSERT INTO {}.proof (context, kind, epoch, started_at) \
+             VALUES (?, 'count', ?, UTC_TIMESTAMP(6) - INTERVAL ? SECOND)",
             self.schema()
         );
-        let id = self.session().await?.change(&sql, (context.as_bytes(), epoch)).await?.id;
+        let id = self.session().await?.change(&sql, (context.as_bytes(), epoch, oldest_seconds)).await?.id;
         id.ok_or(ControlError::Malformed { what: "a proof's number" })
     }
 

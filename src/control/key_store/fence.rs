@@ -14,6 +14,13 @@ use super::{ControlError, KeyStore, Session};
 /// How long after its last report a proxy counts as living, by the server's clock; and how long after the moment before
 /// that report was sent it may write protected columns, by its own.
 pub const LEASE: Duration = Duration::from_secs(30);
+/// How long after the end of a key's writing a statement that holds values under it may still reach the server. A proxy
+/// that fell silent just before seals until its lease is over, and what it sent then may be under way for as long as a
+/// peer may take no bytes (`limits.write_timeout_s`).
+pub(super) const fn last_arrival(write_timeout: Duration) -> Duration {
+    LEASE.saturating_add(write_timeout)
+}
+
 /// How often the fence is looked at while somebody waits for it.
 const LOOK: Duration = Duration::from_millis(500);
 

@@ -187,12 +187,16 @@ impl<'a> Bench<'a> {
 
     /// The job of this table as `candado column status` lists it.
     pub(crate) fn status(&self) -> serde_json::Value {
+        self.job().unwrap_or_else(|| panic!("no job of {}.customers", self.database))
+    }
+
+    /// The same where it may not have begun.
+    pub(crate) fn job(&self) -> Option<serde_json::Value> {
         let mut command = self.deployment.command("AKIAPROXY");
         command.args(["column", "status", "--json", "--config"]).arg(&self.config);
         let jobs = Run::new(command.output().expect("candado runs")).ok().json();
         let table = format!("{}.customers", self.database);
-        let job = jobs.as_array().expect("jobs").iter().find(|job| job["table"] == table.as_str());
-        job.unwrap_or_else(|| panic!("no job of {table}: {jobs:#}")).clone()
+        jobs.as_array().expect("jobs").iter().find(|job| job["table"] == table.as_str()).cloned()
     }
 
     /// A new key of that purpose becomes the one that writes, as after its proxies have opened it.

@@ -2,13 +2,20 @@
 
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::seeded::Seeded;
 use super::{Bench, shared};
 use crate::support::on_each_server;
 use crate::support::proxy::{Deployment, Provider, wait_until};
 use crate::support::server::Kind;
 
-on_each_server!(a_killed_engine_goes_on_where_it_was, two_processes_share_the_work, a_killed_server_is_waited_for,);
+on_each_server!(
+    a_killed_engine_goes_on_where_it_was,
+    two_processes_share_the_work,
+    a_process_that_was_taken_for_dead_writes_nothing,
+    a_killed_server_is_waited_for,
+);
 
 async fn a_killed_engine_goes_on_where_it_was(kind: Kind) {
     let bench = Bench::with_rows(shared(kind), 4000);
@@ -64,6 +71,39 @@ async fn two_processes_share_the_work(kind: Kind) {
     assert_eq!(sums, "6000\t2\t0\n");
     bench.run("decrypt", &["--ddl", "run"]).ok();
     assert_eq!(bench.contents(), contents);
+}
+
+async fn a_process_that_was_taken_for_dead_writes_nothing(kind: Kind) {
+    let bench = Bench::with_rows(shared(kind), 4000);
+    let chunks = |what: &str| {
+        bench.deployment.server.sql(&format!(
+            "SELECT {what} FROM candado.job_chunk c JOIN candado.job j USING (job_id) WHERE j.table_schema = '{}'",
+            bench.database
+        ))
+    };
+    let arguments = ["--ddl", "run", "--workers", "1", "--rows-per-second", "500"];
+    let mut stopped = bench.spawn("encrypt", &arguments);
+    wait_until("a page is converted", || chunks("COALESCE(SUM(c.rows_seen), 0) >= 500") == "1\n");
+    let process = Pid::from_child(&stopped);
+    kill_process(process, Signal::STOP).unwrap();
+    // Its lease runs out. The lock by which others know that it lives is still held.
+    bench.deployment.server.sql(&format!(
+        "UPDATE candado.job_chunk c JOIN candado.job j USING (job_id) SET c.lease_until = UTC_TIMESTAMP(6) - INTERVAL 1 \
+         SECOND WHERE j.table_schema = '{}' AND c.done_at IS NULL",
+        bench.database
+    ));
+    let owner = chunks("HEX(MAX(c.owner))");
+    let mut other = bench.spawn("encrypt", &arguments);
+    wait_until("the other takes the chunk over and gets on", || {
+        chunks(&format!("SUM(HEX(c.owner) = '{}') = 0 AND SUM(c.rows_seen) >= 1500", owner.trim())) == "1\n"
+    });
+    kill_process(process, Signal::CONT).unwrap();
+    for child in [&mut stopped, &mut other] {
+        let status = child.wait().unwrap();
+        assert!(status.success(), "{}", std::io::read_to_string(child.stderr.take().unwrap()).unwrap());
+    }
+    assert_eq!(chunks("SUM(c.rows_seen)"), "4000\n", "each row was settled once");
+    assert_eq!((bench.plaintexts("phone"), bench.plaintexts("address")), (0, 0));
 }
 
 async fn a_killed_server_is_waited_for(kind: Kind) {

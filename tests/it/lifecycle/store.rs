@@ -36,6 +36,7 @@ on_each_server!(
 );
 
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// A key store with one keyset, and the security team at work.
 pub(super) struct Team {
@@ -91,13 +92,21 @@ impl Team {
     }
 
     async fn retire(&self, kid: KeyId, run: Run) -> Result<candado::control::Ending, ActError> {
-        let proofs = Proofs { policy: &self.policy, age_max: DAY };
+        let proofs = Proofs { policy: &self.policy, age_max: DAY, write_timeout: WRITE_TIMEOUT };
         let endings = self.store.retire_keys(&[kid], &proofs, run, self.by()).await?;
         Ok(endings.into_iter().next().unwrap())
     }
 
     async fn destroy(&self, kid: KeyId, run: Run) -> Result<candado::control::Ending, ActError> {
-        self.store.destroy_key(kid, &Proofs { policy: &self.policy, age_max: DAY }, DAY, run, self.by()).await
+        self.store
+            .destroy_key(
+                kid,
+                &Proofs { policy: &self.policy, age_max: DAY, write_timeout: WRITE_TIMEOUT },
+                DAY,
+                run,
+                self.by(),
+            )
+            .await
     }
 
     fn prove(&self, proof: &Proof<'_>) {
@@ -324,9 +333,14 @@ async fn a_key_is_put_aside_on_proof_alone(kind: Kind) {
     assert_eq!(why(data).await, WhyNoProof::None);
     team.prove(&Proof { finished: false, ..Proof::clean(CONTEXT) });
     assert_eq!(why(data).await, WhyNoProof::None, "a scan that did not finish proves nothing");
-    // Writers under the old key may live until the lease is over.
-    team.prove(&Proof { started: "UTC_TIMESTAMP(6) + INTERVAL 20 SECOND", ..Proof::clean(CONTEXT) });
-    assert_eq!(why(data).await, WhyNoProof::TooEarly);
+    // Writers under the old key may live until the lease is over, and their last statement be under way for longer.
+    for seconds in [20, 590, 625] {
+        let started = format!("UTC_TIMESTAMP(6) + INTERVAL {seconds} SECOND");
+        team.prove(&Proof { started: &started, ..Proof::clean(CONTEXT) });
+        assert_eq!(why(data).await, WhyNoProof::TooEarly, "after {seconds} s");
+    }
+    team.prove(&Proof { started: "UTC_TIMESTAMP(6) + INTERVAL 635 SECOND", ..Proof::clean(CONTEXT) });
+    assert!(team.retire(data, Run::Rehearsal).await.is_ok());
     assert_eq!(team.dump(), before);
 
     team.age(data, 48);
@@ -358,7 +372,7 @@ async fn a_key_is_put_aside_on_proof_alone(kind: Kind) {
     // A policy that does not name the keyset's columns proves nothing about them.
     team.prove(&Proof::clean(CONTEXT));
     let other = policy(&[("credentials", true)]);
-    let proofs = Proofs { policy: &other, age_max: DAY };
+    let proofs = Proofs { policy: &other, age_max: DAY, write_timeout: WRITE_TIMEOUT };
     team.beat(1, team.store.epoch().await.unwrap(), [0; 32]).await;
     let refused = team.store.retire_keys(&[index], &proofs, Run::Real, team.by()).await.unwrap_err();
     assert_eq!(refused.code(), "no_columns");

@@ -79,6 +79,8 @@ pub(crate) enum WithoutKeys {
 pub(crate) struct Deployment {
     pub(crate) server: &'static Server,
     pub(crate) without_keys: WithoutKeys,
+    /// How often open keys are proved anew at a key service, if not as often as by default.
+    pub(crate) revalidate_s: Option<u32>,
     provider: Provider,
     folder: TempDir,
     own: Option<OwnServer>,
@@ -115,7 +117,8 @@ impl Deployment {
     fn new(server: &'static Server, provider: Provider) -> Self {
         server.sql(&script("candado"));
         let folder = tempfile::Builder::new().prefix("candado-it-").tempdir().expect("a folder");
-        let deployment = Self { server, without_keys: WithoutKeys::Refuse, provider, folder, own: None };
+        let deployment =
+            Self { server, without_keys: WithoutKeys::Refuse, revalidate_s: None, provider, folder, own: None };
         // Key files must lie where nobody else looks.
         fs::DirBuilder::new().mode(0o700).create(deployment.folder.path().join("keys")).expect("a folder");
         deployment.init();
@@ -256,6 +259,9 @@ impl Deployment {
             }
             Provider::AwsKms { endpoint, arn } => {
                 writeln!(config, "provider = \"aws-kms\"\nkek = \"{arn}\"\nendpoint = \"{endpoint}\"").unwrap();
+                if let Some(seconds) = self.revalidate_s {
+                    writeln!(config, "revalidate_s = {seconds}").unwrap();
+                }
             }
         }
         config.push_str("[policy]\npath = \"policy.toml\"\n[log]\nformat = \"json\"\nlevel = \"trace\"\n");

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{AUDIT_KEYSET, ActError, By, Change, ControlError, Done, Family, Header, KeyStore, Run, Session};
 use crate::control::approval::{GuardedAct, Request};
-use crate::control::key_store::fence::LEASE;
+use crate::control::key_store::fence::last_arrival;
 use crate::crypto::{KeyId, KeyPurpose};
 use crate::keys::{Act, KeyState, Siblings};
 use crate::policy::Policy;
@@ -29,6 +29,8 @@ pub struct Proofs<'a> {
     pub policy: &'a Policy,
     /// How old a proof may be.
     pub age_max: Duration,
+    /// How long a statement may be under way from a proxy to the server (`limits.write_timeout_s`).
+    pub write_timeout: Duration,
 }
 
 /// A column for which no proof holds.
@@ -45,7 +47,8 @@ pub struct MissingProof {
 pub enum WhyNoProof {
     /// It was never scanned to the end.
     None,
-    /// The scan began before every proxy had certainly stopped writing under the key.
+    /// The scan began before every proxy had certainly stopped writing under the key, or while a transaction from before
+    /// was open.
     TooEarly,
     /// The scan began too long ago.
     TooOld,
@@ -64,7 +67,11 @@ impl fmt::Display for MissingProof {
         match why {
             WhyNoProof::None => write!(f, "{column} was never verified; run `candado column verify {column}`"),
             WhyNoProof::TooEarly => {
-                write!(f, "{column} was verified before every proxy had stopped writing under the key; verify it again")
+                write!(
+                    f,
+                    "{column} was verified before every proxy had stopped writing under the key, or while a transaction \
+                     from before was open; verify it again"
+                )
             }
             WhyNoProof::TooOld => write!(f, "{column} was verified too long ago; verify it again"),
             WhyNoProof::Found { cells } => write!(
@@ -278,7 +285,7 @@ impl KeyStore {
         let mut count = 0_usize;
         for column in columns {
             count = count.saturating_add(1);
-            let proof = self.proof(session, family, kid, &column.context, proofs.age_max).await;
+            let proof = self.proof(session, family, kid, &column.context, proofs).await;
             match proof {
                 Ok(Ok(finished)) => until = until.max(Some(finished)),
                 Ok(Err(why)) => missing.push(MissingProof { column: column.column.to_string(), why }),
@@ -305,7 +312,7 @@ impl KeyStore {
         family: &Family,
         kid: KeyId,
         context: &str,
-        age_max: Duration,
+        proofs: &Proofs<'_>,
     ) -> Result<Result<String, WhyNoProof>, ActError> {
         let sql = format!(
             "SELECT DATE_FORMAT(p.finished_at, '%Y-%m-%dT%H:%i:%sZ'), \
@@ -315,8 +322,8 @@ impl KeyStore {
              FROM {schema}.proof p JOIN {schema}.data_key k ON k.kid = ? \
              WHERE p.context = ? AND p.finished_at IS NOT NULL ORDER BY p.proof_id DESC LIMIT 1",
             schema = self.schema,
-            lease = LEASE.as_secs(),
-            age = age_max.as_secs(),
+            lease = last_arrival(proofs.write_timeout).as_secs(),
+            age = proofs.age_max.as_secs(),
         );
         let rows: Vec<ProofRow> = session.rows_with(&sql, (kid.number(), context.as_bytes().to_vec())).await?;
         let Some((finished, late_enough, fresh, by_kid, by_index)) = rows.into_iter().next() else {

@@ -13,6 +13,8 @@ use crate::support::shop::bounded;
 
 /// Phone and address.
 pub(super) type Cells = (Option<String>, Option<String>);
+/// A row as it is read.
+pub(super) type Row = (u64, Option<String>, Option<String>);
 /// Rows by primary key.
 pub(super) type Rows = BTreeMap<u64, Cells>;
 
@@ -152,7 +154,7 @@ impl Writer {
         let count = format!("SELECT COUNT(*), NULL, NULL FROM customers WHERE id % {WRITERS} = {}", self.number);
         let Some(counted) = self.rows(&count).await else { return false };
         assert_eq!(counted.keys().copied().collect::<Vec<_>>(), [self.own.len() as u64], "rows");
-        let largest = self.own.keys().filter(|id| **id < 1_000_000).last().copied().unwrap_or(1);
+        let largest = self.own.range(..1_000_000).next_back().map(|(id, _)| *id).unwrap_or(1);
         let from = self.seeded.next(largest);
         let to = from + COMPARED;
         if !self.compare(&format!("id BETWEEN {from} AND {to}"), |id, _| (from..=to).contains(&id)).await {
@@ -187,9 +189,7 @@ impl Writer {
 
     /// Reads rows. `None`: the connection was lost, and there is a new one; or the column changes its type.
     async fn rows(&mut self, sql: &str) -> Option<Rows> {
-        let answer: Result<Vec<(u64, Option<String>, Option<String>)>, Error> =
-            bounded(self.link.conn.query(sql)).await;
-        match answer {
+        match bounded(self.link.conn.query::<Row, _>(sql)).await {
             Ok(rows) => Some(rows.into_iter().map(|(id, phone, address)| (id, (phone, address))).collect()),
             Err(Error::Server(error))
                 if self.world.restoring.load(Ordering::SeqCst) && BYTES_FOR_TEXT.contains(&error.code) =>

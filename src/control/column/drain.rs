@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use mysql_async::prelude::FromRow;
 use tokio::time::{Instant, sleep};
 
 use super::ColumnError;
@@ -16,6 +17,10 @@ const POLL: Duration = Duration::from_millis(500);
 const NOT_LISTED: u16 = 3854;
 const SOON: Duration = Duration::from_millis(20);
 const DOING: &str = "look at open transactions";
+/// The server's code for bytes that are no text of a character set.
+const NOT_TEXT: u16 = 3854;
+/// How long the list of transactions may be unreadable.
+const UNREADABLE_MAX: Duration = Duration::from_secs(60);
 
 /// A transaction as the server tells it apart: its connection and the moment when it began. The id that the server gives
 /// it changes when it begins to write.
@@ -73,37 +78,57 @@ async fn listed(pool: &Pool, until: Instant) -> Result<HashSet<Transaction>, Con
 }
 
 async fn open(pool: &Pool) -> Result<HashSet<Transaction>, ControlError> {
-    let mut session: Session = pool.session(DOING, pool.operation_timeout).await?;
-    let rows: Vec<Transaction> = session
-        .rows(
-            "SELECT trx_mysql_thread_id, CAST(trx_started AS CHAR) FROM information_schema.innodb_trx \
-             WHERE trx_mysql_thread_id <> CONNECTION_ID()",
-        )
-        .await?;
+    let rows: Vec<Transaction> = listed(
+        pool,
+        "SELECT trx_mysql_thread_id, CAST(trx_started AS CHAR) FROM information_schema.innodb_trx \
+         WHERE trx_mysql_thread_id <> CONNECTION_ID()",
+    )
+    .await?;
     Ok(rows.into_iter().collect())
 }
 
 /// For how many seconds the oldest transaction has been open, rounded up; 0 if there is none. Both moments are read from
 /// the same list: it shows them in the server's time zone, whatever the session's is.
 pub(super) async fn oldest(pool: &Pool) -> Result<u64, ControlError> {
-    let mut session: Session = pool.session(DOING, pool.operation_timeout).await?;
-    session.control("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
     loop {
-        let rows: Vec<(u64, u64)> = session
-            .rows(
-                "SELECT COUNT(*), CAST(COALESCE(MAX(IF(o.trx_mysql_thread_id = CONNECTION_ID(), 0, \
-                 GREATEST(0, TIMESTAMPDIFF(SECOND, o.trx_started, own.trx_started)) + 1)), 0) AS UNSIGNED) \
-                 FROM information_schema.innodb_trx own JOIN information_schema.innodb_trx o \
-                 WHERE own.trx_mysql_thread_id = CONNECTION_ID()",
-            )
-            .await?;
+        let rows: Vec<(u64, u64)> = listed(
+            pool,
+            "SELECT COUNT(*), CAST(COALESCE(MAX(IF(o.trx_mysql_thread_id = CONNECTION_ID(), 0, \
+             GREATEST(0, TIMESTAMPDIFF(SECOND, o.trx_started, own.trx_started)) + 1)), 0) AS UNSIGNED) \
+             FROM information_schema.innodb_trx own JOIN information_schema.innodb_trx o \
+             WHERE own.trx_mysql_thread_id = CONNECTION_ID()",
+        )
+        .await?;
         match rows.first() {
-            Some((1.., seconds)) => {
-                session.control("COMMIT").await?;
-                return Ok(*seconds);
-            }
+            Some((1.., seconds)) => return Ok(*seconds),
             // The list is from a moment before the transaction of this session.
             Some((0, _)) | None => sleep(POLL).await,
+        }
+    }
+}
+
+/// Reads from the list of transactions, inside one.
+///
+/// The list carries the statement that each transaction runs, also if nobody asks for it, and MySQL gives no list while
+/// one of them is no text: bytes that are a parameter. Such a statement ends, so the list is asked for again. The
+/// server's error shows the bytes and goes no further.
+async fn listed<T: FromRow + Send + 'static>(pool: &Pool, sql: &str) -> Result<Vec<T>, ControlError> {
+    let started = Instant::now();
+    loop {
+        let mut session: Session = pool.session(DOING, pool.operation_timeout).await?;
+        session.control("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
+        match session.rows(sql).await {
+            Ok(rows) => {
+                session.control("COMMIT").await?;
+                return Ok(rows);
+            }
+            Err(ControlError::Refused { code: NOT_TEXT, .. }) if started.elapsed() < UNREADABLE_MAX => {
+                sleep(POLL).await;
+            }
+            Err(ControlError::Refused { code: NOT_TEXT, .. }) => {
+                return Err(ControlError::Malformed { what: "a statement in the list of transactions" });
+            }
+            Err(error) => return Err(error),
         }
     }
 }

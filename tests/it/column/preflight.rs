@@ -2,12 +2,14 @@
 
 use super::{Bench, shared};
 use crate::support::on_each_server;
+use crate::support::proxy::{Deployment, Provider, Proxy, Tls};
 use crate::support::server::Kind;
 
 on_each_server!(
     what_stands_in_the_way_is_told_before_anything_is_begun,
     values_in_the_way_are_counted,
-    triggers_are_reported
+    triggers_are_reported,
+    a_proxy_with_another_policy_is_waited_for,
 );
 
 /// A table and what is said of it.
@@ -71,4 +73,18 @@ async fn triggers_are_reported(kind: Kind) {
     assert!(run.stderr.contains("trigger note (AFTER UPDATE) runs for every row"), "{}", run.stderr);
     bench.run("encrypt", &["--ddl", "run", "--allow-triggers"]).ok();
     assert_eq!(bench.plaintexts("phone"), 0);
+}
+
+async fn a_proxy_with_another_policy_is_waited_for(kind: Kind) {
+    let deployment = Deployment::own(kind, &[], Provider::File);
+    let bench = Bench::with_rows(&deployment, 300);
+    let other = bench.policy.replace("varchar(40)", "varchar(41)");
+    let proxy = Proxy::start(&deployment, &other, Tls::Off);
+    let table = bench.sql("SHOW CREATE TABLE customers");
+    let run = bench.run("encrypt", &["--ddl", "run", "--patience", "0"]);
+    assert!(!run.succeeded && run.stderr.contains("another policy"), "{}", run.stderr);
+    assert_eq!(bench.sql("SHOW CREATE TABLE customers"), table, "it writes the column as its own policy says");
+    drop(proxy);
+    let _the_same = bench.proxy();
+    bench.run("encrypt", &["--ddl", "run"]).ok();
 }

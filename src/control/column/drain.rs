@@ -12,9 +12,7 @@ use super::monitor::{Event, Observer};
 use crate::control::{ControlError, KeyStore, LEASE, Pool, Session};
 
 const POLL: Duration = Duration::from_millis(500);
-/// MySQL lists no transaction while one of them runs a statement with bytes in it that are no text, such as an envelope as a
-/// parameter. These statements are short, so it is asked again soon.
-const NOT_LISTED: u16 = 3854;
+/// Statements with bytes in them are short, so the list is soon asked for again.
 const SOON: Duration = Duration::from_millis(20);
 const DOING: &str = "look at open transactions";
 /// The server's code for bytes that are no text of a character set.
@@ -50,9 +48,9 @@ pub(super) async fn leases(store: &KeyStore, epoch: u64, observer: &dyn Observer
 /// Waits until no transaction that is open now is open any more.
 pub(super) async fn wait(pool: &Pool, observer: &dyn Observer, patience: Duration) -> Result<(), ColumnError> {
     let started = Instant::now();
-    let before = listed(pool, started + patience).await?;
+    let before = open(pool).await?;
     loop {
-        let now = listed(pool, started + patience).await?;
+        let now = open(pool).await?;
         let mut left: Vec<u64> = before.intersection(&now).map(|(connection, _)| *connection).collect();
         if left.is_empty() {
             return Ok(());
@@ -64,16 +62,6 @@ pub(super) async fn wait(pool: &Pool, observer: &dyn Observer, patience: Duratio
         }
         observer.hear(Event::Waiting(format!("transactions that are still open: {who}")));
         sleep(POLL).await;
-    }
-}
-
-/// Asks until the server lists them, or the time is over.
-async fn listed(pool: &Pool, until: Instant) -> Result<HashSet<Transaction>, ControlError> {
-    loop {
-        match open(pool).await {
-            Err(ControlError::Refused { code: NOT_LISTED, .. }) if Instant::now() < until => sleep(SOON).await,
-            answer => return answer,
-        }
     }
 }
 
@@ -123,7 +111,7 @@ async fn listed<T: FromRow + Send + 'static>(pool: &Pool, sql: &str) -> Result<V
                 return Ok(rows);
             }
             Err(ControlError::Refused { code: NOT_TEXT, .. }) if started.elapsed() < UNREADABLE_MAX => {
-                sleep(POLL).await;
+                sleep(SOON).await;
             }
             Err(ControlError::Refused { code: NOT_TEXT, .. }) => {
                 return Err(ControlError::Malformed { what: "a statement in the list of transactions" });

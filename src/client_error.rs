@@ -134,7 +134,10 @@ impl From<&RewriteError> for ClientError {
                 Self::new(WRONG_VALUE, format!("Incorrect string value for column '{}'", column.column))
             }
             RewriteError::Unsupported { .. } => Self::new(NOT_SUPPORTED, text),
-            RewriteError::KeyUnavailable { .. } | RewriteError::UnknownKey { .. } => Self::new(KEY_NOT_AVAILABLE, text),
+            RewriteError::KeyUnavailable { .. }
+            | RewriteError::UnknownKey { .. }
+            | RewriteError::WithoutSubjectKeys { .. }
+            | RewriteError::SubjectErased { .. } => Self::new(KEY_NOT_AVAILABLE, text),
             RewriteError::NoRandom { .. } | RewriteError::Tampered { .. } => Self::new(UNKNOWN, text),
             RewriteError::Unplanned { .. } => Self::new(COLUMN_DENIED, text),
             RewriteError::Outdated => Self::from(Complaint::NeedsReprepare),

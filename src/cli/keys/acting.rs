@@ -1,5 +1,7 @@
 //! What all verbs that change keys have in common: the account, the rehearsal, and how the outcome is printed.
 
+use std::sync::Arc;
+
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -17,7 +19,7 @@ use crate::control::{
     SCHEMA, Signers,
 };
 use crate::crypto::{KeyId, KeyPurpose};
-use crate::keys::Change;
+use crate::keys::{Change, Unwrapper};
 use crate::policy::Policy;
 
 /// Arguments of every verb that changes keys.
@@ -40,6 +42,8 @@ pub(super) enum Purpose {
     Data,
     /// Makes blind indexes.
     Index,
+    /// Wraps the keys of single data subjects.
+    Subject,
 }
 
 impl From<Purpose> for KeyPurpose {
@@ -47,6 +51,7 @@ impl From<Purpose> for KeyPurpose {
         match purpose {
             Purpose::Data => Self::Data,
             Purpose::Index => Self::Index,
+            Purpose::Subject => Self::Subject,
         }
     }
 }
@@ -64,6 +69,7 @@ pub(super) struct Acts<'a> {
     pub(super) store: &'a KeyStore,
     pub(super) run: Run,
     provider: Making,
+    unwrapper: Arc<dyn Unwrapper>,
     actor: Actor,
     recorder: Recorder,
     signers: Signers,
@@ -206,7 +212,7 @@ impl<'a> Acts<'a> {
         let recorder = recorder.context("acts cannot be recorded, so none is done")?;
         let actor = store.actor(&operator()).await.context("the key store cannot be used")?;
         let signers = settings.approval.clone();
-        Ok(Self { settings, store, run, provider, actor, recorder, signers })
+        Ok(Self { settings, store, run, provider, unwrapper: opening.unwrapper, actor, recorder, signers })
     }
 
     /// Asks for an approval where one is missing, and says how it is given.
@@ -224,6 +230,11 @@ impl<'a> Acts<'a> {
     /// The half of the configuration's key provider that makes and rewraps.
     pub(super) fn provider(&self) -> &Making {
         &self.provider
+    }
+
+    /// The half that opens keys: those that the principal may open.
+    pub(super) fn unwrapper(&self) -> &Arc<dyn Unwrapper> {
+        &self.unwrapper
     }
 
     /// Who acts, and where it is recorded.

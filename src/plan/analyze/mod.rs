@@ -2,13 +2,15 @@
 //! accepted only where this module knows what to do with it (sql.md section 4).
 //!
 //! [`query`] walks query expressions, [`from`] builds the scope of a FROM clause, [`expression`] refuses and
-//! [`predicate`] accepts protected columns in expressions, [`mod@write`] plans INSERT, UPDATE and DELETE.
+//! [`predicate`] accepts protected columns in expressions, [`mod@write`] plans INSERT, UPDATE and DELETE, and [`subject`]
+//! finds whose the rows are that they write.
 
 mod construct;
 mod expression;
 mod from;
 mod predicate;
 mod query;
+mod subject;
 mod write;
 
 use std::borrow::Cow;

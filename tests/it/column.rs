@@ -11,5 +11,6 @@ mod preflight;
 mod primary_keys;
 mod reader;
 mod seeded;
+mod subject;
 
 use bench::{Bench, shared};

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use candado::keys::{KeyFile, KeyFileAdmin, KeyFilePlace, KeyFileSettings};
 
-use super::key_store::{PASSWORD, PROXY, SECURITY, script};
+use super::key_store::{BACKFILL, PASSWORD, PROXY, SECURITY, script};
 use super::netns::Namespace;
 use super::rotation::Rotation;
 use super::server::{Kind, Server};
@@ -276,9 +276,18 @@ impl SecurityTeam<'_> {
         let mut command = self.deployment.command("AKIASECURITY");
         command.arg("keys").args(arguments).arg("--config").arg(&self.config);
         // Verbs that only read take the account of the configuration.
-        if !["list", "show"].contains(&arguments[0]) {
+        if !["list", "show", "subjects"].contains(&arguments[0]) {
             command.args(["--user", SECURITY, "--password-file"]).arg(&self.password);
         }
+        command
+    }
+
+    /// The same under the account of the conversion engine, which may open subject keys.
+    pub(crate) fn command_of_engine(&self, arguments: &[&str]) -> Command {
+        let mut command = self.deployment.command("AKIABACKFILL");
+        command.arg("keys").args(arguments).arg("--json").arg("--config").arg(&self.config);
+        // All control accounts of the tests have one password.
+        command.args(["--user", BACKFILL, "--password-file"]).arg(&self.password);
         command
     }
 

@@ -72,6 +72,24 @@ CREATE TABLE IF NOT EXISTS candado.wrapped_key (
     CONSTRAINT candado_wrapped_key_kid FOREIGN KEY (kid) REFERENCES candado.data_key (kid)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
 
+-- Keys of single data subjects, where policy gives a column a `subject`: 32 bytes wrapped under the subject key `sk_kid`
+-- (in data_key) of the keyset. `kid` stands in envelopes as the id of a data key does; its highest bit is set, and no
+-- data key's is. `subject` is a SHA-256 over keyset and value. A row is never deleted: with its key destroyed, `wrapped` is
+-- NULL and the row keeps anybody from making the person another key. (A CHECK cannot name an AUTO_INCREMENT column.)
+CREATE TABLE IF NOT EXISTS candado.subject_key (
+    kid          INT UNSIGNED   NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    keyset_id    INT UNSIGNED   NOT NULL,
+    subject      BINARY(32)     NOT NULL,
+    sk_kid       INT UNSIGNED   NOT NULL,
+    wrapped      VARBINARY(128) NULL,
+    created_at   DATETIME(6)    NOT NULL,
+    destroyed_at DATETIME(6)    NULL,
+    UNIQUE KEY subject_key_subject (keyset_id, subject),
+    KEY subject_key_wrapped_by (sk_kid),
+    CONSTRAINT candado_subject_key_keyset FOREIGN KEY (keyset_id) REFERENCES candado.keyset (keyset_id),
+    CONSTRAINT candado_subject_key_end CHECK ((wrapped IS NULL) = (destroyed_at IS NOT NULL))
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin AUTO_INCREMENT = 2147483648;
+
 -- Protected columns that hold, or once held, rows from before they were protected: how far they are. A column without
 -- a row here is sealed. `context` is the one in policy. `plain`: nothing is encrypted yet. `encrypting`: every write is
 -- sealed, older rows may be plaintext. `sealed`: envelopes alone. `decrypting`: every write is plaintext, older rows may
@@ -236,11 +254,14 @@ CREATE TABLE IF NOT EXISTS candado.proof (
 -- The proxy's control account (`candado serve`, `candado check`, `candado keys list`).
 CREATE USER IF NOT EXISTS 'candado_proxy'@'%' ACCOUNT LOCK;
 
--- Key store: reads all, publishes a key's check value once, reports that it is alive. It cannot create keys, change
--- their states, or touch a wrapped key.
+-- Key store: reads all, publishes a key's check value once, reports that it is alive. It cannot create keys of a keyset,
+-- change their states, or touch a wrapped key.
 GRANT SELECT ON candado.* TO 'candado_proxy'@'%';
 GRANT UPDATE (kcv) ON candado.data_key TO 'candado_proxy'@'%';
 GRANT INSERT, UPDATE ON candado.replica TO 'candado_proxy'@'%';
+
+-- Keys of data subjects: the proxy makes one when a person's first row is written. It can neither change nor destroy one.
+GRANT INSERT ON candado.subject_key TO 'candado_proxy'@'%';
 
 -- Catalog: what the proxy must know to find protected columns in a statement. Tried on MySQL 9.7 and MariaDB 10.11:
 --
@@ -278,6 +299,7 @@ GRANT UPDATE (state, activated_at, deactivated_at, destroyed_at, changed_at, row
 GRANT INSERT, DELETE ON candado.wrapped_key TO 'candado_security'@'%';
 GRANT UPDATE (wrapped, wrap_version, wrapped_at) ON candado.wrapped_key TO 'candado_security'@'%';
 GRANT DELETE ON candado.replica TO 'candado_security'@'%';
+GRANT UPDATE (wrapped, destroyed_at) ON candado.subject_key TO 'candado_security'@'%';
 
 -- The record of acts, and who writes it: the security team and the engine that converts columns. They add rows and move
 -- the head; nobody changes or deletes a row. `kcv` is for the audit key's check value, published by `keys init`.
@@ -324,4 +346,6 @@ GRANT INSERT, UPDATE ON candado.column_stage TO 'candado_backfill'@'%';
 GRANT INSERT, UPDATE ON candado.job TO 'candado_backfill'@'%';
 GRANT INSERT, UPDATE ON candado.job_chunk TO 'candado_backfill'@'%';
 GRANT INSERT, UPDATE ON candado.proof TO 'candado_backfill'@'%';
+GRANT INSERT ON candado.subject_key TO 'candado_backfill'@'%';
+GRANT UPDATE (sk_kid, wrapped) ON candado.subject_key TO 'candado_backfill'@'%';
 GRANT PROCESS ON *.* TO 'candado_backfill'@'%';

@@ -138,7 +138,9 @@ impl From<&RewriteError> for ClientError {
             | RewriteError::NoActiveKey { .. }
             | RewriteError::KeyBarred { .. }
             | RewriteError::IndexKeyBarred { .. }
-            | RewriteError::UnknownKey { .. } => Self::new(KEY_NOT_AVAILABLE, text),
+            | RewriteError::UnknownKey { .. }
+            | RewriteError::WithoutSubjectKeys { .. }
+            | RewriteError::SubjectErased { .. } => Self::new(KEY_NOT_AVAILABLE, text),
             RewriteError::NoRandom { .. } | RewriteError::Tampered { .. } => Self::new(UNKNOWN, text),
             RewriteError::Unplanned { .. } => Self::new(COLUMN_DENIED, text),
             RewriteError::Outdated => Self::from(Complaint::NeedsReprepare),

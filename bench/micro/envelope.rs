@@ -30,6 +30,7 @@ fn column(normaliser: Option<Normaliser>) -> ProtectedColumn {
         collation: None,
         index: normaliser.map(|normaliser| IndexSpec { domain: Arc::from("phone"), length: 16, normaliser }),
         padding: Padding::Block(16),
+        subject: None,
     }
 }
 

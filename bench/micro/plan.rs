@@ -72,6 +72,7 @@ fn catalog(server: ServerVersion) -> Catalog {
                 column_type: "varbinary(512)".into(),
                 octets_max: Some(512),
                 charset: None,
+                collation: None,
                 nullable: true,
                 extra: "".into(),
             })
@@ -94,6 +95,7 @@ fn policy() -> Policy {
         collation: None,
         index: Some(IndexSpec { domain: name.into(), length: 16, normaliser: Normaliser::Raw }),
         padding: Padding::None,
+        subject: None,
     };
     let role = Role { name: "plain".into(), default_access: Access::Plain, columns: HashMap::new() };
     let columns = vec![protected("phone"), protected("email")];

@@ -78,6 +78,7 @@ fn policy() -> Policy {
                 collation: None,
                 index: None,
                 padding: Padding::Block(16),
+                subject: None,
             }
         })
         .collect();

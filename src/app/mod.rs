@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::{NotReady, Plaintext, ServerTls, Settings};
 use crate::control::{
     CatalogLoader, CatalogRequests, CatalogTask, KeyRequests, KeyStore, KeyTask, KeysState, Pool, RefreshReason,
-    Revalidation, SCHEMA, Vitals,
+    Revalidation, SCHEMA, SubjectRequests, SubjectTask, Vitals,
 };
 use crate::policy::{Policy, written::Problems};
 use crate::proxy::{CatalogRefresh, KeyRefresh, KeyRequest, KeysWanted, RefreshRequest, Registry, WriteLease};
@@ -277,6 +277,9 @@ fn spawn_keys(board: &Arc<Board>, pool: &Pool, keys: Keys, tasks: &TaskTracker, 
     let (publish, lease) = (board.clone(), WriteLease::new());
     let extended = lease.clone();
     let store = KeyStore::new(pool.clone(), SCHEMA);
+    let snapshot = board.snapshot();
+    let (subject_task, subjects) = SubjectTask::new(store.clone(), move || snapshot.load().ring.clone());
+    tasks.spawn(subject_task.run(stop.clone()));
     let task = KeyTask::new(store, keys.provider.unwrapper, policies, move |ring| match ring {
         Some(ring) => publish.ring(ring),
         None => publish.no_ring(),
@@ -289,14 +292,14 @@ fn spawn_keys(board: &Arc<Board>, pool: &Pool, keys: Keys, tasks: &TaskTracker, 
     let (requests, vitals, state) = (task.requests(), task.vitals(), task.state());
     tasks.spawn(task.run(stop.clone()));
     let (asking, asked) = mpsc::channel(REFRESHES_MAX);
-    tasks.spawn(pass_keys_on(asked, requests, tasks.clone(), stop.clone()));
+    tasks.spawn(pass_keys_on(asked, (requests, subjects), tasks.clone(), stop.clone()));
     KeyLinks { policies: sender, refresh: KeyRefresh::new(asking), lease, vitals, state }
 }
 
 /// Carries requests for keys and for the lease from the data plane to the control plane.
 async fn pass_keys_on(
     mut asked: mpsc::Receiver<KeyRequest>,
-    requests: KeyRequests,
+    (requests, subjects): (KeyRequests, SubjectRequests),
     tasks: TaskTracker,
     stop: CancellationToken,
 ) {
@@ -305,12 +308,20 @@ async fn pass_keys_on(
             () = stop.cancelled() => return,
             request = asked.recv() => request,
         };
-        let Some(KeyRequest { wanted, done }) = request else { return };
-        let requests = requests.clone();
+        let Some(KeyRequest { wanted, mut done }) = request else { return };
+        let (requests, subjects) = (requests.clone(), subjects.clone());
         tasks.spawn(async move {
             let is_there = match wanted {
                 KeysWanted::Key(kid) => requests.find(kid).await,
                 KeysWanted::Lease => requests.renew_lease().await,
+                KeysWanted::Subjects(wanted) => {
+                    let wanted = wanted.into_iter().map(|one| (one.keyset, one.subject)).collect();
+                    tokio::select! {
+                        is_there = subjects.keys_of(wanted) => is_there,
+                        () = done.closed() => false,
+                    }
+                }
+                KeysWanted::SubjectKeys(kids) => subjects.find(kids).await,
             };
             // The connection may have gone away meanwhile.
             if is_there && done.send(()).is_err() {

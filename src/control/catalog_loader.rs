@@ -125,7 +125,7 @@ async fn table_names(session: &mut Session) -> Result<Vec<(TableRef, TableKind)>
 async fn columns(session: &mut Session) -> Result<HashMap<TableRef, Vec<Column>>, ControlError> {
     let sql = format!(
         "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_OCTET_LENGTH, \
-         CHARACTER_SET_NAME, IS_NULLABLE, EXTRA FROM information_schema.COLUMNS WHERE TABLE_SCHEMA {NOT_OURS} \
+         CHARACTER_SET_NAME, COLLATION_NAME, IS_NULLABLE, EXTRA FROM information_schema.COLUMNS WHERE TABLE_SCHEMA {NOT_OURS} \
          ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION"
     );
     let rows: Vec<Row> = session.rows(&sql).await?;
@@ -144,8 +144,9 @@ fn column(row: &mut Row) -> Result<Column, ControlError> {
         column_type: text(row, 4, "COLUMN_TYPE")?,
         octets_max: take(row, 5, "CHARACTER_OCTET_LENGTH")?,
         charset: take::<Option<String>>(row, 6, "CHARACTER_SET_NAME")?.map(Arc::from),
-        nullable: &*text(row, 7, "IS_NULLABLE")? == "YES",
-        extra: text(row, 8, "EXTRA")?.to_lowercase().into(),
+        collation: take::<Option<String>>(row, 7, "COLLATION_NAME")?.map(Arc::from),
+        nullable: &*text(row, 8, "IS_NULLABLE")? == "YES",
+        extra: text(row, 9, "EXTRA")?.to_lowercase().into(),
     })
 }
 

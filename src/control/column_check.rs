@@ -12,7 +12,7 @@ use super::{ControlError, Pool, Session};
 use crate::crypto::Stage;
 use crate::keys::Stages;
 use crate::policy::ProtectedColumn;
-use crate::schema::ColumnRef;
+use crate::schema::{Column, ColumnRef, SubjectForm, UnfitSubject};
 
 const DOING: &str = "look at the protected columns";
 /// The longest VARBINARY worth recommending: all of a row's VARBINARY columns share 65,535 bytes.
@@ -78,6 +78,13 @@ pub enum Problem {
         /// Where it is.
         stage: Stage,
     },
+    /// The column that says whose a row is, is not there or cannot say it for certain.
+    Subject {
+        /// Its name.
+        subject: String,
+        /// Why it cannot. `None`: it does not exist.
+        why: Option<UnfitSubject>,
+    },
     /// A CHECK constraint keeps plaintext out of a column that plaintext is written to.
     CheckInTheWay {
         /// Its name.
@@ -108,6 +115,7 @@ impl Problem {
             | Self::CheckNotEnforced { .. }
             | Self::IndexMissing { .. }
             | Self::UniqueIneffective { .. }
+            | Self::Subject { .. }
             | Self::CheckInTheWay { .. } => Weight::Fault,
         }
     }
@@ -128,6 +136,12 @@ impl fmt::Display for Problem {
             }
             Self::UniqueIneffective { index } => {
                 write!(f, "has UNIQUE index {index}, which does not end at the envelope's prefix and so never matches")
+            }
+            Self::Subject { subject, why: Some(why) } => {
+                write!(f, "has subject {subject}, which {why}: it cannot say for certain whose a row is")
+            }
+            Self::Subject { subject, why: None } => {
+                write!(f, "has subject {subject}, which does not exist, or the control account may not see it")
             }
             Self::NotEncrypted => f.write_str("is not encrypted yet: run `candado column encrypt`"),
             Self::Underway { stage } => {
@@ -153,6 +167,15 @@ pub async fn check_columns<'a>(
         let found = StoredColumn::load(&mut session, &protected.column).await?;
         let stage = stages.get(&protected.context).copied().unwrap_or_default();
         findings.extend(judge(protected, stage, found.as_ref()));
+        if let Some(subject) = protected.subject.as_ref().filter(|_| found.is_some()) {
+            let why = match subject_form(&mut session, &protected.column, subject).await? {
+                Some(Ok(_)) => continue,
+                Some(Err(why)) => Some(why),
+                None => None,
+            };
+            let problem = Problem::Subject { subject: subject.to_string(), why };
+            findings.push(Finding { column: protected.column.clone(), problem, remedy: None });
+        }
     }
     Ok(findings)
 }
@@ -219,6 +242,36 @@ impl StoredColumn {
             indexes: indexes(session, column).await?,
         }))
     }
+}
+
+/// Data type, column type, character set, collation, nullable, extra.
+type SubjectRow = (String, String, Option<String>, Option<String>, String, String);
+
+/// How the column of that name, in the table of a protected one, says whose a row is. `None`: it does not exist.
+pub(super) async fn subject_form(
+    session: &mut Session,
+    column: &ColumnRef,
+    subject: &str,
+) -> Result<Option<Result<SubjectForm, UnfitSubject>>, ControlError> {
+    let rows: Vec<SubjectRow> = session
+        .rows_with(
+            "SELECT LOWER(DATA_TYPE), COLUMN_TYPE, CHARACTER_SET_NAME, COLLATION_NAME, IS_NULLABLE, LOWER(EXTRA) \
+             FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND COLUMN_NAME = ?",
+            (&*column.database, &*column.table, subject),
+        )
+        .await?;
+    Ok(rows.into_iter().next().map(|(data_type, column_type, charset, collation, nullable, extra)| {
+        SubjectForm::of(&Column {
+            name: subject.into(),
+            data_type: data_type.into(),
+            column_type: column_type.into(),
+            octets_max: None,
+            charset: charset.map(Into::into),
+            collation: collation.map(Into::into),
+            nullable: nullable == "YES",
+            extra: extra.into(),
+        })
+    }))
 }
 
 async fn checks(session: &mut Session, column: &ColumnRef) -> Result<Vec<Check>, ControlError> {

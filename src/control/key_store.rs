@@ -8,6 +8,7 @@ mod fence;
 mod init;
 mod list;
 mod stage;
+mod subjects;
 
 use std::collections::HashMap;
 use std::num::NonZeroU16;
@@ -19,13 +20,14 @@ use super::{ControlError, Pool, Session};
 use crate::crypto::{KCV_LENGTH, KeyId, KeyPurpose, Stage};
 use crate::keys::{KekRef, KeyRecord, KeyState, ProviderKind, Stages, WrappedKey};
 pub use acts::{
-    ActError, AuditRotation, Backups, By, Carriage, Done, Ending, ForeignKeyset, MissingProof, NewKey, OldWrap, Proofs,
-    Rewrapped, Run, Shredded, StoredWrap, WhyNoProof,
+    ActError, AuditRotation, Backups, By, Carriage, Done, Ending, ErasedSubject, ForeignKeyset, MissingProof, NewKey,
+    OldWrap, Proofs, Rewrapped, RewrappedSubjects, Run, Shredded, StoredWrap, SubjectCount, WhyNoProof,
 };
 pub use fence::{Acknowledged, Behind, Fence, LEASE, Lacks, wait_for_fence};
 pub use init::{CreatedKey, InitReport, Initialisation};
 pub use list::{KeyListing, ListedKey, ListedReplica};
 pub(super) use stage::StageChange;
+pub(super) use subjects::{BATCH, StoredSubject};
 
 /// The schema's usual name.
 pub const SCHEMA: &str = "candado";

@@ -365,7 +365,8 @@ impl KeyTask {
 
     /// The ring of what is held.
     fn make(&self, wanted: &Wanted) -> Result<KeyRing, Failed> {
-        let mut builder = RingBuilder::new().with_stages(wanted.stored.stages.clone());
+        let Wanted { stored, .. } = wanted;
+        let mut builder = RingBuilder::new().with_stages(stored.stages.clone()).of_deployment(stored.deployment);
         for record in opening::needed(&wanted.policy, &wanted.stored) {
             match self.held.stand(record.kid) {
                 // Nothing is written under it yet.

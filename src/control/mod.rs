@@ -15,6 +15,7 @@ mod key_store;
 mod key_task;
 mod pool;
 mod record;
+mod subject_task;
 #[cfg(test)]
 mod tests;
 
@@ -28,10 +29,10 @@ pub use catalog_task::{CatalogRequests, CatalogTask, NotRefreshed, RefreshReason
 pub use column_check::{Finding, Problem, Weight, check_columns};
 pub use error::{ControlError, chain};
 pub use key_store::{
-    Acknowledged, ActError, AuditRotation, Backups, Behind, By, Carriage, CreatedKey, Done, Ending, Fence,
-    ForeignKeyset, Heartbeat, InitReport, Initialisation, KeyListing, KeyStore, LEASE, Lacks, ListedKey, ListedReplica,
-    MissingProof, NewKey, OldWrap, Proofs, Rewrapped, Run, SCHEMA, Shredded, StoredKeys, StoredWrap, WhyNoProof,
-    wait_for_fence,
+    Acknowledged, ActError, AuditRotation, Backups, Behind, By, Carriage, CreatedKey, Done, Ending, ErasedSubject,
+    Fence, ForeignKeyset, Heartbeat, InitReport, Initialisation, KeyListing, KeyStore, LEASE, Lacks, ListedKey,
+    ListedReplica, MissingProof, NewKey, OldWrap, Proofs, Rewrapped, RewrappedSubjects, Run, SCHEMA, Shredded,
+    StoredKeys, StoredWrap, SubjectCount, WhyNoProof, wait_for_fence,
 };
 pub use key_task::{KeyRequests, KeyTask, KeysMissing, KeysState, Revalidation, Vitals};
 use pool::Session;
@@ -40,3 +41,4 @@ pub use record::{
     AUDIT_KEYSET, Actor, AuditKeys, Breach, Entry, Line, Note, Recorder, StoredEntry, StoredHead, Unsealed, Verdict,
     Verifier,
 };
+pub use subject_task::{KeysetSubject, SubjectRequests, SubjectTask};

@@ -1,6 +1,7 @@
 //! Seals, opens and searches the values of one protected column with the keys that belong to it.
 //!
-//! Key states, policies and snapshots are the key ring's affair; this type is immutable once built.
+//! Key states, policies and snapshots are the key ring's affair; this type is immutable once built, but for the keys of
+//! single data subjects that are opened later.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +17,10 @@ use super::envelope::{
 use super::index::{ColumnIndex, IndexKeys, KeyedIndex, PrefixRange, SearchError};
 use super::normalise::NormaliseError;
 use super::padding::{pad, unpadded_length};
-use super::{DataKey, Holds, IndexKey, IndexVersion, KeyId, Plaintext, Stage};
+use super::{
+    DataKey, Holds, IndexKey, IndexVersion, KeyId, KeySecret, Plaintext, Stage, SubjectDigest, SubjectKey, SubjectKeys,
+    SubjectStand,
+};
 use crate::policy::{ColumnId, DecryptGrant, Padding, ProtectedColumn};
 
 const SALT: &[u8] = b"candado/v1/data";
@@ -38,6 +42,15 @@ pub enum SealError {
     /// The system's random number generator failed. There is no fallback.
     #[error("the system's random number generator failed")]
     Random,
+    /// Each data subject's values have a key of their own in this column, and it was not said whose this one is.
+    #[error("it is not known whose value it is")]
+    NoSubject,
+    /// The data subject's key is not here. It may be elsewhere.
+    #[error("the key of the data subject is not available")]
+    UnknownSubject,
+    /// The data subject's key was destroyed on purpose.
+    #[error("the key of the data subject was destroyed")]
+    Erased,
 }
 
 /// Why a cell was not opened. The output is empty then.
@@ -61,6 +74,9 @@ pub enum OpenError {
     /// The key exists and its state forbids opening.
     #[error("key {0} may not be used")]
     KeyNotUsable(KeyId),
+    /// The key belonged to one data subject and was destroyed on purpose.
+    #[error("key {0} of a data subject was destroyed")]
+    Erased(KeyId),
     /// The envelope is not what was sealed for this column.
     #[error("the envelope is not authentic")]
     Tampered,
@@ -130,6 +146,18 @@ pub struct ColumnKeys {
     others: Vec<(KeyId, Cipher)>,
     index: Option<ColumnIndex>,
     stage: Stage,
+    sealing: Sealing,
+    /// Opened keys of single data subjects; `None` if the keyset has no subject key.
+    subjects: Option<Arc<SubjectKeys>>,
+}
+
+/// Which keys seal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sealing {
+    /// The active data key.
+    DataKey,
+    /// That of the data subject whose the row is.
+    SubjectKeys,
 }
 
 impl ColumnKeys {
@@ -148,11 +176,7 @@ impl ColumnKeys {
         {
             return Err(ColumnKeysError::Padding);
         }
-        let cipher = |key: &DataKey| {
-            let mut derived = Zeroizing::new([0; 32]);
-            key.0.derive(SALT, &[column.context.as_bytes()], &mut derived);
-            Box::new(Xaes256Gcm::new((&*derived).into()))
-        };
+        let cipher = |key: &DataKey| derived_cipher(&key.0, &column.context);
         let readable = data.readable.iter().map(|(kid, key)| (*kid, Cipher::Usable(cipher(key))));
         let barred = data.barred.iter().map(|kid| (*kid, Cipher::Barred));
         let index = match (&column.index, index) {
@@ -177,6 +201,8 @@ impl ColumnKeys {
             others: readable.chain(barred).collect(),
             index,
             stage: Stage::default(),
+            sealing: if column.subject.is_some() { Sealing::SubjectKeys } else { Sealing::DataKey },
+            subjects: None,
         })
     }
 
@@ -186,6 +212,25 @@ impl ColumnKeys {
         Self { stage, ..self }
     }
 
+    /// The same keys, and those of single data subjects.
+    #[must_use]
+    pub fn with_subjects(self, subjects: Arc<SubjectKeys>) -> Self {
+        Self { subjects: Some(subjects), ..self }
+    }
+
+    /// The keys of single data subjects of the keyset; `None` if it has no subject key.
+    pub fn subjects(&self) -> Option<&Arc<SubjectKeys>> {
+        self.subjects.as_ref()
+    }
+
+    /// The keys of single data subjects that new values are sealed under; `None` if the data key seals.
+    pub fn sealing_subjects(&self) -> Option<&Arc<SubjectKeys>> {
+        match self.sealing {
+            Sealing::DataKey => None,
+            Sealing::SubjectKeys => self.subjects.as_ref(),
+        }
+    }
+
     /// How far the column is: what writes put into it and what reads may find.
     pub fn stage(&self) -> Stage {
         self.stage
@@ -193,7 +238,51 @@ impl ColumnKeys {
 
     /// Seals a value under the active key and appends the envelope. Every value is plaintext, also one that is itself
     /// an envelope: who pastes a stolen envelope gets the same bytes back, not their content.
+    ///
+    /// A column whose values have keys of their own is sealed by [`ColumnKeys::seal_for`] alone.
     pub fn seal(&self, plain: &Plaintext, out: &mut Vec<u8>) -> Result<(), SealError> {
+        match self.sealing {
+            Sealing::DataKey => {
+                let (kid, cipher) = self.active.as_ref().ok_or(SealError::NoActiveKey)?;
+                self.seal_under(*kid, cipher, plain, out)
+            }
+            Sealing::SubjectKeys => Err(SealError::NoSubject),
+        }
+    }
+
+    /// Seals a value under the key of the data subject that it belongs to.
+    pub fn seal_for(&self, subject: &SubjectDigest, plain: &Plaintext, out: &mut Vec<u8>) -> Result<(), SealError> {
+        let missing = if self.active.is_none() { SealError::NoActiveKey } else { SealError::NoSubject };
+        let subjects = self.sealing_subjects().ok_or(missing)?;
+        self.seal_with(subjects.by_subject(subject), plain, out)
+    }
+
+    /// Seals a value that was opened under `kid` again: under the active data key, or under the same key if that is one
+    /// data subject's.
+    pub fn seal_again(&self, kid: KeyId, plain: &Plaintext, out: &mut Vec<u8>) -> Result<(), SealError> {
+        match (self.sealing_subjects(), kid.is_of_subject()) {
+            (Some(subjects), true) => self.seal_with(subjects.by_kid(kid), plain, out),
+            (Some(_) | None, _) => self.seal(plain, out),
+        }
+    }
+
+    fn seal_with(&self, key: Option<SubjectStand>, plain: &Plaintext, out: &mut Vec<u8>) -> Result<(), SealError> {
+        match key {
+            Some(SubjectStand::Living(key)) => {
+                self.seal_under(key.kid, &derived_cipher(&key.secret, &self.context), plain, out)
+            }
+            Some(SubjectStand::Erased) => Err(SealError::Erased),
+            None => Err(SealError::UnknownSubject),
+        }
+    }
+
+    fn seal_under(
+        &self,
+        kid: KeyId,
+        cipher: &Xaes256Gcm,
+        plain: &Plaintext,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SealError> {
         let mut nonce = [0; NONCE_LENGTH];
         getrandom::fill(&mut nonce).map_err(|_| SealError::Random)?;
         if plain.len() > ENVELOPE_OCTETS_MAX.saturating_sub(OVERHEAD_MAX) {
@@ -203,7 +292,8 @@ impl ColumnKeys {
         // The value stands in `out` in the clear until it is encrypted in place: with the room reserved first, `out`
         // never grows, so never moves, while it does.
         out.reserve(plain.len().saturating_add(OVERHEAD_MAX));
-        let sealed = self.write_index(plain, out).and_then(|()| self.seal_body(plain, &nonce, out, start));
+        let sealed =
+            self.write_index(plain, out).and_then(|()| self.seal_body((kid, cipher), plain, &nonce, out, start));
         if sealed.is_err() {
             out.truncate(start);
         }
@@ -220,17 +310,17 @@ impl ColumnKeys {
     /// Appends what follows the index prefix, which begins at `start`.
     pub(super) fn seal_body(
         &self,
+        (kid, cipher): (KeyId, &Xaes256Gcm),
         plain: &Plaintext,
         nonce: &[u8; NONCE_LENGTH],
         out: &mut Vec<u8>,
         start: usize,
     ) -> Result<(), SealError> {
-        let (kid, cipher) = self.active.as_ref().ok_or(SealError::NoActiveKey)?;
         let padded = match self.padding {
             Padding::None => Padded::No,
             Padding::Block(_) => Padded::Yes,
         };
-        write_key(out, padded, *kid);
+        write_key(out, padded, kid);
         let aad = Aad::new(out.get(start..).unwrap_or_default(), self.context.as_bytes()).ok_or(SealError::TooLong)?;
         out.extend_from_slice(nonce);
         let body = out.len();
@@ -279,7 +369,13 @@ impl ColumnKeys {
             RowBinding::Free => {}
             RowBinding::Bound => return Err(OpenError::RowBound),
         }
-        let cipher = self.cipher(envelope.kid)?;
+        let subject_cipher;
+        let cipher = if envelope.kid.is_of_subject() {
+            subject_cipher = derived_cipher(&self.subject_key(envelope.kid)?.secret, &self.context);
+            &*subject_cipher
+        } else {
+            self.cipher(envelope.kid)?
+        };
         let aad = Aad::new(envelope.header, self.context.as_bytes()).ok_or(OpenError::Malformed(Field::Length))?;
         plain.extend(envelope.ciphertext);
         cipher
@@ -355,6 +451,20 @@ impl ColumnKeys {
         self.active.is_some() || self.others.iter().any(usable)
     }
 
+    fn subject_key(&self, kid: KeyId) -> Result<Arc<SubjectKey>, OpenError> {
+        match self.subjects.as_ref().and_then(|subjects| subjects.by_kid(kid)) {
+            Some(SubjectStand::Living(key)) => Ok(key),
+            Some(SubjectStand::Erased) => Err(OpenError::Erased(kid)),
+            None => Err(OpenError::UnknownKey(kid)),
+        }
+    }
+
+    /// The active key with its cipher, for known answers.
+    #[cfg(test)]
+    pub(super) fn active_cipher(&self) -> Option<(KeyId, &Xaes256Gcm)> {
+        self.active.as_ref().map(|(kid, cipher)| (*kid, &**cipher))
+    }
+
     fn cipher(&self, kid: KeyId) -> Result<&Xaes256Gcm, OpenError> {
         if let Some((active, cipher)) = &self.active
             && *active == kid
@@ -376,4 +486,11 @@ impl fmt::Debug for ColumnKeys {
             .field("active", &self.active_key())
             .finish_non_exhaustive()
     }
+}
+
+/// A column's cipher under a key: `K_aead = HKDF(key, "candado/v1/data", context)`.
+fn derived_cipher(key: &KeySecret, context: &str) -> Box<Xaes256Gcm> {
+    let mut derived = Zeroizing::new([0; 32]);
+    key.derive(SALT, &[context.as_bytes()], &mut derived);
+    Box::new(Xaes256Gcm::new((&*derived).into()))
 }

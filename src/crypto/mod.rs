@@ -14,6 +14,7 @@ mod padding;
 mod plaintext;
 mod signature;
 mod stage;
+mod subject;
 #[cfg(test)]
 mod tests;
 
@@ -26,3 +27,7 @@ pub use normalise::{NormaliseError, normalise, normaliser_id, warm_up};
 pub use plaintext::Plaintext;
 pub use signature::{SIGNATURE_LENGTH, SigningKey, VerifyingKey};
 pub use stage::{Holds, Stage, Writes};
+pub use subject::{
+    SUBJECT_DIGEST_LENGTH, SUBJECT_KEY_ID_FIRST, SubjectDigest, SubjectKey, SubjectKeyError, SubjectKeys, SubjectStand,
+    SubjectWrap, WrappingKey,
+};

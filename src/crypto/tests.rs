@@ -19,6 +19,7 @@ use crate::policy::{
 use crate::schema::ColumnRef;
 
 mod primitives;
+mod subject;
 
 /// The bytes `first`, `first + 1` and so on: the keys of the known answers.
 pub(super) fn counting<const N: usize>(first: u8) -> [u8; N] {
@@ -44,6 +45,7 @@ fn column(context: &str, index: Option<Normaliser>, padding: Padding) -> Protect
         collation: None,
         index: index.map(|normaliser| IndexSpec { domain: Arc::from("phone"), length: 16, normaliser }),
         padding,
+        subject: None,
     }
 }
 
@@ -106,7 +108,8 @@ fn envelope_has_the_known_answer() {
         .unwrap()
         .write_normalised(&plain, &mut out)
         .unwrap();
-    keys_of(ColumnId(0), &column).seal_body(&plain, &counting(0x40), &mut out, 0).unwrap();
+    let keys = keys_of(ColumnId(0), &column);
+    keys.seal_body(keys.active_cipher().unwrap(), &plain, &counting(0x40), &mut out, 0).unwrap();
     let hex = HEXLOWER.encode(&out);
     assert_eq!(
         hex,

@@ -10,11 +10,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use super::{KeyPurpose, KeyRecord, KeyState, Stages};
 use crate::crypto::{
     ColumnKeys, ColumnKeysError, DataKey, DataMaterial, IndexKey, IndexKeys, IndexMaterial, IndexVersion, KeyId,
-    KeySecret,
+    KeySecret, SubjectKeys, WrappingKey,
 };
 use crate::policy::{ColumnId, Policy, ProtectedColumn};
 use crate::schema::ColumnRef;
@@ -107,7 +108,8 @@ pub struct Inactive {
     pub purpose: KeyPurpose,
 }
 
-/// All keys of a policy's protected columns, ready for use. Immutable; a new state of the key store is a new ring.
+/// All keys of a policy's protected columns, ready for use. Immutable, but for what is opened of data subjects' keys; a new
+/// state of the key store is a new ring.
 pub struct KeyRing {
     policy_version: u64,
     version: u64,
@@ -115,6 +117,9 @@ pub struct KeyRing {
     /// `None` for a column that lost a key which it cannot do without.
     columns: Vec<Option<ColumnKeys>>,
     inactive: Vec<Inactive>,
+    /// Keys of single data subjects by keyset. What is open of them belongs to this ring: the next one, which every
+    /// change of the key store brings, begins with none.
+    subjects: BTreeMap<Arc<str>, Arc<SubjectKeys>>,
 }
 
 impl KeyRing {
@@ -122,6 +127,16 @@ impl KeyRing {
     /// that it cannot do without: then it is neither read nor written.
     pub fn column(&self, id: ColumnId) -> Option<&ColumnKeys> {
         self.columns.get(usize::try_from(id.0).ok()?)?.as_ref()
+    }
+
+    /// The keys of single data subjects of a keyset; `None` if it has no subject key that may be used.
+    pub fn subjects(&self, keyset: &str) -> Option<&Arc<SubjectKeys>> {
+        self.subjects.get(keyset)
+    }
+
+    /// The same of every keyset that has any.
+    pub fn all_subjects(&self) -> impl Iterator<Item = &Arc<SubjectKeys>> {
+        self.subjects.values()
     }
 
     /// Whether protected columns exist and every one of them lost a key that it cannot do without.
@@ -165,11 +180,15 @@ impl fmt::Debug for KeyRing {
 enum Unwrapped {
     Data(DataKey),
     Index(IndexKey),
+    Subject(WrappingKey),
     /// Its state allows no use, or no column uses its purpose; the secret is wiped already.
     Nothing,
     /// Its state allows use, and the provider does not open it any more.
     Lost,
 }
+
+/// The active subject key of a keyset, and others that open.
+type FoundSubjectKeys = (Option<(KeyId, WrappingKey)>, Vec<(KeyId, WrappingKey)>);
 
 struct Entry {
     record: KeyRecord,
@@ -182,6 +201,7 @@ pub struct RingBuilder {
     entries: BTreeMap<KeyId, Entry>,
     versions: HashSet<(Arc<str>, KeyPurpose, u16)>,
     stages: Stages,
+    deployment: Uuid,
 }
 
 impl RingBuilder {
@@ -194,6 +214,13 @@ impl RingBuilder {
     #[must_use]
     pub fn with_stages(mut self, stages: Stages) -> Self {
         self.stages = stages;
+        self
+    }
+
+    /// Says which deployment wrapped the keys of single data subjects. Without it none of them opens.
+    #[must_use]
+    pub fn of_deployment(mut self, deployment: Uuid) -> Self {
+        self.deployment = deployment;
         self
     }
 
@@ -236,28 +263,32 @@ impl RingBuilder {
         Ok(match purpose {
             KeyPurpose::Data => Unwrapped::Data(DataKey::new(secret)),
             KeyPurpose::Index => Unwrapped::Index(IndexKey::new(secret)),
-            KeyPurpose::Audit | KeyPurpose::Subject => Unwrapped::Nothing,
+            KeyPurpose::Subject => Unwrapped::Subject(WrappingKey::new(&secret)),
+            KeyPurpose::Audit => Unwrapped::Nothing,
         })
     }
 
     /// Makes the ring of a policy. `version` is the key store's.
-    pub fn build(self, policy: &Policy, version: u64) -> Result<KeyRing, RingError> {
+    pub fn build(mut self, policy: &Policy, version: u64) -> Result<KeyRing, RingError> {
         self.check_active()?;
+        let digest = self.digest();
+        let subjects = self.subjects();
         let columns = (0..)
             .map(ColumnId)
             .zip(policy.columns())
-            .map(|(id, column)| self.column_keys(id, column))
+            .map(|(id, column)| self.column_keys(id, column, subjects.get(&column.keyset)))
             .collect::<Result<_, _>>()?;
         let inactive = self.inactive(policy)?;
-        Ok(KeyRing { policy_version: policy.version(), version, digest: self.digest(), columns, inactive })
+        Ok(KeyRing { policy_version: policy.version(), version, digest, columns, inactive, subjects })
     }
 
     /// Keysets without an active key. One that never had a key is no keyset that somebody braked: there is no ring then.
     fn inactive(&self, policy: &Policy) -> Result<Vec<Inactive>, RingError> {
         let mut inactive = Vec::new();
         for column in policy.columns() {
-            for purpose in [Some(KeyPurpose::Data), column.index.as_ref().map(|_| KeyPurpose::Index)] {
-                let Some(purpose) = purpose else { continue };
+            let index = column.index.as_ref().map(|_| KeyPurpose::Index);
+            let subject = column.subject.as_ref().map(|_| KeyPurpose::Subject);
+            for purpose in [Some(KeyPurpose::Data), index, subject].into_iter().flatten() {
                 let found = Inactive { keyset: Arc::clone(&column.keyset), purpose };
                 let records = self.entries.values().map(|entry| &entry.record);
                 let family = records.filter(|record| record.keyset == found.keyset && record.purpose == purpose);
@@ -273,6 +304,31 @@ impl RingBuilder {
         Ok(inactive)
     }
 
+    /// Takes the subject keys out, by keyset.
+    fn subjects(&mut self) -> BTreeMap<Arc<str>, Arc<SubjectKeys>> {
+        let mut found: BTreeMap<Arc<str>, FoundSubjectKeys> = BTreeMap::new();
+        for Entry { record, key } in self.entries.values_mut() {
+            if !matches!(key, Unwrapped::Subject(_)) {
+                continue;
+            }
+            if let Unwrapped::Subject(key) = std::mem::replace(key, Unwrapped::Nothing) {
+                let (active, others) = found.entry(Arc::clone(&record.keyset)).or_default();
+                if record.state.may_encrypt() {
+                    *active = Some((record.kid, key));
+                } else {
+                    others.push((record.kid, key));
+                }
+            }
+        }
+        let deployment = self.deployment.into_bytes();
+        found
+            .into_iter()
+            .map(|(keyset, (active, others))| {
+                (Arc::clone(&keyset), Arc::new(SubjectKeys::new(deployment, keyset, active, others)))
+            })
+            .collect()
+    }
+
     fn check_active(&self) -> Result<(), RingError> {
         let mut seen = HashSet::new();
         for Entry { record, .. } in self.entries.values().filter(|entry| entry.record.state == KeyState::Active) {
@@ -286,7 +342,12 @@ impl RingBuilder {
 
     /// The keys of a column; `None` if one is lost that it cannot do without. Look-ups take every index key: without one
     /// of them rows would be missed. A retired one is proven to be in no row.
-    fn column_keys(&self, id: ColumnId, column: &ProtectedColumn) -> Result<Option<ColumnKeys>, RingError> {
+    fn column_keys(
+        &self,
+        id: ColumnId,
+        column: &ProtectedColumn,
+        subjects: Option<&Arc<SubjectKeys>>,
+    ) -> Result<Option<ColumnKeys>, RingError> {
         let mut keys = IndexKeys::All;
         let (mut data, mut readable, mut barred) = (None, Vec::new(), Vec::new());
         let (mut index, mut searchable) = (None, Vec::new());
@@ -298,24 +359,39 @@ impl RingBuilder {
                 Unwrapped::Data(key) => readable.push((record.kid, key)),
                 Unwrapped::Index(key) if writes => index = Some((IndexVersion(record.version), key)),
                 Unwrapped::Index(key) => searchable.push((IndexVersion(record.version), key)),
+                // Reading goes on for as long as nothing has to be opened with it.
+                Unwrapped::Lost if record.purpose == KeyPurpose::Subject && (!writes || column.subject.is_none()) => {}
                 Unwrapped::Lost if record.purpose == KeyPurpose::Data && !writes => barred.push(record.kid),
-                Unwrapped::Lost if record.purpose == KeyPurpose::Data || column.index.is_some() => return Ok(None),
+                Unwrapped::Lost if record.purpose != KeyPurpose::Index || column.index.is_some() => return Ok(None),
                 Unwrapped::Lost => {}
                 Unwrapped::Nothing if record.purpose == KeyPurpose::Data => barred.push(record.kid),
                 Unwrapped::Nothing if record.purpose == KeyPurpose::Index && record.state == KeyState::Suspended => {
                     keys = IndexKeys::SomeBarred;
                 }
-                Unwrapped::Nothing => {}
+                Unwrapped::Subject(_) | Unwrapped::Nothing => {}
             }
         }
         if index.is_none() && searchable.is_empty() {
             keys = IndexKeys::SomeBarred;
         }
         let index = column.index.as_ref().map(|_| IndexMaterial { active: index, readable: searchable, keys });
-        let active = data;
+        // Without an active subject key nobody's values can be sealed; what the data key sealed is still read.
+        let is_braked = column.subject.is_some() && subjects.is_none_or(|subjects| subjects.active().is_none());
+        let active = if is_braked {
+            readable.extend(data);
+            None
+        } else {
+            data
+        };
         let stage = self.stages.get(&column.context).copied().unwrap_or_default();
         ColumnKeys::new(id, column, &DataMaterial { active, readable, barred }, index.as_ref())
-            .map(|keys| Some(keys.at(stage)))
+            .map(|keys| {
+                let keys = keys.at(stage);
+                Some(match subjects {
+                    Some(subjects) => keys.with_subjects(subjects.clone()),
+                    None => keys,
+                })
+            })
             .map_err(|error| RingError::Column { column: column.column.clone(), error })
     }
 

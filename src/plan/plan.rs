@@ -1,6 +1,7 @@
 //! The plan of a statement: which tokens are replaced by what, and which cells of the result are opened.
 
 use crate::policy::{ColumnId, DecryptGrant};
+use crate::schema::{SubjectForm, SubjectPlace};
 use crate::sql::tree::TokenRange;
 
 /// What happens to a statement and to its result. Token positions are those of the statement's executed tokens.
@@ -64,6 +65,28 @@ pub struct Splice {
     pub column: ColumnId,
     /// What stands there instead.
     pub kind: SpliceKind,
+    /// Whose value it is, if it is sealed in a column whose values have keys of their own.
+    pub subject: Option<SubjectSource>,
+}
+
+/// What a statement says of whose a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubjectSource {
+    /// The value.
+    pub value: SubjectValue,
+    /// How it is read.
+    pub form: SubjectForm,
+    /// What it is there for.
+    pub place: SubjectPlace,
+}
+
+/// Where a data subject's value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubjectValue {
+    /// A string, a hexadecimal literal, or an integer with or without a sign.
+    Literal(TokenRange),
+    /// The client's parameter of that ordinal, from 0.
+    Param(u16),
 }
 
 /// Kinds of replacements.

@@ -180,6 +180,7 @@ fn column(name: &str, data_type: &str, extra: &str) -> Column {
         column_type: data_type.into(),
         octets_max: None,
         charset: None,
+        collation: None,
         nullable: true,
         extra: extra.into(),
     }
@@ -266,6 +267,7 @@ fn policy(version: u64) -> Policy {
         collation: None,
         index: indexed.then(|| IndexSpec { domain: name.into(), length: 16, normaliser: Normaliser::Raw }),
         padding: Padding::None,
+        subject: None,
     };
     let columns = vec![protected("phone", true), protected("email", true), protected("note", false)];
     let role = |name: &str, default_access| Role { name: name.into(), default_access, columns: HashMap::new() };

@@ -88,6 +88,8 @@ pub struct ProtectedColumn {
     pub index: Option<IndexSpec>,
     /// Padding.
     pub padding: Padding,
+    /// The column of the same table that says whose the row is, if each person's values have a key of their own.
+    pub subject: Option<Arc<str>>,
 }
 
 impl ProtectedColumn {

@@ -153,3 +153,21 @@ fn the_shipped_policies_load() {
         assert!(!policy.columns().is_empty(), "{file}");
     }
 }
+
+#[test]
+fn the_rows_of_a_table_are_one_persons_each() {
+    let with = |phone: &str, address: &str| {
+        let subject = |name: &str| if name.is_empty() { String::new() } else { format!("subject = \"{name}\"\n") };
+        let text = GOOD.replace("type = \"varchar(20)\"\n", &format!("type = \"varchar(20)\"\n{}", subject(phone)));
+        text.replace("type = \"text\"\n", &format!("type = \"text\"\n{}", subject(address)))
+    };
+    let policy = parse("policy.toml", &with("customer_id", "Customer_ID"), 1).unwrap();
+    assert_eq!(policy.columns()[0].subject.as_deref(), Some("customer_id"));
+    assert_ne!(policy.digest(), parse("policy.toml", GOOD, 1).unwrap().digest(), "proxies must agree about it");
+    assert!(parse("policy.toml", &with("customer_id", ""), 1).is_ok(), "one column may do without");
+    let refused = |phone, address| parse("policy.toml", &with(phone, address), 1).unwrap_err().to_string();
+    let two = refused("customer_id", "tenant");
+    assert!(two.contains("is not that of `shop.customers.address`: the rows of a table are one person's"), "{two}");
+    assert!(refused("Address", "").contains("is a protected column, which the database cannot find"));
+    assert!(refused(&"x".repeat(65), "").contains("the bare name of a column"));
+}

@@ -9,7 +9,7 @@ use super::decision::{
 };
 use super::prepared::{PiecesSent, Prepared, Text, Versions};
 use super::snapshot::Snapshot;
-use super::statement::{NotSent, Opening, check_lease, is_protected, opens, refuse};
+use super::statement::{NotSent, Opening, check_lease, is_protected, not_rewritten, opens, refuse};
 use crate::client_error::{ClientError, Complaint};
 use crate::plan::QueryPlan;
 use crate::rewrite::{self, Context, LongData, ParamMap, ParamTypes, RewriteError, Rewritten, Unifications};
@@ -112,7 +112,7 @@ impl Desk {
         let decision = self.execute_prepared(payload, id, &mut prepared);
         match &decision {
             Ok(Decision::WithFreshState | Decision::Reprepare(_))
-            | Err(NotSent::UnknownName(_) | NotSent::WithoutLease) => {}
+            | Err(NotSent::UnknownName(_) | NotSent::WithoutLease | NotSent::WithoutSubjects(..)) => {}
             Ok(_) | Err(NotSent::Refused(_)) => self.statements.executed(&mut prepared),
         }
         self.statements.restore(id, prepared);
@@ -212,7 +212,7 @@ impl Desk {
             if untyped && matches!(error, RewriteError::Wire(_)) {
                 return NotSent::Refused(Complaint::NeedsReprepare.into());
             }
-            NotSent::Refused(refuse(&error, &self.connection))
+            not_rewritten(&error, &self.connection)
         })?;
         command::put_statement_id(&mut self.out, prepared.server_id);
         Ok(Send::Rewritten)

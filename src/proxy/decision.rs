@@ -14,7 +14,7 @@ use super::unify::Unify;
 use crate::client_error::{ClientError, Complaint};
 use crate::plan::{PlanCache, QueryPlan, Scratch};
 use crate::policy::RoleId;
-use crate::rewrite::{ResultColumn, Rewritten};
+use crate::rewrite::{ResultColumn, Rewritten, WantedSubject};
 use crate::wire::WireError;
 use crate::wire::command::Command;
 use crate::wire::err::{self, SqlState};
@@ -39,6 +39,8 @@ pub(super) enum Decision {
     WithFreshState,
     /// It is decided again when the control plane was asked for the write lease.
     WithLease,
+    /// It is decided again when the control plane was asked for keys of data subjects; with this error if they are not had.
+    WithSubjects(Vec<WantedSubject>, ClientError),
     /// It is decided again when the statement that it executes has been prepared again.
     Reprepare(Box<Reprepare>),
     /// A login on the open connection.
@@ -318,6 +320,11 @@ impl Desk {
         }
     }
 
+    /// Asks for the keys of data subjects. `false` if they are not there in time.
+    pub(super) async fn find_subjects(&self, wanted: Vec<WantedSubject>) -> bool {
+        self.shared.keys.ask(KeysWanted::Subjects(wanted), self.shared.settings.timeouts.subject_keys).await
+    }
+
     pub(super) fn statement_bytes_max(&self) -> usize {
         self.shared.settings.limits.statement_bytes_max
     }
@@ -388,6 +395,8 @@ pub(super) fn refuse_or_retry(not_sent: NotSent, attempt: Attempt) -> Decision {
     match (not_sent, attempt) {
         (NotSent::WithoutLease, Attempt::First) => Decision::WithLease,
         (NotSent::WithoutLease, Attempt::Second) => Decision::Refuse(Complaint::WriteLeaseOver.into()),
+        // Whether they are had is the control plane's word, not the attempt's.
+        (NotSent::WithoutSubjects(wanted, error), _) => Decision::WithSubjects(wanted, error),
         (NotSent::UnknownName(_), Attempt::First) => Decision::WithFreshCatalog,
         (NotSent::UnknownName(error), Attempt::Second) | (NotSent::Refused(error), _) => Decision::Refuse(error),
     }

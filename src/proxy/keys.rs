@@ -1,10 +1,12 @@
-//! Asking the control plane for a key that a stored value names and the ring does not know, or for the write lease.
+//! Asking the control plane for keys that a statement or a stored value needs and the ring does not know, or for the write
+//! lease.
 
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::crypto::KeyId;
+use crate::rewrite::WantedSubject;
 
 /// A request to the key task; dropped if what is wanted cannot be had.
 #[derive(Debug)]
@@ -16,12 +18,16 @@ pub struct KeyRequest {
 }
 
 /// What a connection wants of the key task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeysWanted {
     /// A snapshot whose ring knows the key.
     Key(KeyId),
     /// The write lease, and a snapshot whose ring is as new as it.
     Lease,
+    /// The newest snapshot's ring with the keys of these data subjects, which are made if there are none.
+    Subjects(Vec<WantedSubject>),
+    /// The newest snapshot's ring with the first of these keys of data subjects, and as many of the others as there are.
+    SubjectKeys(Vec<KeyId>),
 }
 
 /// The data plane's end of the channel to the key task.

@@ -9,10 +9,10 @@ use super::end::End;
 use super::keys::KeysWanted;
 use super::prepared::{Cursor, Prepared};
 use super::registry::Connection;
-use super::session::Session;
+use super::session::{Session, Shared};
 use super::statement::{Opening, refuse};
 use crate::client_error::{ClientError, Complaint};
-use crate::crypto::KeyId;
+use crate::crypto::{Envelope, KeyId, MAGIC};
 use crate::keys::KeyRing;
 use crate::plan::CellAction;
 use crate::policy::{Access, RoleId};
@@ -24,6 +24,11 @@ use crate::wire::response::{Event, PrepareOk, Response, RowFormat};
 
 /// Bytes that are gathered before they are written.
 const GATHER: usize = 64 << 10;
+
+/// Keys of data subjects that are asked for at once.
+const SUBJECT_KEYS_MAX: usize = 500;
+/// Bytes of an envelope's beginning that hold its header, and enough behind it to parse.
+const ENVELOPE_HEAD: usize = 28 + 24 + 16;
 
 /// What is done with a packet.
 enum Emit {
@@ -93,7 +98,8 @@ impl Session {
             failed |= matches!(event, Event::Err(_));
             response = next;
             if course == Course::Passing {
-                match take(&mut reader, event, bytes, response, &mut self.desk).await {
+                let later = self.server.input.data().get(whole.length..).unwrap_or_default();
+                match take(&mut reader, event, (bytes, later), response, &mut self.desk).await {
                     Ok(()) => {}
                     Err(error) => {
                         self.desk.connection.counters.refusal();
@@ -134,14 +140,22 @@ impl Session {
 async fn take(
     reader: &mut Reader,
     event: Event<'_>,
-    bytes: &[u8],
+    (bytes, later): (&[u8], &[u8]),
     next: Response,
     desk: &mut Desk,
 ) -> Result<(), ClientError> {
     let mut taken = reader.take(event, bytes, next, desk);
+    // A row has at most as many keys as columns, and each question brings at least one.
+    for _ in 0..=reader.columns.len() {
+        let Err(Untaken::UnknownKey { kid, .. }) = &taken else { break };
+        if !kid.is_of_subject() || !reader.find_subject_keys(*kid, (bytes, later), desk).await {
+            break;
+        }
+        taken = reader.take(event, bytes, next, desk);
+    }
     for from in [NewerKeys::Published, NewerKeys::AskedFor] {
         let Err(Untaken::UnknownKey { kid, .. }) = &taken else { break };
-        if reader.renew(*kid, from, desk).await {
+        if !kid.is_of_subject() && reader.renew(*kid, from, desk).await {
             taken = reader.take(event, bytes, next, desk);
         }
     }
@@ -283,6 +297,41 @@ impl Reader {
         same_policy && newer
     }
 
+    /// Asks for the key of a data subject, and along with it for those that the rows name which have come already: a
+    /// thousand rows of a thousand people are a few questions.
+    async fn find_subject_keys(&mut self, kid: KeyId, seen: (&[u8], &[u8]), desk: &Desk) -> bool {
+        let shared = &desk.shared;
+        if self.take_newest_ring(shared) && self.opening.knows_subject_key(kid) {
+            return true;
+        }
+        let mut wanted = vec![kid];
+        for bytes in [seen.0, seen.1] {
+            named_subject_keys(bytes, |named| {
+                if wanted.len() < SUBJECT_KEYS_MAX && !wanted.contains(&named) && !self.opening.knows_subject_key(named)
+                {
+                    wanted.push(named);
+                }
+            });
+        }
+        let found = shared.keys.ask(KeysWanted::SubjectKeys(wanted), shared.settings.timeouts.unknown_key).await;
+        self.take_newest_ring(shared);
+        if !found {
+            desk.connection.counters.unknown_key();
+        }
+        found && self.opening.knows_subject_key(kid)
+    }
+
+    /// Takes over the newest ring, if it is for the policy that the statement was planned under: keys of data subjects are
+    /// opened into that one alone.
+    fn take_newest_ring(&mut self, shared: &Shared) -> bool {
+        let newest = shared.snapshot.load_full();
+        let same_policy = newest.policy.version() == self.opening.snapshot.policy.version();
+        if same_policy && newest.keys().is_some() {
+            self.opening.snapshot = newest;
+        }
+        same_policy
+    }
+
     /// Opens a row straight into what is gathered.
     #[inline]
     fn row(&mut self, row: &[u8], next: Response) -> Result<(), RewriteError> {
@@ -398,6 +447,19 @@ impl Reader {
             self.sequence = self.first_sequence;
         }
         self.sequence = put_error(error, connection, self.sequence, &mut self.gathered);
+    }
+}
+
+/// Finds keys of data subjects that envelopes name in bytes of rows. A guess: what is no envelope costs a look-up of a
+/// key that does not exist, as an envelope that somebody forged does.
+fn named_subject_keys(bytes: &[u8], mut found: impl FnMut(KeyId)) {
+    for start in memchr::memmem::find_iter(bytes, &MAGIC) {
+        // The shortest stretch that holds a header and, unread, what follows it.
+        let end = start.saturating_add(ENVELOPE_HEAD).min(bytes.len());
+        let kid = bytes.get(start..end).and_then(|head| Envelope::parse(head).ok()).map(|envelope| envelope.kid());
+        if let Some(kid) = kid.filter(|kid| kid.is_of_subject()) {
+            found(kid);
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::reprepare::{Pieces, Reprepare};
 use super::snapshot::Snapshot;
 use super::statement::{Opening, Reading};
 use crate::client_error::{ClientError, Complaint};
+use crate::keys::KeyRing;
 use crate::plan::QueryPlan;
 use crate::rewrite::{LongData, ParamMap, ParamTypes, ResultColumn};
 use crate::wire::response::PrepareOk;
@@ -66,6 +67,9 @@ pub(super) struct Versions {
     catalog: u64,
     /// The ring's digest: it differs when keys, their states or stages of columns do.
     ring: Option<[u8; 32]>,
+    /// The key store's epoch, if values have keys of single data subjects: it grows with every erasure, and the server
+    /// may hold literals that were sealed under such a key.
+    subjects: Option<u64>,
 }
 
 impl Versions {
@@ -74,6 +78,7 @@ impl Versions {
             policy: snapshot.policy.version(),
             catalog: snapshot.catalog.version,
             ring: snapshot.keys().map(|ring| *ring.digest()),
+            subjects: snapshot.keys().filter(|ring| ring.all_subjects().next().is_some()).map(KeyRing::version),
         }
     }
 }

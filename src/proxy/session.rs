@@ -179,6 +179,11 @@ impl Session {
                 Decision::WithFreshCatalog => self.desk.refresh_catalog().await,
                 Decision::WithFreshState => self.probe_again().await?,
                 Decision::WithLease => self.desk.renew_lease().await,
+                Decision::WithSubjects(wanted, error) => {
+                    if !self.desk.find_subjects(wanted).await {
+                        return self.refuse(&whole, &error).await;
+                    }
+                }
                 Decision::Reprepare(again) => match self.reprepare(*again).await? {
                     Reprepared::Done => {}
                     Reprepared::Refused(error) => return self.refuse(&whole, &error).await,
@@ -215,9 +220,11 @@ impl Session {
                 Ok(())
             }
             Decision::Refuse(error) => self.refuse(whole, &error).await,
-            Decision::WithFreshCatalog | Decision::WithFreshState | Decision::WithLease | Decision::Reprepare(_) => {
-                self.refuse(whole, &Complaint::StateNotRead.into()).await
-            }
+            Decision::WithFreshCatalog
+            | Decision::WithFreshState
+            | Decision::WithLease
+            | Decision::WithSubjects(..)
+            | Decision::Reprepare(_) => self.refuse(whole, &Complaint::StateNotRead.into()).await,
             Decision::ChangeUser => self.change_user(whole).await,
             Decision::Quit => {
                 self.send(whole, Send::AsItCame).await?;

@@ -103,6 +103,8 @@ pub struct Timeouts {
     pub catalog: Duration,
     /// How long a client waits for a key that its ring does not know.
     pub unknown_key: Duration,
+    /// How long a client waits for keys of data subjects that its statement seals with.
+    pub subject_keys: Duration,
     /// How long a client waits for the write lease: long enough for a poll that hangs, and another one.
     pub lease: Duration,
 }
@@ -117,6 +119,7 @@ impl Default for Timeouts {
             drain: Duration::from_secs(30),
             catalog: Duration::from_secs(10),
             unknown_key: Duration::from_secs(2),
+            subject_keys: Duration::from_secs(5),
             lease: Duration::from_secs(8),
         }
     }

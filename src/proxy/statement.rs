@@ -7,10 +7,11 @@ use super::registry::Connection;
 use super::session::Shared;
 use super::snapshot::Snapshot;
 use crate::client_error::{ClientError, Complaint};
+use crate::crypto::KeyId;
 use crate::firewall;
 use crate::plan::{self, CellAction, Effect, Inspection, Outputs, QueryPlan, Refusal, SpliceKind};
 use crate::policy::{Account, FirewallMode, RoleId};
-use crate::rewrite::{self, Context, RewriteError, Rewritten, Unifications};
+use crate::rewrite::{self, Context, RewriteError, Rewritten, Unifications, WantedSubject};
 use crate::schema::Charset;
 use crate::sql::Dialect;
 
@@ -39,6 +40,8 @@ pub(super) enum NotSent {
     UnknownName(ClientError),
     /// It seals or looks up, and the write lease is over.
     WithoutLease,
+    /// It seals values of data subjects whose keys are not here; with this error if they cannot be had.
+    WithoutSubjects(Vec<WantedSubject>, ClientError),
 }
 
 /// The role of the session's account under one version of the policy.
@@ -70,6 +73,11 @@ impl Opening {
             results_charset: self.results_charset,
             results_collation_id: self.results_collation,
         })
+    }
+
+    /// Whether the key of a data subject is open, or known to be destroyed.
+    pub(super) fn knows_subject_key(&self, kid: KeyId) -> bool {
+        self.snapshot.keys().is_some_and(|ring| ring.all_subjects().any(|keys| keys.by_kid(kid).is_some()))
     }
 
     /// What happens to the result's columns; none for an answer that is relayed.
@@ -193,7 +201,7 @@ impl Desk {
         });
         match rewritten {
             Ok(rewritten) => Ok(Planned { plan, rewritten, unique }),
-            Err(error) => Err(NotSent::Refused(refuse(&error, connection))),
+            Err(error) => Err(not_rewritten(&error, connection)),
         }
     }
 
@@ -265,6 +273,16 @@ fn not_sent(refusal: &Refusal, connection: &Connection) -> NotSent {
         }
         Refusal::Firewall { .. } | Refusal::Unsupported { .. } | Refusal::NotReady => NotSent::Refused(error),
     }
+}
+
+/// A rewrite that failed: keys of data subjects that are missing can be asked for.
+pub(super) fn not_rewritten(error: &RewriteError, connection: &Connection) -> NotSent {
+    if let RewriteError::WithoutSubjectKeys { wanted, .. } = error
+        && !wanted.is_empty()
+    {
+        return NotSent::WithoutSubjects(wanted.clone(), ClientError::from(error));
+    }
+    NotSent::Refused(refuse(error, connection))
 }
 
 /// A rewrite that failed, as the client hears of it.

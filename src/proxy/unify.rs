@@ -4,9 +4,11 @@
 
 use super::decision::Desk;
 use super::end::End;
+use super::keys::KeysWanted;
 use super::session::Session;
 use super::statement::{Opening, refuse};
 use crate::client_error::ClientError;
+use crate::crypto::KeyId;
 use crate::plan::QueryPlan;
 use crate::policy::{ColumnId, DecryptGrant};
 use crate::rewrite::{self, Context, RewriteError, Unification, Unifications};
@@ -65,6 +67,18 @@ impl Desk {
         Ok(())
     }
 
+    /// The same with the newest ring, once that has the key of a data subject. `None` if it is not had.
+    async fn with_subject_key(&self, kid: KeyId, opening: &Opening) -> Option<Opening> {
+        let shared = &self.shared;
+        let wanted = KeysWanted::SubjectKeys(vec![kid]);
+        if !shared.keys.ask(wanted, shared.settings.timeouts.unknown_key).await {
+            return None;
+        }
+        let snapshot = shared.snapshot.load_full();
+        let same_policy = snapshot.policy.version() == opening.snapshot.policy.version();
+        (same_policy && snapshot.keys().is_some()).then(|| Opening { snapshot, ..opening.clone() })
+    }
+
     /// Whether a plan stores values in a UNIQUE column of mixed forms.
     pub(super) fn is_to_unify(plan: &QueryPlan, opening: &Opening) -> bool {
         opening.context().is_some_and(|context| Unifications::concern(plan, &context))
@@ -114,7 +128,7 @@ impl Session {
         };
         let mut round = Round::Nothing;
         for cell in found {
-            let conversion = match self.spell(opening, |context| rewrite::conversion(grant, &cell, context)) {
+            let conversion = match self.spell_conversion(opening, grant, &cell).await {
                 Ok(sql) => sql,
                 Err(not_unified) => return Ok(Err(not_unified)),
             };
@@ -128,6 +142,27 @@ impl Session {
             }
         }
         Ok(Ok(round))
+    }
+
+    /// Spells the conversion of a row; asks for the key of the row's data subject if that is not here.
+    async fn spell_conversion(
+        &self,
+        opening: &Opening,
+        grant: &DecryptGrant,
+        cell: &[u8],
+    ) -> Result<Vec<u8>, NotUnified> {
+        let spell = |opening: &Opening| {
+            let context = opening.context().ok_or(RewriteError::PlanMismatch("keys"));
+            context.and_then(|context| rewrite::conversion(grant, cell, &context))
+        };
+        let mut spelled = spell(opening);
+        if let Err(RewriteError::UnknownKey { kid, .. }) = &spelled
+            && kid.is_of_subject()
+            && let Some(newer) = self.desk.with_subject_key(*kid, opening).await
+        {
+            spelled = spell(&newer);
+        }
+        spelled.map_err(|error| NotUnified::Refused(refuse(&error, &self.desk.connection)))
     }
 
     fn spell(

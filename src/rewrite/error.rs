@@ -1,6 +1,8 @@
 //! What can go wrong in a rewrite. Texts name columns and rules, never values.
 
-use crate::crypto::KeyId;
+use std::sync::Arc;
+
+use crate::crypto::{KeyId, SubjectDigest};
 use crate::schema::ColumnRef;
 use crate::wire::WireError;
 
@@ -70,6 +72,23 @@ pub enum RewriteError {
         /// The key.
         kid: KeyId,
     },
+    /// Keys of data subjects are not in the ring, and may be had.
+    #[error("the keys of data subjects for column {column} are not available; try again")]
+    WithoutSubjectKeys {
+        /// The first column.
+        column: ColumnRef,
+        /// Whose keys are wanted.
+        wanted: Vec<WantedSubject>,
+    },
+    /// The key of a data subject was destroyed on purpose.
+    #[error(
+        "the key of this data subject was destroyed on purpose, and the values of column {column} with it; delete the \
+         person's rows"
+    )]
+    SubjectErased {
+        /// The column.
+        column: ColumnRef,
+    },
     /// The system gave no random bytes for a nonce.
     #[error("no random bytes to seal column {column} with")]
     NoRandom {
@@ -100,4 +119,13 @@ pub enum RewriteError {
     /// The plan does not fit the statement, the result or the policy snapshot.
     #[error("the plan does not fit: {0}")]
     PlanMismatch(&'static str),
+}
+
+/// A data subject whose key is wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WantedSubject {
+    /// The keyset of the column.
+    pub keyset: Arc<str>,
+    /// The data subject.
+    pub subject: SubjectDigest,
 }

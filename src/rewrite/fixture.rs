@@ -128,6 +128,7 @@ fn column(name: &str, logical: LogicalType, searched: bool, collation: Option<&s
         collation: collation.map(Into::into),
         index,
         padding: Padding::Block(16),
+        subject: None,
     }
 }
 
@@ -139,6 +140,7 @@ pub(super) fn catalog(varchar: &str, text: &str) -> Catalog {
         column_type: data_type.into(),
         octets_max: None,
         charset: None,
+        collation: None,
         nullable: true,
         extra: "".into(),
     };

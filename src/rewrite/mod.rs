@@ -15,6 +15,7 @@ mod params;
 mod row;
 mod search;
 mod statement;
+mod subject;
 mod unify;
 mod value;
 
@@ -28,7 +29,7 @@ use crate::policy::Policy;
 use crate::schema::{Catalog, Charset};
 use crate::sql::Dialect;
 
-pub use error::RewriteError;
+pub use error::{RewriteError, WantedSubject};
 pub use form::ResultColumn;
 pub use long_data::{LongData, LongDataRoute};
 pub use metadata::{column_definition, names_protected};

@@ -7,11 +7,13 @@
 use super::form::{LiteralForm, SearchForm};
 use super::search::Beside;
 use super::statement::{PLAIN_NEVER, column, index_versions, keys, may_be_stored, search_error, store};
+use super::subject::{Wanted, unclear};
 use super::value::{self, Purpose};
 use super::{Context, LongData, LongDataRoute, PAYLOAD_OCTETS_MAX, RewriteError};
-use crate::crypto::{ColumnKeys, Plaintext, Writes};
-use crate::plan::{Comparison, QueryPlan, Splice, SpliceKind, Value};
+use crate::crypto::{ColumnKeys, Plaintext, SubjectDigest, Writes};
+use crate::plan::{Comparison, QueryPlan, Splice, SpliceKind, SubjectSource, SubjectValue, Value};
 use crate::policy::{ColumnId, ProtectedColumn};
+use crate::schema::UnclearSubject;
 use crate::wire::WireError;
 use crate::wire::column::ColumnType;
 use crate::wire::execute::{Arrival, Execute, ExecuteWriter, ParamType, ParamValue};
@@ -92,6 +94,8 @@ pub struct ParamMap {
     firsts: Vec<usize>,
     server_params: usize,
     literals: Vec<LiteralForm>,
+    /// Whose stored parameters are: the stored one, the one that says so.
+    subjects: Vec<(u16, u16, SubjectSource)>,
 }
 
 impl ParamMap {
@@ -102,6 +106,7 @@ impl ParamMap {
         let mut uses = vec![Use::Copy; usize::from(plan.params)];
         let mut literals = Vec::new();
         let mut next = 0_usize;
+        let mut subjects = Vec::new();
         for splice in &plan.splices {
             let protected = column(cx, splice.column)?;
             let keys = keys(cx, splice.column, protected)?;
@@ -125,9 +130,16 @@ impl ParamMap {
                 }
                 next = param.saturating_add(1);
                 *uses.get_mut(param).ok_or(MISFIT)? = found;
+                match (found, splice.subject) {
+                    (Use::Store(_, Writes::Envelopes), Some(source)) => {
+                        let SubjectValue::Param(owner) = source.value else { return Err(MISFIT) };
+                        subjects.push((u16::try_from(param).map_err(|_| MISFIT)?, owner, source));
+                    }
+                    (Use::Store(..) | Use::Copy | Use::Search(_), _) => {}
+                }
             }
         }
-        Ok((next > 0 || !literals.is_empty()).then(|| Self::new(uses, literals)))
+        Ok((next > 0 || !literals.is_empty()).then(|| Self { subjects, ..Self::new(uses, literals) }))
     }
 
     /// The map of a statement of so many parameters, all of them copied: for a statement that the server does not know
@@ -143,7 +155,7 @@ impl ParamMap {
             firsts.push(server_params);
             server_params = server_params.saturating_add(used.server_params());
         }
-        Self { uses, firsts, server_params, literals }
+        Self { uses, firsts, server_params, literals, subjects: Vec::new() }
     }
 
     /// Whether COM_STMT_EXECUTE has to be rewritten. Otherwise it passes as it is.
@@ -245,6 +257,10 @@ fn put_execute(
     let keys = || cx.ok_or(RewriteError::PlanMismatch("keys"));
     let execute = Execute::parse(payload, map.client_params())?;
     let types = types.update(&execute, map.client_params())?;
+    let owners = match cx {
+        Some(cx) if !map.subjects.is_empty() => owners(payload, &execute, map, types, long_data, cx)?,
+        Some(_) | None => Vec::new(),
+    };
     let mut values = execute.values();
     let mut writer = ExecuteWriter::default();
     let mut plain = Plaintext::new();
@@ -266,7 +282,11 @@ fn put_execute(
                     writer.put_value(*param_type, payload.get(whole).unwrap_or_default());
                 }
             },
-            Use::Store(id, _) => put_stored(bytes, as_sent(*param_type, &value), id, keys()?, &mut plain, &mut writer)?,
+            Use::Store(id, _) => {
+                let owner = owners.binary_search_by_key(&param, |(stored, _)| *stored).ok();
+                let owner = owner.and_then(|at| owners.get(at)).map(|(_, owner)| owner);
+                put_stored(bytes, as_sent(*param_type, &value), (id, owner), keys()?, &mut plain, &mut writer)?;
+            }
             Use::Search(search) => {
                 put_bounds(bytes, as_sent(*param_type, &value), &search, keys()?, &mut plain, &mut writer)?;
             }
@@ -278,6 +298,52 @@ fn put_execute(
     values.finish()?;
     writer.finish(&execute, out);
     Ok(())
+}
+
+/// Whose the stored parameters are, by their ordinals. NULL is nobody's.
+fn owners(
+    payload: &[u8],
+    execute: &Execute<'_>,
+    map: &ParamMap,
+    types: &[ParamType],
+    long_data: &LongData,
+    cx: &Context<'_>,
+) -> Result<Vec<(u16, SubjectDigest)>, RewriteError> {
+    let mut values = execute.values();
+    let mut sent = Vec::with_capacity(types.len());
+    for (param, param_type) in (0_u16..).zip(types) {
+        let held = long_data.held(param);
+        let before = held.is_some() || long_data.is_forwarded(param);
+        let value = values.next_value(*param_type, if before { Arrival::Before } else { Arrival::Here })?;
+        let bytes = match &value {
+            ParamValue::Null => None,
+            ParamValue::LongData => held.map(Plaintext::expose),
+            ParamValue::Inline { value, .. } => payload.get(value.clone()),
+        };
+        let arrived = if before { Arrival::Before } else { Arrival::Here };
+        sent.push((as_sent(*param_type, &value), bytes, arrived));
+    }
+    let mut owners = Vec::with_capacity(map.subjects.len());
+    let mut wanted = Wanted::default();
+    for (stored, owner, source) in &map.subjects {
+        let Some((_, Some(_), _)) = sent.get(usize::from(*stored)) else { continue };
+        let Some(Use::Store(id, _)) = map.uses.get(usize::from(*stored)) else { continue };
+        let protected = column(cx, *id)?;
+        let value = match sent.get(usize::from(*owner)) {
+            Some((param_type, Some(bytes), Arrival::Here)) => {
+                value::subject(bytes, *param_type, source, cx.dialect.charset)
+            }
+            // In pieces: what they are together only the server knows.
+            Some((_, _, Arrival::Before)) => Err(UnclearSubject::Converted),
+            Some((_, None, Arrival::Here)) | None => Err(UnclearSubject::Null),
+        };
+        let value = value.map_err(|error| unclear(error, &protected.column))?;
+        let subject = SubjectDigest::new(&protected.keyset, &value);
+        wanted.add(protected, subject)?;
+        owners.push((*stored, subject));
+    }
+    wanted.all_there(cx)?;
+    Ok(owners)
 }
 
 /// Hands over the values that a COM_STMT_EXECUTE stores in protected columns.
@@ -331,7 +397,7 @@ fn as_sent(param_type: ParamType, value: &ParamValue) -> ParamType {
 fn put_stored(
     bytes: Option<&[u8]>,
     param_type: ParamType,
-    id: ColumnId,
+    (id, owner): (ColumnId, Option<&SubjectDigest>),
     cx: &Context<'_>,
     plain: &mut Plaintext,
     writer: &mut ExecuteWriter,
@@ -343,7 +409,7 @@ fn put_stored(
     let protected = column(cx, id)?;
     value::read(bytes, param_type, Purpose::Seal, cx.dialect.charset, &protected.column, plain)?;
     let mut stored = Vec::new();
-    store(protected, keys(cx, id, protected)?, plain, &mut stored)?;
+    store(protected, keys(cx, id, protected)?, owner, plain, &mut stored)?;
     writer.put_string(ParamType::BLOB, &stored);
     Ok(())
 }

@@ -156,6 +156,7 @@ pub(super) fn open_error(error: &OpenError, grant: &DecryptGrant, cx: &Context<'
     };
     match error {
         OpenError::UnknownKey(kid) => RewriteError::UnknownKey { column, kid: *kid },
+        OpenError::Erased(_) => RewriteError::SubjectErased { column },
         OpenError::KeyNotUsable(_) => RewriteError::KeyBarred { column },
         OpenError::NotAnEnvelope | OpenError::Malformed(_) | OpenError::RowBound | OpenError::Tampered => {
             RewriteError::Tampered { column }

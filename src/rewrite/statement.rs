@@ -3,11 +3,14 @@
 use super::fit::fitting_octets;
 use super::form::SearchForm;
 use super::search::{Beside, Term, put_hex, put_predicate};
+use super::subject::{self, Wanted};
 use super::{Context, PAYLOAD_OCTETS_MAX, RewriteError};
-use crate::crypto::{ColumnKeys, IndexKeys, MAGIC, NormaliseError, Plaintext, SealError, SearchError, Writes};
-use crate::plan::{Admitted, Comparison, QueryPlan, Splice, SpliceKind, Value};
+use crate::crypto::{
+    ColumnKeys, IndexKeys, MAGIC, NormaliseError, Plaintext, SealError, SearchError, SubjectDigest, Writes,
+};
+use crate::plan::{Admitted, Comparison, QueryPlan, Splice, SpliceKind, SubjectSource, SubjectValue, Value};
 use crate::policy::{ColumnId, ProtectedColumn};
-use crate::schema::ColumnRef;
+use crate::schema::{ColumnRef, UnclearSubject};
 use crate::sql::tree::TokenRange;
 use crate::sql::{self, LiteralError, Token};
 
@@ -53,6 +56,7 @@ fn put_spliced(
     cx: &Context<'_>,
     out: &mut Vec<u8>,
 ) -> Result<Rewritten, RewriteError> {
+    literal_subjects(source, plan, cx)?.all_there(cx)?;
     let start = out.len();
     let mut copied = 0_usize;
     let mut rewritten = Rewritten::Unchanged;
@@ -94,8 +98,8 @@ const MISFIT: RewriteError = RewriteError::PlanMismatch("tokens");
 
 /// What stands in the place of a splice's tokens.
 enum Replacement<'a> {
-    /// A literal that is stored.
-    Stored(TokenRange),
+    /// A literal that is stored, and whose it is.
+    Stored(TokenRange, Option<SubjectSource>),
     /// A parameter that is stored as text, whatever the column's type is.
     TextParam,
     /// A look-up.
@@ -110,7 +114,7 @@ fn replacement<'a>(
     cx: &Context<'_>,
 ) -> Option<Replacement<'a>> {
     match &splice.kind {
-        SpliceKind::Seal(Value::Literal(tokens)) => Some(Replacement::Stored(*tokens)),
+        SpliceKind::Seal(Value::Literal(tokens)) => Some(Replacement::Stored(*tokens, splice.subject)),
         SpliceKind::Seal(Value::Param(_)) => match keys.stage().writes() {
             Writes::Envelopes => None,
             Writes::Plaintext => Some(Replacement::TextParam),
@@ -139,10 +143,14 @@ fn put_replacement(
     out: &mut Vec<u8>,
 ) -> Result<(), RewriteError> {
     match replacement {
-        Replacement::Stored(tokens) => {
+        Replacement::Stored(tokens, subject) => {
             let plain = source.literal(*tokens, protected, cx)?;
             let mut stored = Vec::new();
-            store(protected, keys, &plain, &mut stored)?;
+            let subject = match subject {
+                Some(subject) => Some(source.subject(subject, protected, cx)?),
+                None => None,
+            };
+            store(protected, keys, subject.as_ref(), &plain, &mut stored)?;
             match keys.stage().writes() {
                 Writes::Envelopes => {}
                 // A character column converts the text to its own set; bytes keep its UTF-8.
@@ -211,6 +219,29 @@ impl<'a> Source<'a> {
             .map_err(|error| literal_error(error, &protected.column))
     }
 
+    /// Whose a literal is, by the literal that says so.
+    fn subject(
+        self,
+        source: &SubjectSource,
+        protected: &ProtectedColumn,
+        cx: &Context<'_>,
+    ) -> Result<SubjectDigest, RewriteError> {
+        let SubjectValue::Literal(tokens) = source.value else { return Err(MISFIT) };
+        let tokens = self.token_run(tokens)?;
+        let form = source.form;
+        let found = if let Some(number) = sql::integer(self.sql, tokens) {
+            form.integer(number, source.place)
+        } else if let Some(bytes) = sql::hex_bytes(self.sql, tokens) {
+            form.hex(&bytes, source.place)
+        } else {
+            let text = sql::literal_text(self.sql, tokens, &cx.dialect);
+            let text = text.map_err(|_| subject::unclear(UnclearSubject::Converted, &protected.column))?;
+            form.bytes_of_text(&text, source.place)
+        };
+        let value = found.map_err(|error| subject::unclear(error, &protected.column))?;
+        Ok(SubjectDigest::new(&protected.keyset, &value))
+    }
+
     fn term(
         self,
         value: Value,
@@ -234,6 +265,21 @@ impl<'a> Source<'a> {
     }
 }
 
+/// Whose the literals are that a statement stores.
+fn literal_subjects(source: Source<'_>, plan: &QueryPlan, cx: &Context<'_>) -> Result<Wanted, RewriteError> {
+    let mut wanted = Wanted::default();
+    for splice in &plan.splices {
+        if let (SpliceKind::Seal(Value::Literal(_)), Some(subject)) = (&splice.kind, &splice.subject) {
+            let protected = column(cx, splice.column)?;
+            let keys = keys(cx, splice.column, protected)?;
+            if keys.stage().writes() == Writes::Envelopes {
+                wanted.add(protected, source.subject(subject, protected, cx)?)?;
+            }
+        }
+    }
+    Ok(wanted)
+}
+
 /// Appends what is stored of a value, if it fits the logical type: its envelope, or the value itself at a stage that
 /// writes plaintext.
 ///
@@ -242,9 +288,14 @@ impl<'a> Source<'a> {
 pub(super) fn store(
     protected: &ProtectedColumn,
     keys: &ColumnKeys,
+    subject: Option<&SubjectDigest>,
     plain: &Plaintext,
     out: &mut Vec<u8>,
 ) -> Result<(), RewriteError> {
+    let seal = |plain: &Plaintext, out: &mut Vec<u8>| match subject {
+        Some(subject) if keys.sealing_subjects().is_some() => keys.seal_for(subject, plain, out),
+        Some(_) | None => keys.seal(plain, out),
+    };
     let value = plain.expose();
     let octets =
         fitting_octets(protected, value).ok_or_else(|| RewriteError::TooLong { column: protected.column.clone() })?;
@@ -256,8 +307,8 @@ pub(super) fn store(
             out.extend_from_slice(text.as_bytes());
             Ok(())
         }
-        Writes::Envelopes if fitting.len() < value.len() => keys.seal(&Plaintext::from(fitting.to_vec()), out),
-        Writes::Envelopes => keys.seal(plain, out),
+        Writes::Envelopes if fitting.len() < value.len() => seal(&Plaintext::from(fitting.to_vec()), out),
+        Writes::Envelopes => seal(plain, out),
     }
     .map_err(|error| seal_error(&error, &protected.column))
 }
@@ -315,6 +366,9 @@ pub(super) fn seal_error(error: &SealError, column: &ColumnRef) -> RewriteError 
         SealError::Normalise(NormaliseError::NotUtf8) => RewriteError::NotText { column },
         SealError::TooLong => RewriteError::TooLong { column },
         SealError::NoActiveKey => RewriteError::NoActiveKey { column },
+        SealError::NoSubject => RewriteError::PlanMismatch("data subject"),
+        SealError::UnknownSubject => RewriteError::WithoutSubjectKeys { column, wanted: Vec::new() },
+        SealError::Erased => RewriteError::SubjectErased { column },
         SealError::Random => RewriteError::NoRandom { column },
     }
 }

@@ -12,7 +12,7 @@ use super::params::stored_params;
 use super::search::{Term, put_hex, put_predicate};
 use super::statement::{Source, column, keys, may_be_stored, search_error};
 use super::{Context, LongData, ParamMap, ParamTypes, RewriteError};
-use crate::crypto::{ColumnKeys, Holds, IndexKeys, Plaintext, PrefixRange, Writes};
+use crate::crypto::{ColumnKeys, Envelope, Holds, IndexKeys, Plaintext, PrefixRange, SealError, Writes};
 use crate::plan::{Comparison, QueryPlan, SpliceKind, Value};
 use crate::policy::{ColumnId, DecryptGrant, ProtectedColumn};
 use crate::sql::Token;
@@ -162,7 +162,19 @@ pub fn conversion(grant: &DecryptGrant, found: &[u8], cx: &Context<'_>) -> Resul
     match keys.stage().writes() {
         Writes::Plaintext => stored.extend_from_slice(plain.expose()),
         Writes::Envelopes => {
-            keys.seal(&plain, &mut stored).map_err(|error| super::statement::seal_error(&error, &protected.column))?;
+            let sealed = match Envelope::parse(found) {
+                Ok(envelope) => keys.seal_again(envelope.kid(), &plain, &mut stored),
+                Err(_) => keys.seal(&plain, &mut stored),
+            };
+            sealed.map_err(|error| match error {
+                SealError::NoSubject => without_owner(id, cx),
+                SealError::Normalise(_)
+                | SealError::TooLong
+                | SealError::NoActiveKey
+                | SealError::Random
+                | SealError::UnknownSubject
+                | SealError::Erased => super::statement::seal_error(&error, &protected.column),
+            })?;
         }
     }
     let mut name = Vec::new();
@@ -194,6 +206,16 @@ pub fn not_allowed(id: ColumnId, cx: &Context<'_>) -> RewriteError {
         id,
         "a value in a UNIQUE column while its keys or its form change, by an account that may not read and update the table",
         "grant the account SELECT and UPDATE on the table",
+        cx,
+    )
+}
+
+/// A row in an older form has no key of its person's yet, and the value alone does not say whose it is.
+fn without_owner(id: ColumnId, cx: &Context<'_>) -> RewriteError {
+    unsupported(
+        id,
+        "a value in a UNIQUE key that also stands in a row which is not sealed for its data subject yet",
+        "write that row again for its data subject first",
         cx,
     )
 }

@@ -5,7 +5,8 @@ use std::fmt::{self, Write};
 use super::RewriteError;
 use super::charset::{NotText, to_utf8};
 use crate::crypto::Plaintext;
-use crate::schema::{Charset, ColumnRef};
+use crate::plan::SubjectSource;
+use crate::schema::{Charset, ColumnRef, UnclearSubject};
 use crate::wire::WireError;
 use crate::wire::column::ColumnType;
 use crate::wire::execute::ParamType;
@@ -70,6 +71,50 @@ pub(super) fn read(
     }
 }
 
+/// Whose a row is, by a parameter: the value in the form that the key is found by.
+pub(super) fn subject(
+    value: &[u8],
+    param_type: ParamType,
+    source: &SubjectSource,
+    charset: Charset,
+) -> Result<Vec<u8>, UnclearSubject> {
+    let SubjectSource { form, place, .. } = *source;
+    match param_type.column_type {
+        ColumnType::Varchar | ColumnType::VarString | ColumnType::String => {
+            let mut text = Vec::new();
+            to_utf8(charset, value, |piece| text.extend_from_slice(piece)).map_err(|_| UnclearSubject::Converted)?;
+            form.bytes_of_text(&text, place)
+        }
+        ColumnType::TinyBlob | ColumnType::MediumBlob | ColumnType::LongBlob | ColumnType::Blob => {
+            form.bytes(value, place)
+        }
+        ColumnType::Tiny | ColumnType::Short | ColumnType::Long | ColumnType::LongLong => {
+            form.integer(number(value, param_type).ok_or(UnclearSubject::Converted)?, place)
+        }
+        ColumnType::Double => match value.try_into() {
+            Ok(bytes) => form.float(f64::from_le_bytes(bytes), place),
+            Err(_) => Err(UnclearSubject::Converted),
+        },
+        ColumnType::Float
+        | ColumnType::Decimal
+        | ColumnType::NewDecimal
+        | ColumnType::Bit
+        | ColumnType::Vector
+        | ColumnType::Json
+        | ColumnType::Enum
+        | ColumnType::Set
+        | ColumnType::Geometry
+        | ColumnType::Null
+        | ColumnType::Year
+        | ColumnType::Int24
+        | ColumnType::NewDate
+        | ColumnType::Date
+        | ColumnType::Datetime
+        | ColumnType::Timestamp
+        | ColumnType::Time => Err(UnclearSubject::Converted),
+    }
+}
+
 /// Text goes to wiped memory at once.
 struct Text<'a>(&'a mut Plaintext);
 
@@ -85,8 +130,13 @@ fn put(plain: &mut Plaintext, text: fmt::Arguments<'_>) -> Result<(), RewriteErr
 }
 
 fn integer(value: &[u8], param_type: ParamType, plain: &mut Plaintext) -> Result<(), RewriteError> {
+    let number = number(value, param_type).ok_or(MALFORMED)?;
+    put(plain, format_args!("{number}"))
+}
+
+fn number(value: &[u8], param_type: ParamType) -> Option<i128> {
     let unsigned = param_type.is_unsigned();
-    let number = match *value {
+    Some(match *value {
         [a] if unsigned => i128::from(a),
         [a] => i128::from(i8::from_le_bytes([a])),
         [a, b] if unsigned => i128::from(u16::from_le_bytes([a, b])),
@@ -95,9 +145,8 @@ fn integer(value: &[u8], param_type: ParamType, plain: &mut Plaintext) -> Result
         [a, b, c, d] => i128::from(i32::from_le_bytes([a, b, c, d])),
         [a, b, c, d, e, f, g, h] if unsigned => i128::from(u64::from_le_bytes([a, b, c, d, e, f, g, h])),
         [a, b, c, d, e, f, g, h] => i128::from(i64::from_le_bytes([a, b, c, d, e, f, g, h])),
-        _ => return Err(MALFORMED),
-    };
-    put(plain, format_args!("{number}"))
+        _ => return None,
+    })
 }
 
 /// A decimal arrives as text; MySQL stores it without needless zeros in front and without a sign on zero.

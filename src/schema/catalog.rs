@@ -48,6 +48,8 @@ pub struct Column {
     pub octets_max: Option<u64>,
     /// The column's character set name, for character types.
     pub charset: Option<Arc<str>>,
+    /// Its collation, for character types.
+    pub collation: Option<Arc<str>>,
     /// Whether the column takes NULL.
     pub nullable: bool,
     /// `EXTRA` in lower case: `auto_increment`, `virtual generated`, `invisible`.

@@ -5,9 +5,11 @@
 mod catalog;
 mod collation;
 mod names;
+mod subject;
 #[cfg(test)]
 mod tests;
 
 pub use catalog::{Catalog, Column, Routine, ServerKind, ServerVersion, Table, TableKind, UniqueKey};
 pub use collation::Charset;
 pub use names::{ColumnRef, TableRef};
+pub use subject::{SubjectForm, SubjectPlace, UnclearSubject, UnfitSubject};

@@ -11,6 +11,7 @@ fn catalog(lower_case_table_names: u8) -> Catalog {
             column_type: "varbinary(128)".into(),
             octets_max: Some(128),
             charset: None,
+            collation: None,
             nullable: true,
             extra: "".into(),
         }],

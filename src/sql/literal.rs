@@ -48,6 +48,28 @@ pub fn literal_text(sql: &[u8], tokens: &[Token], dialect: &Dialect) -> Result<V
     if pieces.is_empty() { Err(LiteralError::NotText) } else { decode(raw, charset) }
 }
 
+/// The bytes of a hexadecimal literal, if these tokens are one alone.
+pub fn hex_bytes(sql: &[u8], tokens: &[Token]) -> Option<Vec<u8>> {
+    let [token] = tokens else { return None };
+    let mut bytes = Vec::new();
+    (token.kind == TokenKind::Hex && unhex(token.bytes(sql), &mut bytes).is_ok()).then_some(bytes)
+}
+
+/// The value of an integer literal with or without one sign, if these tokens are one.
+pub fn integer(sql: &[u8], tokens: &[Token]) -> Option<i128> {
+    let (negative, digits) = match tokens {
+        [sign, digits] if sign.kind == TokenKind::Minus => (true, digits),
+        [sign, digits] if sign.kind == TokenKind::Plus => (false, digits),
+        [digits] => (false, digits),
+        _ => return None,
+    };
+    if digits.kind != TokenKind::Integer {
+        return None;
+    }
+    let number: i128 = std::str::from_utf8(digits.bytes(sql)).ok()?.parse().ok()?;
+    Some(if negative { -number } else { number })
+}
+
 fn introduced(introducer: &[u8]) -> Result<Charset, LiteralError> {
     let name = introducer.strip_prefix(b"_").and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
     Charset::from_name(&name.to_ascii_lowercase()).ok_or(LiteralError::UnsupportedCharset)

@@ -19,7 +19,7 @@ mod words;
 
 pub use digest::normalise;
 pub use lexer::{LexError, lex};
-pub use literal::{LiteralError, literal_text};
+pub use literal::{LiteralError, hex_bytes, integer, literal_text};
 pub use mode::{Dialect, SqlMode};
 pub use parser::{ParseError, parse};
 pub use print::parenthesised;

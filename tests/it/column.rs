@@ -15,5 +15,6 @@ mod primary_keys;
 mod proofs;
 mod reader;
 mod seeded;
+mod subject;
 
 use bench::{Bench, shared};

@@ -49,6 +49,8 @@ mod search;
 mod sql_oracle;
 mod stages;
 mod statements;
+#[cfg(feature = "aws-kms")]
+mod subject;
 mod support;
 mod twin;
 mod unique;

@@ -69,6 +69,7 @@ fn policy(database: &str, access: Access, version: u64) -> Policy {
         collation: None,
         index: Some(IndexSpec { domain: "phone".into(), length: 16, normaliser: Normaliser::Raw }),
         padding: Padding::Block(16),
+        subject: None,
     };
     policy_of(vec![protected], access, version)
 }
@@ -88,6 +89,7 @@ fn catalog(kind: Kind, database: &str, version: u64) -> Catalog {
         column_type: data_type.into(),
         octets_max,
         charset: None,
+        collation: None,
         nullable: name != "id",
         extra: "".into(),
     };

@@ -1,6 +1,6 @@
 //! What `candado column` answers, as text and as JSON.
 
-use crate::control::column::{JobSummary, Outcome, Proof, Rehearsal, Remark, Verb};
+use crate::control::column::{JobSummary, Outcome, Proof, Rehearsal, Remark, SUBJECT_KEYS, Verb};
 
 /// A job's end as a document.
 pub(super) fn outcome(verb: Verb, outcome: &Outcome) -> serde_json::Value {
@@ -37,10 +37,13 @@ pub(super) fn proof_line(proof: &Proof) -> String {
     let counts = |what: &str, counts: Vec<(u64, u64)>| {
         counts.into_iter().map(|(name, count)| format!(", {count} under {what} {name}")).collect::<String>()
     };
-    let keys = counts("key", proof.by_kid.iter().map(|(kid, count)| (u64::from(*kid), *count)).collect());
+    let (people, by_key): (Vec<_>, Vec<_>) = proof.by_kid.iter().partition(|(kid, _)| **kid == SUBJECT_KEYS);
+    let people: String =
+        people.into_iter().map(|(_, count)| format!(", {count} under keys of data subjects")).collect();
+    let keys = counts("key", by_key.into_iter().map(|(kid, count)| (u64::from(*kid), *count)).collect());
     let versions = proof.by_index_version.iter().map(|(version, count)| (u64::from(*version), *count)).collect();
     format!(
-        "{}: {} ({} rows, {} NULL, {} plaintext{keys}{}), digest {}",
+        "{}: {} ({} rows, {} NULL, {} plaintext{people}{keys}{}), digest {}",
         proof.column,
         proof.kind.name(),
         proof.rows,

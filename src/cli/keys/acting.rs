@@ -1,5 +1,6 @@
 //! What all verbs that change keys have in common: the account, the rehearsal, and how the outcome is printed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -20,7 +21,7 @@ use crate::control::{
     SCHEMA, Signers,
 };
 use crate::crypto::{KeyId, KeyPurpose};
-use crate::keys::Change;
+use crate::keys::{Change, Unwrapper};
 use crate::policy::Policy;
 
 /// Arguments of every verb that changes keys.
@@ -43,6 +44,8 @@ pub(super) enum Purpose {
     Data,
     /// Makes blind indexes.
     Index,
+    /// Wraps the keys of single data subjects.
+    Subject,
 }
 
 impl From<Purpose> for KeyPurpose {
@@ -50,6 +53,7 @@ impl From<Purpose> for KeyPurpose {
         match purpose {
             Purpose::Data => Self::Data,
             Purpose::Index => Self::Index,
+            Purpose::Subject => Self::Subject,
         }
     }
 }
@@ -289,6 +293,12 @@ impl<'a> Acts<'a> {
     /// The same acts, recorded without the audit key: for the emergency brake, when the record itself is in the way.
     pub(super) fn without_audit_key(&self) -> By<'_> {
         By { actor: &self.actor, recorder: &self.bare, signers: &self.signers }
+    }
+
+    /// The half that opens keys: those that the principal may open.
+    pub(super) async fn unwrapper(&self) -> anyhow::Result<Arc<dyn Unwrapper>> {
+        let opening = provider::unwrapper(&self.settings.keys).await.context("the key provider cannot be used")?;
+        Ok(opening.unwrapper)
     }
 
     /// Who acts, and where it is recorded.

@@ -8,10 +8,11 @@ use serde_json::json;
 use super::acting::{Acting, Acts, Report, change_facts, key_id};
 use super::append;
 use super::confirm::confirm;
+use super::subjects;
 use crate::cli::Failure;
 use crate::cli::output::note;
 use crate::control::{Ending, Proofs, Run, Shredded};
-use crate::crypto::KeyId;
+use crate::crypto::{KeyId, SubjectDigest};
 use crate::policy::Policy;
 
 const HOUR_S: u64 = 3600;
@@ -61,16 +62,31 @@ pub(in crate::cli) struct DestroyArguments {
     acting: Acting,
 }
 
-/// Which keyset is erased.
+/// Which keyset, or which data subject of it, is erased.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ShredArguments {
     /// The keyset.
     keyset: String,
-    /// The keyset's name once more, where there is no terminal to type it on.
-    #[arg(long, value_name = "KEYSET")]
+    /// The person, as the column says it that policy names as `subject`: a number, a text or a UUID.
+    #[arg(long, value_name = "VALUE", conflicts_with = "subject_hex")]
+    subject: Option<String>,
+    /// The person as hexadecimal digits, where that column holds bytes.
+    #[arg(long, value_name = "HEX", value_parser = hexadecimal)]
+    subject_hex: Option<SubjectBytes>,
+    /// What is erased once more, where there is no terminal to type it on: the keyset's name, or the person.
+    #[arg(long, value_name = "NAME")]
     confirm: Option<String>,
     #[command(flatten)]
     acting: Acting,
+}
+
+/// A person who is named by bytes.
+#[derive(Clone, Debug)]
+struct SubjectBytes(Vec<u8>);
+
+fn hexadecimal(text: &str) -> Result<SubjectBytes, String> {
+    let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(text.as_bytes());
+    bytes.map(SubjectBytes).map_err(|_| "hexadecimal digits, two for each byte".to_owned())
 }
 
 pub(super) fn retire(arguments: &RetireArguments) -> Result<(), Failure> {
@@ -107,6 +123,15 @@ pub(super) fn destroy(arguments: &DestroyArguments) -> Result<(), Failure> {
 pub(super) fn shred(arguments: &ShredArguments) -> Result<(), Failure> {
     arguments.acting.carry_out("shred", async |acts| {
         let keyset = arguments.keyset.as_str();
+        let person = match (&arguments.subject, &arguments.subject_hex) {
+            (Some(text), _) => Some((text.trim_end_matches(' ').as_bytes().to_vec(), text.clone())),
+            (None, Some(SubjectBytes(bytes))) => Some((bytes.clone(), data_encoding::HEXLOWER.encode(bytes))),
+            (None, None) => None,
+        };
+        if let Some((value, spelled)) = person {
+            let subject = SubjectDigest::new(keyset, &value);
+            return subjects::erase(acts, keyset, &subject, (arguments.confirm.as_deref(), &spelled)).await;
+        }
         let rehearsed = acts.store.shred_keyset(keyset, Run::Rehearsal, acts.by()).await?;
         warn_of_erasure(acts, &rehearsed);
         match acts.run {

@@ -13,6 +13,7 @@ mod rewrap;
 mod rotate;
 mod rotate_kek;
 mod show;
+mod subjects;
 
 use clap::Subcommand;
 
@@ -93,18 +94,28 @@ pub(super) enum Command {
     #[command(after_help = "Examples:
   candado keys destroy 6 --confirm 6")]
     Destroy(end::DestroyArguments),
-    /// Erase a keyset: destroy all its keys, whatever rows need them. This is meant to lose the data.
+    /// Erase a keyset, or one data subject of it: destroy the keys, whatever rows need them. This is meant to lose the data.
+    ///
+    /// Without `--subject` all keys of the keyset are destroyed. With it, the key of one person alone, in columns that have
+    /// a `subject` in policy; no other key is ever made for that person.
     #[command(after_help = "Examples:
-  candado keys shred former_customer --confirm former_customer")]
+  candado keys shred former_customer --confirm former_customer
+  candado keys shred contact --subject 4711 --dry-run
+  candado keys shred contact --subject 4711 --confirm 4711")]
     Shred(end::ShredArguments),
     /// Wrap keys again: under the newest version of their key-encryption key, or under another one.
     ///
     /// No key leaves the key provider, and no row changes. Run it after the key-encryption key was rotated, or to move to
     /// another one: first `--to NEW --add`, then the new key in the configuration of every proxy, then `--drop OLD`.
+    ///
+    /// With `--subjects` it is the keys of single data subjects that are wrapped again, under the active subject key of their
+    /// keyset (`candado keys rotate KEYSET --purpose subject` makes one). That takes an account and a principal that may open
+    /// subject keys, such as the conversion engine's; the security team's may not.
     #[command(after_help = "Examples:
   candado keys rewrap
   candado keys rewrap --to arn:aws:kms:eu-west-1:111122223333:key/1234abcd --add
-  candado keys rewrap --drop arn:aws:kms:eu-central-1:111122223333:key/5678efab")]
+  candado keys rewrap --drop arn:aws:kms:eu-central-1:111122223333:key/5678efab
+  candado keys rewrap contact --subjects --user candado_backfill --password-file /run/secrets/candado-backfill")]
     Rewrap(rewrap::Arguments),
     /// Carry all keys over to another key provider, or to a key-encryption key that the present one cannot rewrap to.
     ///
@@ -116,6 +127,10 @@ pub(super) enum Command {
   candado keys add-wrap --to vault.toml --dry-run
   candado keys add-wrap --to vault.toml --user candado_security --password-file /run/secrets/candado-security")]
     AddWrap(add_wrap::Arguments),
+    /// Count the data subjects of a keyset: those whose keys live, and those that were erased.
+    #[command(after_help = "Examples:
+  candado keys subjects contact --json")]
+    Subjects(subjects::Arguments),
     /// Give the key-encryption key new material, at its provider.
     ///
     /// What the old material wrapped goes on opening; `candado keys rewrap` brings it to the new.
@@ -142,6 +157,7 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
         Command::Shred(arguments) => end::shred(arguments),
         Command::Rewrap(arguments) => rewrap::run(arguments),
         Command::AddWrap(arguments) => add_wrap::run(arguments),
+        Command::Subjects(arguments) => subjects::run(arguments),
         Command::RotateKek(arguments) => rotate_kek::run(arguments),
     }
 }

@@ -16,6 +16,12 @@ use crate::keys::{KekRef, KeyError, ProviderKind};
 /// Under what.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Arguments {
+    /// The keyset whose data subjects' keys are wrapped again; with `--subjects` alone.
+    #[arg(requires = "subjects")]
+    keyset: Option<String>,
+    /// Wrap the keys of single data subjects again, under the active subject key.
+    #[arg(long, requires = "keyset", conflicts_with_all = ["to", "drop"])]
+    subjects: bool,
     /// The key-encryption key to wrap under, as `provider:reference` or as an ARN. Without it, the one of the
     /// configuration, in its newest version.
     #[arg(long, value_name = "KEK", value_parser = kek)]
@@ -43,9 +49,10 @@ fn kek(text: &str) -> Result<KekRef, String> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    arguments.acting.carry_out("rewrap", async |acts| match &arguments.drop {
-        Some(kek) => drop_wraps(acts, kek).await,
-        None => rewrap(acts, arguments).await,
+    arguments.acting.carry_out("rewrap", async |acts| match (&arguments.keyset, &arguments.drop) {
+        (Some(keyset), _) => super::subjects::rewrap(acts, keyset).await,
+        (None, Some(kek)) => drop_wraps(acts, kek).await,
+        (None, None) => rewrap(acts, arguments).await,
     })
 }
 

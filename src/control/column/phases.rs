@@ -105,6 +105,10 @@ impl Engine {
         let facts = self.facts(&loaded.table.name).await?;
         let mut remarks = preflight::schema(&facts, columns, self.options.allowed);
         match verb {
+            Verb::Encrypt | Verb::Reencrypt => remarks.extend(preflight::owner(&loaded.table)),
+            Verb::Decrypt | Verb::Reindex => {}
+        }
+        match verb {
             Verb::Encrypt => {}
             // The columns were judged when they were encrypted.
             Verb::Decrypt | Verb::Reencrypt | Verb::Reindex => {
@@ -249,7 +253,7 @@ impl Engine {
         for column in &cells {
             begun.push(self.jobs.begin_proof(&column.column.context, loaded.stored.epoch).await?);
         }
-        let tallies = verify::scan(&self.pool, &loaded.table, &cells, self.observer.as_ref()).await?;
+        let tallies = verify::scan(&self.pool, &loaded.table, &self.jobs.store, &cells, self.observer.as_ref()).await?;
         let mut proofs = Vec::new();
         for ((column, tally), id) in cells.iter().zip(&tallies).zip(begun) {
             let mut proof = Proof::new(column.column.column.clone(), loaded.stored.epoch, tally);

@@ -2,6 +2,7 @@
 
 use super::facts::{Column, Facts, Index, mentions, same};
 use super::survey::{Rows, Survey};
+use super::table::Table;
 use crate::control::column_check::{canonical, guard, quoted};
 use crate::policy::ProtectedColumn;
 use crate::schema::ColumnRef;
@@ -112,6 +113,17 @@ pub(super) fn schema(facts: &Facts, columns: &[&ProtectedColumn], allowed: Allow
         remarks.add(Weight::Warns, None, text, Some("PURGE BINARY LOGS, after the job and the backups".to_owned()));
     }
     remarks.0
+}
+
+/// Judges what says whose the rows are that are sealed for each data subject.
+pub(super) fn owner(table: &Table) -> Option<Remark> {
+    let subject = table.subject.as_ref().filter(|subject| subject.form.is_none())?;
+    let text = format!(
+        "column {}, which policy names as `subject`, does not exist or cannot say for certain whose a row is: \
+         `candado check` says why",
+        subject.name
+    );
+    Some(Remark { weight: Weight::Blocks, column: None, text, remedy: None })
 }
 
 fn of_type(remarks: &mut Remarks, protected: &ProtectedColumn, column: &Column, table: &str) {

@@ -66,7 +66,7 @@ pub(super) async fn survey(
     observer: &dyn Observer,
 ) -> Result<Vec<Survey>, ColumnError> {
     let mut surveys = vec![Survey::default(); columns.len()];
-    each_row(pool, table, observer, |at, cells| {
+    each_row(pool, table, observer, None, |at, cells| {
         for (((survey, column), unique), stored) in surveys.iter_mut().zip(columns).zip(unique).zip(cells) {
             survey.count(column, *unique, at, table, stored.as_deref());
         }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::ColumnError;
 use super::position::{KeyPart, PartKind, ordered};
-use crate::control::column_check::quoted;
+use crate::control::column_check::{quoted, subject_form};
 use crate::control::{ControlError, Session};
 use crate::policy::ProtectedColumn;
-use crate::schema::{ServerKind, TableRef};
+use crate::schema::{ServerKind, SubjectForm, SubjectPlace, TableRef};
 
 /// Columns of a table's primary key and of its row, as the walk uses them.
 #[derive(Clone, Debug)]
@@ -18,10 +18,21 @@ pub(super) struct Table {
     pub(super) key: Vec<KeyPart>,
     /// The protected columns of the job, by name.
     pub(super) columns: Vec<Arc<str>>,
+    /// The column that says whose a row is, if a column of the job is sealed for each data subject. It is read behind the
+    /// protected ones.
+    pub(super) subject: Option<Subject>,
     /// Columns that the server would set to the time of the change.
     pub(super) stamped: Vec<Arc<str>>,
     /// The server's estimate of the number of rows.
     pub(super) rows_estimate: u64,
+}
+
+/// What says whose a row is.
+#[derive(Clone, Debug)]
+pub(super) struct Subject {
+    pub(super) name: Arc<str>,
+    /// How its values are read; `None` if it does not exist or cannot say it for certain.
+    pub(super) form: Option<SubjectForm>,
 }
 
 /// Name, data type, column type, character set, collation, numeric precision, scale, datetime precision, bytes of a prefix.
@@ -49,6 +60,13 @@ impl Table {
             return Err(ColumnError::NoPrimaryKey { table: name });
         }
         let key = parts.into_iter().map(|part| key_part(part, &name)).collect::<Result<Vec<_>, _>>()?;
+        let subject = match columns.iter().find_map(|column| column.subject.as_ref().map(|name| (column, name))) {
+            Some((column, name)) => {
+                let form = subject_form(session, &column.column, name).await?;
+                Some(Subject { name: name.clone(), form: form.and_then(Result::ok) })
+            }
+            None => None,
+        };
         let stamped: Vec<String> = session
             .rows_with(
                 "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? \
@@ -66,6 +84,7 @@ impl Table {
             server,
             key,
             columns: columns.iter().map(|column| column.column.column.clone()).collect(),
+            subject,
             stamped: stamped.into_iter().map(Arc::from).collect(),
             rows_estimate: estimate.into_iter().next().flatten().unwrap_or(0),
             name,
@@ -77,12 +96,32 @@ impl Table {
         format!("{}.{}", quoted(&self.name.database), quoted(&self.name.table))
     }
 
-    /// `SELECT <primary key> [, <protected columns>] FROM .. WHERE <condition> ORDER BY <primary key>`.
+    /// Whose a row is, in the form that the key is found by. `None`: nothing says so.
+    pub(super) fn owner(&self, cells: &[Option<Vec<u8>>]) -> Option<Vec<u8>> {
+        let form = self.subject.as_ref()?.form?;
+        let value = cells.get(self.columns.len())?.as_deref()?;
+        let text = str::from_utf8(value);
+        let number = text.ok().and_then(|text| text.parse::<i128>().ok());
+        let place = SubjectPlace::Compared;
+        match (form, number) {
+            (SubjectForm::Integer { .. }, Some(number)) => form.integer(number, place).ok(),
+            (SubjectForm::Integer { .. }, None) => None,
+            (SubjectForm::Bytes { .. } | SubjectForm::Text { .. } | SubjectForm::Uuid, _) => {
+                form.bytes(value, place).ok()
+            }
+        }
+    }
+
+    /// `SELECT <primary key> [, <protected columns> [, <whose it is>]] FROM .. WHERE <condition> ORDER BY <primary key>`.
     pub(super) fn select(&self, with: Selected, condition: &str) -> String {
         let mut list: Vec<String> = self.key.iter().map(KeyPart::selected).collect();
         match with {
             Selected::KeyOnly => {}
-            Selected::KeyAndCells => list.extend(self.columns.iter().map(|name| format!("t.{}", quoted(name)))),
+            Selected::KeyAndCells => {
+                let subject =
+                    self.subject.as_ref().filter(|subject| subject.form.is_some()).map(|subject| &subject.name);
+                list.extend(self.columns.iter().chain(subject).map(|name| format!("t.{}", quoted(name))));
+            }
         }
         format!(
             "SELECT {} FROM {} AS t FORCE INDEX (PRIMARY) WHERE {condition} ORDER BY {}",
@@ -98,7 +137,7 @@ impl Table {
 pub(super) enum Selected {
     /// Positions alone.
     KeyOnly,
-    /// Positions and the protected columns.
+    /// Positions, the protected columns, and whose the row is.
     KeyAndCells,
 }
 

@@ -4,7 +4,7 @@ use std::str;
 
 use zeroize::Zeroizing;
 
-use crate::crypto::{ColumnKeys, Envelope, EnvelopeError, KeyId, OpenError, Plaintext, SealError};
+use crate::crypto::{ColumnKeys, Envelope, EnvelopeError, KeyId, OpenError, Plaintext, SealError, SubjectDigest};
 use crate::policy::{DecryptGrant, LogicalType, ProtectedColumn};
 
 /// What every cell of a column shall be in the end.
@@ -66,8 +66,14 @@ pub(super) enum Sound {
 }
 
 impl Cells<'_> {
-    /// The cell's new bytes; `None` if it is what it shall be.
-    pub(super) fn converted(&self, goal: Goal, stored: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, CellFault> {
+    /// The cell's new bytes; `None` if it is what it shall be. `owner` is whose the row is, in the form that a data
+    /// subject's key is found by.
+    pub(super) fn converted(
+        &self,
+        goal: Goal,
+        stored: &[u8],
+        owner: Option<&[u8]>,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, CellFault> {
         let envelope = match Envelope::parse(stored) {
             Ok(envelope) => Some(envelope),
             Err(EnvelopeError::NotAnEnvelope) => None,
@@ -77,15 +83,22 @@ impl Cells<'_> {
             (Goal::Plain, None) => Ok(None),
             (Goal::Plain, Some(_)) => self.opened(stored).map(|plain| Some(Zeroizing::new(plain.expose().to_vec()))),
             (Goal::Renewed, None) => Err(CellFault::Unsealed),
-            (Goal::Sealed, None) => self.sealed(&Plaintext::from(stored.to_vec())).map(Some),
+            (Goal::Sealed, None) => self.sealed((None, owner), &Plaintext::from(stored.to_vec())).map(Some),
             (Goal::Sealed | Goal::Renewed, Some(envelope)) if self.is_current(&envelope) => Ok(None),
-            (Goal::Sealed | Goal::Renewed, Some(_)) => self.sealed(&self.opened(stored)?).map(Some),
+            (Goal::Sealed | Goal::Renewed, Some(envelope)) => {
+                self.sealed((Some(envelope.kid()), owner), &self.opened(stored)?).map(Some)
+            }
         }
     }
 
-    /// Whether an envelope is under the active data key and the active index key.
+    /// Whether an envelope is under the active data key, or a data subject's own where that is what seals, and under the
+    /// active index key.
     fn is_current(&self, envelope: &Envelope<'_>) -> bool {
-        Some(envelope.kid()) == self.keys.active_key() && envelope.index_version() == self.keys.active_index()
+        let sealed_today = match self.keys.sealing_subjects() {
+            Some(_) => envelope.kid().is_of_subject(),
+            None => Some(envelope.kid()) == self.keys.active_key(),
+        };
+        sealed_today && envelope.index_version() == self.keys.active_index()
     }
 
     /// Examines a cell wholly: opens it and compares its index.
@@ -122,10 +135,24 @@ impl Cells<'_> {
         Ok(plain)
     }
 
-    fn sealed(&self, plain: &Plaintext) -> Result<Zeroizing<Vec<u8>>, CellFault> {
+    /// Seals a value, which was opened under `kid`. What one data subject's key sealed is sealed under that key again; any
+    /// other value under the key of whom the row belongs to.
+    fn sealed(
+        &self,
+        (kid, owner): (Option<KeyId>, Option<&[u8]>),
+        plain: &Plaintext,
+    ) -> Result<Zeroizing<Vec<u8>>, CellFault> {
         self.check_value(plain.expose())?;
         let mut envelope = Zeroizing::new(Vec::new());
-        self.keys.seal(plain, &mut envelope).map_err(CellFault::NotSealed)?;
+        let sealed = match (self.keys.sealing_subjects(), kid, owner) {
+            (Some(_), Some(kid), _) if kid.is_of_subject() => self.keys.seal_again(kid, plain, &mut envelope),
+            (Some(_), _, Some(owner)) => {
+                let subject = SubjectDigest::new(&self.column.keyset, owner);
+                self.keys.seal_for(&subject, plain, &mut envelope)
+            }
+            (Some(_) | None, _, _) => self.keys.seal(plain, &mut envelope),
+        };
+        sealed.map_err(CellFault::NotSealed)?;
         Ok(envelope)
     }
 }

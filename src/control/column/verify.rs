@@ -10,9 +10,10 @@ use super::ColumnError;
 use super::chunk::position;
 use super::monitor::{Event, Observer};
 use super::position::{Position, Stretch};
+use super::subjects::open_subject_keys;
 use super::table::{Selected, Table};
 use super::transform::{CellFault, Cells, Sound};
-use crate::control::Pool;
+use crate::control::{KeyStore, Pool};
 use crate::crypto::ColumnKeys;
 
 /// Rows of a page.
@@ -22,13 +23,16 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Faults that are told one by one.
 const FAULTS_TOLD_MAX: usize = 20;
 
+/// Where envelopes under keys of single data subjects are counted: no key has that id.
+pub const SUBJECT_KEYS: u32 = 0;
+
 /// What one column's cells are.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     pub(super) rows: u64,
     pub(super) nulls: u64,
     pub(super) plaintexts: u64,
-    /// Envelopes by data key.
+    /// Envelopes by data key, those under keys of data subjects together at [`SUBJECT_KEYS`].
     pub(super) by_kid: BTreeMap<u32, u64>,
     /// Envelopes by version of their index key.
     pub(super) by_index_version: BTreeMap<u16, u64>,
@@ -47,7 +51,10 @@ impl Tally {
 
     /// Cells that are sound and not under the active keys.
     pub(super) fn stale(&self, keys: &ColumnKeys) -> u64 {
-        let active = |kid: &u32| keys.active_key().is_some_and(|active| *kid == active.number());
+        let active = |kid: &u32| match keys.sealing_subjects() {
+            Some(_) => *kid == SUBJECT_KEYS,
+            None => keys.active_key().is_some_and(|active| *kid == active.number()),
+        };
         let data = self.by_kid.iter().filter(|(kid, _)| !active(kid)).map(|(_, count)| count).sum::<u64>();
         let version = keys.active_index().map(|version| version.number());
         let index =
@@ -70,7 +77,7 @@ impl Tally {
         match cells.examined(stored) {
             Ok(Sound::Plaintext) => self.plaintexts = self.plaintexts.saturating_add(1),
             Ok(Sound::Envelope { kid, index_version, header_octets }) => {
-                add(&mut self.by_kid, kid.number());
+                add(&mut self.by_kid, if kid.is_of_subject() { SUBJECT_KEYS } else { kid.number() });
                 if let Some(version) = index_version {
                     add(&mut self.by_index_version, version);
                 }
@@ -96,11 +103,12 @@ fn add<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K) {
 pub(super) async fn scan(
     pool: &Pool,
     table: &Table,
+    store: &KeyStore,
     columns: &[Cells<'_>],
     observer: &dyn Observer,
 ) -> Result<Vec<Tally>, ColumnError> {
     let mut tallies = vec![Tally::default(); columns.len()];
-    each_row(pool, table, observer, |at, cells| {
+    each_row(pool, table, observer, Some((store, columns)), |at, cells| {
         for ((tally, column), stored) in tallies.iter_mut().zip(columns).zip(cells) {
             tally.count(column, at, table, stored.as_deref());
         }
@@ -109,11 +117,13 @@ pub(super) async fn scan(
     Ok(tallies)
 }
 
-/// Reads every row in order of the primary key, page by page, each page as of its own moment.
+/// Reads every row in order of the primary key, page by page, each page as of its own moment. Cells that are opened need
+/// the keys of their data subjects, which are fetched for each page from the key store that is given.
 pub(super) async fn each_row(
     pool: &Pool,
     table: &Table,
     observer: &dyn Observer,
+    opening: Option<(&KeyStore, &[Cells<'_>])>,
     mut visit: impl FnMut(&Position, &[Option<Vec<u8>>]),
 ) -> Result<(), ColumnError> {
     let mut session = pool.session("read the table", LIMIT).await?;
@@ -125,8 +135,11 @@ pub(super) async fn each_row(
         let rows: Vec<Row> = session.rows(&format!("{select} LIMIT {PAGE_ROWS}")).await?;
         let is_last = rows.len() < PAGE_ROWS;
         seen = seen.saturating_add(rows.len() as u64);
-        for row in rows {
-            let (at, cells) = position(row.unwrap(), table)?;
+        let rows = rows.into_iter().map(|row| position(row.unwrap(), table)).collect::<Result<Vec<_>, _>>()?;
+        if let Some((store, columns)) = opening {
+            open_subject_keys(store, columns, rows.iter().map(|(_, cells)| cells.as_slice())).await?;
+        }
+        for (at, cells) in rows {
             visit(&at, &cells);
             stretch.lower = Some(at);
         }

@@ -11,6 +11,7 @@ use super::apply::{Change, statement};
 use super::chunk::{Chunk, Claim, Counts, Reached, position};
 use super::job::{Job, Jobs};
 use super::position::{Position, Stretch};
+use super::subjects::{make_subject_keys, open_subject_keys};
 use super::table::{Selected, Table};
 use super::throttle::Throttle;
 use super::transform::{Cells, Goal};
@@ -175,8 +176,16 @@ impl Walk<'_> {
         let is_short = rows.len() < *page_rows;
         let mut page = Page { rows: 0, last: None, changes: Vec::new(), is_last: is_short };
         let mut octets = 0_usize;
-        for row in rows {
-            let (at, cells) = position(row.unwrap(), self.table)?;
+        let rows = rows.into_iter().map(|row| position(row.unwrap(), self.table)).collect::<Result<Vec<_>, _>>()?;
+        let stored = || rows.iter().map(|(_, cells)| cells.as_slice());
+        open_subject_keys(&self.jobs.store, &self.cells, stored()).await?;
+        match self.goal {
+            Goal::Sealed | Goal::Renewed => {
+                make_subject_keys(&self.jobs.store, &self.cells, self.table, stored()).await?;
+            }
+            Goal::Plain => {}
+        }
+        for (at, cells) in rows {
             let change = self.converted(at.clone(), cells)?;
             let more = change.as_ref().map_or(0, Change::octets);
             if !page.changes.is_empty() && octets.saturating_add(more) > STATEMENT_OCTETS_MAX {
@@ -199,16 +208,19 @@ impl Walk<'_> {
     /// What becomes of a row; `None` if it stays.
     fn converted(&self, at: Position, cells: Vec<Option<Vec<u8>>>) -> Result<Option<Change>, ColumnError> {
         let mut changed = false;
+        let owner = self.table.owner(&cells);
         let mut pairs = Vec::with_capacity(cells.len());
         for (column, stored) in self.cells.iter().zip(cells) {
             let stored = stored.map(Zeroizing::new);
             let new = match &stored {
                 None => None,
-                Some(bytes) => column.converted(self.goal, bytes).map_err(|fault| ColumnError::Cell {
-                    column: column.column.column.clone(),
-                    position: at.described(&self.table.key),
-                    fault,
-                })?,
+                Some(bytes) => {
+                    column.converted(self.goal, bytes, owner.as_deref()).map_err(|fault| ColumnError::Cell {
+                        column: column.column.column.clone(),
+                        position: at.described(&self.table.key),
+                        fault,
+                    })?
+                }
             };
             changed |= new.is_some();
             let new = new.or_else(|| stored.clone());

@@ -8,6 +8,7 @@ mod carry;
 mod create;
 mod end;
 mod rewrap;
+mod subject;
 mod transaction;
 
 use std::num::NonZeroU16;
@@ -26,6 +27,7 @@ pub use carry::Carriage;
 pub use create::{ForeignKeyset, NewKey};
 pub use end::{Backups, Ending, MissingProof, Proofs, Shredded, WhyNoProof};
 pub use rewrap::{OldWrap, Rewrapped, StoredWrap};
+pub use subject::{ErasedSubject, RewrappedSubjects, SubjectCount};
 use transaction::Header;
 
 /// Whether an act is carried out or rehearsed.
@@ -114,6 +116,44 @@ pub enum ActError {
         /// What is missing.
         missing: Vec<MissingProof>,
     },
+    /// Keys of data subjects are still wrapped under a subject key.
+    #[error(
+        "{keys} keys of data subjects are wrapped under key {kid}: bring them to the active one with \
+         `candado keys rewrap --subjects`"
+    )]
+    SubjectsLeft {
+        /// The subject key.
+        kid: KeyId,
+        /// How many.
+        keys: u64,
+    },
+    /// Nothing was ever sealed for the person, or he is spelled otherwise.
+    #[error(
+        "keyset `{keyset}` has no key for this data subject: nothing was ever sealed for it, or the value is spelled \
+         otherwise than in the table"
+    )]
+    UnknownSubject {
+        /// The keyset.
+        keyset: Arc<str>,
+    },
+    /// The key of a data subject was destroyed before.
+    #[error("the key of this data subject of keyset `{keyset}` was destroyed already")]
+    SubjectGone {
+        /// The keyset.
+        keyset: Arc<str>,
+    },
+    /// The subject keys cannot be opened, so nothing can be wrapped again.
+    #[error(
+        "the subject keys of keyset `{keyset}` cannot be opened: this takes an account and a principal that may, such as \
+         the conversion engine's"
+    )]
+    SubjectKeys {
+        /// The keyset.
+        keyset: Arc<str>,
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// No column of the policy uses the keyset, so there is nothing that a proof could be about.
     #[error(
         "no column of policy uses keyset `{keyset}`, so nothing can be proven about it: name its columns in policy and \
@@ -184,6 +224,10 @@ impl ActError {
             Self::NotOpened { .. } => "not_opened",
             Self::Behind { .. } => "replica_behind",
             Self::NotProven { .. } => "not_proven",
+            Self::SubjectsLeft { .. } => "subjects_left",
+            Self::UnknownSubject { .. } => "unknown_subject",
+            Self::SubjectGone { .. } => "subject_gone",
+            Self::SubjectKeys { .. } => "subject_keys",
             Self::NoColumns { .. } => "no_columns",
             Self::Grace { .. } => "grace",
             Self::NotApproved { .. } => "not_approved",

@@ -248,13 +248,17 @@ fn wanted(policy: &Policy) -> Vec<(Arc<str>, KeyPurpose)> {
     wanted
 }
 
-/// The keys that policy needs: one for the data of each keyset, and one for its indexes if any of its columns has one.
+/// The keys that policy needs: one for the data of each keyset, one for its indexes if any of its columns has one, and one
+/// for the keys of data subjects if any of its columns has such.
 fn needed(policy: &Policy) -> BTreeSet<(Arc<str>, KeyPurpose)> {
     let mut needed = BTreeSet::new();
     for column in policy.columns() {
         needed.insert((column.keyset.clone(), KeyPurpose::Data));
         if column.index.is_some() {
             needed.insert((column.keyset.clone(), KeyPurpose::Index));
+        }
+        if column.subject.is_some() {
+            needed.insert((column.keyset.clone(), KeyPurpose::Subject));
         }
     }
     needed

@@ -12,12 +12,12 @@ use crate::crypto::{KeyPurpose, KeySecret};
 use crate::keys::{KeyError, KeyRecord, KeyRing, RingBuilder, Unwrapper};
 use crate::policy::Policy;
 
-/// Data and index keys of the keysets that policy names.
+/// Data, index and subject keys of the keysets that policy names.
 pub(super) fn needed<'a>(policy: &Policy, stored: &'a StoredKeys) -> Vec<&'a KeyRecord> {
     let keysets: HashSet<&str> = policy.columns().iter().map(|column| &*column.keyset).collect();
     let serves_columns = |purpose| match purpose {
-        KeyPurpose::Data | KeyPurpose::Index => true,
-        KeyPurpose::Audit | KeyPurpose::Subject => false,
+        KeyPurpose::Data | KeyPurpose::Index | KeyPurpose::Subject => true,
+        KeyPurpose::Audit => false,
     };
     let records = stored.records.iter().filter(|record| serves_columns(record.purpose));
     records.filter(|record| keysets.contains(&*record.keyset)).collect()
@@ -33,7 +33,7 @@ pub(in crate::control) async fn ring(
 ) -> Result<KeyRing, Failed> {
     let (usable, barred): (Vec<_>, Vec<_>) =
         needed(policy, stored).into_iter().cloned().partition(|record| record.state.may_decrypt());
-    let mut builder = RingBuilder::new().with_stages(stored.stages.clone());
+    let mut builder = RingBuilder::new().with_stages(stored.stages.clone()).of_deployment(stored.deployment);
     for record in barred {
         builder.add(record, None)?;
     }
@@ -58,7 +58,7 @@ pub(in crate::control) async fn ring(
 
 /// Opens one key and proves that it is the one it should be; gives its record with the check value that counts.
 /// Dropping the future ends the request.
-pub(super) async fn open(
+pub(in crate::control) async fn open(
     store: KeyStore,
     unwrapper: Arc<dyn Unwrapper>,
     record: KeyRecord,

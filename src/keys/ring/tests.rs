@@ -46,6 +46,7 @@ fn policy(index: Option<Normaliser>) -> Policy {
         collation: None,
         index: index.map(|normaliser| IndexSpec { domain: Arc::from("name"), length: 16, normaliser }),
         padding: Padding::Block(16),
+        subject: None,
     };
     let role = Role { name: Arc::from("plain"), default_access: Access::Plain, columns: HashMap::new() };
     Policy::new(3, vec![column], vec![role], vec![], RoleId(0), FirewallMode::Block)
@@ -215,4 +216,36 @@ fn a_lost_key_takes_those_columns_away_that_cannot_do_without_it() {
         assert!(ring.column(ColumnId(0)).is_some() && !ring.serves_nothing());
         assert_ne!(ring.digest(), with_lost(&[], indexed()).digest(), "replicas that differ say so");
     }
+}
+
+#[test]
+fn a_column_with_a_key_for_each_person_needs_an_active_subject_key() {
+    let base = policy(None);
+    let column = ProtectedColumn { subject: Some("customer_id".into()), ..base.columns()[0].clone() };
+    let role = Role { name: Arc::from("plain"), default_access: Access::Plain, columns: HashMap::new() };
+    let policy = Policy::new(3, vec![column], vec![role], vec![], RoleId(0), FirewallMode::Block);
+    let build = |keys: &[Key]| {
+        let mut builder = RingBuilder::new();
+        for key in keys {
+            builder.add(record(key), Some(secret(key.kid))).unwrap();
+        }
+        builder.build(&policy, 9)
+    };
+    let missing = "keyset contact has no active subject key: run `candado keys init`";
+    assert_eq!(build(&[DATA]).unwrap_err().to_string(), missing);
+    let subject = |kid, version, state| key(kid, "contact", KeyPurpose::Subject, version, state);
+    assert_eq!(build(&[DATA, subject(4, 1, DecryptOnly)]).unwrap_err().to_string(), missing);
+    let ring = build(&[DATA, subject(4, 1, DecryptOnly), subject(5, 2, Active)]).unwrap();
+    let subjects = ring.subjects("contact").unwrap();
+    assert_eq!(subjects.active().map(KeyId::number), Some(5));
+    assert!(ring.column(ColumnId(0)).unwrap().sealing_subjects().is_some());
+    // What was opened belongs to one ring.
+    let person = crate::crypto::SubjectDigest::new("contact", b"1");
+    let wrap = subjects.mint(&person).unwrap();
+    let kid = KeyId::new(crate::crypto::SUBJECT_KEY_ID_FIRST).unwrap();
+    subjects.admit(kid, person, Some(&wrap)).unwrap();
+    assert!(ring.subjects("contact").unwrap().by_kid(kid).is_some());
+    let next = build(&[DATA, subject(4, 1, DecryptOnly), subject(5, 2, Active)]).unwrap();
+    assert!(next.subjects("contact").unwrap().by_kid(kid).is_none());
+    assert_eq!(next.digest(), ring.digest());
 }

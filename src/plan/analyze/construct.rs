@@ -75,6 +75,30 @@ pub(super) const SET_COMPARISON: Construct = construct(
     "use UNION ALL and remove duplicates in the application: equal values have different envelopes",
 );
 pub(super) const SUBQUERY: Construct = construct("output of a subquery", "select the column in the outermost query");
+pub(super) const SUBJECT_CHANGE: Construct = construct(
+    "a change of the column that says whose the row is",
+    "read the row, insert it for the other person and delete it here",
+);
+pub(super) const SUBJECT_DUPLICATE: Construct = construct(
+    "ON DUPLICATE KEY UPDATE, which may meet another person's row",
+    "run an INSERT, and an UPDATE that names the person in WHERE if the row is there",
+);
+pub(super) const SUBJECT_MIXED: Construct = construct(
+    "a parameter beside a literal, one being the value and the other saying whose it is",
+    "bind both as parameters, or write both as literals",
+);
+pub(super) const SUBJECT_UNFIT: Construct = construct(
+    "a value whose owner the table does not say for certain",
+    "make the column that policy names as `subject` fit for it: `candado check` says what is wrong",
+);
+pub(super) const SUBJECT_UNKNOWN: Construct = construct(
+    "an INSERT that does not say whose the row is",
+    "give the column that policy names as `subject` in each row, as a literal or a parameter that is not NULL",
+);
+pub(super) const SUBJECT_WHERE: Construct = construct(
+    "an UPDATE that does not say whose the rows are",
+    "add AND and the column that policy names as `subject` = a literal or a parameter to WHERE",
+);
 pub(super) const TABLE_FUNCTION: Construct =
     construct("JSON_TABLE or another table function beside it", "split the statement");
 pub(super) const TRUTH_TEST: Construct = construct("IS TRUE, IS FALSE or IS UNKNOWN", COMPARE_WITH_VALUE);

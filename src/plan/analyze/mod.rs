@@ -3,7 +3,8 @@
 //!
 //! [`query`] walks query expressions, [`mod@output`] tells what their columns carry, [`cte`] brings common table
 //! expressions and [`view`] views into sight, [`from`] builds the scope of a FROM clause, [`expression`] refuses and
-//! [`predicate`] accepts protected columns in expressions, [`mod@write`] plans INSERT, UPDATE and DELETE.
+//! [`predicate`] accepts protected columns in expressions, [`mod@write`] plans INSERT, UPDATE and DELETE, and [`subject`]
+//! finds whose the rows are that they write.
 
 mod construct;
 mod cte;
@@ -12,6 +13,7 @@ mod from;
 mod output;
 mod predicate;
 mod query;
+mod subject;
 mod view;
 mod write;
 

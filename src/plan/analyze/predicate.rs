@@ -195,6 +195,7 @@ impl Analysis<'_> {
             tokens: whole.tokens,
             column: operand.column,
             kind: SpliceKind::Search { column_tokens: operand.tokens, comparison, values },
+            subject: None,
         });
         Ok(())
     }

@@ -5,6 +5,7 @@ use super::expression::bare;
 use super::from::{Rows, Surroundings, level};
 use super::predicate::value;
 use super::query::Place;
+use super::subject::Owner;
 use super::{Analysis, Meaning, Refusal, Scope, SourceColumn, Verb, Visibility, fold};
 use crate::plan::scope::{Search, Slot, Source};
 use crate::plan::{Splice, SpliceKind, Value};
@@ -46,12 +47,15 @@ impl Analysis<'_> {
         match &insert.source {
             InsertSource::Values(rows) => {
                 for row in rows.iter().filter(|row| !row.is_empty()) {
-                    self.row(row, &targets, &scope)?;
+                    let owner = Owner::of_row(row, targets.iter().map(|target| &*target.name));
+                    self.row(row, &targets, &scope, &owner)?;
                 }
             }
             InsertSource::Set(assignments) => {
                 let assigning = Assigning { target: &scope, values: &scope, verb: Verb::Insert };
-                self.assignments(assignments, &assigning)?;
+                let names: Vec<&str> = targets.iter().map(|target| &*target.name).collect();
+                let owner = Owner::of_row(assignments.iter().map(|assignment| &assignment.value), names);
+                self.assignments(assignments, &assigning, &owner)?;
             }
             InsertSource::Query(query) => {
                 if let Some(column) = targets.iter().find_map(|target| target.protected) {
@@ -60,6 +64,7 @@ impl Analysis<'_> {
                 self.query(query, None, Place::Nested(construct::INSERT_QUERY))?;
             }
         }
+        self.keeps_subject(table, &insert.on_duplicate, construct::SUBJECT_DUPLICATE)?;
         self.on_duplicate(insert, &targets, &scope)?;
         self.returning(&insert.returning, &scope)
     }
@@ -110,7 +115,7 @@ impl Analysis<'_> {
         }
     }
 
-    fn row(&mut self, row: &[Expr], targets: &[Target], scope: &Scope<'_>) -> Result<(), Refusal> {
+    fn row(&mut self, row: &[Expr], targets: &[Target], scope: &Scope<'_>, owner: &Owner<'_>) -> Result<(), Refusal> {
         if row.len() != targets.len() {
             let protected = targets.iter().find_map(|target| target.protected);
             return Err(protected.map_or_else(
@@ -120,7 +125,7 @@ impl Analysis<'_> {
         }
         for (expr, target) in row.iter().zip(targets) {
             match target.protected {
-                Some(column) => self.seal(expr, column, scope)?,
+                Some(column) => self.seal(expr, column, scope, owner)?,
                 None => self.value(expr, scope, construct::COPY)?,
             }
         }
@@ -128,11 +133,12 @@ impl Analysis<'_> {
     }
 
     /// Plans a value that goes into a protected column.
-    fn seal(&mut self, expr: &Expr, column: ColumnId, scope: &Scope<'_>) -> Result<(), Refusal> {
+    fn seal(&mut self, expr: &Expr, column: ColumnId, scope: &Scope<'_>, owner: &Owner<'_>) -> Result<(), Refusal> {
         match value(expr) {
             Some(Value::Null) => {}
             Some(found @ (Value::Literal(_) | Value::Param(_))) => {
-                self.splices.push(Splice { tokens: bare(expr).tokens, column, kind: SpliceKind::Seal(found) });
+                let subject = self.subject_of(column, found, owner, scope)?;
+                self.splices.push(Splice { tokens: bare(expr).tokens, column, kind: SpliceKind::Seal(found), subject });
             }
             // As if the column were left out: the server takes its own default, which the CHECK constraint judges.
             None if matches!(bare(expr).kind, ExprKind::Default(None)) => {}
@@ -147,13 +153,18 @@ impl Analysis<'_> {
         Ok(())
     }
 
-    fn assignments(&mut self, assignments: &[Assignment], assigning: &Assigning<'_>) -> Result<(), Refusal> {
+    fn assignments(
+        &mut self,
+        assignments: &[Assignment],
+        assigning: &Assigning<'_>,
+        owner: &Owner<'_>,
+    ) -> Result<(), Refusal> {
         for assignment in assignments {
             match self.assigned(&assignment.column, assigning.target, assigning.verb)? {
                 None => self.value(&assignment.value, assigning.values, construct::COPY)?,
                 Some(column) => {
                     if !self.is_copy_of(column, &assignment.value, assigning)? {
-                        self.seal(&assignment.value, column, assigning.values)?;
+                        self.seal(&assignment.value, column, assigning.values, owner)?;
                     }
                 }
             }
@@ -187,7 +198,7 @@ impl Analysis<'_> {
         }
         let Some(alias) = &insert.row_alias else {
             let assigning = Assigning { target: scope, values: scope, verb: Verb::Update };
-            return self.assignments(&insert.on_duplicate, &assigning);
+            return self.assignments(&insert.on_duplicate, &assigning, &Owner::Anybody);
         };
         let row = self.row_source(alias, targets);
         let own: Vec<Source> = scope
@@ -207,7 +218,7 @@ impl Analysis<'_> {
             .collect();
         let values = Scope { sources: &own, slots: &slots, ..Scope::EMPTY };
         let assigning = Assigning { target: scope, values: &values, verb: Verb::Update };
-        self.assignments(&insert.on_duplicate, &assigning)
+        self.assignments(&insert.on_duplicate, &assigning, &Owner::Anybody)
     }
 
     /// The row that was to be inserted, under its alias.
@@ -229,11 +240,13 @@ impl Analysis<'_> {
         let surroundings = Surroundings { outer: None, search: search_in(&update.tables) };
         let Rows { sources, slots } = self.from(&update.tables, surroundings)?;
         let scope = level(&sources, 0, &slots, surroundings);
+        self.keep_subjects(&sources, &update.assignments)?;
         match surroundings.search {
             Search::Allowed => {
                 let values = Scope { search: Search::Refused, ..scope };
                 let assigning = Assigning { target: &values, values: &values, verb: Verb::Update };
-                self.assignments(&update.assignments, &assigning)?;
+                let owner = Owner::of_condition(update.filter.as_ref());
+                self.assignments(&update.assignments, &assigning, &owner)?;
             }
             Search::Refused => {
                 for assignment in &update.assignments {

@@ -12,6 +12,7 @@ fn column(logical: LogicalType) -> ProtectedColumn {
         collation: None,
         index: None,
         padding: Padding::Block(16),
+        subject: None,
     }
 }
 

@@ -12,12 +12,17 @@ const TEXT: ParamType = ParamType { column_type: ColumnType::VarString, flags: 0
 const NOWHERE: TokenRange = TokenRange { first: 0, last: 0 };
 
 fn sealing(column: ColumnId, param: u16) -> Splice {
-    Splice { tokens: NOWHERE, column, kind: SpliceKind::Seal(Value::Param(param)) }
+    Splice { tokens: NOWHERE, column, kind: SpliceKind::Seal(Value::Param(param)), subject: None }
 }
 
 fn search(comparison: Comparison, params: &[u16]) -> Splice {
     let values = params.iter().map(|param| Value::Param(*param)).collect();
-    Splice { tokens: NOWHERE, column: PHONE, kind: SpliceKind::Search { column_tokens: NOWHERE, comparison, values } }
+    Splice {
+        tokens: NOWHERE,
+        column: PHONE,
+        kind: SpliceKind::Search { column_tokens: NOWHERE, comparison, values },
+        subject: None,
+    }
 }
 
 /// A parameter as a client or the server has it.
@@ -115,7 +120,8 @@ fn text(text: &str) -> Param {
 #[test]
 fn a_statement_without_protected_parameters_passes_as_it_is() {
     let fixture = Fixture::new();
-    let literal = Splice { tokens: NOWHERE, column: PHONE, kind: SpliceKind::Seal(Value::Literal(NOWHERE)) };
+    let literal =
+        Splice { tokens: NOWHERE, column: PHONE, kind: SpliceKind::Seal(Value::Literal(NOWHERE)), subject: None };
     let map = ParamMap::of(&plan(vec![literal], 3), &fixture.cx()).unwrap().unwrap();
     assert!(!map.changes_parameters(), "it is kept for the literal alone");
     assert_eq!((map.client_params(), map.server_params()), (3, 3));
@@ -265,7 +271,12 @@ fn the_rewritten_statement_has_as_many_parameters_as_the_packet() {
         let splice = |whole: &str, comparison, values| {
             let tokens = lexed.find(whole);
             let column_tokens = TokenRange { first: tokens.first, last: tokens.first };
-            Splice { tokens, column: PHONE, kind: SpliceKind::Search { column_tokens, comparison, values } }
+            Splice {
+                tokens,
+                column: PHONE,
+                kind: SpliceKind::Search { column_tokens, comparison, values },
+                subject: None,
+            }
         };
         let splices = [
             seal,

@@ -7,12 +7,12 @@ use data_encoding::{HEXLOWER_PERMISSIVE, HEXUPPER};
 use proptest::prelude::*;
 
 fn sealing(tokens: TokenRange, column: ColumnId) -> Splice {
-    Splice { tokens, column, kind: SpliceKind::Seal(Value::Literal(tokens)) }
+    Splice { tokens, column, kind: SpliceKind::Seal(Value::Literal(tokens)), subject: None }
 }
 
 fn search(lexed: &Lexed<'_>, whole: &str, column: &str, comparison: Comparison, values: Vec<Value>) -> Splice {
     let kind = SpliceKind::Search { column_tokens: lexed.find(column), comparison, values };
-    Splice { tokens: lexed.find(whole), column: PHONE, kind }
+    Splice { tokens: lexed.find(whole), column: PHONE, kind, subject: None }
 }
 
 /// Seals the literal in the statement and gives the text around it and the value that the envelope holds.
@@ -103,8 +103,8 @@ fn parameters_and_null_are_left_to_others() {
     let fixture = Fixture::new();
     let lexed = Lexed::new(b"SET phone = ?, notes = NULL", &dialect());
     let splices = [
-        Splice { tokens: lexed.find("?"), column: PHONE, kind: SpliceKind::Seal(Value::Param(0)) },
-        Splice { tokens: lexed.find("NULL"), column: NOTES, kind: SpliceKind::Seal(Value::Null) },
+        Splice { tokens: lexed.find("?"), column: PHONE, kind: SpliceKind::Seal(Value::Param(0)), subject: None },
+        Splice { tokens: lexed.find("NULL"), column: NOTES, kind: SpliceKind::Seal(Value::Null), subject: None },
     ];
     assert_eq!(lexed.splice(&splices, &fixture.cx()), Ok(None));
     assert_eq!(lexed.splice(&[], &fixture.cx()), Ok(None));
@@ -196,7 +196,7 @@ fn a_lookup_without_an_index_is_refused() {
         values: vec![value],
     };
     for (whole, value) in [("notes = 'a'", Value::Literal(lexed.find("'a'"))), ("notes = ?", Value::Param(0))] {
-        let splice = Splice { tokens: lexed.find(whole), column: NOTES, kind: kind(value) };
+        let splice = Splice { tokens: lexed.find(whole), column: NOTES, kind: kind(value), subject: None };
         let error = lexed.splice(&[splice], &fixture.cx()).unwrap_err();
         assert!(matches!(error, RewriteError::Unsupported { .. }), "{error}");
     }

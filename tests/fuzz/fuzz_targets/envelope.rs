@@ -71,6 +71,7 @@ fn column(padding: Padding, index: Option<IndexSpec>) -> Column {
         collation: None,
         index,
         padding,
+        subject: None,
     };
     let secret = |byte: u8| KeySecret::take_from(&mut [byte; 32]).expect("the right length");
     let data_key = DataKey::new(secret(1));

@@ -128,7 +128,14 @@ impl Deployment {
     /// The same server and key store, with another key provider.
     pub(crate) fn moved(&self, provider: Provider) -> Self {
         let folder = tempfile::Builder::new().prefix("candado-it-").tempdir().expect("a folder");
-        Self { server: self.server, without_keys: self.without_keys, provider, folder, own: None }
+        Self {
+            server: self.server,
+            without_keys: self.without_keys,
+            revalidate_s: self.revalidate_s,
+            provider,
+            folder,
+            own: None,
+        }
     }
 
     /// Makes the keys of [`KEYSET`].
@@ -288,7 +295,7 @@ impl SecurityTeam<'_> {
         let mut command = self.deployment.command("AKIASECURITY");
         command.arg("keys").args(arguments).arg("--config").arg(&self.config);
         // Verbs that only read take the account of the configuration.
-        if !["list", "show"].contains(&arguments[0]) {
+        if !["list", "show", "subjects"].contains(&arguments[0]) {
             command.args(["--user", SECURITY, "--password-file"]).arg(&self.password);
         }
         command
@@ -298,6 +305,15 @@ impl SecurityTeam<'_> {
     pub(crate) fn configure(&self, more: &str) {
         let config = fs::read_to_string(&self.config).expect("a configuration");
         fs::write(&self.config, format!("{config}{more}")).expect("a configuration");
+    }
+
+    /// The same under the account of the conversion engine, which may open subject keys.
+    pub(crate) fn command_of_engine(&self, arguments: &[&str]) -> Command {
+        let mut command = self.deployment.command("AKIABACKFILL");
+        command.arg("keys").args(arguments).arg("--json").arg("--config").arg(&self.config);
+        // All control accounts of the tests have one password.
+        command.args(["--user", BACKFILL, "--password-file"]).arg(&self.password);
+        command
     }
 
     /// Runs a verb that succeeds; returns its document.

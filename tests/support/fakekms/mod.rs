@@ -174,7 +174,7 @@ impl FakeKms {
                 ],
                 &[("Decrypt", &["audit"]), ("ReEncrypt", columns)],
             ),
-            Role::Backfill => (&["Decrypt", "DescribeKey"], &[("Decrypt", &["data", "index", "audit"])]),
+            Role::Backfill => (&["Decrypt", "DescribeKey"], &[("Decrypt", &["data", "index", "subject", "audit"])]),
             Role::Auditor => (&["Decrypt", "DescribeKey"], &[("Decrypt", &["audit"])]),
             Role::Custodian => (&["ReEncrypt", "DescribeKey"], &[("ReEncrypt", &["audit"])]),
         };

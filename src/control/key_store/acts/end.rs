@@ -154,7 +154,7 @@ impl KeyStore {
                 let family = self.family_of(session, kid).await?;
                 let changes = family.siblings().apply(kid, Act::Retire)?;
                 self.all_replicas(session, before).await?;
-                let until = self.proven(session, &family, kid, proofs).await?;
+                let until = self.needless(session, &family, kid, proofs).await?;
                 let act = (GuardedAct::Retire, kid, changes);
                 let ending = self.finish(session, header, &family, act, until, by).await?;
                 header.epoch = ending.done.epoch;
@@ -187,7 +187,7 @@ impl KeyStore {
                     return Err(ActError::Grace { kid, state, passed_s, grace_s });
                 }
                 self.all_replicas(session, header).await?;
-                until = self.proven(session, &family, kid, proofs).await?;
+                until = self.needless(session, &family, kid, proofs).await?;
             }
             self.finish(session, header, &family, (GuardedAct::Destroy, kid, changes), until, by).await
         })
@@ -217,7 +217,8 @@ impl KeyStore {
                 }
                 changes.extend(destroyed);
             }
-            let before = json!({ "keks": keks, "wraps": wraps_deleted });
+            let subjects = self.erase_subjects(session, id).await?;
+            let before = json!({ "keks": keks, "wraps": wraps_deleted, "subject_keys": subjects });
             let after = json!({ "approval": approved.facts() });
             by.record(session, "keyset.shred", subject, before, after).await?;
             let epoch = self.raise_epoch(session, header.epoch).await?;
@@ -270,6 +271,20 @@ impl KeyStore {
         );
         let rows: Vec<TimesRow> = session.rows_with(&sql, (kid.number(),)).await?;
         Ok(rows.into_iter().next().ok_or(ControlError::Malformed { what: "a key's times" })?)
+    }
+
+    /// Proof that nothing needs the key, and since when.
+    async fn needless(
+        &self,
+        session: &mut Session,
+        family: &Family,
+        kid: KeyId,
+        proofs: &Proofs<'_>,
+    ) -> Result<Option<String>, ActError> {
+        match family.purpose {
+            KeyPurpose::Subject => self.wraps_no_subject(session, kid).await.map(Some),
+            KeyPurpose::Data | KeyPurpose::Index | KeyPurpose::Audit => self.proven(session, family, kid, proofs).await,
+        }
     }
 
     /// Since when no column holds the key: the end of the last of the scans that prove it.

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use candado::crypto::{
-    ColumnKeys, DataKey, DataMaterial, Envelope, IndexKey, IndexKeys, IndexMaterial, IndexVersion, KeyId, KeySecret, OpenError,
-    Plaintext, is_envelope,
+    ColumnKeys, DataKey, DataMaterial, Envelope, IndexKey, IndexKeys, IndexMaterial, IndexVersion, KeyId, KeySecret,
+    OpenError, Plaintext, is_envelope,
 };
 use candado::policy::{
     Access, ColumnId, DecryptGrant, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy, ProtectedColumn,

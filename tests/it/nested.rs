@@ -181,6 +181,8 @@ struct Tally {
     rows: usize,
     errors: usize,
     refusals: BTreeMap<String, usize>,
+    /// Statements that are answered alike only without the server's semijoins.
+    semijoins: usize,
     different: Vec<String>,
 }
 
@@ -204,12 +206,11 @@ impl Twins {
                 Answer::Rows { rows, .. } => tally.rows += rows.len(),
                 Answer::Refused { .. } | Answer::Done { .. } | Answer::Lost => tally.errors += 1,
             }
-            // Both servers write the table's name in some of their errors.
-            let equal = match (&through, &direct) {
-                (Answer::Refused { code, .. }, Answer::Refused { code: other, .. }) => code == other,
-                (through, direct) => through == direct,
-            };
-            if !equal {
+            if !equal(&through, &direct) {
+                if self.agree_without_semijoins(kind, &generated, values).await {
+                    tally.semijoins += 1;
+                    continue;
+                }
                 let Generated { sql, params } = generated;
                 let answers = format!("  through {through:?}\n  direct  {direct:?}");
                 tally.different.push(format!("{values:?} {sql}\n  {params:?}\n{answers}"));
@@ -217,16 +218,40 @@ impl Twins {
         }
         tally
     }
+
+    /// Whether a difference is the server's own: MySQL 9.7 loses rows of an outer join by some of its plans for EXISTS,
+    /// which it chooses by the type of a column. A plain table of bytes, with no proxy before it, shows the same.
+    async fn agree_without_semijoins(&mut self, kind: Kind, generated: &Generated, values: Values) -> bool {
+        for conn in [&mut self.through, &mut self.direct] {
+            text(conn, "SET optimizer_switch = 'semijoin=off'").await;
+        }
+        let (through, direct) = self.both(generated, values).await;
+        for conn in [&mut self.through, &mut self.direct] {
+            text(conn, "SET optimizer_switch = DEFAULT").await;
+        }
+        equal(&sorted(kind, through), &sorted(kind, direct))
+    }
+}
+
+/// Both servers write the table's name in some of their errors.
+fn equal(through: &Answer, direct: &Answer) -> bool {
+    match (through, direct) {
+        (Answer::Refused { code, .. }, Answer::Refused { code: other, .. }) => code == other,
+        (through, direct) => through == direct,
+    }
 }
 
 impl Tally {
     fn assert_equal(&self, what: &str, statements: usize) {
-        let Self { rows, errors, refusals, different } = self;
+        let Self { rows, errors, refusals, semijoins, different } = self;
         let (refused, all) = (refusals.values().sum::<usize>(), statements * 2);
-        eprintln!("{what}: {all} statements, {rows} rows, {errors} errors, {refused} refused");
+        eprintln!(
+            "{what}: {all} statements, {rows} rows, {errors} errors, {refused} refused, {semijoins} by semijoins"
+        );
         refusals.iter().for_each(|(construct, count)| eprintln!("  {count:6} {construct}"));
         let some = different[..different.len().min(5)].join("\n");
         assert!(different.is_empty(), "{what}: {} different, such as\n{some}", different.len());
+        assert!(semijoins * 100 < all, "{what}: {semijoins} answers differ by the server's plans");
         assert!(refused * 2 < all && errors * 10 < all, "{what}: most statements answer");
     }
 }

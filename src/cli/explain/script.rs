@@ -40,17 +40,18 @@ fn unread(chunk: &[u8], line: usize) -> Piece<'_> {
 fn lexed<'a>(input: &'a [u8], line: usize, dialect: &Dialect) -> Option<Vec<Piece<'a>>> {
     let mut tokens = Vec::new();
     sql::lex(input, dialect, &mut tokens).ok()?;
-    let mut start = 0;
     let mut found = Vec::new();
     for statement in sql::statements(input, &tokens) {
         let (Some(first), Some(last)) = (statement.first(), statement.last()) else { continue };
         let semicolon = tokens.iter().find(|token| token.kind == TokenKind::Semicolon && token.start >= last.end);
         // Up to the semicolon: a versioned comment may close behind the last token.
         let end = semicolon.map_or(input.len(), |token| token.start as usize);
+        // Behind the semicolon before it, which may end an empty statement.
+        let start = tokens.iter().rev().find(|token| token.kind == TokenKind::Semicolon && token.end <= first.start);
+        let start = start.map_or(0, |token| token.end as usize);
         let before = input.get(..first.start as usize).map_or(0, lines);
         let sql = input.get(start..end).unwrap_or_default();
         found.push(Piece { line: line + before, sql, used: used(input, statement) });
-        start = semicolon.map_or(input.len(), |token| token.end as usize);
     }
     Some(found)
 }

@@ -189,6 +189,8 @@ impl Explainer<'_> {
             match &splice.kind {
                 SpliceKind::Seal(_) => self.note(splice.column, &mut seals),
                 SpliceKind::Search { .. } => self.note(splice.column, &mut index),
+                // Prefixes of both are compared, by no index of the server's.
+                SpliceKind::Match { .. } => {}
             }
         }
         match &plan.outputs {

@@ -114,6 +114,9 @@ impl Sketch<'_> {
         match &splice.kind {
             SpliceKind::Seal(Value::Null) => self.text.push_str("NULL"),
             SpliceKind::Seal(Value::Literal(_) | Value::Param(_)) => self.text.push_str("<sealed>"),
+            SpliceKind::Match { column_tokens, other_tokens, comparison, .. } => {
+                self.compared(*column_tokens, *comparison, *other_tokens);
+            }
             SpliceKind::Search { column_tokens, comparison, values } => {
                 let name = self.name(*column_tokens);
                 let terms: Vec<String> = values.iter().map(|value| term(&name, *comparison, *value)).collect();
@@ -125,6 +128,16 @@ impl Sketch<'_> {
                 }
             }
         }
+    }
+
+    fn compared(&mut self, one: TokenRange, comparison: Comparison, other: TokenRange) {
+        let operator = match comparison {
+            Comparison::Equal => "=",
+            Comparison::NotEqual => "<>",
+            Comparison::NullSafeEqual => "<=>",
+        };
+        let (one, other) = (self.name(one), self.name(other));
+        self.text.push_str(&format!("(<tag of {one}> {operator} <tag of {other}>)"));
     }
 
     fn name(&self, range: TokenRange) -> String {

@@ -104,6 +104,18 @@ pub enum SpliceKind {
         /// The values: exactly one for `=`, `<>` and `<=>`, one or more for IN.
         values: Vec<Value>,
     },
+    /// A comparison of the column with another one of its index domain: replaced, in parentheses, by the same comparison
+    /// of both index prefixes.
+    Match {
+        /// The tokens of the column's name.
+        column_tokens: TokenRange,
+        /// The other column.
+        other: ColumnId,
+        /// The tokens of the other column's name.
+        other_tokens: TokenRange,
+        /// How they compare.
+        comparison: Comparison,
+    },
 }
 
 /// A comparison that a blind index answers.

@@ -102,6 +102,10 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
                 let (whole, named) = (text(splice.tokens), text(*column_tokens));
                 writeln!(out, "search {column}: {named} {comparison:?} {} in «{whole}»", values.join(" | ")).unwrap();
             }
+            SpliceKind::Match { column_tokens, other, other_tokens, comparison } => {
+                let (whole, one, two) = (text(splice.tokens), text(*column_tokens), text(*other_tokens));
+                writeln!(out, "match {column} and {}: {one} {comparison:?} {two} in «{whole}»", name(*other)).unwrap();
+            }
         }
     }
     if let Outputs::Columns(cells) = &plan.outputs {
@@ -168,6 +172,9 @@ fn assert_well_formed(admitted: &Admitted<'_>) {
                 ));
                 assert!(!values.is_empty());
                 values.iter().for_each(|value| check(value, splice.tokens));
+            }
+            SpliceKind::Match { column_tokens, other_tokens, .. } => {
+                assert!(inside(*column_tokens, splice.tokens) && inside(*other_tokens, splice.tokens));
             }
         }
     }

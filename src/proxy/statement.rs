@@ -98,7 +98,7 @@ pub(super) fn is_protected(plan: &QueryPlan) -> bool {
 pub(super) fn seals(plan: &QueryPlan) -> bool {
     plan.splices.iter().any(|splice| match &splice.kind {
         SpliceKind::Seal(_) => true,
-        SpliceKind::Search { .. } => false,
+        SpliceKind::Search { .. } | SpliceKind::Match { .. } => false,
     })
 }
 

@@ -68,8 +68,10 @@ impl Use {
         protected: &ProtectedColumn,
         cx: &Context<'_>,
     ) -> Result<Self, RewriteError> {
-        let SpliceKind::Search { comparison, .. } = &splice.kind else {
-            return Ok(Self::Store(splice.column, keys.stage().writes()));
+        let comparison = match &splice.kind {
+            SpliceKind::Seal(_) => return Ok(Self::Store(splice.column, keys.stage().writes())),
+            SpliceKind::Search { comparison, .. } => comparison,
+            SpliceKind::Match { .. } => return Ok(Self::Copy),
         };
         let beside = match SearchForm::of(keys, protected, cx) {
             SearchForm::AsWritten => return Ok(Self::Copy),
@@ -114,6 +116,12 @@ impl ParamMap {
             let values = match &splice.kind {
                 SpliceKind::Seal(value) => std::slice::from_ref(value),
                 SpliceKind::Search { values, .. } => values.as_slice(),
+                SpliceKind::Match { other, .. } => {
+                    let compared = column(cx, *other)?;
+                    literals.push(LiteralForm::searched(keys, protected, cx));
+                    literals.push(LiteralForm::searched(self::keys(cx, *other, compared)?, compared, cx));
+                    &[]
+                }
             };
             for value in values {
                 let param = match value {
@@ -381,7 +389,7 @@ pub(super) fn stored_params(
 fn literal_form(splice: &Splice, keys: &ColumnKeys, protected: &ProtectedColumn, cx: &Context<'_>) -> LiteralForm {
     match splice.kind {
         SpliceKind::Seal(_) => LiteralForm::stored(keys, protected),
-        SpliceKind::Search { .. } => LiteralForm::searched(keys, protected, cx),
+        SpliceKind::Search { .. } | SpliceKind::Match { .. } => LiteralForm::searched(keys, protected, cx),
     }
 }
 

@@ -51,6 +51,22 @@ pub(super) fn put_predicate(column: &[u8], comparison: Comparison, terms: &[Term
     }
 }
 
+/// Appends a comparison of the first bytes of two columns, in parentheses. NULL stays NULL in it.
+pub(super) fn put_match(one: &[u8], comparison: Comparison, other: &[u8], octets: usize, out: &mut Vec<u8>) {
+    let operator: &[u8] = match comparison {
+        Comparison::Equal => b" = ",
+        Comparison::NotEqual => b" <> ",
+        Comparison::NullSafeEqual => b" <=> ",
+    };
+    let length = octets.to_string();
+    let end: &[&[u8]] = &[b", 1, ", length.as_bytes(), b")"];
+    put_all(out, &[b"(SUBSTRING(", one]);
+    put_all(out, end);
+    put_all(out, &[operator, b"SUBSTRING(", other]);
+    put_all(out, end);
+    out.push(b')');
+}
+
 /// `=` with any of the terms: TRUE, FALSE or NULL as IN has it.
 fn put_any(column: &[u8], terms: &[Term], out: &mut Vec<u8>) {
     // A single range needs no second pair of parentheses.

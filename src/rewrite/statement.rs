@@ -2,7 +2,7 @@
 
 use super::fit::fitting_octets;
 use super::form::SearchForm;
-use super::search::{Beside, Term, put_hex, put_predicate};
+use super::search::{Beside, Term, put_hex, put_match, put_predicate};
 use super::subject::{self, Wanted};
 use super::{Context, PAYLOAD_OCTETS_MAX, RewriteError};
 use crate::crypto::{
@@ -63,7 +63,7 @@ fn put_spliced(
     for splice in &plan.splices {
         let protected = column(cx, splice.column)?;
         let keys = keys(cx, splice.column, protected)?;
-        let Some(replacement) = replacement(splice, protected, keys, cx) else { continue };
+        let Some(replacement) = replacement(splice, protected, keys, cx)? else { continue };
         let span = source.span(splice.tokens)?;
         if !source.gaps_are_plain(splice.tokens) {
             return Err(RewriteError::Unsupported {
@@ -104,6 +104,8 @@ enum Replacement<'a> {
     TextParam,
     /// A look-up.
     Search { column_tokens: TokenRange, comparison: Comparison, values: &'a [Value], beside: Beside },
+    /// A comparison of two columns by so many bytes of their envelopes.
+    Match { column_tokens: TokenRange, other_tokens: TokenRange, comparison: Comparison, octets: usize },
 }
 
 /// `None`: the tokens stay.
@@ -112,8 +114,8 @@ fn replacement<'a>(
     protected: &ProtectedColumn,
     keys: &ColumnKeys,
     cx: &Context<'_>,
-) -> Option<Replacement<'a>> {
-    match &splice.kind {
+) -> Result<Option<Replacement<'a>>, RewriteError> {
+    Ok(match &splice.kind {
         SpliceKind::Seal(Value::Literal(tokens)) => Some(Replacement::Stored(*tokens, splice.subject)),
         SpliceKind::Seal(Value::Param(_)) => match keys.stage().writes() {
             Writes::Envelopes => None,
@@ -122,13 +124,57 @@ fn replacement<'a>(
         SpliceKind::Seal(Value::Null) => None,
         SpliceKind::Search { column_tokens, comparison, values } => {
             let beside = match SearchForm::of(keys, protected, cx) {
-                SearchForm::AsWritten => return None,
+                SearchForm::AsWritten => return Ok(None),
                 SearchForm::Envelopes => Beside::Nothing,
                 SearchForm::Both => Beside::Value,
             };
             Some(Replacement::Search { column_tokens: *column_tokens, comparison: *comparison, values, beside })
         }
+        SpliceKind::Match { column_tokens, other, other_tokens, comparison } => {
+            match_octets((protected, keys), *other, cx)?.map(|octets| Replacement::Match {
+                column_tokens: *column_tokens,
+                other_tokens: *other_tokens,
+                comparison: *comparison,
+                octets,
+            })
+        }
+    })
+}
+
+/// How many bytes of envelopes decide whether the values of two columns are equal; `None` while the server compares text
+/// by itself. Both columns must hold nothing but envelopes that are indexed under one and the same key.
+fn match_octets(
+    (protected, keys): (&ProtectedColumn, &ColumnKeys),
+    other: ColumnId,
+    cx: &Context<'_>,
+) -> Result<Option<usize>, RewriteError> {
+    let other_protected = column(cx, other)?;
+    let other_keys = self::keys(cx, other, other_protected)?;
+    let prefix = |keys: &ColumnKeys, protected: &ProtectedColumn| {
+        let ranges = keys.search(&Plaintext::new()).map_err(|error| search_error(&error, &protected.column))?;
+        Ok::<_, RewriteError>(ranges.into_iter().map(|range| range.low).collect::<Vec<_>>())
+    };
+    match (SearchForm::of(keys, protected, cx), SearchForm::of(other_keys, other_protected, cx)) {
+        (SearchForm::AsWritten, SearchForm::AsWritten) => return Ok(None),
+        (SearchForm::Envelopes, SearchForm::Envelopes) => {
+            // The prefix of the empty value tells keys apart: it is equal for no two of them.
+            let (one, two) = (prefix(keys, protected)?, prefix(other_keys, other_protected)?);
+            if let ([one], [two]) = (one.as_slice(), two.as_slice())
+                && one == two
+            {
+                return Ok(Some(one.len()));
+            }
+        }
+        (
+            SearchForm::AsWritten | SearchForm::Envelopes | SearchForm::Both,
+            SearchForm::AsWritten | SearchForm::Envelopes | SearchForm::Both,
+        ) => {}
     }
+    Err(RewriteError::Unsupported {
+        column: protected.column.clone(),
+        construct: "comparison with another column while one of them is converted or its index key exchanged",
+        remedy: "compare each column with a value until that is done",
+    })
 }
 
 /// A parameter is sent as bytes, which are UTF-8. Without this the server would convert them from the connection's
@@ -173,6 +219,10 @@ fn put_replacement(
                 (Comparison::Equal | Comparison::NotEqual | Comparison::NullSafeEqual, [_, ..]) => {}
             }
             put_predicate(name, *comparison, &terms, out);
+        }
+        Replacement::Match { column_tokens, other_tokens, comparison, octets } => {
+            let name = |tokens: &TokenRange| source.sql.get(source.span(*tokens)?).ok_or(MISFIT);
+            put_match(name(column_tokens)?, *comparison, name(other_tokens)?, *octets, out);
         }
     }
     Ok(())

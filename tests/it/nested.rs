@@ -6,6 +6,7 @@ mod generator;
 
 use std::collections::BTreeMap;
 
+use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Params, Value};
 
 use crate::stages::TO_BYTES;
@@ -19,6 +20,7 @@ on_each_server!(
     written_statements_answer_like_a_plain_table,
     generated_statements_answer_like_a_plain_table,
     columns_on_their_way_answer_like_a_plain_table,
+    columns_are_compared_only_while_all_cells_are_sealed,
     views_are_followed_to_their_base_columns,
 );
 
@@ -107,6 +109,10 @@ async fn written_statements_answer_like_a_plain_table(kind: Kind) {
         "SELECT id, code LIKE '' AS hit FROM {t} WHERE code NOT LIKE NULL IS UNKNOWN",
         "SELECT COUNT(*) FROM (SELECT code FROM {t} UNION ALL SELECT code FROM {t}) d WHERE d.code IS NULL",
         "SELECT code AS p, (SELECT p) AS q FROM {t}",
+        "SELECT a.id, b.id AS other FROM {t} a JOIN {t} b ON a.code = b.code AND a.id < b.id",
+        "SELECT a.id, a.phone <> b.phone AS differs FROM {t} a JOIN {t} b ON a.phone <=> b.phone WHERE b.id < 3",
+        "SELECT a.id FROM {t} a LEFT JOIN {t} b ON NOT (a.code <> b.code) AND b.id > 3 WHERE b.id IS NULL",
+        "SELECT id FROM {t} o WHERE EXISTS (SELECT 1 FROM {t} i WHERE i.code = o.code AND i.id <> o.id)",
         "SELECT d.name FROM (SELECT code AS name FROM {t}) d WHERE d.name = 'x'",
         "SELECT d.a, d.b FROM (SELECT phone AS a, code AS b FROM {t}) d WHERE d.b = 'x' AND d.a = '1'",
     ];
@@ -140,6 +146,11 @@ async fn written_statements_answer_like_a_plain_table(kind: Kind) {
         "SELECT id, code = 'x' FROM customers",
         "SELECT id FROM customers WHERE code LIKE 'x%'",
         "SELECT id FROM customers WHERE code LIKE '_'",
+        "SELECT a.id FROM customers a JOIN customers b ON a.code = b.phone",
+        "SELECT a.id FROM customers a JOIN customers b ON a.note = b.note",
+        "SELECT a.id FROM customers a JOIN customers b ON a.code = b.name",
+        "SELECT a.id FROM customers a JOIN customers b ON a.code < b.code",
+        "SELECT a.id FROM customers a JOIN customers b USING (code)",
         "SELECT id AS code FROM customers HAVING code = 'x'",
         "WITH RECURSIVE n AS (SELECT id, code FROM customers UNION ALL SELECT id, 'x' FROM n WHERE id < 0) SELECT code FROM n",
         "UPDATE orders SET remark = (SELECT code FROM customers WHERE id = 1)",
@@ -170,6 +181,8 @@ struct Tally {
     rows: usize,
     errors: usize,
     refusals: BTreeMap<String, usize>,
+    /// Statements that are answered alike only without the server's semijoins.
+    semijoins: usize,
     different: Vec<String>,
 }
 
@@ -193,12 +206,11 @@ impl Twins {
                 Answer::Rows { rows, .. } => tally.rows += rows.len(),
                 Answer::Refused { .. } | Answer::Done { .. } | Answer::Lost => tally.errors += 1,
             }
-            // Both servers write the table's name in some of their errors.
-            let equal = match (&through, &direct) {
-                (Answer::Refused { code, .. }, Answer::Refused { code: other, .. }) => code == other,
-                (through, direct) => through == direct,
-            };
-            if !equal {
+            if !equal(&through, &direct) {
+                if self.agree_without_semijoins(kind, &generated, values).await {
+                    tally.semijoins += 1;
+                    continue;
+                }
                 let Generated { sql, params } = generated;
                 let answers = format!("  through {through:?}\n  direct  {direct:?}");
                 tally.different.push(format!("{values:?} {sql}\n  {params:?}\n{answers}"));
@@ -206,16 +218,40 @@ impl Twins {
         }
         tally
     }
+
+    /// Whether a difference is the server's own: MySQL 9.7 loses rows of an outer join by some of its plans for EXISTS,
+    /// which it chooses by the type of a column. A plain table of bytes, with no proxy before it, shows the same.
+    async fn agree_without_semijoins(&mut self, kind: Kind, generated: &Generated, values: Values) -> bool {
+        for conn in [&mut self.through, &mut self.direct] {
+            text(conn, "SET optimizer_switch = 'semijoin=off'").await;
+        }
+        let (through, direct) = self.both(generated, values).await;
+        for conn in [&mut self.through, &mut self.direct] {
+            text(conn, "SET optimizer_switch = DEFAULT").await;
+        }
+        equal(&sorted(kind, through), &sorted(kind, direct))
+    }
+}
+
+/// Both servers write the table's name in some of their errors.
+fn equal(through: &Answer, direct: &Answer) -> bool {
+    match (through, direct) {
+        (Answer::Refused { code, .. }, Answer::Refused { code: other, .. }) => code == other,
+        (through, direct) => through == direct,
+    }
 }
 
 impl Tally {
     fn assert_equal(&self, what: &str, statements: usize) {
-        let Self { rows, errors, refusals, different } = self;
+        let Self { rows, errors, refusals, semijoins, different } = self;
         let (refused, all) = (refusals.values().sum::<usize>(), statements * 2);
-        eprintln!("{what}: {all} statements, {rows} rows, {errors} errors, {refused} refused");
+        eprintln!(
+            "{what}: {all} statements, {rows} rows, {errors} errors, {refused} refused, {semijoins} by semijoins"
+        );
         refusals.iter().for_each(|(construct, count)| eprintln!("  {count:6} {construct}"));
         let some = different[..different.len().min(5)].join("\n");
         assert!(different.is_empty(), "{what}: {} different, such as\n{some}", different.len());
+        assert!(semijoins * 100 < all, "{what}: {semijoins} answers differ by the server's plans");
         assert!(refused * 2 < all && errors * 10 < all, "{what}: most statements answer");
     }
 }
@@ -247,6 +283,22 @@ async fn columns_on_their_way_answer_like_a_plain_table(kind: Kind) {
     let stored = [1, 6].map(|id| twins.shop.stored("code", id));
     assert!(stored[0] == "78" && stored[1].starts_with("C1FE1D01"), "rows of both forms: {stored:?}");
     twins.run(kind, &mut generator, GENERATED / 4).await.assert_equal("encrypting", GENERATED / 4);
+}
+
+/// Two columns are compared by their envelopes' prefixes, which agree only while all cells are indexed under one key.
+async fn columns_are_compared_only_while_all_cells_are_sealed(kind: Kind) {
+    let mut twins = Twins::new(kind).await;
+    let sql = "SELECT COUNT(*) FROM customers a JOIN customers b ON a.code = b.code";
+    let statement = twins.through.prep(sql).await.unwrap();
+    let count: Option<u32> = twins.through.exec_first(&statement, ()).await.unwrap();
+    assert_eq!(count, Some(6));
+    twins.shop.move_to("encrypting");
+    refused(&mut twins.through, sql, 1235, "42000").await;
+    let refused = twins.through.exec_drop(&statement, ()).await.unwrap_err();
+    assert!(matches!(&refused, mysql_async::Error::Server(error) if error.code == 1235), "{refused}");
+    twins.shop.move_to("sealed");
+    let count: Option<u32> = twins.through.exec_first(&statement, ()).await.unwrap();
+    assert_eq!(count, Some(6));
 }
 
 async fn views_are_followed_to_their_base_columns(kind: Kind) {

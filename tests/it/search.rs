@@ -140,22 +140,16 @@ async fn null_logic_is_that_of_a_plain_table(kind: Kind) {
         "code = 'x' XOR phone = '1'",
         "(code = 'x' OR name = 'b') AND NOT (phone = '3')",
         "code = 'none' OR phone IS NULL",
+        "code LIKE 'x'",
+        "(code = 'y') = (name = 'b')",
     ] {
         let sql = format!("SELECT id, name FROM {{t}} WHERE {condition} ORDER BY id");
         let hidden = text(&mut through, sql.replace("{t}", "customers")).await;
         let plain = text(&mut direct, sql.replace("{t}", "people")).await;
         assert_eq!(hidden, plain, "{condition}");
     }
-    for beside in [
-        "code",
-        "NOT code",
-        "code IS TRUE",
-        "code > ''",
-        "code LIKE 'x'",
-        "code + 0 = 1",
-        "code IN (name)",
-        "(code = 'y') = (name = 'b')",
-    ] {
+    for beside in ["code", "NOT code", "code IS TRUE", "code > ''", "code LIKE 'x%'", "code + 0 = 1", "code IN (name)"]
+    {
         let sql = format!("SELECT id FROM customers WHERE {beside}");
         refused(&mut through, &sql, 1235, "42000").await;
     }

@@ -25,6 +25,10 @@ pub(super) const CASE: Construct = construct("CASE", SELECT_ALONE);
 pub(super) const CAST: Construct = construct("CAST, CONVERT, BINARY or COLLATE", SELECT_ALONE);
 pub(super) const COMPARE_EXPRESSION: Construct =
     construct("comparison with anything but a string literal, a parameter or NULL", COMPARE_WITH_VALUE);
+pub(super) const COMPARE_COLUMNS: Construct = construct(
+    "comparison with a column of another index domain",
+    "give both columns one keyset and one index of at least 8 bytes in the policy, or compare with a value",
+);
 pub(super) const COMPARE_PLACE: Construct = construct(
     "comparison in this place",
     "compare in WHERE, ON or HAVING, in a column of the select list that has an alias, or in WHERE of an UPDATE or DELETE \

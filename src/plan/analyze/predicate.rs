@@ -9,6 +9,9 @@ use crate::policy::ColumnId;
 use crate::sql;
 use crate::sql::tree::{BinaryOp, Expr, ExprKind, LiteralKind, MatchOp, TokenRange, UnaryOp};
 
+/// Least bytes of a blind index by which two columns are compared.
+const MATCH_OCTETS_MIN: u8 = 8;
+
 /// A protected column standing alone as an operand.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ColumnOperand {
@@ -116,7 +119,7 @@ impl Analysis<'_> {
             }
             (Some(operand), None) => (operand, right),
             (None, Some(operand)) => (operand, left),
-            (Some(operand), Some(_)) => return Err(self.unsupported(operand.column, construct::COMPARE_EXPRESSION)),
+            (Some(left), Some(right)) => return self.match_columns(whole, comparison, left, right),
         };
         // Resolution goes on, so that a denied column inside the other operand is answered as denied.
         self.value(other, scope, construct::COMPARE_EXPRESSION)?;
@@ -125,6 +128,38 @@ impl Analysis<'_> {
             return Ok(());
         }
         self.search(whole, operand, comparison, vec![value])
+    }
+
+    /// Two columns of one index domain have equal prefixes where their values are equal.
+    fn match_columns(
+        &mut self,
+        whole: &Expr,
+        comparison: Comparison,
+        left: ColumnOperand,
+        right: ColumnOperand,
+    ) -> Result<(), Refusal> {
+        let index = |column| {
+            let found = self.cx.policy.column(column)?;
+            // A shorter prefix takes different values for equal too often.
+            let index = found.index.as_ref().filter(|index| index.length >= MATCH_OCTETS_MIN)?;
+            Some((&found.keyset, index))
+        };
+        match (index(left.column), index(right.column)) {
+            (Some(one), Some(other)) if one == other => {}
+            (Some(_) | None, _) => return Err(self.unsupported(left.column, construct::COMPARE_COLUMNS)),
+        }
+        self.splices.push(Splice {
+            tokens: whole.tokens,
+            column: left.column,
+            kind: SpliceKind::Match {
+                column_tokens: left.tokens,
+                other: right.column,
+                other_tokens: right.tokens,
+                comparison,
+            },
+            subject: None,
+        });
+        Ok(())
     }
 
     fn in_list(

@@ -37,7 +37,6 @@ const NEEDS_VALUE: &[&str] = &[
     "{} = (SELECT MAX(total) FROM orders)",
     "{} = ANY (SELECT total FROM orders)",
     "EXISTS (SELECT 1 FROM vehicles w WHERE w.plate = {})",
-    "(SELECT {})",
     "SUBSTRING({} FROM 1 FOR 2)",
     "{} & 1",
     "DATE_ADD({}, INTERVAL 1 DAY) = 'x'",

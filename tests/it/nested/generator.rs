@@ -267,6 +267,12 @@ impl Generator {
             Holds::Id => format!("{name} {} {}", ["=", "<>", "<", "<=>"][self.below(4)], self.below(6)),
             Holds::Truth => format!("{name} {} 1", ["=", "<>"][self.below(2)]),
             Holds::Note => format!("{name} IS {}NULL", ["", "NOT "][self.below(2)]),
+            Holds::Name | Holds::Code | Holds::Phone if self.below(6) == 0 => {
+                // Another column, most often of the same kind: two kinds have no index in common.
+                let alike: Vec<&Column> = columns.iter().filter(|other| other.holds == column.holds).collect();
+                let other = alike[self.below(alike.len())].name.clone();
+                format!("{name} {} {other}", ["=", "<>", "<=>"][self.below(3)])
+            }
             Holds::Name | Holds::Code | Holds::Phone => self.text_comparison(&name),
         }
     }

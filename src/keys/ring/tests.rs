@@ -231,10 +231,20 @@ fn a_column_with_a_key_for_each_person_needs_an_active_subject_key() {
         }
         builder.build(&policy, 9)
     };
-    let missing = "keyset contact has no active subject key: run `candado keys init`";
+    let missing = "keyset contact has no subject key: run `candado keys init`";
     assert_eq!(build(&[DATA]).unwrap_err().to_string(), missing);
     let subject = |kid, version, state| key(kid, "contact", KeyPurpose::Subject, version, state);
-    assert_eq!(build(&[DATA, subject(4, 1, DecryptOnly)]).unwrap_err().to_string(), missing);
+    for state in [DecryptOnly, Suspended] {
+        let braked = build(&[DATA, subject(4, 1, state)]).unwrap();
+        let keys = braked.column(ColumnId(0)).unwrap();
+        assert!(!keys.may_seal() && keys.opens_anything(), "{state:?}");
+        let person = crate::crypto::SubjectDigest::new("contact", b"1");
+        let mut out = Vec::new();
+        assert!(keys.seal(&Plaintext::from(b"x".to_vec()), &mut out).is_err());
+        assert!(keys.seal_for(&person, &Plaintext::from(b"x".to_vec()), &mut out).is_err());
+        assert!(out.is_empty());
+        assert!(matches!(braked.inactive(), [found] if found.purpose == KeyPurpose::Subject));
+    }
     let ring = build(&[DATA, subject(4, 1, DecryptOnly), subject(5, 2, Active)]).unwrap();
     let subjects = ring.subjects("contact").unwrap();
     assert_eq!(subjects.active().map(KeyId::number), Some(5));

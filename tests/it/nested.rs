@@ -13,7 +13,7 @@ use crate::stages::TO_BYTES;
 use crate::support::on_each_server;
 use crate::support::proxy::Deployment;
 use crate::support::server::Kind;
-use crate::support::shop::{Answer, Shop, Who, assert_in_step, prepared, refused, text};
+use crate::support::shop::{Answer, Shop, Who, assert_in_step, observing_policy, prepared, refused, text};
 use generator::{Generated, Generator, Values};
 
 on_each_server!(
@@ -43,7 +43,7 @@ struct Twins {
 
 impl Twins {
     async fn new(kind: Kind) -> Self {
-        let shop = Shop::open(kind);
+        let shop = Shop::open_as(Deployment::shared(kind), observing_policy);
         let (through, direct) = (shop.connect(Who::Application).await, shop.direct().await);
         let mut twins = Self { shop, through, direct };
         twins.insert(ROWS).await;
@@ -270,7 +270,7 @@ async fn generated_statements_answer_like_a_plain_table(kind: Kind) {
 
 /// Nested queries carry values that are text to the server, and cells of both forms, as they carry envelopes.
 async fn columns_on_their_way_answer_like_a_plain_table(kind: Kind) {
-    let shop = Shop::open_plain(Deployment::shared(kind));
+    let shop = Shop::open_plain_as(Deployment::shared(kind), observing_policy);
     let (through, direct) = (shop.connect(Who::Application).await, shop.direct().await);
     let mut twins = Twins { shop, through, direct };
     let mut generator = Generator::new(7);

@@ -87,6 +87,11 @@ impl<'a> Shop<'a> {
 
     /// On that server, with the columns as they were before anybody thought of protecting them.
     pub(crate) fn open_plain(deployment: &'a Deployment) -> Self {
+        Self::open_plain_as(deployment, policy)
+    }
+
+    /// The same with a policy of the test's own.
+    pub(crate) fn open_plain_as(deployment: &'a Deployment, policy: impl FnOnce(&str) -> String) -> Self {
         let database = prepare_as(deployment, APPARENT);
         deployment.server.sql(&stages(&database, "plain"));
         let proxy = Proxy::start(deployment, &policy(&database), Tls::Off);
@@ -250,6 +255,11 @@ pub(crate) fn policy(database: &str) -> String {
         account(Who::Support, "support"),
     ]
     .concat()
+}
+
+/// The same with a firewall that only observes the application: generated statements say things that honest ones do not.
+pub(crate) fn observing_policy(database: &str) -> String {
+    policy(database).replace("role = \"application\"\n", "role = \"application\"\nfirewall = \"observe\"\n")
 }
 
 /// What a driver tells the application about a column.

@@ -11,9 +11,8 @@ use super::ColumnError;
 use super::monitor::{Event, Observer};
 use crate::control::{ControlError, KeyStore, LEASE, Pool, Session};
 
+/// Longer than 100 ms: the server answers from a copy of the list that it renews only when nobody has read it for so long.
 const POLL: Duration = Duration::from_millis(500);
-/// Statements with bytes in them are short, so the list is soon asked for again.
-const SOON: Duration = Duration::from_millis(20);
 const DOING: &str = "look at open transactions";
 /// The server's code for bytes that are no text of a character set.
 const NOT_TEXT: u16 = 3854;
@@ -111,7 +110,7 @@ async fn listed<T: FromRow + Send + 'static>(pool: &Pool, sql: &str) -> Result<V
                 return Ok(rows);
             }
             Err(ControlError::Refused { code: NOT_TEXT, .. }) if started.elapsed() < UNREADABLE_MAX => {
-                sleep(SOON).await;
+                sleep(POLL).await;
             }
             Err(ControlError::Refused { code: NOT_TEXT, .. }) => {
                 return Err(ControlError::Malformed { what: "a statement in the list of transactions" });

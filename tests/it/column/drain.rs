@@ -46,7 +46,7 @@ async fn statements_with_bytes(kind: Kind) {
     block_in_place(|| {
         wait_until("it goes on asking", || {
             assert!(job.try_wait().unwrap().is_none(), "it gave up");
-            asked() > before + 20
+            asked() > before + 3
         });
     });
     holds.query_drop("ROLLBACK").await.unwrap();

@@ -386,7 +386,13 @@ impl Proxy {
 
     /// Starts one inside a network namespace, on a port that is its own among all replicas: host and port name a replica
     /// in the key store, and the namespaces share the host's name.
-    pub(crate) fn start_in(deployment: &Deployment, policy: &str, namespace: &Namespace, port: u16) -> Self {
+    pub(crate) fn start_in(
+        deployment: &Deployment,
+        policy: &str,
+        limits: &str,
+        namespace: &Namespace,
+        port: u16,
+    ) -> Self {
         let folder = tempfile::Builder::new().prefix("candado-it-").tempdir().expect("a folder");
         let config = deployment.write(folder.path(), policy, Tls::Off);
         let host = namespace.client_facing();
@@ -401,7 +407,7 @@ impl Proxy {
                 &format!("[server]\nallow_plaintext = true\naddress = \"{}:", namespace.server()),
             )
             .replace("[health]\naddress = \"127.0.0.1:0\"", &format!("[health]\naddress = \"{host}:0\""));
-        fs::write(&config, text).expect("a configuration file");
+        fs::write(&config, format!("{text}[limits]\n{limits}\n")).expect("a configuration file");
         Self::launch(namespace.command(&deployment.command("AKIAPROXY")), folder, &config, &host)
     }
 

@@ -4,12 +4,13 @@ latency through a proxy meanwhile.
 
 A private server gets a table with ROWS customers (telephone number, searchable, and address). First the yardstick: the
 same table, its two columns overwritten with random bytes of the envelopes' lengths, 500 rows a transaction, by primary key,
-from as many connections as the engine has workers. Then the engine: encrypt, decrypt, and with --all reencrypt and reindex,
+from as many connections as the engine has workers, with the same client beside them if one is asked for. Then the engine: encrypt, decrypt, and with --all reencrypt and reindex,
 while a client reads and writes single rows through `candado serve` and notes its latency. The walk's own rate is told, and
 that of the whole command with verification and statements.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -143,12 +144,13 @@ class Bench:
         threads = [
             threading.Thread(target=work, args=(n * span + 1, min((n + 1) * span, rows))) for n in range(workers)
         ]
-        started = time.monotonic()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        rate = rows / (time.monotonic() - started)
+        with self.client(self.port, "bare"):
+            started = time.monotonic()
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            rate = rows / (time.monotonic() - started)
         with self.connect().cursor() as cursor:
             cursor.execute("DROP TABLE bare")
         return rate
@@ -175,11 +177,12 @@ class Bench:
                 sys.exit(log.read_text())
             time.sleep(0.05)
 
-    def job(self, verb, port):
-        """Runs a verb with a client beside it; returns facts."""
+    @contextlib.contextmanager
+    def client(self, port, table):
+        """An application that reads and writes single rows meanwhile, if asked for; its latencies and errors."""
         stop, latencies, errors = threading.Event(), [], []
 
-        def client():
+        def work():
             connection, pick = self.connect(port), random.Random(1)
             with connection.cursor() as cursor:
                 while not stop.is_set():
@@ -187,25 +190,32 @@ class Bench:
                     began = time.monotonic()
                     try:
                         if pick.random() < 0.5:
-                            cursor.execute(f"SELECT phone, address FROM customers WHERE id = {row}")
+                            cursor.execute(f"SELECT phone, address FROM {table} WHERE id = {row}")
                         else:
-                            cursor.execute(f"UPDATE customers SET phone = '+8190{10000000 + row}' WHERE id = {row}")
+                            cursor.execute(f"UPDATE {table} SET phone = '+8190{10000000 + row}' WHERE id = {row}")
                     except pymysql.Error as error:
                         errors.append(str(error))
                     latencies.append(time.monotonic() - began)
                     time.sleep(0.005)
 
-        beside = threading.Thread(target=client)
+        beside = threading.Thread(target=work)
         if self.options.client:
             beside.start()
+        try:
+            yield latencies, errors
+        finally:
+            stop.set()
+            if self.options.client:
+                beside.join()
+
+    def job(self, verb, port):
+        """Runs a verb with a client beside it; returns facts."""
         began = time.monotonic()
         arguments = ["column", verb, "shop.customers.phone", "shop.customers.address", "--json", "--workers",
                      str(self.options.workers)]
-        done = self.candado(*arguments, "--ddl", "run", check=False)
-        took = time.monotonic() - began
-        stop.set()
-        if self.options.client:
-            beside.join()
+        with self.client(port, "customers") as (latencies, errors):
+            done = self.candado(*arguments, "--ddl", "run", check=False)
+            took = time.monotonic() - began
         if done.returncode != 0:
             sys.exit(done.stderr)
         job = json.loads(self.candado("column", "status", "--json").stdout)[0]

@@ -6,7 +6,7 @@
 
 use phonenumber::country::Id;
 use phonenumber::metadata::DATABASE;
-use phonenumber::{Mode, PhoneNumber};
+use phonenumber::PhoneNumber;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::crypto::Plaintext;
@@ -29,7 +29,7 @@ pub(super) fn normalise(value: &str, region: &str, out: &mut Plaintext) {
 
     match valid_number(unified, region) {
         Some(number) => {
-            out.extend(number.format().mode(Mode::E164).to_string().as_bytes());
+            push_international(&number, out);
             if let Some(extension) = number.extension() {
                 out.extend(b";ext=");
                 out.extend(extension.to_string().as_bytes());
@@ -44,6 +44,17 @@ pub(super) fn normalise(value: &str, region: &str, out: &mut Plaintext) {
             }
         }
     }
+}
+
+/// Appends `+`, the country's code and the national number. The crate's formatter writes the same for [`Mode::E164`]; it
+/// looks for the pattern of a national notation first, which E.164 has no use for and which takes twice as long as all
+/// the rest.
+///
+/// [`Mode::E164`]: phonenumber::Mode::E164
+fn push_international(number: &PhoneNumber, out: &mut Plaintext) {
+    out.push(b'+');
+    out.extend(number.code().value().to_string().as_bytes());
+    out.extend(number.national().to_string().as_bytes());
 }
 
 /// Loads the metadata and the expressions of one region.
@@ -64,5 +75,26 @@ fn unify_dash(char: char) -> char {
     match char {
         '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{30FC}' | '\u{FF0D}' => '-',
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use phonenumber::Mode;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+        /// Every country's codes and lengths, with the zeros that some keep.
+        #[test]
+        fn the_crate_writes_the_same(number in "\\+[1-9][0-9]{0,2}0{0,2}[0-9]{4,13}") {
+            let Ok(number) = phonenumber::parse(None, &number) else { return Ok(()) };
+            let mut out = Plaintext::new();
+            push_international(&number, &mut out);
+            let formatted = number.format().mode(Mode::E164).to_string();
+            prop_assert_eq!(out.expose(), formatted.as_bytes());
+        }
     }
 }

@@ -48,7 +48,7 @@ pub struct StoredKeys {
     pub stages: Stages,
 }
 
-/// What a proxy tells about itself every two seconds.
+/// What a proxy tells about itself at every poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
     /// The proxy, the same after a restart.

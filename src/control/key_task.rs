@@ -6,7 +6,7 @@
 //! away. The key store bars a key; the provider refuses one, and goes on refusing it for a while; the provider gives no
 //! answer about one for as long as the grace lasts.
 //!
-//! Every two seconds the epoch is read and the heartbeat written. Each time both succeed, the write lease is extended to
+//! Every second and a half the epoch is read and the heartbeat written. Each time both succeed, the write lease is extended to
 //! [`LEASE`] after the moment before the heartbeat was sent. Whoever waits for all proxies to know an epoch may therefore
 //! leave those out that have not been seen for that long by the server's clock: they seal nothing any more. No proxy's
 //! wall clock is read for this: the server compares its own, and the proxy measures with the monotonic one, which runs on
@@ -45,10 +45,11 @@ use state::Failed;
 pub use state::{KeysMissing, KeysState};
 pub use vitals::Vitals;
 
-/// How often the epoch is read and the heartbeat written.
-const POLL: Duration = Duration::from_secs(2);
+/// How often the epoch is read and the heartbeat written. Two seconds are promised until a suspension cuts a proxy; the
+/// rest of them is for loading what has changed.
+const POLL: Duration = Duration::from_millis(1_500);
 /// Polls without an answer after which that is an error and no longer a warning: a minute.
-const SILENT_POLLS_MAX: u32 = 30;
+const SILENT_POLLS_MAX: u32 = 40;
 /// Requests to the key provider at once.
 const PARALLEL_MAX: usize = 10;
 

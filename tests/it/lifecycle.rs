@@ -4,6 +4,8 @@
 mod brake;
 #[cfg(feature = "aws-kms")]
 mod carry;
+#[cfg(feature = "aws-kms")]
+mod cut;
 mod program;
 mod proofs;
 #[cfg(feature = "aws-kms")]

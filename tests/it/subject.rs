@@ -7,6 +7,7 @@ use std::process::Stdio;
 use mysql_async::{Conn, Value};
 
 use crate::fakekms::{FakeKms, Role};
+use crate::support::office::signing_key;
 use crate::support::on_each_server;
 use crate::support::proxy::{Deployment, Provider, Proxy, Tls, wait_until};
 use crate::support::server::Kind;
@@ -45,6 +46,11 @@ impl House {
         let phone = guarded("phone").replacen("phone", "phone VARBINARY(256)", 1);
         let card = guarded("card").replacen("card", "card VARBINARY(256)", 1);
         let note = guarded("note").replacen("note", "note MEDIUMBLOB", 1);
+        // MariaDB has a type for it, MySQL has none.
+        let sessions = match kind {
+            Kind::MySql => String::new(),
+            Kind::MariaDb => format!("CREATE TABLE sessions (owner UUID NOT NULL, {note});"),
+        };
         deployment.server.sql(&format!(
             "USE `{database}`; \
              CREATE TABLE customers (no INT AUTO_INCREMENT PRIMARY KEY, customer_id INT NOT NULL, city VARCHAR(50) UNIQUE, \
@@ -54,6 +60,7 @@ impl House {
              CREATE TABLE drawn (id INT AUTO_INCREMENT PRIMARY KEY, {note}); \
              CREATE TABLE cards (customer_id INT NOT NULL, {card}, UNIQUE KEY one (card(23))); \
              CREATE TABLE plain (customer_id INT, phone VARCHAR(50)); \
+             {sessions} \
              CREATE USER {database}_eng IDENTIFIED BY '{SECRET}'; GRANT ALL ON `{database}`.* TO {database}_eng"
         ));
         let column = |name: &str, kind: &str, subject: &str, more: &str| {
@@ -63,8 +70,13 @@ impl House {
             )
         };
         let indexed = "index = { normaliser = \"e164\", region = \"JP\" }";
+        let sessions = match kind {
+            Kind::MySql => String::new(),
+            Kind::MariaDb => column("sessions.note", "text", "owner", ""),
+        };
         let policy = [
             format!("keysets = [\"{KEYSET}\"]\n"),
+            sessions,
             column("customers.phone", "varchar(40)", "customer_id", indexed),
             column("customers.note", "text", "customer_id", ""),
             column("members.phone", "varchar(40)", "name", indexed),
@@ -307,6 +319,42 @@ async fn what_does_not_say_whose_a_row_is_is_refused(kind: Kind) {
     assert_eq!(text(&mut engineer, "SELECT customer_id FROM customers WHERE no = 1").await.cells(), rows(&[&["1"]]));
 }
 
+/// MariaDB alone has the type.
+#[test]
+fn a_uuid_is_one_person_in_every_spelling() {
+    crate::support::block_on(one_uuid_in_every_spelling());
+}
+
+async fn one_uuid_in_every_spelling() {
+    let house = House::build(Kind::MariaDb);
+    let proxy = house.proxy();
+    let mut conn = house.connect(&proxy).await;
+    let spellings = [
+        "0b7e7c2e-5a0f-4f0e-9a55-7a1f6a1f0c11",
+        "0B7E7C2E-5A0F-4F0E-9A55-7A1F6A1F0C11",
+        "0b7e7c2e5a0f4f0e9a557a1f6a1f0c11",
+    ];
+    for spelled in spellings {
+        done(&mut conn, &format!("INSERT INTO sessions VALUES ('{spelled}', 'text')")).await;
+        done_prepared(&mut conn, "INSERT INTO sessions VALUES (?, ?)", vec![spelled.into(), "bound".into()]).await;
+    }
+    done(&mut conn, "INSERT INTO sessions VALUES ('0b7e7c2e-5a0f-4f0e-9a55-7a1f6a1f0c12', 'somebody else')").await;
+    done(&mut conn, "UPDATE sessions SET note = 'again' WHERE owner = '0B7E7C2E5A0F4F0E9A557A1F6A1F0C11'").await;
+    let kids = house.kids("sessions", "note", "owner");
+    assert!(kids.len() == 7 && kids[..6].iter().all(|kid| *kid == kids[0]) && kids[6] != kids[0], "{kids:?}");
+    let read = text(&mut conn, "SELECT DISTINCT owner FROM sessions").await;
+    assert_eq!(read.cells().len(), 2, "the server too sees two people");
+    for nobody in ["'nobody'", "NULL", "x'0b7e7c2e5a0f4f0e9a557a1f6a1f0c11'"] {
+        refused(&mut conn, &format!("INSERT INTO sessions VALUES ({nobody}, 'whose?')"), 1235, "42000").await;
+    }
+    let team = house.deployment.security_team(&house.policy);
+    team.done(&["shred", KEYSET, "--subject", spellings[0], "--confirm", spellings[0]]);
+    house.wait_for(&proxy);
+    assert_eq!(text(&mut conn, "SELECT note FROM sessions LIMIT 1").await.error(), (3185, "HY000"));
+    let other = text(&mut conn, "SELECT note FROM sessions WHERE owner LIKE '%12'").await;
+    assert_eq!(other.cells(), rows(&[&["somebody else"]]));
+}
+
 async fn an_erased_person_is_gone_everywhere_and_others_are_not(kind: Kind) {
     let house = House::build(kind);
     let (first, second) = (house.proxy(), house.proxy());
@@ -323,8 +371,18 @@ async fn an_erased_person_is_gone_everywhere_and_others_are_not(kind: Kind) {
     ));
     let literal = literal.await.unwrap();
 
+    // With approvals it takes a second person, who is asked about this one data subject.
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("ben.pem").to_str().unwrap().to_owned();
     let team = house.deployment.security_team(&house.policy);
+    let signers = format!("[{{ name = \"ben\", key = \"{}\" }}]", signing_key(&key));
+    team.configure(&format!("[approval]\nthreshold = 1\nsigners = {signers}\n"));
     assert_eq!(team.refused(&["shred", KEYSET, "--subject", "3", "--confirm", "3"]).0, "unknown_subject");
+    let (code, said) = team.refused(&["shred", KEYSET, "--subject", "1", "--confirm", "1"]);
+    assert_eq!((code.as_str(), text(&mut one, of(1)).await.cells()), ("not_approved", rows(&[&["090-1"]])), "{said}");
+    let request = said.split("candado approve ").nth(1).and_then(|rest| rest.split('`').next()).expect(&said);
+    team.approve(request, &key);
+    assert_eq!(team.refused(&["shred", KEYSET, "--subject", "2", "--confirm", "2"]).0, "not_approved", "another one");
     let rehearsed = team.done(&["shred", KEYSET, "--subject", "1", "--dry-run"]);
     assert_eq!(text(&mut one, of(1)).await.cells(), rows(&[&["090-1"]]), "nothing was done");
     assert_eq!(team.run(&["shred", KEYSET, "--subject", "1"]).0, 1, "it has to be confirmed");

@@ -4,9 +4,9 @@
 //! other results and is then a new normaliser. The crate keeps copies of the number in freed memory, which this module
 //! cannot wipe.
 
+use phonenumber::PhoneNumber;
 use phonenumber::country::Id;
 use phonenumber::metadata::DATABASE;
-use phonenumber::PhoneNumber;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::crypto::Plaintext;

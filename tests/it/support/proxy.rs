@@ -301,6 +301,15 @@ impl SecurityTeam<'_> {
         command
     }
 
+    /// `candado approve`, signing with a private key in a file.
+    pub(crate) fn approve(&self, request: &str, key: &str) {
+        let mut command = self.deployment.command("AKIASECURITY");
+        command.args(["approve", request, "--key", key, "--config"]).arg(&self.config);
+        command.args(["--user", SECURITY, "--password-file"]).arg(&self.password);
+        let output = command.output().expect("candado runs");
+        assert!(output.status.success(), "approve {request}: {}", text(&output.stderr));
+    }
+
     /// Adds sections to the configuration.
     pub(crate) fn configure(&self, more: &str) {
         let config = fs::read_to_string(&self.config).expect("a configuration");

@@ -16,7 +16,6 @@ mod keys;
 mod output;
 mod script;
 mod serve;
-mod sketch;
 #[cfg(test)]
 mod tests;
 

@@ -260,3 +260,8 @@ pub(super) fn opaque(construct: &'static str, remedy: &'static str) -> Refusal {
 pub(super) fn prepared() -> Refusal {
     opaque("PREPARE or EXECUTE IMMEDIATE", LITERALLY)
 }
+
+/// Refusal of `EXPLAIN CANDADO` where no answer can be made of it.
+pub(super) fn explain_candado() -> Refusal {
+    opaque("EXPLAIN CANDADO in a prepared statement", "send it as text, by itself")
+}

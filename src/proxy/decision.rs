@@ -12,6 +12,7 @@ use super::state::{Freshness, Standing, State, may_stop_tracking};
 use super::statement::{NotSent, Opening, Rights, changes_catalog, opens};
 use super::unify::Unify;
 use crate::client_error::{ClientError, Complaint};
+use crate::explain::{self, Explained};
 use crate::plan::{PlanCache, QueryPlan, Scratch};
 use crate::policy::RoleId;
 use crate::rewrite::{ResultColumn, Rewritten, WantedSubject};
@@ -33,6 +34,8 @@ pub(super) enum Decision {
     Nothing,
     /// It ends here with an error.
     Refuse(ClientError),
+    /// It ends here with a result set that says what would become of a statement.
+    Explain(Box<Explained>),
     /// It is decided again with a fresh catalog; with this error if that changes nothing.
     WithFreshCatalog,
     /// It is decided again when the collation of results is known.
@@ -235,6 +238,9 @@ impl Desk {
             Ok(reading) => reading,
             Err(error) => return Decision::Refuse(error),
         };
+        if let Some(asked) = explain::asked(sql, &reading.dialect) {
+            return self.explain(asked, &reading, &snapshot, attempt);
+        }
         let planned = match self.plan(Command::QUERY, sql, &reading, &snapshot) {
             Ok(planned) => planned,
             Err(not_sent) => return refuse_or_retry(not_sent, attempt),

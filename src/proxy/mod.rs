@@ -11,6 +11,7 @@ mod decision;
 mod end;
 mod exchange;
 mod expired;
+mod explain;
 mod keys;
 mod lease;
 mod listener;

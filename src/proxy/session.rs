@@ -196,6 +196,7 @@ impl Session {
                 | Decision::NoAnswer(_)
                 | Decision::Nothing
                 | Decision::Refuse(_)
+                | Decision::Explain(_)
                 | Decision::ChangeUser
                 | Decision::Quit) => return self.carry_out(&whole, decided, reply_sequence).await,
             }
@@ -220,6 +221,11 @@ impl Session {
                 Ok(())
             }
             Decision::Refuse(error) => self.refuse(whole, &error).await,
+            Decision::Explain(explained) => {
+                self.client.input.consume(whole.length);
+                let bytes = self.desk.explained(&explained, reply_sequence);
+                self.client.write(&bytes).await
+            }
             Decision::WithFreshCatalog
             | Decision::WithFreshState
             | Decision::WithLease

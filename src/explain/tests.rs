@@ -1,3 +1,5 @@
+mod works;
+
 use super::*;
 use crate::schema::{Charset, ServerKind, ServerVersion};
 use crate::sql::SqlMode;

@@ -3,13 +3,15 @@
 //! The catalog is read from the configured server; no key is opened and nothing is sent on behalf of the statements.
 //! Their texts are shown with placeholders alone: what is explained may come from a log.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, anyhow};
 use clap::Args;
 use serde::Serialize;
 
 use super::output::Output;
 use super::script::{Piece, Source};
-use super::{Configured, Failure, runtime};
+use super::{Configured, Failure, runtime, shadow_report};
 use crate::app::{control_settings, load_policy};
 use crate::config::{self, Settings};
 use crate::control::{CatalogLoader, Pool};
@@ -26,6 +28,9 @@ pub(super) struct Arguments {
     configured: Configured,
     #[command(flatten)]
     source: Source,
+    /// Summarise the report of shadow mode instead; neither configuration nor server is needed.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["sql", "file", "general_log", "account"])]
+    shadow: Option<PathBuf>,
     /// The account that sends them, USER or USER@HOST. Without it, one whose role may read every column.
     #[arg(long)]
     account: Option<String>,
@@ -57,6 +62,9 @@ struct Report {
 
 /// Explains and prints.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    if let Some(path) = &arguments.shadow {
+        return shadow_report::run(path, arguments.json);
+    }
     let settings = config::load(&arguments.configured.config)?;
     let policy = load_policy(&settings, 1).map_err(|error| Failure::Usage(error.into()))?;
     let reader = Reader::of(arguments.account.as_deref(), &policy)?;

@@ -1,24 +1,26 @@
-//! What becomes of a statement, in words and without a value: for `candado explain`, and for `EXPLAIN CANDADO` over a
-//! connection.
+//! What becomes of a statement, in words and without a value: for `candado explain`, for `EXPLAIN CANDADO` over a
+//! connection, and for the report of shadow mode.
 //!
 //! Says what [`crate::plan`] has decided and decides nothing. Who may hear it is the caller's to know; what is said to a
 //! client is never more than what the statement itself would tell it.
 
+mod shadow;
 mod sketch;
 #[cfg(test)]
 mod tests;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::client_error::ClientError;
 use crate::plan::{Admitted, CellAction, Outputs, Refusal, SpliceKind};
 use crate::policy::{ColumnId, Policy};
 use crate::sql::{self, Dialect};
 
+pub use shadow::{Occasion, Sent, ShadowHead, ShadowLine, ShadowTable, ShadowTotals};
 pub use sketch::{of_text, text};
 
 /// What becomes of a statement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// It goes out as it came.
@@ -50,29 +52,29 @@ pub enum Audience {
 }
 
 /// What is said about one statement.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explained {
     /// What becomes of it.
     pub verdict: Verdict,
     /// Its text with placeholders, unless it is refused: a text that cannot be read cannot be stripped of its values.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// Columns whose values are sealed.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seals: Vec<String>,
     /// Columns whose blind index answers a comparison.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub index: Vec<String>,
     /// Columns whose values are opened in the result.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub opens: Vec<String>,
     /// The error that the client gets.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorShown>,
 }
 
 /// An error as a client sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorShown {
     /// MySQL's error code.
     pub code: u16,
@@ -81,7 +83,7 @@ pub struct ErrorShown {
     /// The whole text.
     pub text: String,
     /// The end of the text that says what to do instead, if it has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
 }
 

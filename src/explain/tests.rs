@@ -1,3 +1,4 @@
+mod shadow;
 mod works;
 
 use super::*;

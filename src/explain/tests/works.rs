@@ -56,7 +56,7 @@ fn table(name: &str, columns: &[&str]) -> Table {
     Table { name: TableRef::new("shop", name), kind: TableKind::Base, columns, definition: Some("".into()) }
 }
 
-fn catalog() -> Catalog {
+pub(super) fn catalog() -> Catalog {
     let contact = "select `shop`.`customers`.`id` AS `id`,`shop`.`customers`.`phone` AS `tel` from `shop`.`customers`";
     let view = Table { kind: TableKind::View, definition: Some(contact.into()), ..table("contact", &["id", "tel"]) };
     let routine = Routine {
@@ -73,7 +73,16 @@ fn catalog() -> Catalog {
     Catalog::new(7, dialect().server, 0, HashSet::new(), tables, vec![routine])
 }
 
-fn explained(sql: &str, catalog: &Catalog, policy: &Policy) -> Explained {
+pub(super) fn policy() -> Policy {
+    crate::policy::file::parse("policy", POLICY, 1).unwrap()
+}
+
+pub(super) fn decided<T>(
+    sql: &str,
+    catalog: &Catalog,
+    policy: &Policy,
+    then: impl FnOnce(&Result<Admitted<'_>, Refusal>) -> T,
+) -> T {
     let cache = PlanCache::new(1, 1 << 20);
     let mut scratch = Scratch::default();
     let account = Account { user: "app".into(), host: "%".into() };
@@ -91,7 +100,11 @@ fn explained(sql: &str, catalog: &Catalog, policy: &Policy) -> Explained {
             scratch: &mut scratch,
         },
     );
-    Explained::of(&decision, policy, Audience::Operator)
+    then(&decision)
+}
+
+fn explained(sql: &str, catalog: &Catalog, policy: &Policy) -> Explained {
+    decided(sql, catalog, policy, |decision| Explained::of(decision, policy, Audience::Operator))
 }
 
 /// Names of columns without database and table, in code spans.
@@ -118,8 +131,7 @@ fn row(construct: &str, sql: &str, explained: &Explained) -> String {
 
 #[test]
 fn the_page_says_what_the_planner_does() {
-    let policy = crate::policy::file::parse("policy", POLICY, 1).unwrap();
-    let catalog = catalog();
+    let (policy, catalog) = (policy(), catalog());
     let mut page = String::new();
     let mut before = "";
     for line in ROWS.lines() {

@@ -274,6 +274,9 @@ pub enum Complaint {
     /// The session's state could not be asked for.
     #[error("The session's state could not be read")]
     StateNotRead,
+    /// Shadow mode, and a column is not plain any more.
+    #[error("Shadow mode is over: a protected column holds or may hold sealed values; nothing was sent")]
+    ShadowOver,
     /// The account's password has expired, and the command does not set another one.
     #[error("You must reset your password using ALTER USER statement before executing this statement.")]
     PasswordExpired,
@@ -293,7 +296,7 @@ impl Complaint {
             Self::Drained | Self::Idle => IDLE,
             Self::ServerUnreachable => SERVER_UNREACHABLE,
             Self::ServerWithoutTls => SERVER_WITHOUT_TLS,
-            Self::ServerTooOld | Self::CatalogNotLoaded | Self::StateNotRead => UNKNOWN,
+            Self::ServerTooOld | Self::CatalogNotLoaded | Self::StateNotRead | Self::ShadowOver => UNKNOWN,
             Self::TlsRequired => TLS_REQUIRED,
             Self::ClientTooOld | Self::PluginNotCarried => AUTHENTICATION_PROTOCOL,
             Self::PasswordNotDecrypted => ACCESS_DENIED,

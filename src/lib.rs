@@ -13,6 +13,7 @@
 //! | 4 | [`plan`] | what happens to a statement and to its result |
 //! | 5 | [`rewrite`] | carrying a plan out on bytes |
 //! | 6 | [`client_error`] | our refusals as MySQL errors |
+//! | 6 | [`explain`] | what becomes of a statement, in words |
 //! | 7 | [`proxy`], [`control`] | the data plane; the control plane |
 //! | 8 | [`app`], [`cli`], [`config`], [`telemetry`] | composition |
 
@@ -32,6 +33,8 @@ pub mod plan;
 pub mod rewrite;
 
 pub mod client_error;
+
+pub mod explain;
 
 pub mod control;
 pub mod proxy;

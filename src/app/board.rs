@@ -21,6 +21,16 @@ pub(super) struct Board {
     parts: Mutex<Parts>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     readiness: watch::Sender<Readiness>,
+    mode: Mode,
+}
+
+/// What is done with statements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// What the policy says.
+    Protecting,
+    /// Nothing: they are only looked at.
+    Shadow,
 }
 
 #[derive(Debug)]
@@ -36,11 +46,12 @@ struct Parts {
 
 impl Board {
     /// A board with a policy and nothing else. `empty` stands for the catalog until one is loaded.
-    pub(super) fn new(policy: Arc<Policy>, empty: Arc<Catalog>) -> Self {
+    pub(super) fn new(policy: Arc<Policy>, empty: Arc<Catalog>, mode: Mode) -> Self {
         let snapshot = Snapshot { policy: policy.clone(), catalog: empty, ring: None };
         Self {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             readiness: watch::Sender::new(Readiness::NoCatalog),
+            mode,
             parts: Mutex::new(Parts {
                 policy,
                 next_policy: None,
@@ -108,13 +119,17 @@ impl Board {
     fn change(&self, change: impl FnOnce(&mut Parts)) {
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut parts);
+        let catalog = parts.catalog.clone().unwrap_or_else(|| self.snapshot.load().catalog.clone());
+        let snapshot = Snapshot { policy: parts.policy.clone(), catalog, ring: parts.ring.clone() };
         let readiness = match (&parts.catalog, &parts.ring) {
             (None, _) => Readiness::NoCatalog,
             (Some(_), None) => Readiness::NoKeys(parts.missing),
-            (Some(_), Some(_)) => Readiness::Ready,
+            (Some(_), Some(_)) => match self.mode {
+                Mode::Protecting => Readiness::Ready,
+                Mode::Shadow => shadow(&snapshot),
+            },
         };
-        let catalog = parts.catalog.clone().unwrap_or_else(|| self.snapshot.load().catalog.clone());
-        self.snapshot.store(Arc::new(Snapshot { policy: parts.policy.clone(), catalog, ring: parts.ring.clone() }));
+        self.snapshot.store(Arc::new(snapshot));
         let before = self.readiness.send_replace(readiness);
         if before != readiness {
             match readiness {
@@ -122,8 +137,20 @@ impl Board {
                 // So it begins; that it stays so would be told with another reason.
                 Readiness::NoKeys(KeysMissing::Starting) => tracing::info!("{readiness}"),
                 Readiness::NoCatalog | Readiness::NoKeys(_) => tracing::warn!("{readiness}"),
+                Readiness::ShadowOver => tracing::error!(alarm = true, "{readiness}: every statement is refused"),
                 Readiness::Draining => {}
             }
+        }
+    }
+}
+
+/// Whether clients can be served in shadow mode.
+fn shadow(snapshot: &Snapshot) -> Readiness {
+    match snapshot.check_shadow() {
+        Ok(()) => Readiness::Ready,
+        Err(bar) => {
+            tracing::error!(%bar, "shadow mode cannot be");
+            Readiness::ShadowOver
         }
     }
 }

@@ -36,6 +36,8 @@ pub enum Readiness {
     NoCatalog,
     /// Data keys are missing, for this reason.
     NoKeys(KeysMissing),
+    /// Shadow mode, and a protected column is not plain.
+    ShadowOver,
     /// The process is about to end.
     Draining,
 }
@@ -46,6 +48,7 @@ impl fmt::Display for Readiness {
             Self::Ready => f.write_str("ready"),
             Self::NoCatalog => f.write_str("not ready: no catalog: it could not be loaded from the server yet"),
             Self::NoKeys(missing) => write!(f, "not ready: no keys: {missing}"),
+            Self::ShadowOver => f.write_str("not ready: shadow mode, and a protected column is not plain"),
             Self::Draining => f.write_str("not ready: draining"),
         }
     }
@@ -85,9 +88,10 @@ impl Endpoint {
                     let remarks = (self.remarks)().into_iter().map(|remark| format!("{remark}\n"));
                     text(StatusCode::OK, format!("{}\n{}", Readiness::Ready, remarks.collect::<String>()))
                 }
-                missing @ (Readiness::NoCatalog | Readiness::NoKeys(_) | Readiness::Draining) => {
-                    text(StatusCode::SERVICE_UNAVAILABLE, format!("{missing}\n"))
-                }
+                missing @ (Readiness::NoCatalog
+                | Readiness::NoKeys(_)
+                | Readiness::ShadowOver
+                | Readiness::Draining) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{missing}\n")),
             },
             "/metrics" => self.metrics(),
             _ => text(StatusCode::NOT_FOUND, "/livez, /readyz, /metrics\n".to_owned()),

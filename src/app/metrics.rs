@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::health::Readiness;
 use crate::control::{KeysState, Vitals};
+use crate::explain::ShadowTable;
 use crate::proxy::{Registry, WriteLease};
 
 /// Reads counters and readiness on demand.
@@ -40,6 +41,33 @@ impl Collector for DataPlane {
             ("unknown_keys", "Stored values met whose key was not known here", totals.unknown_keys),
             ("repreparations", "Prepared statements prepared again unseen by clients", totals.repreparations),
             ("server_bytes", "Bytes of commands written to the server", totals.bytes_to_server),
+        ] {
+            let metric = ConstCounter::new(value);
+            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads on demand what shadow mode has seen.
+#[derive(Debug)]
+pub(super) struct Shadow {
+    /// `None` outside of shadow mode.
+    pub(super) table: Option<Arc<ShadowTable>>,
+}
+
+impl Collector for Shadow {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let metric = ConstGauge::new(i64::from(self.table.is_some()));
+        let help = "1 in shadow mode, in which nothing is protected";
+        metric.encode(encoder.encode_descriptor("shadow_mode", help, None, metric.metric_type())?)?;
+        let Some(table) = &self.table else { return Ok(()) };
+        let totals = table.totals();
+        for (name, help, value) in [
+            ("shadow_relayed", "Statements of shadow mode that would go out as they came", totals.relayed),
+            ("shadow_rewritten", "Statements of shadow mode that would be rewritten", totals.rewritten),
+            ("shadow_refused", "Statements of shadow mode that would be refused", totals.refused),
+            ("shadow_not_listed", "Statements among these that the full table has no line for", totals.not_listed),
         ] {
             let metric = ConstCounter::new(value);
             metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;

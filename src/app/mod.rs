@@ -9,6 +9,7 @@ mod operator;
 pub mod process;
 pub mod provider;
 mod running;
+mod shadow;
 pub mod tls;
 
 use std::collections::HashSet;
@@ -32,9 +33,10 @@ use crate::policy::{Policy, written::Problems};
 use crate::proxy::{CatalogRefresh, KeyRefresh, KeyRequest, KeysWanted, RefreshRequest, Registry, WriteLease};
 use crate::schema::{Catalog, ServerKind, ServerVersion};
 use crate::{control, crypto, policy, proxy};
-use board::Board;
+use board::{Board, Mode};
 pub use operator::operator;
 pub use running::Running;
+use shadow::Report;
 use tls::Identity;
 
 /// Limit for one operation of the control plane.
@@ -125,7 +127,8 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         Some(health) => Some(bind(health.address).await?),
         None => None,
     };
-    let board = Arc::new(Board::new(policy.clone(), Arc::new(no_catalog())));
+    let mode = if settings.shadow.is_some() { Mode::Shadow } else { Mode::Protecting };
+    let board = Arc::new(Board::new(policy.clone(), Arc::new(no_catalog()), mode));
     let (shutdown, stop) = (CancellationToken::new(), CancellationToken::new());
     let (tasks, data_plane) = (TaskTracker::new(), TaskTracker::new());
     let registry = Arc::new(Registry::default());
@@ -136,7 +139,9 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let revalidation = Revalidation { every: settings.revalidation.every, grace: settings.revalidation.grace };
     let keys = Keys { provider, policy, instance, revalidation, catalog: requests };
     let keys = spawn_keys(&board, &pool, keys, &tasks, &stop);
+    let shadow = settings.shadow.as_ref().map(|shadow| Arc::new(Report::new(shadow)));
     let running = Running {
+        shadow,
         address: local(&listener, settings.listen.address)?,
         health: health_listener.as_ref().map(|listener| local(listener, settings.listen.address)).transpose()?,
         identity,
@@ -153,6 +158,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     };
     let key_metrics = metrics::Keys { vitals: keys.vitals, lease: keys.lease.clone(), state: keys.state };
     running.spawn_health(health_listener, &registry, key_metrics);
+    running.spawn_shadow();
     let parts = running.parts(proxy_settings, catalog, keys.refresh, keys.lease, registry);
     running.spawn_data_plane(listener, parts);
     Ok(running)

@@ -11,7 +11,8 @@ use tokio_util::task::TaskTracker;
 
 use super::board::Board;
 use super::health::{self, Readiness};
-use super::metrics::{DataPlane, Keys};
+use super::metrics::{DataPlane, Keys, Shadow};
+use super::shadow::Report;
 use super::tls::Identity;
 use super::{gate, load_policy};
 use crate::config::Settings;
@@ -22,6 +23,8 @@ use crate::proxy::{self, CatalogRefresh, Drain, KeyRefresh, Parts, Registry, Wri
 /// A proxy that runs.
 #[derive(Debug)]
 pub struct Running {
+    /// Shadow mode's report, in that mode.
+    pub(super) shadow: Option<Arc<Report>>,
     pub(super) address: SocketAddr,
     pub(super) health: Option<SocketAddr>,
     pub(super) settings: Settings,
@@ -57,6 +60,29 @@ impl Running {
         let mut readiness = self.board.readiness();
         // The sender lives as long as this value.
         drop(readiness.wait_for(|readiness| *readiness == Readiness::Ready).await);
+    }
+
+    /// Waits until it turns out that shadow mode cannot begin. Never returns outside of that mode, nor once it has begun.
+    /// Cancel-safe.
+    pub async fn shadow_refused(&self) {
+        if self.shadow.is_none() {
+            return std::future::pending().await;
+        }
+        let mut readiness = self.board.readiness();
+        let decided = |readiness: &Readiness| matches!(readiness, Readiness::Ready | Readiness::ShadowOver);
+        // The sender lives as long as this value.
+        let refused = readiness.wait_for(decided).await.is_ok_and(|found| *found == Readiness::ShadowOver);
+        if !refused {
+            std::future::pending().await
+        }
+    }
+
+    /// Writes the report of shadow mode now, if the process is in that mode.
+    pub fn report_shadow(&self) {
+        match &self.shadow {
+            Some(report) => report.ask(),
+            None => tracing::info!("there is no report: this is not shadow mode"),
+        }
     }
 
     /// Waits until the data plane has ended, which it does by itself only on a defect. Cancel-safe.
@@ -106,6 +132,7 @@ impl Running {
         let data_plane = DataPlane { registry: registry.clone(), readiness: self.board.readiness() };
         metrics.register_collector(Box::new(data_plane));
         metrics.register_collector(Box::new(keys));
+        metrics.register_collector(Box::new(Shadow { table: self.shadow.as_ref().map(|report| report.table()) }));
         let (readiness, draining) = (self.board.readiness(), self.shutdown.clone());
         let readiness = move || if draining.is_cancelled() { Readiness::Draining } else { *readiness.borrow() };
         let snapshot = self.board.snapshot();
@@ -115,6 +142,15 @@ impl Running {
         };
         let endpoint = Arc::new(health::Endpoint::new(readiness, remarks, metrics));
         self.tasks.spawn(health::serve(listener, endpoint, self.tasks.clone(), self.stop.clone()));
+    }
+
+    pub(super) fn spawn_shadow(&self) {
+        let Some(report) = &self.shadow else { return };
+        tracing::warn!(
+            alarm = true,
+            "SHADOW MODE: nothing is sealed, opened or refused; what would be is counted and reported"
+        );
+        self.tasks.spawn(report.clone().run(self.tasks.clone(), self.stop.clone()));
     }
 
     /// What the data plane is made of.
@@ -127,7 +163,8 @@ impl Running {
         registry: Arc<Registry>,
     ) -> Parts {
         let (snapshot, shutdown) = (self.board.snapshot(), self.shutdown.clone());
-        Parts { settings, snapshot, catalog, keys, lease, registry, shutdown }
+        let shadow = self.shadow.as_ref().map(|report| report.table());
+        Parts { settings, snapshot, catalog, keys, lease, shadow, registry, shutdown }
     }
 
     pub(super) fn spawn_data_plane(&self, listener: TcpListener, parts: Parts) {

@@ -14,7 +14,8 @@ use crate::config::{self, Keys, MemoryLock, NotReady, Plaintext, ServerTls, Sett
 use crate::control::{CatalogLoader, ControlError, KeyStore, Pool, SCHEMA, StoredKeys, Weight, chain, check_columns};
 use crate::crypto::{KeyId, KeyPurpose};
 use crate::keys::{EncryptionContext, Inactive, KeyError, KeyFilePlace, KeyRecord, RingError, Stages};
-use crate::policy::{FirewallMode, Policy};
+use crate::policy::{FirewallMode, Policy, ProtectedColumn};
+use crate::proxy::check_shadow;
 use crate::schema::ServerKind;
 
 /// How a part is.
@@ -92,7 +93,9 @@ async fn examine(settings: &Settings) -> Report {
     let reachable = report.server(settings, &pool).await;
     let stored = report.key_store(&pool, policy.as_ref(), reachable).await;
     report.provider(settings, stored.as_ref()).await;
-    report.columns(&pool, policy.as_ref(), stored.map(|stored| stored.stages), reachable).await;
+    let stages = stored.map(|stored| stored.stages);
+    report.shadow(settings, &pool, policy.as_ref(), stages.as_ref(), reachable).await;
+    report.columns(&pool, policy.as_ref(), stages, reachable).await;
     pool.close().await;
     report
 }
@@ -323,6 +326,35 @@ impl Report {
                 self.add("key provider", Verdict::Warning, text);
             }
             Err(error) => self.add("key provider", Verdict::Wrong, error.to_string()),
+        }
+    }
+
+    /// Shadow mode, if it is configured: whether it may begin.
+    async fn shadow(
+        &mut self,
+        settings: &Settings,
+        pool: &Pool,
+        policy: Option<&Policy>,
+        stages: Option<&Stages>,
+        reachable: Reachable,
+    ) {
+        const PART: &str = "shadow mode";
+        if settings.shadow.is_none() {
+            return;
+        }
+        self.add(PART, Verdict::Warning, "nothing is sealed, opened or refused: [shadow] is in the configuration");
+        let (Some(policy), Some(stages), Reachable::Yes) = (policy, stages, reachable) else {
+            self.add(PART, Verdict::Skipped, "not asked whether it may begin");
+            return;
+        };
+        let catalog = match CatalogLoader::new(pool.clone()).load(1).await {
+            Ok(catalog) => catalog,
+            Err(error) => return self.add(PART, Verdict::Wrong, error.chain()),
+        };
+        let stage = |protected: &ProtectedColumn| stages.get(&protected.context).copied().unwrap_or_default();
+        match check_shadow(policy, &catalog, |_, protected| Some(stage(protected))) {
+            Ok(()) => self.add(PART, Verdict::Ok, "no protected column can hold a sealed value"),
+            Err(bar) => self.add(PART, Verdict::Wrong, format!("cannot begin: {bar}")),
         }
     }
 

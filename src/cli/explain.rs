@@ -3,18 +3,20 @@
 //! The catalog is read from the configured server; no key is opened and nothing is sent on behalf of the statements.
 //! Their texts are shown with placeholders alone: what is explained may come from a log.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, anyhow};
 use clap::Args;
 use serde::Serialize;
 
 use super::output::Output;
 use super::script::{Piece, Source};
-use super::{Configured, Failure, runtime, sketch};
+use super::{Configured, Failure, runtime, shadow_report};
 use crate::app::{control_settings, load_policy};
-use crate::client_error::ClientError;
 use crate::config::{self, Settings};
 use crate::control::{CatalogLoader, Pool};
-use crate::plan::{self, Admitted, CellAction, Inspection, Outputs, PlanCache, Refusal, Scratch, SpliceKind};
+use crate::explain::{Audience, Explained, Verdict};
+use crate::plan::{self, Inspection, PlanCache, Scratch};
 use crate::policy::{Access, Account, ColumnId, FirewallMode, Policy, RoleId};
 use crate::schema::{Catalog, Charset};
 use crate::sql::{Dialect, SqlMode};
@@ -26,6 +28,9 @@ pub(super) struct Arguments {
     configured: Configured,
     #[command(flatten)]
     source: Source,
+    /// Summarise the report of shadow mode instead; neither configuration nor server is needed.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["sql", "file", "general_log", "account"])]
+    shadow: Option<PathBuf>,
     /// The account that sends them, USER or USER@HOST. Without it, one whose role may read every column.
     #[arg(long)]
     account: Option<String>,
@@ -40,57 +45,26 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// What becomes of a statement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Verdict {
-    /// It goes out as it came.
-    Relayed,
-    /// Values or comparisons in it are replaced.
-    Rewritten,
-    /// It is not sent.
-    Refused,
-}
-
-/// What is said about one statement.
+/// What is said about one statement, and where it stands.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-struct Explained {
+struct Placed {
     /// The line on which it begins.
     line: usize,
-    verdict: Verdict,
-    /// Its text with placeholders, unless it is refused: a text that cannot be read cannot be stripped of its values.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<String>,
-    /// Columns whose values are sealed.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    seals: Vec<String>,
-    /// Columns whose blind index answers a comparison.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    index: Vec<String>,
-    /// Columns whose values are opened in the result.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    opens: Vec<String>,
-    /// The error that the client gets.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<ErrorShown>,
-}
-
-/// An error as a client sees it.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-struct ErrorShown {
-    code: u16,
-    sqlstate: String,
-    text: String,
+    #[serde(flatten)]
+    explained: Explained,
 }
 
 /// All statements.
 #[derive(Debug, Serialize)]
 struct Report {
-    statements: Vec<Explained>,
+    statements: Vec<Placed>,
 }
 
 /// Explains and prints.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    if let Some(path) = &arguments.shadow {
+        return shadow_report::run(path, arguments.json);
+    }
     let settings = config::load(&arguments.configured.config)?;
     let policy = load_policy(&settings, 1).map_err(|error| Failure::Usage(error.into()))?;
     let reader = Reader::of(arguments.account.as_deref(), &policy)?;
@@ -101,7 +75,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let pieces = arguments.source.statements(&input, &dialect, arguments.database.as_deref())?;
     let report = Explainer { catalog: &catalog, policy: &policy, reader, dialect }.explain(&pieces);
     Output::new().answer(arguments.json, &report, || report.text())?;
-    let refused = report.statements.iter().any(|statement| statement.verdict == Verdict::Refused);
+    let refused = report.statements.iter().any(|statement| statement.explained.verdict == Verdict::Refused);
     if refused { Err(Failure::Found) } else { Ok(()) }
 }
 
@@ -159,8 +133,7 @@ impl Explainer<'_> {
         let mut scratch = Scratch::default();
         let mut statements = Vec::new();
         for Piece { line, sql, database } in pieces {
-            let line = *line;
-            let admitted = plan::inspect(
+            let decision = plan::inspect(
                 sql,
                 Inspection {
                     dialect: self.dialect,
@@ -174,90 +147,35 @@ impl Explainer<'_> {
                     scratch: &mut scratch,
                 },
             );
-            statements.push(match admitted {
-                Ok(admitted) => self.admitted(line, &admitted),
-                Err(refusal) => refused(line, &refusal),
-            });
+            let explained = Explained::of(&decision, self.policy, Audience::Operator);
+            statements.push(Placed { line: *line, explained });
         }
         Report { statements }
-    }
-
-    fn admitted(&self, line: usize, admitted: &Admitted<'_>) -> Explained {
-        let plan = admitted.plan();
-        let (mut seals, mut index, mut opens) = (Vec::new(), Vec::new(), Vec::new());
-        for splice in &plan.splices {
-            match &splice.kind {
-                SpliceKind::Seal(_) => self.note(splice.column, &mut seals),
-                SpliceKind::Search { .. } => self.note(splice.column, &mut index),
-                // Prefixes of both are compared, by no index of the server's.
-                SpliceKind::Match { .. } => {}
-            }
-        }
-        match &plan.outputs {
-            Outputs::Relay => {}
-            Outputs::Columns(cells) => {
-                for cell in cells {
-                    match cell {
-                        CellAction::Relay => {}
-                        CellAction::Open(grant) => self.note(grant.column(), &mut opens),
-                    }
-                }
-            }
-        }
-        let verdict = if plan.splices.is_empty() { Verdict::Relayed } else { Verdict::Rewritten };
-        Explained { line, verdict, text: Some(sketch::text(admitted)), seals, index, opens, error: None }
-    }
-
-    fn note(&self, column: ColumnId, names: &mut Vec<String>) {
-        let name = self.policy.column(column).map(|found| found.column.to_string()).unwrap_or_default();
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-}
-
-fn refused(line: usize, refusal: &Refusal) -> Explained {
-    let error = ClientError::from(refusal);
-    // The client does not hear of the rule; who explains statements wrote them.
-    let text = match refusal {
-        Refusal::Firewall { rule } => format!("{} (firewall rule {rule})", error.text),
-        Refusal::Denied { .. } | Refusal::Unsupported { .. } | Refusal::UnknownName { .. } | Refusal::NotReady => {
-            error.text
-        }
-    };
-    let sqlstate = error.sqlstate.iter().copied().map(char::from).collect();
-    Explained {
-        line,
-        verdict: Verdict::Refused,
-        text: None,
-        seals: Vec::new(),
-        index: Vec::new(),
-        opens: Vec::new(),
-        error: Some(ErrorShown { code: error.code, sqlstate, text }),
     }
 }
 
 impl Report {
     fn text(&self) -> String {
-        let blocks: Vec<String> = self.statements.iter().map(Explained::block).collect();
+        let blocks: Vec<String> = self.statements.iter().map(Placed::block).collect();
         blocks.join("\n")
     }
 }
 
-impl Explained {
+impl Placed {
     fn block(&self) -> String {
-        let verdict = match self.verdict {
+        let Self { line, explained } = self;
+        let verdict = match explained.verdict {
             Verdict::Relayed => "relayed",
             Verdict::Rewritten => "rewritten",
             Verdict::Refused => "REFUSED",
         };
-        let text = match (&self.text, &self.error) {
+        let text = match (&explained.text, &explained.error) {
             (Some(text), _) => text.clone(),
             (None, Some(error)) => format!("{} ({}): {}", error.code, error.sqlstate, error.text),
             (None, None) => String::new(),
         };
-        let mut lines = vec![format!("line {:<5} {verdict:<9}  {text}", self.line)];
-        for (what, columns) in [("seals", &self.seals), ("index", &self.index), ("opens", &self.opens)] {
+        let mut lines = vec![format!("line {line:<5} {verdict:<9}  {text}")];
+        for (what, columns) in [("seals", &explained.seals), ("index", &explained.index), ("opens", &explained.opens)] {
             if !columns.is_empty() {
                 lines.push(format!("           {what:<9}  {}", columns.join(", ")));
             }

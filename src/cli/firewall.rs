@@ -8,14 +8,14 @@ use std::collections::{HashMap, HashSet};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
+use super::Failure;
 use super::output::Output;
 use super::script::{Piece, Source};
-use super::{Failure, sketch};
-use crate::firewall;
 use crate::plan::{self, Inspection, PlanCache, Refusal, Scratch};
 use crate::policy::{Access, Account, FirewallMode, Policy, Role, RoleId};
 use crate::schema::{Catalog, Charset, ServerKind, ServerVersion};
 use crate::sql::{Dialect, SqlMode};
+use crate::{explain, firewall};
 
 /// Octets of decisions that are kept while a log is judged.
 const CACHE_OCTETS_MAX: u64 = 64 << 20;
@@ -132,7 +132,7 @@ fn judge(pieces: &[Piece<'_>], dialect: Dialect) -> Report {
             match refused.iter_mut().find(|hit| hit.digest.is_some() && hit.digest == digest && hit.rule == rule) {
                 Some(hit) => hit.count += 1,
                 None => {
-                    let text = sketch::of_text(sql, &dialect);
+                    let text = explain::of_text(sql, &dialect);
                     refused.push(Hit { rule, digest: digest.clone(), count: 1, line: *line, text });
                 }
             }

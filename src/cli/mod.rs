@@ -16,7 +16,7 @@ mod keys;
 mod output;
 mod script;
 mod serve;
-mod sketch;
+mod shadow_report;
 #[cfg(test)]
 mod tests;
 
@@ -54,7 +54,7 @@ enum Command {
     ///
     /// SIGTERM and SIGINT end the process when clients are done (exit code 0) or the drain time is over (1); a second one
     /// ends it at once (1). SIGHUP reads policy and certificates again: connections stay, and a file that is wrong changes
-    /// nothing.
+    /// nothing. SIGUSR1 writes the report of shadow mode.
     #[command(after_help = "Examples:
   candado serve --config /etc/candado/candado.toml
   CANDADO_CONFIG=/etc/candado/candado.toml candado serve")]
@@ -80,10 +80,12 @@ enum Command {
     ///
     /// Nothing is run: the catalog is read from the configured server, and the planner of `serve` decides. Texts are shown
     /// with placeholders, never with values. Ends with 0 if every statement passes, with 1 if one is refused or the server
-    /// could not be asked, and with 64 if the command line or a file is wrong.
+    /// could not be asked, and with 64 if the command line or a file is wrong. Over a connection, EXPLAIN CANDADO SELECT ..
+    /// tells the same of one statement.
     #[command(after_help = "Examples:
   candado explain --database shop \"SELECT name FROM customers WHERE phone = '090-1234-5678'\"
-  candado explain --file statements.sql --account app --json")]
+  candado explain --file statements.sql --account app --json
+  candado explain --shadow /var/lib/candado/shadow.jsonl")]
     Explain(explain::Arguments),
     /// See what the statement firewall would do.
     #[command(subcommand)]

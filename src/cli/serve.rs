@@ -1,7 +1,7 @@
 //! `candado serve`: the proxy itself, from the first signal handler to the last.
 
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Configured, Failure, lock_memory, runtime};
 use crate::app::{self, Running, StartError, process};
@@ -17,20 +17,20 @@ pub(super) fn run(arguments: &Configured) -> Result<(), Failure> {
     process::tell_of_slow_aes();
     runtime()?.block_on(async {
         // Handlers first: a signal during the start must not kill the process half way.
-        let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-        let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-        let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+        let mut signals = Signals::listen()?;
         let running = app::start(settings).await.map_err(failure)?;
         announce(&running);
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => break,
-                _ = terminate.recv() => break,
-                _ = hangup.recv() => running.reload(),
-                () = running.ended() => {
-                    running.end().await;
-                    return Err(Failure::Failed(anyhow::anyhow!("the data plane ended; the log says why")));
-                }
+        match serve(&running, &mut signals).await {
+            Ended::BySignal => {}
+            Ended::ByDefect => {
+                running.end().await;
+                return Err(Failure::Failed(anyhow::anyhow!("the data plane ended; the log says why")));
+            }
+            Ended::ShadowRefused => {
+                running.end().await;
+                return Err(Failure::Failed(anyhow::anyhow!(
+                    "no shadow mode: a protected column holds or may hold sealed values; the log says which"
+                )));
             }
         }
         tokio::select! {
@@ -40,10 +40,52 @@ pub(super) fn run(arguments: &Configured) -> Result<(), Failure> {
                     "ended, but clients that were still busy when the drain time was over were cut off"
                 ))),
             },
-            _ = interrupt.recv() => Err(Failure::Failed(anyhow::anyhow!("ended at once by a second signal"))),
-            _ = terminate.recv() => Err(Failure::Failed(anyhow::anyhow!("ended at once by a second signal"))),
+            _ = signals.interrupt.recv() => Err(Failure::Failed(anyhow::anyhow!("ended at once by a second signal"))),
+            _ = signals.terminate.recv() => Err(Failure::Failed(anyhow::anyhow!("ended at once by a second signal"))),
         }
     })
+}
+
+/// The signals that the process listens to.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+    user: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?,
+            terminate: signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?,
+            hangup: signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?,
+            user: signal(SignalKind::user_defined1()).context("cannot listen for SIGUSR1")?,
+        })
+    }
+}
+
+/// Why serving ends.
+enum Ended {
+    BySignal,
+    ByDefect,
+    ShadowRefused,
+}
+
+/// Serves until there is a reason to end.
+async fn serve(running: &Running, signals: &mut Signals) -> Ended {
+    // One wait over all rounds: what becomes of the columns later is told to clients, statement by statement.
+    let mut shadow_refused = std::pin::pin!(running.shadow_refused());
+    loop {
+        tokio::select! {
+            _ = signals.interrupt.recv() => return Ended::BySignal,
+            _ = signals.terminate.recv() => return Ended::BySignal,
+            _ = signals.hangup.recv() => running.reload(),
+            _ = signals.user.recv() => running.report_shadow(),
+            () = &mut shadow_refused => return Ended::ShadowRefused,
+            () = running.ended() => return Ended::ByDefect,
+        }
+    }
 }
 
 /// What is wrong with files is a matter of usage; what the machine refuses is a failure.

@@ -76,6 +76,7 @@ fn complaints() -> Vec<Complaint> {
         ProtectedColumn,
         StateNotRead,
         PasswordExpired,
+        ShadowOver,
     ]
 }
 

@@ -14,7 +14,7 @@ use super::approval::{WrittenApproval, approval};
 use super::keys::{WrittenKeys, keys, revalidation};
 use super::settings::{
     Control, Health, Keys, Limits, Listen, ListenTls, Log, LogFormat, LogLevel, MemoryLock, NotReady, Plaintext,
-    Process, Server, ServerTls, Settings,
+    Process, Server, ServerTls, Settings, Shadow,
 };
 use crate::policy::written::Text;
 
@@ -35,6 +35,7 @@ struct File {
     #[serde(default)]
     log: WrittenLog,
     health: Option<WrittenHealth>,
+    shadow: Option<WrittenShadow>,
     #[serde(default)]
     process: WrittenProcess,
 }
@@ -153,6 +154,14 @@ struct WrittenHealth {
     address: Spanned<String>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenShadow {
+    report: PathBuf,
+    interval_s: Option<Spanned<u64>>,
+    lines_max: Option<Spanned<u64>>,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenProcess {
@@ -218,6 +227,11 @@ pub fn parse(file: &str, text: &str, folder: &Path) -> Result<Settings, ConfigEr
         limits: limits(&mut text, &written.limits),
         log: log(&written.log),
         health: written.health.map(|health| Health { address: socket_address(&mut text, &health.address) }),
+        shadow: written.shadow.map(|shadow| Shadow {
+            report: folder.join(shadow.report),
+            interval: Duration::from_secs(bounded(&mut text, "interval_s", &shadow.interval_s, 60, 1, 86_400).into()),
+            lines_max: bounded(&mut text, "lines_max", &shadow.lines_max, 10_000, 1, 1_000_000),
+        }),
         process: Process {
             memory_lock: if written.process.require_mlock { MemoryLock::Required } else { MemoryLock::IfAllowed },
         },

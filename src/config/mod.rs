@@ -13,7 +13,7 @@ mod tests;
 pub use file::{control, load, load_keys, parse};
 pub use settings::{
     Control, Health, Keys, Limits, Listen, ListenTls, Log, LogFormat, LogLevel, MemoryLock, NotReady, Plaintext,
-    Process, Revalidation, Server, ServerTls, Settings,
+    Process, Revalidation, Server, ServerTls, Settings, Shadow,
 };
 
 /// Why a configuration cannot be used.

@@ -35,6 +35,8 @@ pub struct Settings {
     pub log: Log,
     /// Liveness, readiness and metrics, if wanted.
     pub health: Option<Health>,
+    /// Shadow mode, if the process is in it.
+    pub shadow: Option<Shadow>,
     /// What clients get while keys are missing.
     pub not_ready: NotReady,
     /// What the process asks of the system.
@@ -205,6 +207,17 @@ pub enum LogLevel {
 pub struct Health {
     /// Address and port; port 0 lets the system choose.
     pub address: SocketAddr,
+}
+
+/// Shadow mode: nothing is sealed, opened or refused, and what would be is reported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shadow {
+    /// The file that the report is written to.
+    pub report: PathBuf,
+    /// How often it is written.
+    pub interval: Duration,
+    /// Most lines that are kept.
+    pub lines_max: u32,
 }
 
 /// What clients get while keys are missing.

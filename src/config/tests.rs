@@ -48,6 +48,7 @@ fn what_is_not_written_is_safe() {
     assert_eq!(settings.log, Log { format: LogFormat::Auto, level: LogLevel::Info });
     assert_eq!((settings.limits.connections_max, settings.limits.idle_timeout), (1000, None));
     assert!(settings.health.is_none());
+    assert_eq!(settings.shadow, None, "shadow mode is never on by itself");
     let (every, grace) = (Duration::from_secs(300), Duration::from_secs(86_400));
     assert_eq!(settings.revalidation, Revalidation { every, grace });
 }
@@ -160,4 +161,20 @@ fn the_shipped_configuration_is_in_form() {
     // The example's secret and certificates do not exist here; only its form can be checked.
     let text = text.replace("password_file = \"/run/secrets/candado-control\"", "password_env = \"PATH\"");
     read(&text).unwrap();
+}
+
+#[test]
+fn shadow_mode_needs_a_report() {
+    let shadow = read(&format!("{GOOD}[shadow]\nreport = \"shadow.jsonl\"")).unwrap().shadow.unwrap();
+    let expected =
+        Shadow { report: "/etc/candado/shadow.jsonl".into(), interval: Duration::from_secs(60), lines_max: 10_000 };
+    assert_eq!(shadow, expected);
+    for (written, words) in [
+        ("[shadow]", "key `report` is missing"),
+        ("[shadow]\nreport = \"x\"\ninterval_s = 0", "interval_s = 0 is out of bounds"),
+        ("[shadow]\nreport = \"x\"\nlines = 1", "unknown key `lines`; did you mean `lines_max`"),
+    ] {
+        let text = read(&format!("{GOOD}{written}")).expect_err("refused").to_string();
+        assert!(text.contains(words), "{written}: {text}");
+    }
 }

@@ -45,11 +45,15 @@ impl Judge<'_> {
         let params = text.tokens.iter().filter(|token| token.kind == TokenKind::Param).count();
         let params = u16::try_from(params).unwrap_or(u16::MAX);
         let text = text.without_terminator();
+        let class = sql::statement_class(text.sql, text.tokens);
+        // As a statement of its own it is answered before it comes here; its text is not for the server.
+        if text.is(0, "EXPLAIN") && text.is(1, "CANDADO") && text.tokens.len() > 2 {
+            return (Err(other::explain_candado()), Remember::Yes);
+        }
         let stacked = is_stacked(&text);
         if stacked && self.is_guarded() {
             return (Err(Refusal::Firewall { rule: STACKED.0 }), Remember::Yes);
         }
-        let class = sql::statement_class(text.sql, text.tokens);
         let words = self.words(text);
         let read = class == StatementClass::Dml
             || (class == StatementClass::Explain && !words.is_of_connection() && !words.is_description());

@@ -10,7 +10,7 @@ use super::protected_names::{ProtectedNames, may_define};
 use super::refusal::{Subject, UnknownName};
 use super::text::Text;
 use super::{Effect, Refusal, alter};
-use crate::schema::{Catalog, Charset};
+use crate::schema::{Catalog, Charset, TableKind};
 use crate::sql::{self, DdlObject, DdlVerb, StatementClass, TokenKind};
 
 const DIRECTLY: &str = "have an administrator run it on the server itself";
@@ -135,6 +135,7 @@ impl Words<'_> {
             (DdlVerb::Rename, Object::Account) => Ok(()),
             (DdlVerb::Rename, _) => self.near("RENAME", DIRECTLY),
             (DdlVerb::Create, Object::Table) => match self.carrier() {
+                Some((at, _)) if self.creates_nothing(at) => Ok(()),
                 Some((_, name)) => Err(unsupported(&name, "CREATE TABLE", DIRECTLY)),
                 None => Ok(()),
             },
@@ -147,6 +148,28 @@ impl Words<'_> {
             }
             (DdlVerb::Create | DdlVerb::Alter, Object::Other) => unknown(),
         }
+    }
+
+    /// Whether the statement is a CREATE TABLE IF NOT EXISTS of a table that is there, whose name stands at `last`: the
+    /// server does nothing then. Should the table have gone meanwhile, another one is made, of what the statement says and
+    /// no row: so no query and no other table of ours may be named.
+    fn creates_nothing(&self, last: usize) -> bool {
+        const START: [&str; 5] = ["CREATE", "TABLE", "IF", "NOT", "EXISTS"];
+        const QUERIES: &[&str] = &["SELECT", "TABLE", "VALUES", "WITH", "LIKE"];
+        let text = &self.text;
+        let first = START.len();
+        let starts = START.iter().enumerate().all(|(at, word)| text.is(at, word));
+        let database = match last.checked_sub(first) {
+            Some(0) => self.default_database.map(Cow::Borrowed),
+            Some(2) if text.is_kind(first + 1, TokenKind::Dot) => text.name_at(first),
+            Some(_) | None => None,
+        };
+        let name = text.name_at(last).unwrap_or_default();
+        let table = database.and_then(|database| self.catalog.table(&database, &name));
+        let is_there = table.is_some_and(|table| table.kind == TableKind::Base);
+        let others = text.names().any(|(at, name)| at > last && self.is_carrier(at, &name));
+        let query = (last..text.tokens.len()).any(|at| text.is_any(at, QUERIES));
+        starts && is_there && !others && !query && text.is_kind(last + 1, TokenKind::LeftParen)
     }
 
     /// The first name that leads to protected data other than as the target of a foreign key.
@@ -259,4 +282,9 @@ pub(super) fn opaque(construct: &'static str, remedy: &'static str) -> Refusal {
 /// Refusal of text that the server would prepare by itself.
 pub(super) fn prepared() -> Refusal {
     opaque("PREPARE or EXECUTE IMMEDIATE", LITERALLY)
+}
+
+/// Refusal of `EXPLAIN CANDADO` where no answer can be made of it.
+pub(super) fn explain_candado() -> Refusal {
+    opaque("EXPLAIN CANDADO in a prepared statement", "send it as text, by itself")
 }

@@ -51,6 +51,17 @@ pub enum Refusal {
     NotReady,
 }
 
+impl Refusal {
+    /// The end of the text that says what to do instead, if it has one; `"; "` stands before it.
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::Unsupported { remedy, .. } => Some(remedy),
+            Self::UnknownName { .. } => Some("qualify it or check its spelling"),
+            Self::Firewall { .. } | Self::Denied { .. } | Self::NotReady => None,
+        }
+    }
+}
+
 /// What a statement does with a column, in the words of MySQL's error 1143.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verb {

@@ -1,15 +1,13 @@
 //! Answers that are relayed as they are: headers are walked where they lie, and each read becomes one write.
 
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::task::Poll;
 
 use super::buffer::poll_some;
-use super::decision::{Cells, Desk, Pending, Then, put_error};
+use super::decision::{Cells, Desk, Guard, Pending, Then, put_error};
 use super::end::End;
 use super::prepared::Prepared;
 use super::session::Session;
-use super::snapshot::Snapshot;
 use crate::client_error::{Complaint, without_envelope};
 use crate::rewrite;
 use crate::wire::WireError;
@@ -22,6 +20,8 @@ use crate::wire::response::{Event, Response, Walk, Walker};
 const AHEAD_MAX: usize = 64 << 10;
 /// Bytes of a packet that is no row.
 const PACKET_MAX: usize = 16 << 20;
+/// The collation id of columns that hold bytes.
+const BYTES: u16 = 63;
 
 /// How far the bytes that were read can go.
 struct Step {
@@ -122,8 +122,8 @@ impl Session {
                     }
                 }
                 Event::Column(definition) => {
-                    if let Some(snapshot) = &relay.guard
-                        && self.desk.names_protected(definition, snapshot).map_err(End::ServerMalformed)?
+                    if let Some(guard) = &relay.guard
+                        && self.desk.is_guarded(definition, guard).map_err(End::ServerMalformed)?
                     {
                         relay.ended = Ended::Refused;
                         return Ok(Step { forward: start, consume: end, then: Next::Walk });
@@ -237,7 +237,7 @@ impl Session {
 /// An answer under way.
 struct Relay {
     walker: Walker,
-    guard: Option<Arc<Snapshot>>,
+    guard: Option<Guard>,
     /// The statement that COM_STMT_PREPARE's OK brings an id for.
     prepared: Option<Box<Prepared>>,
     ended: Ended,
@@ -262,10 +262,16 @@ enum Written {
 }
 
 impl Desk {
-    /// Whether a column definition names a protected column.
-    fn names_protected(&self, definition: &[u8], snapshot: &Snapshot) -> Result<bool, WireError> {
+    /// Whether a column definition names a protected column and must not pass.
+    fn is_guarded(&self, definition: &[u8], guard: &Guard) -> Result<bool, WireError> {
         let definition = ColumnDefinition::parse(definition)?;
-        Ok(rewrite::names_protected(&definition, &snapshot.policy, self.state.results.charset()).is_some())
+        let (snapshot, passes) = match guard {
+            Guard::Protected(snapshot) => (snapshot, false),
+            // As text it is no envelope.
+            Guard::ProtectedBytes(snapshot) => (snapshot, definition.attributes.collation_id != BYTES),
+        };
+        let named = rewrite::names_protected(&definition, &snapshot.policy, self.state.results.charset());
+        Ok(named.is_some() && !passes)
     }
 
     /// Takes over an OK packet's session state and puts the client's form of it into `bytes`.

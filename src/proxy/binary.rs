@@ -32,6 +32,9 @@ impl Desk {
             return Err(NotSent::Refused(Complaint::TooManyPrepared.into()));
         }
         let reading = self.reading().map_err(NotSent::Refused)?;
+        if let Some(shadow) = self.shared.shadow.clone() {
+            return Ok(self.prepare_in_shadow(&shadow, sql, reading, &snapshot));
+        }
         let planned = self.plan(Command::STMT_PREPARE, sql, &reading, &snapshot)?;
         let plan = planned.plan;
         if opens(&plan) && self.state.results_collation.is_none() {
@@ -126,6 +129,9 @@ impl Desk {
         let snapshot = self.begin().map_err(NotSent::Refused)?;
         if let Some(error) = prepared.failed.take() {
             return Err(NotSent::Refused(error));
+        }
+        if let Some(shadow) = self.shared.shadow.clone() {
+            return self.execute_in_shadow(&shadow, payload, prepared, &snapshot);
         }
         let versions = Versions::of(&snapshot);
         if versions != prepared.made_under {

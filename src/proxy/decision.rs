@@ -12,6 +12,7 @@ use super::state::{Freshness, Standing, State, may_stop_tracking};
 use super::statement::{NotSent, Opening, Rights, changes_catalog, opens};
 use super::unify::Unify;
 use crate::client_error::{ClientError, Complaint};
+use crate::explain::{self, Explained};
 use crate::plan::{PlanCache, QueryPlan, Scratch};
 use crate::policy::RoleId;
 use crate::rewrite::{ResultColumn, Rewritten, WantedSubject};
@@ -33,6 +34,8 @@ pub(super) enum Decision {
     Nothing,
     /// It ends here with an error.
     Refuse(ClientError),
+    /// It ends here with a result set that says what would become of a statement.
+    Explain(Box<Explained>),
     /// It is decided again with a fresh catalog; with this error if that changes nothing.
     WithFreshCatalog,
     /// It is decided again when the collation of results is known.
@@ -102,13 +105,22 @@ bitflags::bitflags! {
 #[derive(Debug)]
 pub(super) enum Cells {
     /// They pass. Definitions are compared with policy, if it protects anything.
-    Relay(Option<Arc<Snapshot>>),
+    Relay(Option<Guard>),
     /// The result's definitions are restored and its cells opened. A cursor stays with the statement of that id.
     Open { opening: Opening, statement: Option<u32> },
     /// Rows of a cursor.
     Fetch { opening: Opening, columns: Vec<ResultColumn> },
     /// COM_FIELD_LIST: definitions of what the role may read are restored.
     Fields { opening: Opening, role: RoleId },
+}
+
+/// What the column definitions of an answer that passes are compared with.
+#[derive(Clone, Debug)]
+pub(super) enum Guard {
+    /// One that names a protected column refuses the rest.
+    Protected(Arc<Snapshot>),
+    /// Shadow mode: one that names a protected column, and announces bytes, does.
+    ProtectedBytes(Arc<Snapshot>),
 }
 
 /// Appends an ERR packet with the reference under which the log knows the statement; returns the next sequence id.
@@ -235,6 +247,12 @@ impl Desk {
             Ok(reading) => reading,
             Err(error) => return Decision::Refuse(error),
         };
+        if let Some(asked) = explain::asked(sql, &reading.dialect) {
+            return self.explain(asked, &reading, &snapshot, attempt);
+        }
+        if let Some(shadow) = self.shared.shadow.clone() {
+            return self.query_in_shadow(&shadow, sql, &reading, &snapshot);
+        }
         let planned = match self.plan(Command::QUERY, sql, &reading, &snapshot) {
             Ok(planned) => planned,
             Err(not_sent) => return refuse_or_retry(not_sent, attempt),
@@ -274,6 +292,9 @@ impl Desk {
             return Err(Complaint::CatalogNotLoaded.into());
         }
         let snapshot = self.shared.snapshot.load_full();
+        if self.shared.shadow.is_some() {
+            self.check_shadow(&snapshot)?;
+        }
         if snapshot.ring.is_none() {
             use super::settings::WithoutKeys;
             match self.shared.settings.without_keys {
@@ -292,7 +313,8 @@ impl Desk {
             Ok(snapshot) => snapshot,
             Err(error) => return Decision::Refuse(error),
         };
-        if snapshot.policy.columns().is_empty() {
+        // In shadow mode columns are shown as they are stored.
+        if snapshot.policy.columns().is_empty() || self.shared.shadow.is_some() {
             return pass(Response::Fields, Then::default());
         }
         if self.state.results_collation.is_none() {
@@ -387,8 +409,8 @@ pub(super) fn pass(response: Response, then: Then) -> Decision {
 }
 
 /// The snapshot that definitions are compared with; nothing to compare if nothing is protected.
-pub(super) fn guard(snapshot: &Arc<Snapshot>) -> Option<Arc<Snapshot>> {
-    (!snapshot.policy.columns().is_empty()).then(|| snapshot.clone())
+pub(super) fn guard(snapshot: &Arc<Snapshot>) -> Option<Guard> {
+    (!snapshot.policy.columns().is_empty()).then(|| Guard::Protected(snapshot.clone()))
 }
 
 pub(super) fn refuse_or_retry(not_sent: NotSent, attempt: Attempt) -> Decision {

@@ -24,6 +24,7 @@ use super::settings::{ClientTls, ServerTls, Settings};
 use super::snapshot::Snapshot;
 use super::stream::Stream;
 use crate::client_error::Complaint;
+use crate::explain::ShadowTable;
 use crate::plan::PlanCache;
 use crate::wire::err::SqlState;
 
@@ -58,6 +59,8 @@ pub struct Parts {
     pub keys: KeyRefresh,
     /// Until when protected columns may be written.
     pub lease: WriteLease,
+    /// Shadow mode: nothing is sealed, opened or refused, and what would be is counted here.
+    pub shadow: Option<Arc<ShadowTable>>,
     /// Where connections are listed.
     pub registry: Arc<Registry>,
     /// Ends everything: idle clients at once, running statements and open transactions within the drain time-out.
@@ -66,7 +69,7 @@ pub struct Parts {
 
 /// Serves clients until `shutdown` is cancelled and the last one is gone.
 pub async fn serve(listeners: Vec<TcpListener>, parts: Parts) -> Result<Drain, ServeError> {
-    let Parts { settings, snapshot, catalog, keys, lease, registry, shutdown } = parts;
+    let Parts { settings, snapshot, catalog, keys, lease, shadow, registry, shutdown } = parts;
     let key = match (&settings.client_tls, &settings.server.tls) {
         (ClientTls::Off | ClientTls::Offered(_), ServerTls::Required { .. }) => {
             Some(LoginKey::generate().map_err(|_| ServeError::LoginKey)?)
@@ -76,7 +79,9 @@ pub async fn serve(listeners: Vec<TcpListener>, parts: Parts) -> Result<Drain, S
     let drain = settings.timeouts.drain;
     let plans = Arc::new(PlanCache::new(settings.limits.plans_max, settings.limits.plan_bytes_max));
     let settings = Arc::new(settings);
-    let shared = Arc::new(Shared { settings, snapshot, catalog, keys, lease, plans, key, shutdown: shutdown.clone() });
+    let shutdown_of_all = shutdown.clone();
+    let shared =
+        Arc::new(Shared { settings, snapshot, catalog, keys, lease, shadow, plans, key, shutdown: shutdown_of_all });
     let tracker = TaskTracker::new();
     let abort = CancellationToken::new();
     // Listeners outlive the shutdown, so that late clients are told instead of left in the backlog.

@@ -28,6 +28,7 @@ use super::snapshot::Snapshot;
 use super::state::{Freshness, Standing, Transaction};
 use super::unify::NotUnified;
 use crate::client_error::{ClientError, Complaint};
+use crate::explain::ShadowTable;
 use crate::plan::PlanCache;
 use crate::wire::WireError;
 use crate::wire::auth::{Passage, Plugin};
@@ -47,6 +48,8 @@ pub(super) struct Shared {
     pub(super) catalog: CatalogRefresh,
     pub(super) keys: KeyRefresh,
     pub(super) lease: WriteLease,
+    /// What is seen in shadow mode; `None` outside of it.
+    pub(super) shadow: Option<Arc<ShadowTable>>,
     pub(super) plans: Arc<PlanCache>,
     pub(super) key: Option<LoginKey>,
     pub(super) shutdown: CancellationToken,
@@ -196,6 +199,7 @@ impl Session {
                 | Decision::NoAnswer(_)
                 | Decision::Nothing
                 | Decision::Refuse(_)
+                | Decision::Explain(_)
                 | Decision::ChangeUser
                 | Decision::Quit) => return self.carry_out(&whole, decided, reply_sequence).await,
             }
@@ -220,6 +224,11 @@ impl Session {
                 Ok(())
             }
             Decision::Refuse(error) => self.refuse(whole, &error).await,
+            Decision::Explain(explained) => {
+                self.client.input.consume(whole.length);
+                let bytes = self.desk.explained(&explained, reply_sequence);
+                self.client.write(&bytes).await
+            }
             Decision::WithFreshCatalog
             | Decision::WithFreshState
             | Decision::WithLease

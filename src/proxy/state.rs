@@ -73,6 +73,8 @@ pub(super) struct State {
     pub(super) server: ServerVersion,
     pub(super) freshness: Freshness,
     pub(super) transaction: Transaction,
+    /// The flags that came with the last answer.
+    pub(super) status: Status,
     pub(super) standing: Standing,
     /// Members of [`TRACKED`] that the client's own list has not.
     hidden: [bool; TRACKED.len()],
@@ -136,6 +138,7 @@ impl State {
             server,
             freshness: Freshness::Known,
             transaction: before.map_or(Transaction::None, |before| before.transaction),
+            status: before.map_or(Status::AUTOCOMMIT, |before| before.status),
             standing: Standing::Ordinary,
             hidden,
             tracked,
@@ -155,6 +158,7 @@ impl State {
             server,
             freshness: Freshness::Known,
             transaction: Transaction::None,
+            status: Status::AUTOCOMMIT,
             standing: Standing::PasswordExpired,
             hidden: [false; TRACKED.len()],
             tracked: Vec::new(),
@@ -211,6 +215,7 @@ impl State {
     /// with what is known: a second report on part of sql_mode.
     #[inline]
     pub(super) fn observe_status(&mut self, status: Status) {
+        self.status = status;
         let is_open = status.contains(Status::IN_TRANS);
         self.transaction = if is_open { Transaction::Open } else { Transaction::None };
         let escapes = status.contains(Status::NO_BACKSLASH_ESCAPES);

@@ -49,7 +49,7 @@ pub(super) enum NotSent {
 pub(super) struct Rights {
     policy_version: u64,
     pub(super) role: RoleId,
-    firewall: FirewallMode,
+    pub(super) firewall: FirewallMode,
 }
 
 /// A result whose cells are opened, or an answer that has to be read with the plan at hand.
@@ -218,17 +218,17 @@ impl Desk {
 }
 
 /// What the log keeps of a statement that a firewall rule matched: who, where, which rule and which digest, no text.
-struct FirewallEvent<'a> {
-    rule: &'a str,
-    outcome: &'a str,
-    sql: &'a [u8],
-    reading: &'a Reading,
-    account: &'a Account,
-    connection: &'a Connection,
+pub(super) struct FirewallEvent<'a> {
+    pub(super) rule: &'a str,
+    pub(super) outcome: &'a str,
+    pub(super) sql: &'a [u8],
+    pub(super) reading: &'a Reading,
+    pub(super) account: &'a Account,
+    pub(super) connection: &'a Connection,
 }
 
 impl FirewallEvent<'_> {
-    fn log(&self) {
+    pub(super) fn log(&self) {
         tracing::warn!(
             target: "candado::firewall",
             connection = self.connection.id,

@@ -57,3 +57,10 @@ pub struct Context<'a> {
     /// The collation id that the server sends with text columns under `results_charset`. Not read if that is `None`.
     pub results_collation_id: u16,
 }
+
+/// Text of our own in the character set of results.
+pub fn result_text(charset: Option<Charset>, text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    charset::put_converted(charset.unwrap_or(Charset::Utf8mb4), text.as_bytes(), &mut out);
+    out
+}

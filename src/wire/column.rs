@@ -209,14 +209,29 @@ impl<'a> ColumnDefinition<'a> {
     /// Appends a copy of the definition with other attributes; names and default value stay byte for byte.
     pub fn put_with(&self, attributes: &ColumnAttributes, out: &mut Vec<u8>) {
         out.extend_from_slice(self.head);
-        out.extend_from_slice(&attributes.collation_id.to_le_bytes());
-        out.extend_from_slice(&attributes.length.to_le_bytes());
-        out.push(attributes.column_type);
-        out.extend_from_slice(&attributes.flags.to_le_bytes());
-        out.push(attributes.decimals);
-        out.extend_from_slice(&[0, 0]);
+        attributes.put(out);
         out.extend_from_slice(self.tail);
     }
+}
+
+impl ColumnAttributes {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.collation_id.to_le_bytes());
+        out.extend_from_slice(&self.length.to_le_bytes());
+        out.push(self.column_type);
+        out.extend_from_slice(&self.flags.to_le_bytes());
+        out.push(self.decimals);
+        out.extend_from_slice(&[0, 0]);
+    }
+}
+
+/// Appends the definition of a column that belongs to no table.
+pub fn put_alone(name: &[u8], attributes: &ColumnAttributes, out: &mut Vec<u8>) {
+    for text in [b"def".as_slice(), b"", b"", b"", name, b""] {
+        lenenc::put_string(text, out);
+    }
+    lenenc::put_integer(ATTRIBUTES_OCTETS as u64, out);
+    attributes.put(out);
 }
 
 #[cfg(test)]

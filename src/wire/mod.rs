@@ -19,6 +19,7 @@ pub mod login;
 pub mod ok;
 pub mod packet;
 pub mod response;
+pub mod result_set;
 pub mod text_row;
 
 pub use capability::Capabilities;

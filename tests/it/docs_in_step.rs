@@ -22,7 +22,11 @@ fn operations_says_what_to_do_about_each_reason_of_not_being_ready() {
         KeysMissing::ProviderRefuses,
         KeysMissing::Keys,
     ];
-    let reasons = missing.map(Readiness::NoKeys).into_iter().chain([Readiness::NoCatalog, Readiness::Draining]);
+    let reasons = missing.map(Readiness::NoKeys).into_iter().chain([
+        Readiness::NoCatalog,
+        Readiness::ShadowOver,
+        Readiness::Draining,
+    ]);
     for text in reasons.map(|readiness| readiness.to_string()) {
         let reason = text.strip_prefix("not ready: ").unwrap();
         assert!(operations().contains(&format!("\n| `{reason}` | ")), "{reason}");

@@ -18,7 +18,23 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("plan", &["schema", "sql", "policy", "firewall"]),
     ("rewrite", &["schema", "wire", "sql", "policy", "crypto", "keys", "plan"]),
     ("client_error", &["schema", "wire", "sql", "policy", "firewall", "crypto", "keys", "plan", "rewrite"]),
-    ("proxy", &["schema", "wire", "sql", "policy", "firewall", "crypto", "keys", "plan", "rewrite", "client_error"]),
+    ("explain", &["schema", "sql", "policy", "plan", "client_error"]),
+    (
+        "proxy",
+        &[
+            "schema",
+            "wire",
+            "sql",
+            "policy",
+            "firewall",
+            "crypto",
+            "keys",
+            "plan",
+            "rewrite",
+            "client_error",
+            "explain",
+        ],
+    ),
     ("control", &["schema", "policy", "crypto", "keys"]),
 ];
 

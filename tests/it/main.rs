@@ -46,6 +46,7 @@ mod reprepare;
 mod roles;
 mod round_trip;
 mod search;
+mod shadow;
 mod sql_oracle;
 mod stages;
 mod statements;

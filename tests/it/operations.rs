@@ -5,6 +5,7 @@ mod check;
 mod commands;
 mod drain;
 mod explain;
+mod explain_connection;
 mod firewall_test;
 mod limits;
 mod readiness;

@@ -346,17 +346,17 @@ make_node() {
         return 0
     fi
     has node npm || need_packages nodejs npm
-    say "node: installing mysql2"
+    say "node: installing the drivers"
     rm -rf "$folder"
     mkdir -p "$folder"
     cp "$CLIENTS/node/package.json" "$CLIENTS/node/package-lock.json" "$folder/"
-    (cd "$folder" && npm ci --silent --ignore-scripts --no-audit --no-fund >&2) || die "node: mysql2 cannot be installed"
+    (cd "$folder" && npm ci --silent --ignore-scripts --no-audit --no-fund >&2) || die "node: the drivers cannot be installed"
     echo "$wanted" >"$folder/lock.sha256"
 }
 
 setup_node() {
     once node make_node
-    say "node: $(node --version) with mysql2 ready"
+    say "node: $(node --version) with drivers ready"
 }
 
 # Three replicas are tested in network namespaces, which root may make.

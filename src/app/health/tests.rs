@@ -12,7 +12,7 @@ fn readiness_is_a_status_and_a_reason() {
     let ready = endpoint(Readiness::Ready).answer(&Method::GET, "/readyz");
     assert_eq!(ready.status(), StatusCode::OK);
     let no_keys = Readiness::NoKeys(KeysMissing::NotInitialised);
-    for missing in [Readiness::NoCatalog, no_keys, Readiness::Draining] {
+    for missing in [Readiness::NoCatalog, no_keys, Readiness::ShadowOver, Readiness::Draining] {
         let answer = endpoint(missing).answer(&Method::GET, "/readyz");
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{missing}");
         assert_eq!(endpoint(missing).answer(&Method::GET, "/livez").status(), StatusCode::OK, "{missing}");

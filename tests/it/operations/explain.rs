@@ -14,7 +14,7 @@ use crate::support::shop::{Answer, Shop, Who, policy, prepare, text};
 on_each_server!(each_kind_of_statement_is_explained, an_account_is_judged_by_its_role, what_it_says_is_what_happens);
 
 /// One statement of each kind. `secret` stands for values.
-const STATEMENTS: &str = "SELECT remark FROM orders WHERE remark = 'secret';
+pub(super) const STATEMENTS: &str = "SELECT remark FROM orders WHERE remark = 'secret';
 SELECT name, phone FROM customers WHERE name = 'secret';
 SELECT id FROM customers c
 WHERE c.phone = 'secret' AND email IN ('secret', ?) AND code <> 'secret';
@@ -25,7 +25,7 @@ SET NAMES gbk;
 SELECT fax FROM customers;
 ";
 
-fn explain(deployment: &Deployment, config: &Path, options: &[&str], input: &str) -> Output {
+pub(super) fn explain(deployment: &Deployment, config: &Path, options: &[&str], input: &str) -> Output {
     let mut command = deployment.command("AKIAPROXY");
     command.args(["explain", "--config"]).arg(config).args(options);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -33,7 +33,7 @@ fn explain(deployment: &Deployment, config: &Path, options: &[&str], input: &str
     child.wait_with_output().unwrap()
 }
 
-fn said(bytes: &[u8]) -> &str {
+pub(super) fn said(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 

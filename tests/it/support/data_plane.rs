@@ -66,6 +66,7 @@ impl DataPlane {
         lease.extend(std::time::Instant::now() + std::time::Duration::from_secs(3600));
         let (registry, shutdown) = (Arc::<Registry>::default(), CancellationToken::new());
         let parts = Parts {
+            shadow: None,
             settings,
             snapshot: snapshot.clone(),
             catalog: CatalogRefresh::new(requests),

@@ -26,6 +26,9 @@ const STORED: &str = "id INT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(100), \
 const APPARENT: &str = "id INT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(100), phone VARCHAR(40), email VARCHAR(190), \
     code VARCHAR(30), address VARCHAR(255), note TEXT, KEY by_phone (phone), KEY by_email (email), KEY by_code (code)";
 
+/// Shadow mode, as configured behind `[limits]`. The report lies in the proxy's folder.
+pub(crate) const SHADOW: &str = "[shadow]\nreport = \"shadow.jsonl\"\ninterval_s = 86400";
+
 /// Who connects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Who {
@@ -95,6 +98,14 @@ impl<'a> Shop<'a> {
         let database = prepare_as(deployment, APPARENT);
         deployment.server.sql(&stages(&database, "plain"));
         let proxy = Proxy::start(deployment, &policy(&database), Tls::Off);
+        Self { proxy, deployment, database, tls: Tls::Off }
+    }
+
+    /// On that server, in shadow mode, with the columns as they were before anybody thought of protecting them.
+    pub(crate) fn open_in_shadow(deployment: &'a Deployment) -> Self {
+        let database = prepare_as(deployment, APPARENT);
+        let proxy = Proxy::start_with_limits(deployment, &policy(&database), Tls::Off, SHADOW);
+        proxy.wait_ready();
         Self { proxy, deployment, database, tls: Tls::Off }
     }
 
@@ -210,6 +221,11 @@ fn trusting(authority: &Path) -> SslOpts {
 /// Makes a shop's database and accounts; returns its name.
 pub(crate) fn prepare(deployment: &Deployment) -> String {
     prepare_as(deployment, STORED)
+}
+
+/// The same with the columns as they were before anybody thought of protecting them.
+pub(crate) fn prepare_plain(deployment: &Deployment) -> String {
+    prepare_as(deployment, APPARENT)
 }
 
 fn prepare_as(deployment: &Deployment, stored: &str) -> String {

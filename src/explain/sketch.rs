@@ -8,12 +8,12 @@ use crate::sql::tree::TokenRange;
 use crate::sql::{self, Dialect, Token, TokenKind};
 
 /// The text of a statement that may be sent. Comments are left out, runs of white space are one blank.
-pub(super) fn text(admitted: &Admitted<'_>) -> String {
+pub fn text(admitted: &Admitted<'_>) -> String {
     sketch(admitted.sql(), admitted.tokens(), &admitted.plan().splices)
 }
 
 /// The text of any statement that the lexer can read.
-pub(super) fn of_text(sql: &[u8], dialect: &Dialect) -> Option<String> {
+pub fn of_text(sql: &[u8], dialect: &Dialect) -> Option<String> {
     let mut tokens = Vec::new();
     sql::lex(sql, dialect, &mut tokens).ok()?;
     Some(sketch(sql, &tokens, &[]))

@@ -1,0 +1,88 @@
+//! `EXPLAIN CANDADO <statement>`: what would become of the statement, as a result set of the proxy's own.
+//!
+//! The server hears nothing of it. The planner decides under the session's own account, database and SQL mode, so that a
+//! client learns no more than the statement itself would have told it.
+
+use super::decision::{Attempt, Decision, Desk};
+use super::snapshot::Snapshot;
+use super::statement::{FirewallEvent, Reading};
+use crate::client_error::Complaint;
+use crate::explain::{Audience, Explained};
+use crate::plan::{self, Inspection, Refusal};
+use crate::rewrite;
+use crate::wire::ok::Status;
+use crate::wire::result_set::{self, Frame};
+
+/// The result set's columns.
+const COLUMNS: [&str; 2] = ["part", "text"];
+
+impl Desk {
+    /// Decides about the statement that is asked about, and does nothing with it.
+    pub(super) fn explain(
+        &mut self,
+        asked: &[u8],
+        reading: &Reading,
+        snapshot: &Snapshot,
+        attempt: Attempt,
+    ) -> Decision {
+        if asked.len() > self.statement_bytes_max() {
+            return Decision::Refuse(Complaint::PacketTooLarge.into());
+        }
+        if self.state.results_collation.is_none() {
+            return Decision::WithFreshState;
+        }
+        let rights = self.rights(snapshot);
+        let Self { state, scratch, plans, connection, .. } = self;
+        let decision = plan::inspect(
+            asked,
+            Inspection {
+                dialect: reading.dialect,
+                default_database: reading.database.as_deref(),
+                catalog: &snapshot.catalog,
+                policy: &snapshot.policy,
+                role: rights.role,
+                account: &state.account,
+                firewall: rights.firewall,
+                cache: plans,
+                scratch,
+            },
+        );
+        match (&decision, attempt) {
+            (Err(Refusal::UnknownName { .. }), Attempt::First) => return Decision::WithFreshCatalog,
+            // Whoever tries out what the firewall lets through is seen doing it.
+            (Err(Refusal::Firewall { rule }), _) => {
+                let (account, outcome) = (&state.account, "explained");
+                FirewallEvent { rule, outcome, sql: asked, reading, account, connection }.log();
+            }
+            (Ok(_), _)
+            | (
+                Err(
+                    Refusal::UnknownName { .. }
+                    | Refusal::Denied { .. }
+                    | Refusal::Unsupported { .. }
+                    | Refusal::NotReady,
+                ),
+                _,
+            ) => {}
+        }
+        Decision::Explain(Box::new(Explained::of(&decision, &snapshot.policy, Audience::Client)))
+    }
+
+    /// The packets of the answer.
+    pub(super) fn explained(&self, explained: &Explained, sequence: u8) -> Vec<u8> {
+        let charset = self.state.results.charset();
+        let cell = |text: &str| rewrite::result_text(charset, text);
+        let rows: Vec<_> = explained.parts().iter().map(|(part, text)| vec![cell(part), cell(text)]).collect();
+        let frame = Frame {
+            collation_id: self.state.results_collation.unwrap_or_default(),
+            end: self.end,
+            status: self
+                .state
+                .status
+                .difference(Status::SESSION_STATE_CHANGED | Status::MORE_RESULTS | Status::CURSOR_EXISTS),
+        };
+        let mut bytes = Vec::new();
+        result_set::put(&COLUMNS, &rows, &frame, sequence, &mut bytes);
+        bytes
+    }
+}

@@ -26,7 +26,8 @@ impl Desk {
             Ok(()) => Ok(()),
             Err(ShadowBar::Unknown) => Err(Complaint::KeysNotLoaded.into()),
             Err(bar @ (ShadowBar::Stage { .. } | ShadowBar::Bytes { .. })) => {
-                tracing::error!(connection = self.connection.id, %bar, "shadow mode is over");
+                // The alarm was given when it came to be so.
+                tracing::info!(connection = self.connection.id, %bar, "shadow mode is over");
                 Err(Complaint::ShadowOver.into())
             }
         }

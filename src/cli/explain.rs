@@ -15,7 +15,7 @@ use super::{Configured, Failure, runtime, shadow_report};
 use crate::app::{control_settings, load_policy};
 use crate::config::{self, Settings};
 use crate::control::{CatalogLoader, Pool};
-use crate::explain::{Audience, Explained, Verdict};
+use crate::explain::{self, Audience, Explained, Verdict};
 use crate::plan::{self, Inspection, PlanCache, Scratch};
 use crate::policy::{Access, Account, ColumnId, FirewallMode, Policy, RoleId};
 use crate::schema::{Catalog, Charset};
@@ -133,6 +133,8 @@ impl Explainer<'_> {
         let mut scratch = Scratch::default();
         let mut statements = Vec::new();
         for Piece { line, sql, database } in pieces {
+            // As a connection would be answered.
+            let sql = explain::asked(sql, &self.dialect).unwrap_or(sql);
             let decision = plan::inspect(
                 sql,
                 Inspection {

@@ -8,7 +8,7 @@ use super::snapshot::Snapshot;
 use super::statement::{FirewallEvent, Reading};
 use crate::client_error::Complaint;
 use crate::explain::{Audience, Explained};
-use crate::plan::{self, Inspection, Refusal};
+use crate::plan::{self, Admitted, Inspection, Refusal};
 use crate::rewrite;
 use crate::wire::ok::Status;
 use crate::wire::result_set::{self, Frame};
@@ -31,10 +31,26 @@ impl Desk {
         if self.state.results_collation.is_none() {
             return Decision::WithFreshState;
         }
+        // Whoever tries out what the firewall lets through is seen doing it.
+        let decision = self.look(asked, reading, snapshot, "explained");
+        if let (Err(Refusal::UnknownName { .. }), Attempt::First) = (&decision, attempt) {
+            return Decision::WithFreshCatalog;
+        }
+        Decision::Explain(Box::new(Explained::of(&decision, &snapshot.policy, Audience::Client)))
+    }
+
+    /// Decides about a statement whose plan is not carried out. The firewall's verdict is logged with that outcome.
+    pub(super) fn look<'a>(
+        &'a mut self,
+        sql: &'a [u8],
+        reading: &'a Reading,
+        snapshot: &'a Snapshot,
+        outcome: &'static str,
+    ) -> Result<Admitted<'a>, Refusal> {
         let rights = self.rights(snapshot);
         let Self { state, scratch, plans, connection, .. } = self;
         let decision = plan::inspect(
-            asked,
+            sql,
             Inspection {
                 dialect: reading.dialect,
                 default_database: reading.database.as_deref(),
@@ -47,25 +63,10 @@ impl Desk {
                 scratch,
             },
         );
-        match (&decision, attempt) {
-            (Err(Refusal::UnknownName { .. }), Attempt::First) => return Decision::WithFreshCatalog,
-            // Whoever tries out what the firewall lets through is seen doing it.
-            (Err(Refusal::Firewall { rule }), _) => {
-                let (account, outcome) = (&state.account, "explained");
-                FirewallEvent { rule, outcome, sql: asked, reading, account, connection }.log();
-            }
-            (Ok(_), _)
-            | (
-                Err(
-                    Refusal::UnknownName { .. }
-                    | Refusal::Denied { .. }
-                    | Refusal::Unsupported { .. }
-                    | Refusal::NotReady,
-                ),
-                _,
-            ) => {}
+        if let Err(Refusal::Firewall { rule }) = &decision {
+            FirewallEvent { rule, outcome, sql, reading, account: &state.account, connection }.log();
         }
-        Decision::Explain(Box::new(Explained::of(&decision, &snapshot.policy, Audience::Client)))
+        decision
     }
 
     /// The packets of the answer.

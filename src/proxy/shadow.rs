@@ -11,10 +11,10 @@ use super::decision::{After, Attempt, Cells, Decision, Desk, Guard, Pending, Sen
 use super::prepared::{PiecesSent, Prepared, Text, Versions};
 use super::snapshot::{ShadowBar, Snapshot};
 use super::state::may_stop_tracking;
-use super::statement::{FirewallEvent, NotSent, Reading, is_protected};
+use super::statement::{NotSent, Reading, is_protected};
 use crate::client_error::{ClientError, Complaint};
 use crate::explain::{Occasion, Sent, ShadowTable};
-use crate::plan::{self, Effect, Inspection, QueryPlan, Refusal};
+use crate::plan::{Effect, QueryPlan, Refusal};
 use crate::rewrite::{LongData, ParamTypes};
 use crate::sql::{self, StatementClass};
 use crate::wire::response::{Response, RowFormat};
@@ -26,7 +26,8 @@ impl Desk {
             Ok(()) => Ok(()),
             Err(ShadowBar::Unknown) => Err(Complaint::KeysNotLoaded.into()),
             Err(bar @ (ShadowBar::Stage { .. } | ShadowBar::Bytes { .. })) => {
-                tracing::error!(connection = self.connection.id, %bar, "shadow mode is over");
+                // The alarm was given when it came to be so.
+                tracing::info!(connection = self.connection.id, %bar, "shadow mode is over");
                 Err(Complaint::ShadowOver.into())
             }
         }
@@ -108,34 +109,18 @@ impl Desk {
         if sql.len() > self.statement_bytes_max() {
             return Err(NotSent::Refused(Complaint::PacketTooLarge.into()));
         }
-        let rights = self.rights(snapshot);
-        let Self { state, scratch, plans, connection, shared, attempt, .. } = self;
-        let decision = plan::inspect(
-            sql,
-            Inspection {
-                dialect: reading.dialect,
-                default_database: reading.database.as_deref(),
-                catalog: &snapshot.catalog,
-                policy: &snapshot.policy,
-                role: rights.role,
-                account: &state.account,
-                firewall: rights.firewall,
-                cache: plans,
-                scratch,
-            },
-        );
-        if let (Err(Refusal::UnknownName { .. }), Attempt::First) = (&decision, *attempt) {
+        let (attempt, shared) = (self.attempt, self.shared.clone());
+        let role = self.rights(snapshot).role;
+        let decision = self.look(sql, reading, snapshot, "shadow");
+        if let (Err(Refusal::UnknownName { .. }), Attempt::First) = (&decision, attempt) {
             return Err(NotSent::UnknownName(Complaint::CatalogNotLoaded.into()));
         }
         let is_near = decision.as_ref().map_or(true, |admitted| is_protected(admitted.plan()));
         if is_near && !shared.lease.holds() {
             return Err(NotSent::WithoutLease);
         }
-        if let Err(Refusal::Firewall { rule }) = &decision {
-            FirewallEvent { rule, outcome: "shadow", sql, reading, account: &state.account, connection }.log();
-        }
         let database = reading.database.as_deref();
-        let sent = Sent { sql, dialect: reading.dialect, database, role: rights.role };
+        let sent = Sent { sql, dialect: reading.dialect, database, role };
         shadow.note(sent, &decision, &snapshot.policy, occasion);
         let effect = match &decision {
             Ok(admitted) => admitted.plan().effect,

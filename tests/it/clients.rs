@@ -39,7 +39,7 @@ fn run_all(kind: Kind, tls: Tls) {
     assert_eq!(deployment.missing_statements(&policy, tls), Vec::<String>::new());
 
     let proxy = Proxy::start(deployment, &policy, tls);
-    for folder in ["python", "node", "cli"] {
+    for folder in ["python", "node", "php", "cli"] {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(folder).join("run.sh");
         let mut command = Command::new(script);
         command

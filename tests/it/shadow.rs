@@ -96,6 +96,14 @@ async fn every_answer_is_the_servers_own_and_what_would_be_is_reported(kind: Kin
     let looked_up = looked_up.expect("the look-up");
     assert_eq!(looked_up["index"], serde_json::json!([format!("{}.customers.phone", shop.database)]));
     assert_reasons(&shop, &report, &lines);
+
+    // The end is reported, too.
+    assert_eq!(text(&mut conn, "SELECT 'at', 'last'").await.cells().len(), 1);
+    drop((conn, engineer));
+    shop.proxy.signal(Signal::TERM);
+    assert_eq!(tokio::task::block_in_place(|| shop.proxy.wait_end()), 0);
+    let (end, _) = read(&std::fs::read_to_string(&report).unwrap());
+    assert_eq!(end["relayed"].as_u64().unwrap(), head["relayed"].as_u64().unwrap() + 1);
 }
 
 fn read(report: &str) -> (Value, Vec<Value>) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests, the demo and the benchmarks need and prints one line per step.
 #
-#   setup.sh [build] [tls] [mysql] [mariadb] [samples] [python] [node] [bench] [deny] [fuzz] [netns] | all
+#   setup.sh [build] [tls] [mysql] [mariadb] [samples] [python] [node] [php] [bench] [deny] [fuzz] [netns] | all
 #
 # Without arguments: build, mysql, mariadb. Every part is skipped quickly when it is there.
 # Database servers are not installed into the system: their packages are unpacked into the
@@ -359,6 +359,13 @@ setup_node() {
     say "node: $(node --version) with drivers ready"
 }
 
+# Laravel's query builder comes from the distribution, which packages it as a library.
+setup_php() {
+    has php && php -r 'exit(extension_loaded("pdo_mysql") && stream_resolve_include_path("Illuminate/Database/autoload.php") ? 0 : 1);' ||
+        need_packages php-cli php-mysql php-illuminate-database
+    say "php: $(php -r 'echo PHP_VERSION;') with Laravel's query builder ready"
+}
+
 # Three replicas are tested in network namespaces, which root may make.
 setup_netns() {
     has ip || need_packages iproute2
@@ -381,9 +388,9 @@ main() {
     local part
     for part in "$@"; do
         case $part in
-        build | tls | mysql | mariadb | samples | python | node | bench | deny | fuzz | netns) "setup_$part" ;;
-        all) main build mysql mariadb samples python node bench deny fuzz netns ;;
-        *) die "unknown part '$part'; parts are build, tls, mysql, mariadb, samples, python, node, bench, deny, fuzz, netns, all" ;;
+        build | tls | mysql | mariadb | samples | python | node | php | bench | deny | fuzz | netns) "setup_$part" ;;
+        all) main build mysql mariadb samples python node php bench deny fuzz netns ;;
+        *) die "unknown part '$part'; parts are build, tls, mysql, mariadb, samples, python, node, php, bench, deny, fuzz, netns, all" ;;
         esac
     done
 }

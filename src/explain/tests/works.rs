@@ -125,7 +125,9 @@ fn row(construct: &str, sql: &str, explained: &Explained) -> String {
         }
     }
     let remedy = explained.error.as_ref().and_then(|error| error.remedy.as_deref()).unwrap_or_default();
-    let cells = [construct, &format!("`{sql}`"), &outcome, &short(&explained.index), remedy];
+    // A code span with backticks in it needs two around it.
+    let example = if sql.contains('`') { format!("`` {sql} ``") } else { format!("`{sql}`") };
+    let cells = [construct, &example, &outcome, &short(&explained.index), remedy];
     format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "))
 }
 

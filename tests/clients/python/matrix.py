@@ -173,6 +173,23 @@ def check_envelope_text(to: settings.Endpoint, envelope: bytes, report: Report) 
     )
 
 
+def check_explain(driver: type, to: settings.Endpoint, report: Report) -> None:
+    """EXPLAIN CANDADO is a result as any other in the text protocol, and refused in the binary one."""
+    client = driver(to)
+    try:
+        found = client.query("EXPLAIN CANDADO SELECT id FROM customers WHERE phone = %s", ("+34 600 000 001",))
+    except Exception as error:  # As above.
+        code = getattr(error, "errno", None) or (error.args and error.args[0])
+        report.expect((driver.protocol, code) == ("binary", 1235), f"{label(driver)} got {error!r} for EXPLAIN CANDADO")
+    else:
+        sent = "SELECT id FROM customers WHERE (phone >= <tag> AND phone < <tag+1>)"
+        expected = [("outcome", "rewritten"), ("sent", sent), ("index", f"{to.database}.customers.phone")]
+        report.expect((driver.protocol, found) == ("text", expected), f"{label(driver)}: EXPLAIN CANDADO gives {found}")
+    # The connection goes on.
+    report.expect(client.query("SELECT 1") == [(1,)], f"{label(driver)} is out of step after EXPLAIN CANDADO")
+    client.close()
+
+
 def make_plain_table() -> None:
     """The table that --plain works on."""
     client = drivers.PyMySQL(settings.administrator())
@@ -231,6 +248,8 @@ def main() -> int:
     check_envelope_text(to, envelope, report)
     if not plain:
         check_stored(report)
+        for driver in drivers.ALL:
+            check_explain(driver, to, report)
 
     print("Rows: who reads. Columns: who wrote.")
     print_table(["", *(str(i) for i in range(1, len(body) + 1))], [[f"{i} {b[0]}", *b[1:]] for i, b in enumerate(body, 1)])

@@ -3,7 +3,8 @@
 Nothing here knows of encryption: the same file runs at a server directly and through the proxy.
 """
 
-from sqlalchemy import String, Text, delete, select, update
+from sqlalchemy import String, Text, delete, func, insert, select, union_all, update
+from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 
@@ -62,6 +63,37 @@ def story(session: Session):
     session.commit()
     yield "bulk update", changed.rowcount
     yield "after the bulk update", values(session.get_one(Customer, 2, populate_existing=True))
+
+    rows = [
+        {"id": 10, "name": "ten", "phone": "+44 20 7946 0010", "address": "", "note": "😀"},
+        {"id": 11, "name": "eleven", "phone": None, "address": None, "note": None},
+    ]
+    session.execute(insert(Customer), rows)
+    session.commit()
+    again = mysql.insert(Customer).values([{"id": 10, "phone": "+44 20 7946 0011"}, {"id": 12, "phone": ""}])
+    changed = session.execute(again.on_duplicate_key_update(phone=again.inserted.phone, note="again"))
+    session.commit()
+    yield "upsert", changed.rowcount
+    session.execute(update(Customer), [{"id": 11, "phone": "+44 20 7946 0012"}, {"id": 12, "phone": "+44 20 7946 0013"}])
+    session.merge(Customer(id=12, name="merged", phone="+44 20 7946 0014"))
+    session.commit()
+    session.expire_all()
+    some = select(Customer).where(Customer.id >= 10)
+    yield "after the upserts", [values(c) for c in session.scalars(some.order_by(Customer.id))]
+    yield "no such phones", session.scalars(
+        select(Customer.id).where(Customer.phone.not_in(["+44 20 7946 0011", ""])).order_by(Customer.id)
+    ).all()
+    counted = select(func.count()).select_from(select(Customer).where(Customer.phone == "+44 20 7946 0011").subquery())
+    yield "counted", session.scalar(counted)
+    one = select(Customer.id, Customer.phone)
+    both = union_all(one.where(Customer.id == 10), one.where(Customer.id == 11))
+    yield "union all", sorted(session.execute(both).all())
+    found = select(Customer.id, Customer.phone).where(Customer.phone == "+44 20 7946 0011").cte("found")
+    yield "common table expression", session.execute(select(found.c.id, found.c.phone)).all()
+    yield "locked", session.scalars(select(Customer.id).where(Customer.phone == "+44 20 7946 0011").with_for_update()).all()
+    session.rollback()
+    session.execute(delete(Customer).where(Customer.id >= 10))
+    session.commit()
 
     session.add(Customer(id=5, name="Gone", phone="+1 555 0199", address="nowhere", note="rolled back"))
     session.flush()

@@ -14,7 +14,7 @@ import asyncio
 import sys
 from dataclasses import replace
 
-from sqlalchemy import URL, create_engine, delete, text
+from sqlalchemy import URL, create_engine, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
@@ -60,6 +60,15 @@ def steps(session: Session) -> list[tuple]:
     found = [(name, typed(outcome)) for name, outcome in orm_model.story(session)]
     found.append(("metadata", metadata(session)))
     return found
+
+
+def another_notation(session: Session) -> list:
+    """Customers whose number is looked up as people write it."""
+    session.execute(delete(orm_model.Customer))
+    session.add(orm_model.Customer(id=1, phone="+34 600 000 001"))
+    session.commit()
+    found = session.scalars(select(orm_model.Customer.id).where(orm_model.Customer.phone == "600-000-001"))
+    return found.all()
 
 
 def run(dialect: str, to: settings.Endpoint) -> list[tuple]:
@@ -114,6 +123,13 @@ def main() -> int:
         for (name, before), (_, after) in different:
             print(f"  {name}\n    direct: {before}\n    proxy:  {after}")
         failed += len(different)
+    if not plain:
+        engine = create_engine(url("mysql+pymysql", subject), connect_args=connect_args("mysql+pymysql", subject))
+        with Session(engine) as session:
+            found = another_notation(session)
+        engine.dispose()
+        print(f"another notation of a number finds {found}")
+        failed += found != [1]
     return 1 if failed else 0
 
 

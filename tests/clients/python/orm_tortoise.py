@@ -20,8 +20,18 @@ from story import ANOTHER_NOTATION, FIELDS, ROWS, Steps, values
 TITLE = "Tortoise"
 # Wildcards, order, and functions over a value need what a blind index cannot tell.
 MAY_BE_REFUSED = {
-    "visits of each", "contains", "startswith", "iexact", "greater", "ordered by phone", "upper case", "coalesce", "largest",
-    "distinct phones", "phones with counts", "bulk_update",
+    "visits of each",
+    "contains",
+    "startswith",
+    "iexact",
+    "greater",
+    "ordered by phone",
+    "upper case",
+    "coalesce",
+    "largest",
+    "distinct phones",
+    "phones with counts",
+    "bulk_update",
 }
 # What the server itself may not be able to.
 MAY_FAIL = {"upsert"}
@@ -54,8 +64,15 @@ def database(to: Endpoint) -> dict:
     return {
         "engine": "tortoise.backends.mysql",
         "credentials": {
-            "host": to.host, "port": to.port, "user": to.user, "password": to.password, "database": to.database,
-            "charset": "utf8mb4", "minsize": 1, "maxsize": 2, **tls,
+            "host": to.host,
+            "port": to.port,
+            "user": to.user,
+            "password": to.password,
+            "database": to.database,
+            "charset": "utf8mb4",
+            "minsize": 1,
+            "maxsize": 2,
+            **tls,
         },
     }
 
@@ -106,8 +123,9 @@ async def run(steps: Steps) -> None:
 
     # Searching.
     await take("get", lambda: one(Customer.get(phone=ROWS[0][2])))
-    await take("by another notation", lambda: one(
-        Customer.get(phone=ANOTHER_NOTATION if steps.protected else ROWS[0][2])))
+    await take(
+        "by another notation", lambda: one(Customer.get(phone=ANOTHER_NOTATION if steps.protected else ROWS[0][2]))
+    )
     await take("get_or_none", lambda: one(Customer.get_or_none(phone="+1 555 0100")))
     await take("in", lambda: listed(Customer.filter(phone__in=[ROWS[0][2], ROWS[2][2]])))
     await take("not in", lambda: listed(Customer.filter(phone__not_in=[ROWS[0][2], ""])))
@@ -131,14 +149,31 @@ async def run(steps: Steps) -> None:
     await take("only", only)
     await take("flat", lambda: Customer.all().order_by("id").values_list("phone", flat=True))
     await take("counted", lambda: Customer.annotate(n=Count("phone")).values("n"))
-    await take("visits of each", lambda: rows(
-        Customer.annotate(n=Count("visits")).filter(phone__not_isnull=True).order_by("id").values_list("id", "n")))
-    await take("conditional", lambda: rows(Customer.annotate(hit=Case(When(phone=ROWS[0][2], then="yes"), default="no"))
-                                           .order_by("id").values_list("id", "hit")))
+    await take(
+        "visits of each",
+        lambda: rows(
+            Customer.annotate(n=Count("visits"))
+            .filter(phone__not_isnull=True)
+            .order_by("id")
+            .values_list("id", "n")
+        ),
+    )
+    await take(
+        "conditional",
+        lambda: rows(
+            Customer.annotate(hit=Case(When(phone=ROWS[0][2], then="yes"), default="no"))
+            .order_by("id")
+            .values_list("id", "hit")
+        ),
+    )
 
     # Joins.
-    await take("visits by phone", lambda: rows(
-        Visit.filter(customer__phone=ROWS[0][2]).order_by("id").values_list("remark", "customer__phone")))
+    await take(
+        "visits by phone",
+        lambda: rows(
+            Visit.filter(customer__phone=ROWS[0][2]).order_by("id").values_list("remark", "customer__phone")
+        ),
+    )
 
     async def related(query):
         return [(visit.remark, visit.customer.phone) for visit in await query.order_by("id")]
@@ -151,25 +186,42 @@ async def run(steps: Steps) -> None:
         return [(customer.phone, sorted(visit.remark for visit in customer.visits)) for customer in found]
 
     await take("prefetched visits", prefetched)
-    await take("sub-query", lambda: rows(Visit.filter(
-        customer_id__in=Subquery(Customer.filter(phone=ROWS[2][2]).values("id"))).order_by("id").values_list("remark", "id")))
+    await take(
+        "sub-query",
+        lambda: rows(
+            Visit.filter(customer_id__in=Subquery(Customer.filter(phone=ROWS[2][2]).values("id")))
+            .order_by("id")
+            .values_list("remark", "id")
+        ),
+    )
 
     # What cannot be told of encrypted values.
     await take("contains", lambda: listed(Customer.filter(phone__contains="600")))
     await take("startswith", lambda: listed(Customer.filter(phone__startswith="+34")))
     await take("iexact", lambda: listed(Customer.filter(phone__iexact=ROWS[2][2])))
     await take("greater", lambda: listed(Customer.filter(phone__gt="+34")))
-    await take("ordered by phone", lambda: rows(Customer.filter(id__lte=3).order_by("phone").values_list("id", "phone")))
-    await take("upper case", lambda: rows(Customer.annotate(u=Upper("address")).order_by("id").values_list("id", "u")))
-    await take("coalesce", lambda: rows(Customer.annotate(c=Coalesce("phone", "none")).order_by("id").values_list("id", "c")))
+    await take(
+        "ordered by phone", lambda: rows(Customer.filter(id__lte=3).order_by("phone").values_list("id", "phone"))
+    )
+    await take(
+        "upper case", lambda: rows(Customer.annotate(u=Upper("address")).order_by("id").values_list("id", "u"))
+    )
+    await take(
+        "coalesce",
+        lambda: rows(Customer.annotate(c=Coalesce("phone", "none")).order_by("id").values_list("id", "c")),
+    )
     await take("largest", lambda: Customer.filter(id__lte=3).annotate(m=Max("phone")).values("m"))
 
     async def in_order(query):
         return sorted(await rows(query))
 
     await take("distinct phones", lambda: in_order(Customer.filter(id__lte=3).distinct().values_list("phone")))
-    await take("phones with counts", lambda: in_order(
-        Customer.filter(id__lte=3).annotate(n=Count("id")).group_by("phone").values_list("phone", "n")))
+    await take(
+        "phones with counts",
+        lambda: in_order(
+            Customer.filter(id__lte=3).annotate(n=Count("id")).group_by("phone").values_list("phone", "n")
+        ),
+    )
 
     # Changing.
     async def change():
@@ -193,17 +245,30 @@ async def run(steps: Steps) -> None:
     async def made(*calls):
         return [(values(found), fresh) for found, fresh in [await call for call in calls]]
 
-    await take("get_or_create", lambda: made(
-        Customer.get_or_create({"id": 60}, phone=ROWS[2][2]),
-        Customer.get_or_create({"id": 6, "name": "London"}, phone="+44 20 7946 0000")))
-    await take("update_or_create", lambda: made(
-        Customer.update_or_create({"phone": "+44 20 7946 0001"}, id=6),
-        Customer.update_or_create({"phone": "+44 20 7946 0002", "name": "new"}, id=7)))
+    await take(
+        "get_or_create",
+        lambda: made(
+            Customer.get_or_create({"id": 60}, phone=ROWS[2][2]),
+            Customer.get_or_create({"id": 6, "name": "London"}, phone="+44 20 7946 0000"),
+        ),
+    )
+    await take(
+        "update_or_create",
+        lambda: made(
+            Customer.update_or_create({"phone": "+44 20 7946 0001"}, id=6),
+            Customer.update_or_create({"phone": "+44 20 7946 0002", "name": "new"}, id=7),
+        ),
+    )
 
     async def upsert():
         await Customer.bulk_create(
-            [Customer(id=7, name="again", phone="+44 20 7946 0003"), Customer(id=8, phone="+44 20 7946 0004", note="😀")],
-            update_fields=["name", "phone", "note"], on_conflict=["id"])
+            [
+                Customer(id=7, name="again", phone="+44 20 7946 0003"),
+                Customer(id=8, phone="+44 20 7946 0004", note="😀"),
+            ],
+            update_fields=["name", "phone", "note"],
+            on_conflict=["id"],
+        )
 
     async def ignored():
         await Customer.bulk_create([Customer(id=7, phone="not"), Customer(id=9, phone="")], ignore_conflicts=True)
@@ -228,7 +293,9 @@ async def run(steps: Steps) -> None:
     await take("bulk_update", lambda: tentatively(bulk_update))
     await take("rolled back", lambda: tentatively(created))
     await take("after the rollback", counts)
-    await take("locked", lambda: tentatively(lambda: listed(Customer.filter(phone=ROWS[2][2]).select_for_update())))
+    await take(
+        "locked", lambda: tentatively(lambda: listed(Customer.filter(phone=ROWS[2][2]).select_for_update()))
+    )
 
     # Deleting.
     async def delete_one():
@@ -243,8 +310,10 @@ async def run(steps: Steps) -> None:
 async def both(plain: Endpoint, subject: Endpoint, subject_is_plain: bool):
     runs = []
     for to, protected in ((plain, False), (subject, not subject_is_plain)):
-        config = {"connections": {"default": database(to)}, "apps": {
-            "story": {"models": ["orm_tortoise"], "default_connection": "default"}}}
+        config = {
+            "connections": {"default": database(to)},
+            "apps": {"story": {"models": ["orm_tortoise"], "default_connection": "default"}},
+        }
         await Tortoise.init(config=config)
         connection = connections.get("default")
         if protected:

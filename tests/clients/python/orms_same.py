@@ -45,7 +45,9 @@ def main() -> int:
     failed = 0
     for module in map(importlib.import_module, ORMS):
         expected, found = module.story(reference, subject, plain)
-        failed += story.compare(module.TITLE, expected, found, module.MAY_BE_REFUSED, getattr(module, "MAY_FAIL", set()))
+        failed += story.compare(
+            module.TITLE, expected, found, module.MAY_BE_REFUSED, getattr(module, "MAY_FAIL", set())
+        )
     return 1 if failed else 0
 
 

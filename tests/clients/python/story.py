@@ -87,7 +87,9 @@ class Steps:
             self.done(name, outcome)
 
 
-def compare(title: str, expected: list[tuple], found: list[tuple], may_be_refused: set[str], may_fail: set[str]) -> int:
+def compare(
+    title: str, expected: list[tuple], found: list[tuple], may_be_refused: set[str], may_fail: set[str]
+) -> int:
     """Prints what differs between the direct run and the one through the proxy; gives its number."""
     refused, different = [], []
     for (name, before), (after_name, after) in zip(expected, found, strict=True):

@@ -205,7 +205,7 @@ impl Report {
         }
         for (pattern, firewall) in policy.accounts() {
             match firewall {
-                FirewallMode::Block => {}
+                FirewallMode::Learn | FirewallMode::Block | FirewallMode::Protect => {}
                 FirewallMode::Observe | FirewallMode::Off => {
                     let text = format!("account {pattern}: the firewall refuses nothing");
                     self.add("policy", Verdict::Warning, text);

@@ -125,6 +125,7 @@ fn judge(pieces: &[Piece<'_>], dialect: Dialect) -> Report {
             role: RoleId(0),
             account: &account,
             firewall: FirewallMode::Block,
+            profile: None,
             cache: &cache,
             scratch: &mut scratch,
         };

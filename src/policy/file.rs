@@ -115,16 +115,20 @@ struct Unlisted {
 enum WrittenFirewall {
     #[default]
     Block,
+    Learn,
     Observe,
     Off,
+    Protect,
 }
 
 impl From<WrittenFirewall> for FirewallMode {
     fn from(written: WrittenFirewall) -> Self {
         match written {
             WrittenFirewall::Block => Self::Block,
+            WrittenFirewall::Learn => Self::Learn,
             WrittenFirewall::Observe => Self::Observe,
             WrittenFirewall::Off => Self::Off,
+            WrittenFirewall::Protect => Self::Protect,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::acquaintance::Acquaintance;
 use super::keys::KeysWanted;
 use super::prepared::{Prepared, Statements};
 use super::registry::Connection;
@@ -133,6 +134,7 @@ pub(super) struct Desk {
     pub(super) connection: Arc<Connection>,
     pub(super) statements: Statements,
     pub(super) rights: Option<Rights>,
+    pub(super) acquaintance: Option<Acquaintance>,
     pub(super) shared: Arc<Shared>,
     /// What comes before the command that was decided about.
     pub(super) unify: Option<Unify>,
@@ -168,6 +170,7 @@ impl Desk {
             connection,
             statements: Statements::default(),
             rights: None,
+            acquaintance: None,
             shared,
             unify: None,
             attempt: Attempt::First,
@@ -345,12 +348,14 @@ impl Desk {
     pub(super) fn adopt(&mut self, state: State) {
         self.state = state;
         self.rights = None;
+        self.acquaintance = None;
     }
 
     /// Drops what belongs to the session: prepared statements, rights, and what is known of its variables.
     pub(super) fn forget_session(&mut self) {
         self.statements = Statements::default();
         self.rights = None;
+        self.acquaintance = None;
         self.state.freshness = Freshness::Stale;
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::firewall::profile::Profiles;
 use crate::keys::KeyRing;
 use crate::policy::Policy;
 use crate::schema::Catalog;
@@ -13,6 +14,8 @@ pub struct Snapshot {
     pub policy: Arc<Policy>,
     /// What the server holds.
     pub catalog: Arc<Catalog>,
+    /// What is known of accounts that the firewall learns about.
+    pub profiles: Arc<Profiles>,
     /// The keys. `None` while there are none: then nothing protected is read or written.
     pub ring: Option<Arc<KeyRing>>,
 }

@@ -151,6 +151,7 @@ impl Desk {
             return Err(NotSent::Refused(Complaint::PacketTooLarge.into()));
         }
         let rights = self.rights(snapshot);
+        let profile = self.profile(rights.firewall, snapshot, reading.database.as_ref());
         let Self { state, scratch, out, plans, connection, shared, attempt, .. } = self;
         let inspection = Inspection {
             dialect: reading.dialect,
@@ -160,6 +161,7 @@ impl Desk {
             role: rights.role,
             account: &state.account,
             firewall: rights.firewall,
+            profile: profile.as_deref(),
             cache: plans,
             scratch,
         };

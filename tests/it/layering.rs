@@ -19,7 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("rewrite", &["schema", "wire", "sql", "policy", "crypto", "keys", "plan"]),
     ("client_error", &["schema", "wire", "sql", "policy", "firewall", "crypto", "keys", "plan", "rewrite"]),
     ("proxy", &["schema", "wire", "sql", "policy", "firewall", "crypto", "keys", "plan", "rewrite", "client_error"]),
-    ("control", &["schema", "policy", "crypto", "keys"]),
+    ("control", &["schema", "policy", "firewall", "crypto", "keys"]),
 ];
 
 /// Modules that compose the others.

@@ -85,11 +85,12 @@ enum Command {
   candado explain --database shop \"SELECT name FROM customers WHERE phone = '090-1234-5678'\"
   candado explain --file statements.sql --account app --json")]
     Explain(explain::Arguments),
-    /// See what the statement firewall would do.
+    /// See what the statement firewall does and would do, and manage its profiles and exceptions.
     #[command(subcommand)]
     #[command(after_help = "Examples:
   candado firewall test --file statements.sql
-  candado firewall test --general-log --file general.log --json")]
+  candado firewall test --general-log --file general.log --json
+  candado firewall status --config /etc/candado/candado.toml")]
     Firewall(firewall::FirewallCommand),
     /// Make keys, list them, and lead them through their life.
     #[command(subcommand)]

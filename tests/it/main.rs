@@ -38,6 +38,7 @@ mod nested;
 #[cfg(feature = "aws-kms")]
 mod operations;
 mod process;
+mod profiles;
 mod protected;
 #[cfg(feature = "aws-kms")]
 mod record;

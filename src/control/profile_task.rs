@@ -13,7 +13,7 @@ use super::{ControlError, ProfileStore};
 use crate::firewall::profile::{Growth, Loaded, Place, Profiles, Sighting};
 
 /// How often the store is asked.
-const POLL: Duration = Duration::from_secs(2);
+const POLL: Duration = Duration::from_secs(1);
 /// How often statements of known digests are counted there.
 const COUNT: Duration = Duration::from_secs(30);
 /// New digests of one place that are stored in one go: a flood of them takes its time, and leaves the store to others.

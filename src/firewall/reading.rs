@@ -42,6 +42,11 @@ impl<'a> Reading<'a> {
         self.sql
     }
 
+    /// How long it is.
+    pub fn octets(&self) -> usize {
+        self.sql.len()
+    }
+
     /// Its tokens.
     pub(super) fn tokens(&self) -> &'a [Token] {
         self.tokens

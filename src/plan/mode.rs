@@ -19,6 +19,9 @@ use crate::policy::FirewallMode;
 use crate::sql::tree::Statement;
 use crate::sql::{ReservedWords, StatementClass};
 
+/// Longer statements may be judged each time they come.
+const NOTED_OCTETS_MAX: usize = 8 * 1024;
+
 /// What goes with a statement that the firewall lets pass.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Passed {
@@ -104,7 +107,13 @@ impl Judge<'_> {
         let shape = || Shape::of(reading, &self.cache.catalog_names(self.catalog));
         match known.novelty(digest, shape) {
             Novelty::Known => None,
-            Novelty::Unknown(points) => (points >= POINTS_MAX).then_some(PROFILE),
+            Novelty::Unknown(points) => {
+                // What is judged anew each time it comes says nothing about how many different ones come.
+                if !reading.depends_on_values() && reading.octets() <= NOTED_OCTETS_MAX {
+                    known.note_novel();
+                }
+                (points >= POINTS_MAX).then_some(PROFILE)
+            }
         }
     }
 }

@@ -17,6 +17,7 @@ use super::keys::KeyRefresh;
 use super::lease::WriteLease;
 use super::login;
 use super::peer::{Peer, Side};
+use super::rates::Tallies;
 use super::registry::{Place, Registry};
 use super::rsa::LoginKey;
 use super::session::{Session, Shared};
@@ -76,7 +77,9 @@ pub async fn serve(listeners: Vec<TcpListener>, parts: Parts) -> Result<Drain, S
     let drain = settings.timeouts.drain;
     let plans = Arc::new(PlanCache::new(settings.limits.plans_max, settings.limits.plan_bytes_max));
     let settings = Arc::new(settings);
-    let shared = Arc::new(Shared { settings, snapshot, catalog, keys, lease, plans, key, shutdown: shutdown.clone() });
+    let tallies = Tallies::new();
+    let shared =
+        Arc::new(Shared { tallies, settings, snapshot, catalog, keys, lease, plans, key, shutdown: shutdown.clone() });
     let tracker = TaskTracker::new();
     let abort = CancellationToken::new();
     // Listeners outlive the shutdown, so that late clients are told instead of left in the backlog.

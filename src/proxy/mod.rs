@@ -20,6 +20,7 @@ mod opened;
 mod peer;
 mod prepared;
 mod probe;
+mod rates;
 mod registry;
 mod reprepare;
 mod rsa;

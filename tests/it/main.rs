@@ -40,6 +40,7 @@ mod operations;
 mod process;
 mod profiles;
 mod protected;
+mod rates;
 #[cfg(feature = "aws-kms")]
 mod record;
 mod replicas;

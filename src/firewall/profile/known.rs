@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::distance::{FAR, distance};
 use super::shape::Shape;
@@ -172,10 +173,11 @@ impl Profiles {
                         && before.content.digests.is_subset(&now.content.digests)
             })
         };
-        let has_exceptions = |(account, before): (&Box<str>, &Stamped<Exceptions>)| {
+        let has_exceptions = |account: &str, before: &Stamped<Exceptions>| {
             self.exceptions.get(account).is_some_and(|now| before.content.is_subset(&now.content))
         };
-        other.profiles.iter().all(has_profile) && other.exceptions.iter().all(has_exceptions)
+        other.profiles.iter().all(has_profile)
+            && other.exceptions.iter().all(|(account, before)| has_exceptions(account, before))
     }
 
     /// Grows with every change after which something may be refused that passed before.
@@ -204,7 +206,8 @@ impl Profiles {
         let exceptions = self.exceptions.get(&name).cloned();
         let place = Place { account: name, database: database.unwrap_or_default().into() };
         let profile = self.profiles.get(&place).cloned();
-        AccountProfile { loaded: self.loaded, place, profile, exceptions, sightings: self.sightings.clone() }
+        let (loaded, sightings) = (self.loaded, self.sightings.clone());
+        AccountProfile { loaded, place, profile, exceptions, sightings, novel: AtomicU32::default() }
     }
 }
 
@@ -214,7 +217,7 @@ fn stamped<T>(last: &mut u64, content: Arc<T>) -> Stamped<T> {
 }
 
 /// What one account in one database is judged by, beside signatures.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct AccountProfile {
     /// Whether the store has been read.
     pub loaded: Loaded,
@@ -226,9 +229,20 @@ pub struct AccountProfile {
     pub exceptions: Option<Stamped<Exceptions>>,
     /// Where new digests are noted.
     pub sightings: Arc<Sightings>,
+    novel: AtomicU32,
 }
 
 impl AccountProfile {
+    /// Notes that a statement was met that the profile does not know.
+    pub fn note_novel(&self) {
+        self.novel.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many such statements were met since the last question.
+    pub fn take_novel(&self) -> u32 {
+        self.novel.swap(0, Ordering::Relaxed)
+    }
+
     /// Whether somebody allowed the digest.
     pub fn allows(&self, digest: Digest) -> bool {
         self.exceptions.as_ref().is_some_and(|exceptions| exceptions.content.contains(&digest))

@@ -259,6 +259,7 @@ impl Collect<'_, '_> {
     }
 
     /// What only tokens show.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "no other kind is a variable")]
     fn tokens(&mut self) {
         const NAMES: [(Marks, &str); 7] = [
             (Marks::VERSIONED, "versioned"),

@@ -78,6 +78,7 @@ struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other kind is shown as it is")]
     fn token(&self, token: Token, next: Option<&Token>) -> Cow<'a, str> {
         let bytes = token.bytes(self.sql);
         match token.kind {

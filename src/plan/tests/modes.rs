@@ -47,10 +47,9 @@ fn known(profiles: &Profiles, growth: Growth, sightings: &[Arc<Sighting>]) -> Pr
 }
 
 fn rule(shop: &Shop, sql: &str) -> Option<&'static str> {
-    shop.refusal(sql).map(|refusal| match refusal {
-        Refusal::Firewall { rule } => rule,
-        other => panic!("{sql}: {other}"),
-    })
+    let refusal = shop.refusal(sql)?;
+    let Refusal::Firewall { rule } = refusal else { panic!("{sql}: {refusal}") };
+    Some(rule)
 }
 
 #[test]

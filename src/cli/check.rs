@@ -3,6 +3,8 @@
 //! Changes nothing anywhere. A part that cannot be asked because an earlier one failed is reported as not asked, so that
 //! silence never looks like success.
 
+mod profiles;
+
 use anyhow::Context;
 use serde::Serialize;
 use uuid::Uuid;
@@ -91,6 +93,9 @@ async fn examine(settings: &Settings) -> Report {
     let pool = Pool::new(&control_settings(settings));
     let reachable = report.server(settings, &pool).await;
     let stored = report.key_store(&pool, policy.as_ref(), reachable).await;
+    if stored.is_some() {
+        report.profiles(&pool, policy.as_ref()).await;
+    }
     report.provider(settings, stored.as_ref()).await;
     report.columns(&pool, policy.as_ref(), stored.map(|stored| stored.stages), reachable).await;
     pool.close().await;

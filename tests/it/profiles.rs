@@ -87,6 +87,15 @@ fn profile(shop: &Shop<'_>) -> Value {
     ours.next().cloned().unwrap_or(Value::Null)
 }
 
+/// `candado check` with the proxy's configuration: exit code and output.
+fn check(shop: &Shop<'_>) -> (Option<i32>, String) {
+    let config = shop.proxy.folder().join("candado.toml");
+    let mut command = shop.deployment.command("AKIAPROXY");
+    command.arg("check").arg("--config").arg(config);
+    let output = tokio::task::block_in_place(|| command.output().unwrap());
+    (output.status.code(), utf8(&output.stdout))
+}
+
 /// Digests of that profile in the store.
 fn stored(shop: &Shop<'_>) -> u64 {
     let sql = format!(
@@ -330,10 +339,14 @@ async fn refused_without_the_store(kind: Kind) {
         events.map(|event| event["rule"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(rules(), ["profile-missing"]);
+    let (code, said) = check(&shop);
+    assert!(code == Some(1) && said.contains("run keys-policy/schema.sql again"), "{said}");
     // When the tables are there, it knows by itself; it knows no statement yet.
     deployment.server.sql(&crate::support::key_store::script("candado"));
     tokio::task::block_in_place(|| shop.proxy.wait_logged(CHANGED, 1));
     let answer = text(&mut conn, HONEST[0]).await;
     assert!(is_refused(&answer), "{answer:?}");
     assert_eq!(rules(), ["profile-missing", "profile"]);
+    let (code, said) = check(&shop);
+    assert!(code == Some(0) && said.contains("mode `protect` without a profile refuses everything"), "{said}");
 }

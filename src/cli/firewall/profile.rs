@@ -10,7 +10,7 @@ use crate::app::load_policy;
 use crate::control::ListedProfile;
 use crate::firewall::Digest;
 use crate::firewall::profile::Place;
-use crate::policy::{Account, Policy};
+use crate::policy::{AccountPattern, Policy};
 
 /// Hours that the text shows.
 const HOURS_SHOWN: usize = 8;
@@ -59,7 +59,7 @@ pub(super) fn status(arguments: &StatusArguments) -> Result<(), Failure> {
     let settings = arguments.acting.account.settings()?;
     let policy = load_policy(&settings, 1).map_err(|error| Failure::Usage(error.into()))?;
     let profiles = arguments.acting.read(&settings, async |store| store.list().await)?;
-    let without: Vec<String> = without_profile(&policy, &profiles);
+    let without = without_profile(&policy, &profiles);
     let output = Output::new();
     if arguments.acting.json {
         let profiles: Vec<Value> = profiles
@@ -79,9 +79,7 @@ pub(super) fn status(arguments: &StatusArguments) -> Result<(), Failure> {
 
 /// Accounts of policy whose mode compares with a profile, and that have none.
 fn without_profile(policy: &Policy, profiles: &[ListedProfile]) -> Vec<String> {
-    let has_one = |pattern: &crate::policy::AccountPattern| {
-        profiles.iter().any(|profile| pattern.matches(&named(&profile.account)))
-    };
+    let has_one = |pattern: &AccountPattern| profiles.iter().any(|profile| pattern.matches(&profile.named()));
     policy
         .accounts()
         .filter(|(pattern, mode)| mode.has_profile() && !has_one(pattern))
@@ -89,13 +87,8 @@ fn without_profile(policy: &Policy, profiles: &[ListedProfile]) -> Vec<String> {
         .collect()
 }
 
-fn named(account: &str) -> Account {
-    let (user, host) = account.rsplit_once('@').unwrap_or((account, ""));
-    Account { user: user.into(), host: host.into() }
-}
-
 fn mode(policy: &Policy, profile: &ListedProfile) -> &'static str {
-    policy.resolve(&named(&profile.account)).1.name()
+    policy.resolve(&profile.named()).1.name()
 }
 
 fn table(policy: &Policy, profiles: &[ListedProfile], without: &[String]) -> String {

@@ -8,6 +8,7 @@ use super::{ProfileStore, digest};
 use crate::control::ControlError;
 use crate::firewall::profile::entry::ProfileEntry;
 use crate::firewall::profile::{Place, Shape};
+use crate::policy::Account;
 
 /// Hours of which [`ListedProfile`] tells how many digests were new.
 pub(super) const HOURS: usize = 24;
@@ -30,6 +31,14 @@ pub struct ListedProfile {
     /// Digests that were seen first in each of the last 24 hours, the newest first: few and then none say that the
     /// profile is ripe.
     pub new_by_hour: Vec<u64>,
+}
+
+impl ListedProfile {
+    /// The account in its two halves.
+    pub fn named(&self) -> Account {
+        let (user, host) = self.account.rsplit_once('@').unwrap_or((&self.account, ""));
+        Account { user: user.into(), host: host.into() }
+    }
 }
 
 /// An exception as people see it.

@@ -236,6 +236,43 @@ CREATE TABLE IF NOT EXISTS candado.proof (
     KEY proof_context (context, started_at)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
 
+-- Profiles of the statement firewall, one for each account (`user@host`) and database; the database is empty where none is
+-- chosen. A profile takes digests until it is frozen. `version` grows with every change; each proxy polls it.
+CREATE TABLE IF NOT EXISTS candado.firewall_profile (
+    profile_id    INT UNSIGNED    NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    account       VARCHAR(336)    CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    database_name VARCHAR(64)     CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    frozen_at     DATETIME(6)     NULL,
+    created_at    DATETIME(6)     NOT NULL,
+    version       BIGINT UNSIGNED NOT NULL DEFAULT 1,
+    UNIQUE KEY firewall_profile_place (account, database_name)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
+-- The digests of a profile. `normal_text` is for people: `?` for every value, `<id>` for every name that the schema does
+-- not know. `shape` says what a statement is made of, or `-`; unknown statements are compared with it.
+CREATE TABLE IF NOT EXISTS candado.firewall_digest (
+    profile_id  INT UNSIGNED    NOT NULL,
+    digest      BINARY(32)      NOT NULL,
+    normal_text VARCHAR(1100)   CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    shape       VARCHAR(8192)   CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    first_seen  DATETIME(6)     NOT NULL,
+    seen        BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (profile_id, digest),
+    KEY firewall_digest_first_seen (profile_id, first_seen),
+    CONSTRAINT candado_firewall_digest_profile FOREIGN KEY (profile_id) REFERENCES candado.firewall_profile (profile_id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
+-- Digests that somebody allowed an account although the firewall refuses them, until `expires_at` (NULL: for good).
+CREATE TABLE IF NOT EXISTS candado.firewall_exception (
+    account    VARCHAR(336) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    digest     BINARY(32)   NOT NULL,
+    reason     VARCHAR(512) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    author     VARCHAR(512) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    allowed_at DATETIME(6)  NOT NULL,
+    expires_at DATETIME(6)  NULL,
+    PRIMARY KEY (account, digest)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Part 2: accounts
@@ -262,6 +299,11 @@ GRANT INSERT, UPDATE ON candado.replica TO 'candado_proxy'@'%';
 
 -- Keys of data subjects: the proxy makes one when a person's first row is written. It can neither change nor destroy one.
 GRANT INSERT ON candado.subject_key TO 'candado_proxy'@'%';
+
+-- Profiles of the firewall: the proxy adds what it learns and counts it. It can neither end a profile's learning, nor begin
+-- it again, nor allow an exception.
+GRANT INSERT, UPDATE (version) ON candado.firewall_profile TO 'candado_proxy'@'%';
+GRANT INSERT, UPDATE (seen) ON candado.firewall_digest TO 'candado_proxy'@'%';
 
 -- Catalog: what the proxy must know to find protected columns in a statement. Tried on MySQL 9.7 and MariaDB 10.11:
 --
@@ -317,6 +359,11 @@ GRANT SELECT ON candado.wrapped_key TO 'candado_backfill'@'%';
 GRANT SELECT, INSERT, UPDATE (used_at) ON candado.approval_request TO 'candado_security'@'%', 'candado_backfill'@'%';
 GRANT SELECT ON candado.approval_signature TO 'candado_backfill'@'%';
 GRANT INSERT ON candado.approval_signature TO 'candado_security'@'%';
+
+-- Profiles and exceptions of the firewall (`candado firewall ..`).
+GRANT INSERT, UPDATE (frozen_at, version) ON candado.firewall_profile TO 'candado_security'@'%';
+GRANT INSERT, UPDATE (first_seen, seen), DELETE ON candado.firewall_digest TO 'candado_security'@'%';
+GRANT INSERT, UPDATE, DELETE ON candado.firewall_exception TO 'candado_security'@'%';
 
 -- The auditor (`candado audit verify | list | export`) reads the key store and its record, and writes nothing.
 CREATE USER IF NOT EXISTS 'candado_auditor'@'%' ACCOUNT LOCK;

@@ -271,6 +271,10 @@ pub enum Complaint {
     /// The second lock: a result names a protected column that the plan did not expect.
     #[error("Access denied: the result names a protected column that the statement did not")]
     ProtectedColumn,
+    /// Too many errors or unknown statements of the account at the client's address. The text is that of a refused
+    /// statement: an attacker need not know which it was.
+    #[error("Access denied: statement refused by policy")]
+    TooManySigns,
     /// The session's state could not be asked for.
     #[error("The session's state could not be read")]
     StateNotRead,
@@ -312,6 +316,7 @@ impl Complaint {
             Self::PasswordExpired => PASSWORD_EXPIRED,
             Self::KeysNotLoaded | Self::WriteLeaseOver => KEY_NOT_AVAILABLE,
             Self::ProtectedColumn => COLUMN_DENIED,
+            Self::TooManySigns => FIREWALL,
         }
     }
 }

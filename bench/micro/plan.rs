@@ -42,6 +42,7 @@ pub(crate) fn bench(c: &mut Criterion) {
             role: RoleId(0),
             account: &account,
             firewall: FirewallMode::Block,
+            profile: None,
             cache,
             scratch: &mut scratch,
         };

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::health::Readiness;
 use crate::control::KeysMissing;
+use crate::firewall::profile::Profiles;
 use crate::keys::KeyRing;
 use crate::policy::Policy;
 use crate::proxy::Snapshot;
@@ -39,6 +40,8 @@ struct Parts {
     /// A newer policy whose key ring has not come yet.
     next_policy: Option<Arc<Policy>>,
     catalog: Option<Arc<Catalog>>,
+    /// `None` until they have been asked for, with or without success.
+    profiles: Option<Arc<Profiles>>,
     ring: Option<Arc<KeyRing>>,
     /// Why there is no ring, while there is none.
     missing: KeysMissing,
@@ -47,7 +50,7 @@ struct Parts {
 impl Board {
     /// A board with a policy and nothing else. `empty` stands for the catalog until one is loaded.
     pub(super) fn new(policy: Arc<Policy>, empty: Arc<Catalog>, mode: Mode) -> Self {
-        let snapshot = Snapshot { policy: policy.clone(), catalog: empty, ring: None };
+        let snapshot = Snapshot { policy: policy.clone(), catalog: empty, profiles: Arc::default(), ring: None };
         Self {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             readiness: watch::Sender::new(Readiness::NoCatalog),
@@ -56,6 +59,7 @@ impl Board {
                 policy,
                 next_policy: None,
                 catalog: None,
+                profiles: None,
                 ring: None,
                 missing: KeysMissing::Starting,
             }),
@@ -75,6 +79,11 @@ impl Board {
     /// The catalog was loaded.
     pub(super) fn catalog(&self, catalog: &Arc<Catalog>) {
         self.change(|parts| parts.catalog = Some(catalog.clone()));
+    }
+
+    /// Profiles of accounts were read, or could not be.
+    pub(super) fn profiles(&self, profiles: &Arc<Profiles>) {
+        self.change(|parts| parts.profiles = Some(profiles.clone()));
     }
 
     /// Keys were opened.
@@ -120,11 +129,13 @@ impl Board {
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut parts);
         let catalog = parts.catalog.clone().unwrap_or_else(|| self.snapshot.load().catalog.clone());
-        let snapshot = Snapshot { policy: parts.policy.clone(), catalog, ring: parts.ring.clone() };
-        let readiness = match (&parts.catalog, &parts.ring) {
-            (None, _) => Readiness::NoCatalog,
-            (Some(_), None) => Readiness::NoKeys(parts.missing),
-            (Some(_), Some(_)) => match self.mode {
+        let profiles = parts.profiles.clone().unwrap_or_else(|| self.snapshot.load().profiles.clone());
+        let snapshot = Snapshot { policy: parts.policy.clone(), catalog, profiles, ring: parts.ring.clone() };
+        let readiness = match (&parts.catalog, &parts.ring, &parts.profiles) {
+            // The server is asked for profiles beside the catalog: whoever is protected would be refused until then.
+            (None, _, _) | (_, _, None) => Readiness::NoCatalog,
+            (Some(_), None, Some(_)) => Readiness::NoKeys(parts.missing),
+            (Some(_), Some(_), Some(_)) => match self.mode {
                 Mode::Protecting => Readiness::Ready,
                 Mode::Shadow => shadow(&snapshot),
             },

@@ -26,8 +26,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{NotReady, Plaintext, ServerTls, Settings};
 use crate::control::{
-    CatalogLoader, CatalogRequests, CatalogTask, KeyRequests, KeyStore, KeyTask, KeysState, Pool, RefreshReason,
-    Revalidation, SCHEMA, SubjectRequests, SubjectTask, Vitals,
+    CatalogLoader, CatalogRequests, CatalogTask, KeyRequests, KeyStore, KeyTask, KeysState, Pool, ProfileStore,
+    ProfileTask, RefreshReason, Revalidation, SCHEMA, SubjectRequests, SubjectTask, Vitals,
 };
 use crate::policy::{Policy, written::Problems};
 use crate::proxy::{CatalogRefresh, KeyRefresh, KeyRequest, KeysWanted, RefreshRequest, Registry, WriteLease};
@@ -134,6 +134,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let registry = Arc::new(Registry::default());
     let pool = Pool::new(&control_settings(&settings));
     let (catalog, requests) = spawn_catalog(&board, &pool, &tasks, &stop);
+    spawn_profiles(&board, &pool, &tasks, &stop);
     tasks.spawn_blocking(crypto::warm_up);
     let instance = instance(&local(&listener, settings.listen.address)?);
     let revalidation = Revalidation { every: settings.revalidation.every, grace: settings.revalidation.grace };
@@ -233,6 +234,14 @@ fn spawn_catalog(
     let (sender, receiver) = mpsc::channel(REFRESHES_MAX);
     tasks.spawn(pass_on(receiver, requests.clone(), tasks.clone(), stop.clone()));
     (CatalogRefresh::new(sender), requests)
+}
+
+/// Starts reading profiles, and storing what is learned.
+fn spawn_profiles(board: &Arc<Board>, pool: &Pool, tasks: &TaskTracker, stop: &CancellationToken) {
+    let publish = board.clone();
+    let store = ProfileStore::new(KeyStore::new(pool.clone(), SCHEMA));
+    let task = ProfileTask::new(store, move |profiles| publish.profiles(profiles));
+    tasks.spawn(task.run(stop.clone()));
 }
 
 /// Carries requests from the data plane to the control plane, which do not know each other.

@@ -3,6 +3,8 @@
 //! Changes nothing anywhere. A part that cannot be asked because an earlier one failed is reported as not asked, so that
 //! silence never looks like success.
 
+mod profiles;
+
 use anyhow::Context;
 use serde::Serialize;
 use uuid::Uuid;
@@ -92,6 +94,9 @@ async fn examine(settings: &Settings) -> Report {
     let pool = Pool::new(&control_settings(settings));
     let reachable = report.server(settings, &pool).await;
     let stored = report.key_store(&pool, policy.as_ref(), reachable).await;
+    if stored.is_some() {
+        report.profiles(&pool, policy.as_ref()).await;
+    }
     report.provider(settings, stored.as_ref()).await;
     let stages = stored.map(|stored| stored.stages);
     report.shadow(settings, &pool, policy.as_ref(), stages.as_ref(), reachable).await;
@@ -208,7 +213,7 @@ impl Report {
         }
         for (pattern, firewall) in policy.accounts() {
             match firewall {
-                FirewallMode::Block => {}
+                FirewallMode::Learn | FirewallMode::Block | FirewallMode::Protect => {}
                 FirewallMode::Observe | FirewallMode::Off => {
                     let text = format!("account {pattern}: the firewall refuses nothing");
                     self.add("policy", Verdict::Warning, text);

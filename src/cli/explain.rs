@@ -145,6 +145,7 @@ impl Explainer<'_> {
                     role: self.reader.role,
                     account: &self.reader.account,
                     firewall: self.reader.firewall,
+                    profile: None,
                     cache: &cache,
                     scratch: &mut scratch,
                 },

@@ -1,7 +1,12 @@
-//! `candado firewall test`: what the firewall says of statements, off line.
+//! `candado firewall`: its profiles and exceptions; and `test`, what it says of statements off line.
 //!
-//! No server is asked and no key is opened: signatures need neither catalog nor policy. Texts are shown with placeholders
+//! For `test` no server is asked and no key is opened: signatures need neither catalog nor policy. Texts are shown with placeholders
 //! alone: what is judged may come from a log.
+
+mod acting;
+mod exception;
+mod exchange;
+mod profile;
 
 use std::collections::{HashMap, HashSet};
 
@@ -32,6 +37,57 @@ pub(super) enum FirewallCommand {
   candado firewall test --file statements.sql --json
   candado firewall test --general-log --file /var/lib/mysql/general.log")]
     Test(Arguments),
+    /// Show how far profiles have grown, and whether they are ripe to be frozen.
+    ///
+    /// One line for each account and database: the account's mode in policy, whether the profile takes digests, how many it
+    /// has, and how many were new in each of the last hours. A profile is ripe when nothing new has come through a whole
+    /// round of the application's work, rare jobs included.
+    #[command(after_help = "Examples:\n  candado firewall status\n  candado firewall status --json")]
+    Status(profile::StatusArguments),
+    /// Let a profile take digests, again if it was frozen.
+    ///
+    /// Digests are taken while policy has the account in mode `learn`.
+    #[command(
+        after_help = "Examples:\n  candado firewall learn app@% shop -u candado_security --password-env SECURITY"
+    )]
+    Learn(profile::PlaceArguments),
+    /// End a profile's learning.
+    ///
+    /// It takes no more digests. In mode `learn`, what `protect` would refuse is then logged; when nothing honest is among it,
+    /// set the account's mode to `protect` in policy and reload.
+    #[command(
+        after_help = "Examples:\n  candado firewall freeze app@% shop -u candado_security --password-env SECURITY"
+    )]
+    Freeze(profile::PlaceArguments),
+    /// Take a digest out of a profile: one that should not have been learned.
+    #[command(after_help = "Examples:\n  candado firewall forget 3f0c..9a app@% shop -u candado_security \
+        --password-env SECURITY")]
+    Forget(profile::ForgetArguments),
+    /// Allow an account a digest that the firewall refuses.
+    ///
+    /// The digest is that of the log's event, or of `firewall test`. It is allowed to that account alone, in every database,
+    /// until it expires; what cannot be read, and several statements at once, are not allowed by an exception.
+    #[command(after_help = "Examples:\n  candado firewall allow 3f0c..9a --account app@% --reason 'monthly report' \
+        --author ana --expires 2027-01-31 -u candado_security --password-env SECURITY")]
+    Allow(exception::AllowArguments),
+    /// Take an exception back.
+    #[command(after_help = "Examples:\n  candado firewall disallow 3f0c..9a --account app@% -u candado_security \
+        --password-env SECURITY")]
+    Disallow(exception::DisallowArguments),
+    /// List exceptions: for whom, why, by whom, until when.
+    #[command(after_help = "Examples:\n  candado firewall exceptions --json")]
+    Exceptions(exception::ListArguments),
+    /// Write profiles as text, for review and for another deployment.
+    #[command(after_help = "Examples:\n  candado firewall export --output profiles.txt\n  \
+        candado firewall export --account app@% --database shop")]
+    Export(exchange::ExportArguments),
+    /// Add digests from a text that `export` wrote.
+    ///
+    /// What the profiles have already stays. Frozen profiles take them too: this is how a reviewed change gets in. Lines that
+    /// are wrong are named, and nothing is added then.
+    #[command(after_help = "Examples:\n  candado firewall import profiles.txt -u candado_security \
+        --password-env SECURITY")]
+    Import(exchange::ImportArguments),
 }
 
 /// What is judged, and how its text is to be read.
@@ -95,9 +151,24 @@ struct Hit {
     text: Option<String>,
 }
 
-/// Judges and prints.
+/// Carries a command out.
 pub(super) fn run(command: &FirewallCommand) -> Result<(), Failure> {
-    let FirewallCommand::Test(arguments) = command;
+    match command {
+        FirewallCommand::Test(arguments) => test(arguments),
+        FirewallCommand::Status(arguments) => profile::status(arguments),
+        FirewallCommand::Learn(arguments) => profile::learn(arguments),
+        FirewallCommand::Freeze(arguments) => profile::freeze(arguments),
+        FirewallCommand::Forget(arguments) => profile::forget(arguments),
+        FirewallCommand::Allow(arguments) => exception::allow(arguments),
+        FirewallCommand::Disallow(arguments) => exception::disallow(arguments),
+        FirewallCommand::Exceptions(arguments) => exception::list(arguments),
+        FirewallCommand::Export(arguments) => exchange::export(arguments),
+        FirewallCommand::Import(arguments) => exchange::import(arguments),
+    }
+}
+
+/// Judges and prints.
+fn test(arguments: &Arguments) -> Result<(), Failure> {
     let mode = SqlMode::from_variable(&arguments.sql_mode.to_ascii_uppercase());
     let dialect = Dialect { mode, charset: Charset::Utf8mb4, server: arguments.server.version() };
     let input = arguments.source.read()?;
@@ -125,6 +196,7 @@ fn judge(pieces: &[Piece<'_>], dialect: Dialect) -> Report {
             role: RoleId(0),
             account: &account,
             firewall: FirewallMode::Block,
+            profile: None,
             cache: &cache,
             scratch: &mut scratch,
         };

@@ -87,11 +87,12 @@ enum Command {
   candado explain --file statements.sql --account app --json
   candado explain --shadow /var/lib/candado/shadow.jsonl")]
     Explain(explain::Arguments),
-    /// See what the statement firewall would do.
+    /// See what the statement firewall does and would do, and manage its profiles and exceptions.
     #[command(subcommand)]
     #[command(after_help = "Examples:
   candado firewall test --file statements.sql
-  candado firewall test --general-log --file general.log --json")]
+  candado firewall test --general-log --file general.log --json
+  candado firewall status --config /etc/candado/candado.toml")]
     Firewall(firewall::FirewallCommand),
     /// Make keys, list them, and lead them through their life.
     #[command(subcommand)]

@@ -74,6 +74,7 @@ fn complaints() -> Vec<Complaint> {
         KeysNotLoaded,
         WriteLeaseOver,
         ProtectedColumn,
+        TooManySigns,
         StateNotRead,
         PasswordExpired,
         ShadowOver,

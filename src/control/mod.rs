@@ -14,6 +14,8 @@ mod error;
 mod key_store;
 mod key_task;
 mod pool;
+mod profile_store;
+mod profile_task;
 mod record;
 mod subject_task;
 #[cfg(test)]
@@ -37,6 +39,8 @@ pub use key_store::{
 pub use key_task::{KeyRequests, KeyTask, KeysMissing, KeysState, Revalidation, Vitals};
 use pool::Session;
 pub use pool::{Pool, Settings, Tls};
+pub use profile_store::{Exception, ListedException, ListedProfile, ProfileActs, ProfileError, ProfileStore};
+pub use profile_task::ProfileTask;
 pub use record::{
     AUDIT_KEYSET, Actor, AuditKeys, Breach, Entry, Line, Note, Recorder, StoredEntry, StoredHead, Unsealed, Verdict,
     Verifier,

@@ -5,13 +5,14 @@
 //! documentation, statements that it must refuse and look-alikes that it must let pass. Modes, answers and the event log belong to the callers.
 
 mod constant;
+mod digest;
+pub mod profile;
 mod reading;
 pub mod rules;
 #[cfg(test)]
 mod tests;
 
-use sha2::{Digest, Sha256};
-
+pub use digest::Digest;
 pub use reading::{Reading, Words};
 pub use rules::RuleId;
 use rules::{Rule, Weight};
@@ -27,13 +28,11 @@ pub enum Verdict {
     Hit(RuleId),
 }
 
-/// How events, reports and exceptions name a statement: SHA-256 of its digest text, as hexadecimal digits. `None` if it has
-/// no tokens to digest.
+/// How events, reports, profiles and exceptions name a statement, as hexadecimal digits. `None` if it cannot be read.
 pub fn digest(sql: &[u8], dialect: &Dialect) -> Option<String> {
-    let (mut tokens, mut text) = (Vec::new(), Vec::new());
+    let mut tokens = Vec::new();
     sql::lex(sql, dialect, &mut tokens).ok()?;
-    sql::normalise(sql, &tokens, &mut text);
-    Some(data_encoding::HEXLOWER.encode(&Sha256::digest(&text)))
+    Some(Digest::of(sql, &tokens).to_string())
 }
 
 /// Judges one statement. `reading.statement` is `None` for statements other than DML and for DML that the parser cannot

@@ -37,6 +37,21 @@ impl<'a> Reading<'a> {
         Self { sql, tokens, class, statement, words, exprs, queries, selects, value_read: Cell::new(false) }
     }
 
+    /// The statement's bytes.
+    pub(super) fn sql(&self) -> &'a [u8] {
+        self.sql
+    }
+
+    /// How long it is.
+    pub fn octets(&self) -> usize {
+        self.sql.len()
+    }
+
+    /// Its tokens.
+    pub(super) fn tokens(&self) -> &'a [Token] {
+        self.tokens
+    }
+
     /// The tree, if there is one.
     pub fn statement(&self) -> Option<&'a Statement> {
         self.statement

@@ -14,6 +14,7 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 
 use super::protected_names::ProtectedNames;
 use super::{QueryPlan, Refusal};
+use crate::firewall::profile::{CatalogNames, Sighting};
 use crate::policy::Policy;
 use crate::schema::Catalog;
 
@@ -29,6 +30,8 @@ pub(super) enum Decision {
         plan: Arc<QueryPlan>,
         /// The firewall rule that matched under a mode that only observes.
         observed: Option<&'static str>,
+        /// Where statements of the digest are counted, if the account is learned about.
+        sighting: Option<Arc<Sighting>>,
     },
     /// It may not. The account in it is the one that asked first.
     Refuse(Arc<Refusal>),
@@ -38,6 +41,7 @@ pub(super) enum Decision {
 pub struct PlanCache {
     decisions: Cache<Box<[u8]>, Decision, ByOctets, RandomState>,
     names: ArcSwapOption<ProtectedNames>,
+    catalog_names: ArcSwapOption<CatalogNames>,
 }
 
 impl PlanCache {
@@ -53,7 +57,7 @@ impl PlanCache {
             RandomState::new(),
             DefaultLifecycle::default(),
         );
-        Self { decisions, names: ArcSwapOption::empty() }
+        Self { decisions, names: ArcSwapOption::empty(), catalog_names: ArcSwapOption::empty() }
     }
 
     /// How many decisions are held.
@@ -83,6 +87,18 @@ impl PlanCache {
         }
         let names = Arc::new(ProtectedNames::collect(policy, catalog));
         self.names.store(Some(names.clone()));
+        names
+    }
+
+    /// The names that a catalog knows; collected once for each version.
+    pub(super) fn catalog_names(&self, catalog: &Catalog) -> Arc<CatalogNames> {
+        if let Some(names) = self.catalog_names.load_full()
+            && names.is_of(catalog)
+        {
+            return names;
+        }
+        let names = Arc::new(CatalogNames::collect(catalog));
+        self.catalog_names.store(Some(names.clone()));
         names
     }
 }

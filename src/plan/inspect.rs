@@ -6,6 +6,7 @@ use super::cache::Decision;
 use super::judge::Judge;
 use super::text::Text;
 use super::{Effect, PlanCache, QueryPlan, Refusal};
+use crate::firewall::profile::{AccountProfile, Growth, Loaded, Sighting};
 use crate::firewall::rules::PARSE;
 use crate::policy::{Account, FirewallMode, Policy, RoleId};
 use crate::schema::{Catalog, Charset, ServerKind};
@@ -31,6 +32,9 @@ pub struct Inspection<'a> {
     pub account: &'a Account,
     /// How the firewall treats the account.
     pub firewall: FirewallMode,
+    /// What is known of the account. Without it nothing is allowed as an exception, and modes that compare with a profile
+    /// know no statement.
+    pub profile: Option<&'a AccountProfile>,
     /// Decisions made before, shared by all connections.
     pub cache: &'a PlanCache,
     /// The connection's buffers.
@@ -51,9 +55,17 @@ pub struct Admitted<'a> {
     tokens: &'a [Token],
     plan: Arc<QueryPlan>,
     observed: Option<&'static str>,
+    sighting: Option<Arc<Sighting>>,
 }
 
 impl<'a> Admitted<'a> {
+    /// Notes that the statement was sent, for the account's profile if that takes new ones.
+    pub fn note_sent(&self) {
+        if let Some(sighting) = &self.sighting {
+            sighting.count();
+        }
+    }
+
     /// The statement as the client wrote it.
     pub fn sql(&self) -> &'a [u8] {
         self.sql
@@ -98,7 +110,7 @@ impl Remember {
 pub fn inspect<'a>(sql: &'a [u8], cx: Inspection<'a>) -> Result<Admitted<'a>, Refusal> {
     let Scratch { tokens, key } = cx.scratch;
     tokens.clear();
-    let guarded = !cx.policy.columns().is_empty() || cx.firewall == FirewallMode::Block;
+    let guarded = !cx.policy.columns().is_empty() || cx.firewall.refuses();
     if sql::lex(sql, &cx.dialect, tokens).is_err() {
         if guarded {
             return Err(Refusal::Firewall { rule: PARSE.0 });
@@ -106,11 +118,22 @@ pub fn inspect<'a>(sql: &'a [u8], cx: Inspection<'a>) -> Result<Admitted<'a>, Re
         tokens.clear();
         let plan = Arc::new(QueryPlan::relay(Effect::Catalog, 0));
         let observed = (cx.firewall == FirewallMode::Observe).then_some(PARSE.0);
-        return Ok(Admitted { sql, tokens, plan, observed });
+        return Ok(Admitted { sql, tokens, plan, observed, sighting: None });
     }
     let tokens: &'a [Token] = tokens;
     let text = Text { sql, tokens };
-    begin_key(key, &cx.dialect, cx.default_database, cx.catalog, cx.policy, cx.role, cx.firewall);
+    begin_key(
+        key,
+        &KeyParts {
+            dialect: cx.dialect,
+            default_database: cx.default_database,
+            catalog: cx.catalog,
+            policy: cx.policy,
+            role: cx.role,
+            firewall: cx.firewall,
+            profile: cx.profile,
+        },
+    );
     sql::normalise(sql, tokens, key);
     let decision = match cx.cache.find(key) {
         Some(decision) => decision,
@@ -125,6 +148,8 @@ pub fn inspect<'a>(sql: &'a [u8], cx: Inspection<'a>) -> Result<Admitted<'a>, Re
                 role: cx.role,
                 account: cx.account,
                 firewall: cx.firewall,
+                profile: cx.profile,
+                cache: cx.cache,
             };
             let (decision, remember) = judge.decide(text);
             if remember == Remember::Yes && key.len() <= KEY_OCTETS_MAX {
@@ -134,7 +159,7 @@ pub fn inspect<'a>(sql: &'a [u8], cx: Inspection<'a>) -> Result<Admitted<'a>, Re
         }
     };
     match decision {
-        Decision::Admit { plan, observed } => Ok(Admitted { sql, tokens, plan, observed }),
+        Decision::Admit { plan, observed, sighting } => Ok(Admitted { sql, tokens, plan, observed, sighting }),
         Decision::Refuse(refusal) => Err(of_account(&refusal, cx.account)),
     }
 }
@@ -151,17 +176,42 @@ fn of_account(refusal: &Refusal, account: &Account) -> Refusal {
     }
 }
 
-/// Begins a cache key with everything that a decision depends on beside the digest. The only part of variable length
-/// carries its length.
-fn begin_key(
-    key: &mut Vec<u8>,
-    dialect: &Dialect,
-    default_database: Option<&str>,
-    catalog: &Catalog,
-    policy: &Policy,
+/// What of an inspection a cache key begins with.
+#[derive(Clone, Copy)]
+struct KeyParts<'a> {
+    dialect: Dialect,
+    default_database: Option<&'a str>,
+    catalog: &'a Catalog,
+    policy: &'a Policy,
     role: RoleId,
     firewall: FirewallMode,
-) {
+    profile: Option<&'a AccountProfile>,
+}
+
+/// What is known of the account: its exceptions, and its profile where the mode compares with one. Sightings belong to
+/// one account, so its name is in the key then; while a profile grows, no decision depends on what it holds.
+fn begin_profile_key(key: &mut Vec<u8>, firewall: FirewallMode, profile: Option<&AccountProfile>) {
+    let Some(known) = profile.filter(|_| firewall.refuses()) else { return };
+    let exceptions = known.exceptions.as_ref().map_or(0, |exceptions| exceptions.stamp);
+    key.extend_from_slice(&exceptions.to_le_bytes());
+    if !firewall.has_profile() {
+        return;
+    }
+    let grows = firewall == FirewallMode::Learn && known.growth() == Growth::Learning;
+    let stamp = known.profile.as_ref().filter(|_| !grows).map_or(0, |profile| profile.stamp);
+    key.extend_from_slice(&stamp.to_le_bytes());
+    key.push(match known.loaded {
+        Loaded::No => 0,
+        Loaded::Yes => 1,
+    });
+    key.extend_from_slice(&(known.place.account.len() as u64).to_le_bytes());
+    key.extend_from_slice(known.place.account.as_bytes());
+}
+
+/// Begins a cache key with everything that a decision depends on beside the digest. Parts of variable length carry their
+/// length.
+fn begin_key(key: &mut Vec<u8>, cx: &KeyParts<'_>) {
+    let KeyParts { dialect, default_database, catalog, policy, role, firewall, profile } = *cx;
     key.clear();
     key.extend_from_slice(&catalog.version.to_le_bytes());
     key.extend_from_slice(&policy.version().to_le_bytes());
@@ -186,8 +236,11 @@ fn begin_key(
             FirewallMode::Off => 0,
             FirewallMode::Observe => 1,
             FirewallMode::Block => 2,
+            FirewallMode::Learn => 3,
+            FirewallMode::Protect => 4,
         },
         u8::from(default_database.is_some()),
     ]);
     key.extend_from_slice(database.as_bytes());
+    begin_profile_key(key, firewall, profile);
 }

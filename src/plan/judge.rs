@@ -5,12 +5,13 @@ use std::sync::Arc;
 use super::analyze::{self, Context};
 use super::cache::Decision;
 use super::inspect::Remember;
+use super::mode::Passed;
 use super::other::{self, Words};
 use super::protected_names::ProtectedNames;
 use super::text::Text;
-use super::{Effect, Outputs, QueryPlan, Refusal};
+use super::{Effect, Outputs, PlanCache, QueryPlan, Refusal};
+use crate::firewall::profile::AccountProfile;
 use crate::firewall::rules::{PARSE, STACKED};
-use crate::firewall::{self, Reading, Verdict};
 use crate::policy::{Account, FirewallMode, Policy, RoleId};
 use crate::schema::{Catalog, Charset};
 use crate::sql::tree::Statement;
@@ -27,6 +28,8 @@ pub(super) struct Judge<'a> {
     pub(super) role: RoleId,
     pub(super) account: &'a Account,
     pub(super) firewall: FirewallMode,
+    pub(super) profile: Option<&'a AccountProfile>,
+    pub(super) cache: &'a PlanCache,
 }
 
 impl Judge<'_> {
@@ -34,7 +37,9 @@ impl Judge<'_> {
     pub(super) fn decide(&self, text: Text<'_>) -> (Decision, Remember) {
         let (plan, remember) = self.plan(text);
         match plan {
-            Ok((plan, observed)) => (Decision::Admit { plan: Arc::new(plan), observed }, remember),
+            Ok((plan, Passed { observed, sighting })) => {
+                (Decision::Admit { plan: Arc::new(plan), observed, sighting }, remember)
+            }
             // The catalog may be loaded again before the next attempt.
             Err(refusal @ Refusal::UnknownName { .. }) => (Decision::Refuse(Arc::new(refusal)), Remember::No),
             Err(refusal) => (Decision::Refuse(Arc::new(refusal)), remember),
@@ -60,9 +65,11 @@ impl Judge<'_> {
         let reserved = ReservedWords::of_catalog(self.catalog);
         let statement = read.then(|| sql::parse(text.sql, text.tokens, &self.dialect, &reserved));
         let (verdict, judged) = self.firewall(&text, class, statement.as_ref().and_then(|parsed| parsed.as_ref().ok()));
-        let observed = match verdict {
-            Ok(None) if stacked && self.firewall == FirewallMode::Observe => Some(STACKED.0),
-            Ok(observed) => observed,
+        let passed = match verdict {
+            Ok(Passed { observed: None, sighting }) if stacked && self.firewall == FirewallMode::Observe => {
+                Passed { observed: Some(STACKED.0), sighting }
+            }
+            Ok(passed) => passed,
             Err(refusal) => return (Err(refusal), judged),
         };
         let (plan, remember) = match (statement, class) {
@@ -77,26 +84,7 @@ impl Judge<'_> {
                 (effect.map(|effect| QueryPlan::relay(effect, params)), remember)
             }
         };
-        (plan.map(|plan| (plan, observed)), remember.and(judged))
-    }
-
-    /// The firewall's verdict, as the account's mode takes it.
-    fn firewall(
-        &self,
-        text: &Text<'_>,
-        class: StatementClass,
-        statement: Option<&Statement>,
-    ) -> (Result<Option<&'static str>, Refusal>, Remember) {
-        if self.firewall == FirewallMode::Off {
-            return (Ok(None), Remember::Yes);
-        }
-        let reading = Reading::new(text.sql, text.tokens, class, statement);
-        let verdict = match (firewall::judge(&reading), self.firewall) {
-            (Verdict::Pass, _) => Ok(None),
-            (Verdict::Hit(rule), FirewallMode::Block) => Err(Refusal::Firewall { rule: rule.0 }),
-            (Verdict::Hit(rule), FirewallMode::Observe | FirewallMode::Off) => Ok(Some(rule.0)),
-        };
-        (verdict, if reading.depends_on_values() { Remember::No } else { Remember::Yes })
+        (plan.map(|plan| (plan, passed)), remember.and(judged))
     }
 
     fn parsed(&self, text: &Text<'_>, statement: &Statement, params: u16) -> (Result<QueryPlan, Refusal>, Remember) {
@@ -148,7 +136,10 @@ impl Judge<'_> {
             return Err(other::prepared());
         }
         let (planned, _) = Self { dialect, ..*self }.plan(inner);
-        let (plan, _) = planned?;
+        let (plan, passed) = planned?;
+        if let Some(sighting) = passed.sighting {
+            sighting.count();
+        }
         match plan.outputs {
             // DDL would take effect at an EXECUTE, which does not show what it runs.
             Outputs::Relay if is_prepare && plan.effect != Effect::None => Err(other::prepared()),
@@ -162,12 +153,11 @@ impl Judge<'_> {
     }
 
     fn is_guarded(&self) -> bool {
-        !self.names.is_empty() || self.firewall == FirewallMode::Block
+        !self.names.is_empty() || self.firewall.refuses()
     }
 }
 
-/// A plan with the firewall rule that matched under a mode that only observes.
-type Planned = (QueryPlan, Option<&'static str>);
+type Planned = (QueryPlan, Passed);
 
 /// Whether a second statement follows a semicolon. The body of a stored program holds semicolons of its own, but only
 /// between a word that opens a block and END.

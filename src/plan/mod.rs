@@ -9,6 +9,7 @@ mod analyze;
 mod cache;
 mod inspect;
 mod judge;
+mod mode;
 mod other;
 #[expect(clippy::module_inception, reason = "the module's one central type")]
 mod plan;

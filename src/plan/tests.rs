@@ -2,6 +2,7 @@
 
 mod cache;
 mod carriers;
+mod modes;
 mod plans;
 mod property;
 
@@ -10,6 +11,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::*;
+use crate::firewall::profile::AccountProfile;
 use crate::policy::{
     Access, Account, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy, ProtectedColumn, Role, RoleId,
 };
@@ -31,6 +33,7 @@ struct Shop {
     database: Option<&'static str>,
     role: RoleId,
     firewall: FirewallMode,
+    profile: Option<AccountProfile>,
     account: Account,
 }
 
@@ -45,6 +48,7 @@ impl Shop {
             database: Some("shop"),
             role: PLAIN,
             firewall: FirewallMode::Block,
+            profile: None,
             account: Account { user: "app".into(), host: "%".into() },
         }
     }
@@ -61,6 +65,7 @@ impl Shop {
                 role: self.role,
                 account: &self.account,
                 firewall: self.firewall,
+                profile: self.profile.as_ref(),
                 cache: &self.cache,
                 scratch: &mut scratch,
             },

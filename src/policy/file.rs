@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::rates::WrittenRates;
 use super::written::{Problems, Text, suggestion};
 use super::{
     Access, AccountPattern, ColumnId, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy,
@@ -44,6 +45,8 @@ struct File {
     account: Vec<WrittenAccount>,
     #[serde(default)]
     unlisted: Unlisted,
+    #[serde(default)]
+    rates: WrittenRates,
 }
 
 #[derive(Debug, Deserialize)]
@@ -115,16 +118,20 @@ struct Unlisted {
 enum WrittenFirewall {
     #[default]
     Block,
+    Learn,
     Observe,
     Off,
+    Protect,
 }
 
 impl From<WrittenFirewall> for FirewallMode {
     fn from(written: WrittenFirewall) -> Self {
         match written {
             WrittenFirewall::Block => Self::Block,
+            WrittenFirewall::Learn => Self::Learn,
             WrittenFirewall::Observe => Self::Observe,
             WrittenFirewall::Off => Self::Off,
+            WrittenFirewall::Protect => Self::Protect,
         }
     }
 }
@@ -155,7 +162,9 @@ pub fn parse(file: &str, text: &str, version: u64) -> Result<Policy, Problems> {
     let bindings = bindings(&mut text, &written.account, &roles);
     let unlisted = RoleId(u16::try_from(roles.len()).unwrap_or(u16::MAX));
     roles.push(Role { name: UNLISTED.into(), default_access: Access::Deny, columns: HashMap::new() });
-    text.finish(Policy::new(version, columns, roles, bindings, unlisted, written.unlisted.firewall.into()))
+    let rates = written.rates.checked(&mut text);
+    let policy = Policy::new(version, columns, roles, bindings, unlisted, written.unlisted.firewall.into());
+    text.finish(policy.with_rates(rates))
 }
 
 fn keysets<'a>(text: &mut Text<'_>, written: &'a [Spanned<String>]) -> Vec<&'a str> {

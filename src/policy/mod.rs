@@ -7,6 +7,7 @@ mod column;
 pub mod file;
 #[expect(clippy::module_inception, reason = "the module's one central type")]
 mod policy;
+mod rates;
 mod role;
 #[cfg(test)]
 mod tests;
@@ -15,4 +16,5 @@ pub mod written;
 pub use column::{ColumnId, IndexSpec, LogicalType, Normaliser, Padding, ProtectedColumn, TextSize};
 pub use file::RESERVED_KEYSET;
 pub use policy::{Access, DecryptGrant, Policy};
+pub use rates::{Rates, Reaction};
 pub use role::{Account, AccountPattern, FirewallMode, Role, RoleId};

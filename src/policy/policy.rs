@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
-use super::{Account, AccountPattern, ColumnId, FirewallMode, ProtectedColumn, Role, RoleId};
+use super::{Account, AccountPattern, ColumnId, FirewallMode, ProtectedColumn, Rates, Role, RoleId};
 use crate::schema::TableRef;
 
 /// What a role may do with a protected column.
@@ -47,6 +47,7 @@ pub struct Policy {
     bindings: Vec<Binding>,
     default_role: RoleId,
     default_firewall: FirewallMode,
+    rates: Rates,
     by_table: HashMap<(Box<str>, Box<str>), Vec<ColumnId>>,
 }
 
@@ -66,7 +67,19 @@ impl Policy {
         }
         let bindings =
             bindings.into_iter().map(|(pattern, role, firewall)| Binding { pattern, role, firewall }).collect();
-        Self { version, columns, roles, bindings, default_role, default_firewall, by_table }
+        Self { version, columns, roles, bindings, default_role, default_firewall, rates: Rates::default(), by_table }
+    }
+
+    /// The same with other thresholds than the defaults.
+    #[must_use]
+    pub(super) fn with_rates(mut self, rates: Rates) -> Self {
+        self.rates = rates;
+        self
+    }
+
+    /// From when on errors and unknown statements are too many.
+    pub fn rates(&self) -> &Rates {
+        &self.rates
     }
 
     /// Grows by one with every reload; part of the plan cache's key.

@@ -27,8 +27,41 @@ pub enum FirewallMode {
     Off,
     /// Hits are logged, statements pass.
     Observe,
-    /// Statements with a hard hit are refused. The default.
+    /// Statements with a hard hit are refused, all others are learned until somebody freezes the profile.
+    Learn,
+    /// Statements with a hit are refused. The default.
     Block,
+    /// The same, and statements that are too far from the account's profile.
+    Protect,
+}
+
+impl FirewallMode {
+    /// Whether anything is refused.
+    pub fn refuses(self) -> bool {
+        match self {
+            Self::Off | Self::Observe => false,
+            Self::Learn | Self::Block | Self::Protect => true,
+        }
+    }
+
+    /// Whether statements are compared with a profile.
+    pub fn has_profile(self) -> bool {
+        match self {
+            Self::Off | Self::Observe | Self::Block => false,
+            Self::Learn | Self::Protect => true,
+        }
+    }
+
+    /// Its name in policy.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Observe => "observe",
+            Self::Learn => "learn",
+            Self::Block => "block",
+            Self::Protect => "protect",
+        }
+    }
 }
 
 /// The account that the server authenticated: the two halves of `CURRENT_USER()`.

@@ -171,3 +171,24 @@ fn the_rows_of_a_table_are_one_persons_each() {
     assert!(refused("Address", "").contains("is a protected column, which the database cannot find"));
     assert!(refused(&"x".repeat(65), "").contains("the bare name of a column"));
 }
+
+#[test]
+fn rates_have_defaults_that_only_log_and_bounds() {
+    let rates = |section: &str| parse("policy.toml", &format!("{GOOD}\n{section}"), 1).map(|policy| *policy.rates());
+    assert_eq!(rates("").unwrap(), Rates { errors_max: 60, novel_max: 60, reaction: Reaction::Log });
+    let written = "[rates]\nerrors_per_minute = 5\nnovel_per_minute = 7\nreaction = \"quarantine\"\nquarantine_s = 60";
+    let quarantine = Reaction::Quarantine { seconds: 60 };
+    assert_eq!(rates(written).unwrap(), Rates { errors_max: 5, novel_max: 7, reaction: quarantine });
+    let delay = Reaction::Delay { milliseconds: 1_000 };
+    assert_eq!(rates("[rates]\nreaction = \"delay\"").unwrap().reaction, delay);
+    for (wrong, said) in [
+        ("errors_per_minute = 0", "errors_per_minute is 1 to 1000000"),
+        ("reaction = \"delay\"\ndelay_ms = 60000", "delay_ms is 1 to 10000"),
+        ("delay_ms = 5", "delay_ms belongs to reaction \"delay\""),
+        ("reaction = \"refuse\"\nquarantine_s = 5", "quarantine_s belongs to reaction \"quarantine\""),
+        ("reaction = \"quarantin\"", "did you mean `quarantine`?"),
+    ] {
+        let problems = rates(&format!("[rates]\n{wrong}")).unwrap_err().to_string();
+        assert!(problems.contains(said), "{wrong}: {problems}");
+    }
+}

@@ -115,6 +115,7 @@ impl Session {
                 Event::Eof(status) => self.desk.state.observe_status(status),
                 Event::Err(error) => {
                     relay.ended = Ended::Badly;
+                    self.desk.server_error(error);
                     if let Some(changed) = without_envelope(error) {
                         self.desk.bytes = changed;
                         let forward = self.put_in_place(start, end)?;

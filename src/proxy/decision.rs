@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::acquaintance::Acquaintance;
 use super::keys::KeysWanted;
 use super::prepared::{Prepared, Statements};
+use super::rates::{Measure, Tally};
 use super::registry::Connection;
 use super::reprepare::Reprepare;
 use super::session::Shared;
@@ -145,6 +147,8 @@ pub(super) struct Desk {
     pub(super) connection: Arc<Connection>,
     pub(super) statements: Statements,
     pub(super) rights: Option<Rights>,
+    pub(super) acquaintance: Option<Acquaintance>,
+    pub(super) tally: Arc<Tally>,
     pub(super) shared: Arc<Shared>,
     /// What comes before the command that was decided about.
     pub(super) unify: Option<Unify>,
@@ -169,6 +173,7 @@ impl Desk {
         shared: Arc<Shared>,
         connection: Arc<Connection>,
     ) -> Self {
+        let tally = shared.tallies.of(&state.account, connection.client.ip());
         Self {
             state,
             end,
@@ -180,6 +185,8 @@ impl Desk {
             connection,
             statements: Statements::default(),
             rights: None,
+            acquaintance: None,
+            tally,
             shared,
             unify: None,
             attempt: Attempt::First,
@@ -288,6 +295,10 @@ impl Desk {
     /// Counts a statement and takes the snapshot that it keeps to its end.
     pub(super) fn begin(&self) -> Result<Arc<Snapshot>, ClientError> {
         self.connection.counters.statement();
+        match self.measure() {
+            Measure::None | Measure::Wait(_) => {}
+            Measure::Refuse | Measure::Close => return Err(Complaint::TooManySigns.into()),
+        }
         if self.catalog == Due::Yes {
             return Err(Complaint::CatalogNotLoaded.into());
         }
@@ -365,14 +376,17 @@ impl Desk {
 
     /// Takes over a state that a probe found.
     pub(super) fn adopt(&mut self, state: State) {
+        self.tally = self.shared.tallies.of(&state.account, self.connection.client.ip());
         self.state = state;
         self.rights = None;
+        self.acquaintance = None;
     }
 
     /// Drops what belongs to the session: prepared statements, rights, and what is known of its variables.
     pub(super) fn forget_session(&mut self) {
         self.statements = Statements::default();
         self.rights = None;
+        self.acquaintance = None;
         self.state.freshness = Freshness::Stale;
     }
 

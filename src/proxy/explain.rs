@@ -3,6 +3,7 @@
 //! The server hears nothing of it. The planner decides under the session's own account, database and SQL mode, so that a
 //! client learns no more than the statement itself would have told it.
 
+use super::acquaintance::Acquaintance;
 use super::decision::{Attempt, Decision, Desk};
 use super::snapshot::Snapshot;
 use super::statement::{FirewallEvent, Reading};
@@ -48,7 +49,9 @@ impl Desk {
         outcome: &'static str,
     ) -> Result<Admitted<'a>, Refusal> {
         let rights = self.rights(snapshot);
-        let Self { state, scratch, plans, connection, .. } = self;
+        self.profile(rights.firewall, snapshot, reading.database.as_ref());
+        let Self { state, scratch, plans, connection, acquaintance, .. } = self;
+        let known = acquaintance.as_ref().filter(|_| rights.firewall.refuses());
         let decision = plan::inspect(
             sql,
             Inspection {
@@ -59,6 +62,7 @@ impl Desk {
                 role: rights.role,
                 account: &state.account,
                 firewall: rights.firewall,
+                profile: known.map(Acquaintance::found),
                 cache: plans,
                 scratch,
             },

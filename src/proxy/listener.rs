@@ -17,6 +17,7 @@ use super::keys::KeyRefresh;
 use super::lease::WriteLease;
 use super::login;
 use super::peer::{Peer, Side};
+use super::rates::Tallies;
 use super::registry::{Place, Registry};
 use super::rsa::LoginKey;
 use super::session::{Session, Shared};
@@ -79,9 +80,20 @@ pub async fn serve(listeners: Vec<TcpListener>, parts: Parts) -> Result<Drain, S
     let drain = settings.timeouts.drain;
     let plans = Arc::new(PlanCache::new(settings.limits.plans_max, settings.limits.plan_bytes_max));
     let settings = Arc::new(settings);
+    let tallies = Tallies::new();
     let shutdown_of_all = shutdown.clone();
-    let shared =
-        Arc::new(Shared { settings, snapshot, catalog, keys, lease, shadow, plans, key, shutdown: shutdown_of_all });
+    let shared = Arc::new(Shared {
+        settings,
+        snapshot,
+        catalog,
+        keys,
+        lease,
+        shadow,
+        tallies,
+        plans,
+        key,
+        shutdown: shutdown_of_all,
+    });
     let tracker = TaskTracker::new();
     let abort = CancellationToken::new();
     // Listeners outlive the shutdown, so that late clients are told instead of left in the backlog.

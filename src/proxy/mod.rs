@@ -3,6 +3,7 @@
 //! Carries packets and carries out plans; never calls a key service, never waits without a bound. What a statement may do
 //! is [`crate::plan`]'s to say, how bytes change is [`crate::rewrite`]'s.
 
+mod acquaintance;
 mod answer;
 mod binary;
 mod buffer;
@@ -20,6 +21,7 @@ mod opened;
 mod peer;
 mod prepared;
 mod probe;
+mod rates;
 mod registry;
 mod reprepare;
 mod rsa;

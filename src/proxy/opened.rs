@@ -95,7 +95,10 @@ impl Session {
             let bytes = whole.payload(self.server.input.data(), &mut joined).map_err(End::ServerMalformed)?;
             let (next, event) =
                 response.on_packet(self.desk.end, whole.first_length, bytes).map_err(End::ServerMalformed)?;
-            failed |= matches!(event, Event::Err(_));
+            if let Event::Err(error) = &event {
+                failed = true;
+                self.desk.server_error(error);
+            }
             response = next;
             if course == Course::Passing {
                 let later = self.server.input.data().get(whole.length..).unwrap_or_default();

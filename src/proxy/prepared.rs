@@ -70,6 +70,8 @@ pub(super) struct Versions {
     /// The key store's epoch, if values have keys of single data subjects: it grows with every erasure, and the server
     /// may hold literals that were sealed under such a key.
     subjects: Option<u64>,
+    /// Grows with what is known of accounts: an exception may be gone.
+    profiles: u64,
 }
 
 impl Versions {
@@ -78,6 +80,7 @@ impl Versions {
             policy: snapshot.policy.version(),
             catalog: snapshot.catalog.version,
             ring: snapshot.keys().map(|ring| *ring.digest()),
+            profiles: snapshot.profiles.version(),
             subjects: snapshot.keys().filter(|ring| ring.all_subjects().next().is_some()).map(KeyRing::version),
         }
     }

@@ -20,6 +20,7 @@ use super::keys::KeyRefresh;
 use super::lease::WriteLease;
 use super::login::{self, LoggedIn, put_ok};
 use super::peer::Peer;
+use super::rates::{Measure, Tallies};
 use super::registry::Place;
 use super::reprepare::Reprepared;
 use super::rsa::LoginKey;
@@ -51,6 +52,7 @@ pub(super) struct Shared {
     /// What is seen in shadow mode; `None` outside of it.
     pub(super) shadow: Option<Arc<ShadowTable>>,
     pub(super) plans: Arc<PlanCache>,
+    pub(super) tallies: Tallies,
     pub(super) key: Option<LoginKey>,
     pub(super) shutdown: CancellationToken,
 }
@@ -176,6 +178,9 @@ impl Session {
         if self.desk.needs_catalog() {
             self.desk.refresh_catalog().await;
         }
+        if let Measure::Wait(time) = self.desk.measure() {
+            tokio::time::sleep(time).await;
+        }
         let mut attempt = Attempt::First;
         for _ in 0..ROUNDS_MAX {
             match self.decide(&whole, attempt)? {
@@ -251,7 +256,11 @@ impl Session {
         self.place.connection.counters.refusal();
         let mut bytes = Vec::new();
         put_error(error, &self.place.connection, whole.last_sequence.wrapping_add(1), &mut bytes);
-        self.client.write(&bytes).await
+        self.client.write(&bytes).await?;
+        match self.desk.measure() {
+            Measure::None | Measure::Wait(_) | Measure::Refuse => Ok(()),
+            Measure::Close => Err(End::Told(Complaint::TooManySigns)),
+        }
     }
 
     async fn refuse_not_unified(&mut self, whole: &Whole, error: NotUnified) -> Result<(), End> {

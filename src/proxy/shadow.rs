@@ -119,6 +119,10 @@ impl Desk {
         if is_near && !shared.lease.holds() {
             return Err(NotSent::WithoutLease);
         }
+        // What will be protected can be learned before it is.
+        if let Ok(admitted) = &decision {
+            admitted.note_sent();
+        }
         let database = reading.database.as_deref();
         let sent = Sent { sql, dialect: reading.dialect, database, role };
         shadow.note(sent, &decision, &snapshot.policy, occasion);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::crypto::Stage;
+use crate::firewall::profile::Profiles;
 use crate::keys::KeyRing;
 use crate::policy::{ColumnId, Policy, ProtectedColumn};
 use crate::schema::{Catalog, Charset, ColumnRef};
@@ -14,6 +15,8 @@ pub struct Snapshot {
     pub policy: Arc<Policy>,
     /// What the server holds.
     pub catalog: Arc<Catalog>,
+    /// What is known of accounts that the firewall learns about.
+    pub profiles: Arc<Profiles>,
     /// The keys. `None` while there are none: then nothing protected is read or written.
     pub ring: Option<Arc<KeyRing>>,
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::decision::{Attempt, Desk};
+use super::rates::Sign;
 use super::registry::Connection;
 use super::session::Shared;
 use super::snapshot::Snapshot;
@@ -151,7 +152,8 @@ impl Desk {
             return Err(NotSent::Refused(Complaint::PacketTooLarge.into()));
         }
         let rights = self.rights(snapshot);
-        let Self { state, scratch, out, plans, connection, shared, attempt, .. } = self;
+        let profile = self.profile(rights.firewall, snapshot, reading.database.as_ref());
+        let Self { state, scratch, out, plans, connection, shared, attempt, tally, .. } = self;
         let inspection = Inspection {
             dialect: reading.dialect,
             default_database: reading.database.as_deref(),
@@ -160,16 +162,22 @@ impl Desk {
             role: rights.role,
             account: &state.account,
             firewall: rights.firewall,
+            profile: profile.as_deref(),
             cache: plans,
             scratch,
         };
         let event = |rule, outcome| FirewallEvent { rule, outcome, sql, reading, account: &state.account, connection };
-        let admitted = plan::inspect(sql, inspection).map_err(|refusal| {
+        let inspected = plan::inspect(sql, inspection);
+        for _ in 0..profile.as_ref().map_or(0, |profile| profile.take_novel()) {
+            tally.note(Sign::Novel, snapshot.policy.rates(), &state.account, connection);
+        }
+        let admitted = inspected.map_err(|refusal| {
             if let Refusal::Firewall { rule } = &refusal {
                 event(rule, "refused").log();
             }
             not_sent(&refusal, connection)
         })?;
+        admitted.note_sent();
         if let Some(rule) = admitted.observed() {
             event(rule, "observed").log();
         }

@@ -28,6 +28,7 @@ fn admit<'a>(
         role: RoleId(0),
         account,
         firewall: FirewallMode::Block,
+        profile: None,
         cache,
         scratch,
     };

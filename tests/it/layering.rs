@@ -35,7 +35,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "explain",
         ],
     ),
-    ("control", &["schema", "policy", "crypto", "keys"]),
+    ("control", &["schema", "policy", "firewall", "crypto", "keys"]),
 ];
 
 /// Modules that compose the others.

@@ -38,7 +38,9 @@ mod nested;
 #[cfg(feature = "aws-kms")]
 mod operations;
 mod process;
+mod profiles;
 mod protected;
+mod rates;
 #[cfg(feature = "aws-kms")]
 mod record;
 mod replicas;

@@ -56,7 +56,12 @@ impl Shop {
 
 fn snapshot(kind: Kind, database: &str, policy: Policy) -> Snapshot {
     let ring = ring(&policy, 1, 8);
-    Snapshot { catalog: Arc::new(catalog(kind, database, 1)), ring: Some(Arc::new(ring)), policy: Arc::new(policy) }
+    Snapshot {
+        profiles: Arc::default(),
+        catalog: Arc::new(catalog(kind, database, 1)),
+        ring: Some(Arc::new(ring)),
+        policy: Arc::new(policy),
+    }
 }
 
 fn policy(database: &str, access: Access, version: u64) -> Policy {

@@ -93,14 +93,15 @@ impl Shop {
         assert!(catalog.is_in_unique_key(&database, "customers", "PHONE"));
         assert!(!catalog.is_in_unique_key(&database, "customers", "name"));
         let ring = Some(Arc::new(ring(&policy, (1, 1, Stage::Sealed))));
-        let snapshot = Snapshot { catalog: catalog.clone(), ring, policy: policy.clone() };
+        let snapshot = Snapshot { profiles: Arc::default(), catalog: catalog.clone(), ring, policy: policy.clone() };
         let proxy = tokio::task::block_in_place(|| DataPlane::start_with(settings(server), snapshot));
         Self { server, database, policy, catalog, proxy }
     }
 
     fn publish(&self, keys: (u16, u16, Stage)) {
         let ring = Some(Arc::new(ring(&self.policy, keys)));
-        let snapshot = Snapshot { catalog: self.catalog.clone(), ring, policy: self.policy.clone() };
+        let snapshot =
+            Snapshot { profiles: Arc::default(), catalog: self.catalog.clone(), ring, policy: self.policy.clone() };
         self.proxy.snapshot.store(Arc::new(snapshot));
     }
 

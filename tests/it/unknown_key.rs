@@ -45,6 +45,7 @@ async fn a_row_under_an_unknown_key_opens_when_the_key_is_there(kind: Kind) {
     let parsed = Arc::new(file::parse("policy.toml", &policy(&shop.database), 1).unwrap());
     let catalog = Arc::new(CatalogLoader::new(pool(deployment.server, PROXY)).load(1).await.unwrap());
     let snapshot = |ring: &Arc<KeyRing>, policy: &Arc<Policy>| Snapshot {
+        profiles: Arc::default(),
         policy: policy.clone(),
         catalog: catalog.clone(),
         ring: Some(ring.clone()),

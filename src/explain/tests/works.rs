@@ -96,6 +96,7 @@ pub(super) fn decided<T>(
             role: RoleId(0),
             account: &account,
             firewall: FirewallMode::Block,
+            profile: None,
             cache: &cache,
             scratch: &mut scratch,
         },

@@ -45,7 +45,8 @@ impl DataPlane {
         let policy = Policy::new(1, vec![], vec![], vec![], RoleId(0), FirewallMode::Off);
         let version = ServerVersion { kind: ServerKind::MySql, number: 90_704 };
         let catalog = Catalog::new(1, version, 0, Default::default(), vec![], vec![]);
-        let snapshot = Snapshot { policy: Arc::new(policy), catalog: Arc::new(catalog), ring: None };
+        let snapshot =
+            Snapshot { profiles: Arc::default(), policy: Arc::new(policy), catalog: Arc::new(catalog), ring: None };
         Self::start_with(settings, snapshot)
     }
 

@@ -1,0 +1,68 @@
+//! How far an unknown statement is from the nearest known one of its kind (layer 4 of the design).
+//!
+//! Only what the unknown one has *more* counts: an injection adds to the statement that the application wrote, and an
+//! application that leaves a filter out does no harm. Distances are in the points of the signatures: from
+//! [`POINTS_MAX`] on a statement is refused.
+
+use super::shape::{Part, PartKind, Shape};
+use crate::firewall::rules::POINTS_MAX;
+
+/// The distance of a statement of which no known one has the kind, or that can be compared with none.
+pub const FAR: u32 = POINTS_MAX;
+
+/// What one more of a part weighs, or its first one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Weight {
+    /// Each that the known statement does not have.
+    Each(u32),
+    /// Once, if the known statement has none.
+    First(u32),
+}
+
+/// Weights.
+///
+/// Whole points go to what an injection needs to reach other data or to ask yes-or-no questions, and what an application
+/// hardly ever adds to a statement by itself: tables, functions, branches, nested queries, OR, computing, a comparison of
+/// two columns, variables, comments, a further row, a further assigned column. Filters that an application puts together
+/// (AND), its choice of columns, sort order, limits and predicates weigh less: one or two of them are new in honest
+/// statements whenever a form is filled in another way.
+fn weight(kind: PartKind) -> Weight {
+    match kind {
+        PartKind::Table
+        | PartKind::Branch
+        | PartKind::Subquery
+        | PartKind::Or
+        | PartKind::ColumnCompared
+        | PartKind::Arithmetic => Weight::Each(POINTS_MAX),
+        PartKind::Function | PartKind::Variable | PartKind::Comment | PartKind::Rows | PartKind::Assigned => {
+            Weight::First(POINTS_MAX)
+        }
+        PartKind::And => Weight::Each(4),
+        PartKind::Bytes => Weight::First(4),
+        PartKind::Column | PartKind::Predicate | PartKind::Clause => Weight::First(3),
+    }
+}
+
+fn added(part: &Part, count: u32, known: &Shape) -> u32 {
+    let before = known.count(part);
+    match weight(part.0) {
+        Weight::Each(points) => points.saturating_mul(count.saturating_sub(before)),
+        Weight::First(points) if before == 0 => points,
+        Weight::First(_) => 0,
+    }
+}
+
+/// What `unknown` has more than `known`, in points; [`FAR`] if they are of different kinds.
+pub fn distance(unknown: &Shape, known: &Shape) -> u32 {
+    if unknown.head() != known.head() {
+        return FAR;
+    }
+    let mut points = 0_u32;
+    for (part, count) in unknown.parts() {
+        points = points.saturating_add(added(part, count, known));
+        if points >= FAR {
+            return FAR;
+        }
+    }
+    points
+}

@@ -1,0 +1,54 @@
+//! Names that the schema knows: those that may be kept and shown. Any other name in a statement may be a value in the
+//! wrong place, such as one in double quotes under ANSI_QUOTES.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use crate::schema::Catalog;
+
+/// What stands for a name that the schema does not know.
+pub const UNKNOWN: &str = "<id>";
+
+/// The servers' own databases, which the catalog leaves out.
+const SYSTEM: [&str; 4] = ["information_schema", "mysql", "performance_schema", "sys"];
+
+/// Names of databases, tables, columns and routines, in lower case.
+#[derive(Debug)]
+pub struct CatalogNames {
+    version: u64,
+    names: HashSet<Box<str>>,
+}
+
+impl CatalogNames {
+    /// Collects the names of a catalog.
+    pub fn collect(catalog: &Catalog) -> Self {
+        let mut names: HashSet<Box<str>> = SYSTEM.into_iter().map(Box::from).collect();
+        for table in catalog.tables() {
+            names.insert(table.name.database.to_lowercase().into());
+            names.insert(table.name.table.to_lowercase().into());
+            names.extend(table.columns.iter().map(|column| column.name.to_lowercase().into()));
+        }
+        names.extend(catalog.routines().map(|routine| routine.name.to_lowercase().into()));
+        Self { version: catalog.version, names }
+    }
+
+    /// Whether they are those of that version of the catalog.
+    pub fn is_of(&self, catalog: &Catalog) -> bool {
+        self.version == catalog.version
+    }
+
+    /// Whether the schema knows the name.
+    pub fn knows(&self, name: &str) -> bool {
+        self.names.contains(name.to_lowercase().as_str())
+    }
+
+    /// The name, or [`UNKNOWN`].
+    pub fn shown<'n>(&self, name: Cow<'n, str>) -> Cow<'n, str> {
+        if self.knows(&name) { name } else { Cow::Borrowed(UNKNOWN) }
+    }
+}
+
+/// Whether a database is the server's own.
+pub(super) fn is_system(database: &str) -> bool {
+    SYSTEM.iter().any(|known| known.eq_ignore_ascii_case(database))
+}

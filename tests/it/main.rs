@@ -56,3 +56,4 @@ mod twin;
 mod unique;
 mod unknown_key;
 mod vault;
+mod vulnerable;

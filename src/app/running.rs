@@ -11,11 +11,12 @@ use tokio_util::task::TaskTracker;
 
 use super::board::Board;
 use super::health::{self, Readiness};
-use super::metrics::{DataPlane, Keys};
+use super::metrics::{DataPlane, Firewall, Keys};
 use super::tls::Identity;
 use super::{gate, load_policy};
 use crate::config::Settings;
 use crate::control::{Pool, chain};
+use crate::events::Events;
 use crate::policy::Policy;
 use crate::proxy::{self, CatalogRefresh, Drain, KeyRefresh, Parts, Registry, WriteLease};
 
@@ -39,6 +40,7 @@ pub struct Running {
     /// How the data plane ended.
     pub(super) drain: Arc<OnceLock<Drain>>,
     pub(super) tasks: TaskTracker,
+    pub(super) events: Arc<Events>,
 }
 
 impl Running {
@@ -64,8 +66,10 @@ impl Running {
         self.data_plane.wait().await;
     }
 
-    /// Reads policy and certificate again. What is wrong is logged and changes nothing; connections stay.
+    /// Reads policy and certificate again, and opens the events' file again. What is wrong is logged and changes nothing;
+    /// connections stay.
     pub fn reload(&self) {
+        self.events.reopen();
         let version = self.policy_version.load(Ordering::Relaxed).saturating_add(1);
         match load_policy(&self.settings, version) {
             Ok(policy) => {
@@ -106,6 +110,7 @@ impl Running {
         let data_plane = DataPlane { registry: registry.clone(), readiness: self.board.readiness() };
         metrics.register_collector(Box::new(data_plane));
         metrics.register_collector(Box::new(keys));
+        metrics.register_collector(Box::new(Firewall { counters: self.events.counters().clone() }));
         let (readiness, draining) = (self.board.readiness(), self.shutdown.clone());
         let readiness = move || if draining.is_cancelled() { Readiness::Draining } else { *readiness.borrow() };
         let snapshot = self.board.snapshot();
@@ -127,7 +132,8 @@ impl Running {
         registry: Arc<Registry>,
     ) -> Parts {
         let (snapshot, shutdown) = (self.board.snapshot(), self.shutdown.clone());
-        Parts { settings, snapshot, catalog, keys, lease, registry, shutdown }
+        let events = self.events.clone();
+        Parts { settings, snapshot, catalog, keys, lease, events, registry, shutdown }
     }
 
     pub(super) fn spawn_data_plane(&self, listener: TcpListener, parts: Parts) {

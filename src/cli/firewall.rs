@@ -1,7 +1,9 @@
-//! `candado firewall test`: what the firewall says of statements, off line.
+//! `candado firewall`: `log` is in a file of its own; `test` says what the firewall says of statements, off line.
 //!
 //! No server is asked and no key is opened: signatures need neither catalog nor policy. Texts are shown with placeholders
 //! alone: what is judged may come from a log.
+
+mod log;
 
 use std::collections::{HashMap, HashSet};
 
@@ -32,6 +34,14 @@ pub(super) enum FirewallCommand {
   candado firewall test --file statements.sql --json
   candado firewall test --general-log --file /var/lib/mysql/general.log")]
     Test(Arguments),
+    /// Search the events that the firewall has written to a file.
+    ///
+    /// Reads files that `[events.file]` names, moved ones too, and needs neither server nor configuration.
+    #[command(after_help = "Examples:
+  candado firewall log events.jsonl --account app --from 2026-03-04
+  candado firewall log events.jsonl.1 events.jsonl --rule constant-union --json
+  candado firewall log events.jsonl --id 18:42")]
+    Log(log::Arguments),
 }
 
 /// What is judged, and how its text is to be read.
@@ -95,9 +105,15 @@ struct Hit {
     text: Option<String>,
 }
 
-/// Judges and prints.
+/// Carries a command out.
 pub(super) fn run(command: &FirewallCommand) -> Result<(), Failure> {
-    let FirewallCommand::Test(arguments) = command;
+    match command {
+        FirewallCommand::Test(arguments) => test(arguments),
+        FirewallCommand::Log(arguments) => log::run(arguments),
+    }
+}
+
+fn test(arguments: &Arguments) -> Result<(), Failure> {
     let mode = SqlMode::from_variable(&arguments.sql_mode.to_ascii_uppercase());
     let dialect = Dialect { mode, charset: Charset::Utf8mb4, server: arguments.server.version() };
     let input = arguments.source.read()?;

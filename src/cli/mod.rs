@@ -13,6 +13,7 @@ mod explain;
 mod firewall;
 mod inspect;
 mod keys;
+mod moment;
 mod output;
 mod script;
 mod serve;
@@ -85,11 +86,12 @@ enum Command {
   candado explain --database shop \"SELECT name FROM customers WHERE phone = '090-1234-5678'\"
   candado explain --file statements.sql --account app --json")]
     Explain(explain::Arguments),
-    /// See what the statement firewall would do.
+    /// See what the statement firewall would do, and what it did.
     #[command(subcommand)]
     #[command(after_help = "Examples:
   candado firewall test --file statements.sql
-  candado firewall test --general-log --file general.log --json")]
+  candado firewall test --general-log --file general.log --json
+  candado firewall log events.jsonl --rule delay")]
     Firewall(firewall::FirewallCommand),
     /// Make keys, list them, and lead them through their life.
     #[command(subcommand)]

@@ -31,6 +31,17 @@ pub enum FirewallMode {
     Block,
 }
 
+impl FirewallMode {
+    /// As it stands in policy, events and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Observe => "observe",
+            Self::Block => "block",
+        }
+    }
+}
+
 /// The account that the server authenticated: the two halves of `CURRENT_USER()`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Account {

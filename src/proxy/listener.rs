@@ -24,6 +24,7 @@ use super::settings::{ClientTls, ServerTls, Settings};
 use super::snapshot::Snapshot;
 use super::stream::Stream;
 use crate::client_error::Complaint;
+use crate::events::Events;
 use crate::plan::PlanCache;
 use crate::wire::err::SqlState;
 
@@ -58,6 +59,8 @@ pub struct Parts {
     pub keys: KeyRefresh,
     /// Until when protected columns may be written.
     pub lease: WriteLease,
+    /// Where firewall hits are reported.
+    pub events: Arc<Events>,
     /// Where connections are listed.
     pub registry: Arc<Registry>,
     /// Ends everything: idle clients at once, running statements and open transactions within the drain time-out.
@@ -66,7 +69,7 @@ pub struct Parts {
 
 /// Serves clients until `shutdown` is cancelled and the last one is gone.
 pub async fn serve(listeners: Vec<TcpListener>, parts: Parts) -> Result<Drain, ServeError> {
-    let Parts { settings, snapshot, catalog, keys, lease, registry, shutdown } = parts;
+    let Parts { settings, snapshot, catalog, keys, lease, events, registry, shutdown } = parts;
     let key = match (&settings.client_tls, &settings.server.tls) {
         (ClientTls::Off | ClientTls::Offered(_), ServerTls::Required { .. }) => {
             Some(LoginKey::generate().map_err(|_| ServeError::LoginKey)?)
@@ -76,7 +79,8 @@ pub async fn serve(listeners: Vec<TcpListener>, parts: Parts) -> Result<Drain, S
     let drain = settings.timeouts.drain;
     let plans = Arc::new(PlanCache::new(settings.limits.plans_max, settings.limits.plan_bytes_max));
     let settings = Arc::new(settings);
-    let shared = Arc::new(Shared { settings, snapshot, catalog, keys, lease, plans, key, shutdown: shutdown.clone() });
+    let shared =
+        Arc::new(Shared { settings, snapshot, catalog, keys, lease, events, plans, key, shutdown: shutdown.clone() });
     let tracker = TaskTracker::new();
     let abort = CancellationToken::new();
     // Listeners outlive the shutdown, so that late clients are told instead of left in the backlog.

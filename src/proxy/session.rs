@@ -28,6 +28,7 @@ use super::snapshot::Snapshot;
 use super::state::{Freshness, Standing, Transaction};
 use super::unify::NotUnified;
 use crate::client_error::{ClientError, Complaint};
+use crate::events::Events;
 use crate::plan::PlanCache;
 use crate::wire::WireError;
 use crate::wire::auth::{Passage, Plugin};
@@ -47,6 +48,7 @@ pub(super) struct Shared {
     pub(super) catalog: CatalogRefresh,
     pub(super) keys: KeyRefresh,
     pub(super) lease: WriteLease,
+    pub(super) events: Arc<Events>,
     pub(super) plans: Arc<PlanCache>,
     pub(super) key: Option<LoginKey>,
     pub(super) shutdown: CancellationToken,

@@ -8,9 +8,9 @@ use super::session::Shared;
 use super::snapshot::Snapshot;
 use crate::client_error::{ClientError, Complaint};
 use crate::crypto::KeyId;
-use crate::firewall;
+use crate::events::{Hit, Outcome};
 use crate::plan::{self, CellAction, Effect, Inspection, Outputs, QueryPlan, Refusal, SpliceKind};
-use crate::policy::{Account, FirewallMode, RoleId};
+use crate::policy::{FirewallMode, RoleId};
 use crate::rewrite::{self, Context, RewriteError, Rewritten, Unifications, WantedSubject};
 use crate::schema::Charset;
 use crate::sql::Dialect;
@@ -163,15 +163,27 @@ impl Desk {
             cache: plans,
             scratch,
         };
-        let event = |rule, outcome| FirewallEvent { rule, outcome, sql, reading, account: &state.account, connection };
+        let hit = |rule, outcome| Hit {
+            rule,
+            outcome,
+            mode: rights.firewall,
+            sql,
+            dialect: reading.dialect,
+            database: reading.database.as_deref(),
+            account: &state.account,
+            client: connection.client,
+            connection: connection.id,
+            statement: connection.statement(),
+            catalog: &snapshot.catalog,
+        };
         let admitted = plan::inspect(sql, inspection).map_err(|refusal| {
-            if let Refusal::Firewall { rule } = &refusal {
-                event(rule, "refused").log();
+            if let Refusal::Firewall { rule } = refusal {
+                shared.events.take(&hit(rule, Outcome::Refused));
             }
             not_sent(&refusal, connection)
         })?;
         if let Some(rule) = admitted.observed() {
-            event(rule, "observed").log();
+            shared.events.take(&hit(rule, Outcome::Observed));
         }
         let plan = admitted.plan().clone();
         if !is_protected(&plan) {
@@ -214,34 +226,6 @@ impl Desk {
             results_charset: self.state.results.charset(),
             results_collation: self.state.results_collation.unwrap_or_default(),
         }
-    }
-}
-
-/// What the log keeps of a statement that a firewall rule matched: who, where, which rule and which digest, no text.
-struct FirewallEvent<'a> {
-    rule: &'a str,
-    outcome: &'a str,
-    sql: &'a [u8],
-    reading: &'a Reading,
-    account: &'a Account,
-    connection: &'a Connection,
-}
-
-impl FirewallEvent<'_> {
-    fn log(&self) {
-        tracing::warn!(
-            target: "candado::firewall",
-            connection = self.connection.id,
-            statement = self.connection.statement(),
-            user = %self.account.user,
-            host = %self.account.host,
-            client = %self.connection.client,
-            database = self.reading.database.as_deref(),
-            rule = self.rule,
-            digest = firewall::digest(self.sql, &self.reading.dialect).unwrap_or_default(),
-            outcome = self.outcome,
-            "firewall event"
-        );
     }
 }
 

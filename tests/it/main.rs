@@ -10,6 +10,7 @@ mod catalog;
 mod clients;
 mod column;
 mod docs_in_step;
+mod events;
 #[path = "../support/fakekms/mod.rs"]
 mod fakekms;
 #[path = "../support/fakevault/mod.rs"]

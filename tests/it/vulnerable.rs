@@ -35,8 +35,8 @@ fn attacked(kind: Kind) {
     let proxy = Proxy::start(deployment, &policy, Tls::Off);
     run(["functional", "guarded"], proxy.port, &guarded);
     if std::env::var_os("CANDADO_SQLMAP").is_some() {
-        run(["sqlmap", "open"], port, &bare);
         run(["sqlmap", "guarded"], proxy.port, &guarded);
+        run(["sqlmap", "open"], port, &bare);
     }
 }
 

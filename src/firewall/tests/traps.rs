@@ -173,12 +173,9 @@ fn trapped(sql: &[u8], tokens: &[Token], dialect: &Dialect, traps: &[String], es
     let mut traps = traps.iter().cycle();
     for token in tokens {
         let text = token.bytes(sql);
-        let open = match token.kind {
-            TokenKind::String => 0,
-            TokenKind::NationalString => 1,
-            _ => continue,
-        };
-        if text.len() <= open + 2 {
+        let open = usize::from(token.kind == TokenKind::NationalString);
+        let is_string = matches!(token.kind, TokenKind::String | TokenKind::NationalString);
+        if !is_string || text.len() <= open + 2 {
             continue;
         }
         let inside = token.start as usize + open + 1;

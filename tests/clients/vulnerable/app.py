@@ -42,6 +42,7 @@ class Pool:
             charset="utf8mb4",
             autocommit=True,
             client_flag=self.client_flag,
+            read_timeout=20,
         )
 
     def run(self, sql: str, parameters: tuple | None = None) -> list[list]:

@@ -32,7 +32,7 @@ TAMPERS = [
     "equaltolike,greatest,unionalltounion,ifnull2casewhenisnull",
 ]
 # Below that the control proves nothing.
-OPEN_MIN = 8
+OPEN_MIN = 6
 
 
 def options(point: Point, address: str, tamper: str, seconds: int, folder: str) -> list[str]:
@@ -77,13 +77,15 @@ def main() -> int:
     parser.add_argument("state", choices=["open", "guarded"])
     parser.add_argument("--seconds", type=int, default=int(os.environ.get("CANDADO_SQLMAP") or 60))
     parser.add_argument("--points", default=",".join(point.name for point in POINTS))
-    parser.add_argument("--tampers", type=int, default=len(TAMPERS))
+    parser.add_argument("--tampers", type=int, default=int(os.environ.get("CANDADO_SQLMAP_TAMPERS") or len(TAMPERS)))
     arguments = parser.parse_args()
+    # No filter of text is in the way of the control.
+    tampers = TAMPERS[: 1 if arguments.state == "open" else arguments.tampers]
     wanted = arguments.points.split(",")
     table, read = [], set()
     with open_shop() as address:
         for point in (point for point in POINTS if point.name in wanted):
-            for tamper in TAMPERS[: arguments.tampers]:
+            for tamper in tampers:
                 seed()
                 techniques, exploited = run(point, address, tamper, arguments.seconds)
                 if exploited:
@@ -91,9 +93,6 @@ def main() -> int:
                 said = f"{point.name:14}{tamper or '-':60}{', '.join(techniques) or '-':60}{'READ' if exploited else '-'}"
                 print(said, flush=True)
                 table.append(said)
-                # What works at one point bare need not be shown six times.
-                if arguments.state == "open" and exploited:
-                    break
     print(f"\n{'point':14}{'tamper scripts':60}{'techniques that sqlmap believes in':60}secret")
     print("\n".join(table))
     print(f"{len(read)} of {len(wanted)} points exploited: {', '.join(sorted(read)) or 'none'}")
@@ -103,4 +102,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    # Threads that still wait for the server are not waited for.
+    os._exit(code)

@@ -76,7 +76,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("state", choices=["open", "guarded"])
     parser.add_argument("--seconds", type=int, default=int(os.environ.get("CANDADO_SQLMAP") or 60))
-    parser.add_argument("--points", default=",".join(point.name for point in POINTS))
+    parser.add_argument("--points", default=os.environ.get("CANDADO_SQLMAP_POINTS") or ",".join(point.name for point in POINTS))
     parser.add_argument("--tampers", type=int, default=int(os.environ.get("CANDADO_SQLMAP_TAMPERS") or len(TAMPERS)))
     arguments = parser.parse_args()
     # No filter of text is in the way of the control.

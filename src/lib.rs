@@ -9,7 +9,7 @@
 //! | 0 | [`schema`], [`wire`] | names and catalog; bytes of the protocol |
 //! | 1 | [`sql`], [`policy`] | reading a statement; what is protected and who may see it |
 //! | 2 | [`firewall`], [`crypto`] | judging a statement; envelopes and blind indexes |
-//! | 3 | [`keys`] | key ring and key providers |
+//! | 3 | [`keys`], [`events`] | key ring and key providers; firewall events on their way to their sinks |
 //! | 4 | [`plan`] | what happens to a statement and to its result |
 //! | 5 | [`rewrite`] | carrying a plan out on bytes |
 //! | 6 | [`client_error`] | our refusals as MySQL errors |
@@ -26,6 +26,7 @@ pub mod sql;
 pub mod crypto;
 pub mod firewall;
 
+pub mod events;
 pub mod keys;
 
 pub mod plan;

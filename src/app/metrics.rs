@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use tokio::sync::watch;
 
 use super::health::Readiness;
 use crate::control::{KeysState, Vitals};
+use crate::events::{Counters, SinkCount};
 use crate::explain::ShadowTable;
 use crate::proxy::{Registry, WriteLease};
 
@@ -114,5 +116,38 @@ impl Collector for Keys {
         let metric = ConstCounter::new(self.vitals.refusals());
         let help = "Refusals of the key provider to open a key";
         metric.encode(encoder.encode_descriptor("key_refusals", help, None, metric.metric_type())?)
+    }
+}
+
+/// Reads on demand what the firewall and its sinks have done.
+#[derive(Debug)]
+pub(super) struct Firewall {
+    pub(super) counters: Arc<Counters>,
+}
+
+impl Collector for Firewall {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let help = "Statements that a firewall rule matched";
+        let mut family = encoder.encode_descriptor("firewall_rule", help, None, MetricType::Counter)?;
+        for hits in self.counters.rules() {
+            let labels = [("rule", hits.rule), ("mode", hits.mode), ("outcome", hits.outcome.name())];
+            ConstCounter::new(hits.count).encode(family.encode_family(&labels)?)?;
+        }
+        let metric = ConstCounter::new(self.counters.suppressed());
+        let help = "Statements that a firewall rule matched and that made no event of their own";
+        metric.encode(encoder.encode_descriptor("firewall_events_suppressed", help, None, metric.metric_type())?)?;
+        type Read = fn(&SinkCount) -> u64;
+        let of_sinks: [(&str, &str, Read); 3] = [
+            ("firewall_events_delivered", "Firewall events that a sink took", |sink| sink.delivered),
+            ("firewall_events_dropped", "Firewall events that a sink lost", |sink| sink.dropped),
+            ("firewall_events_failures", "Attempts to deliver firewall events that failed", |sink| sink.failures),
+        ];
+        for (name, help, read) in of_sinks {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for sink in self.counters.sinks() {
+                ConstCounter::new(read(&sink)).encode(family.encode_family(&[("sink", sink.sink)])?)?;
+            }
+        }
+        Ok(())
     }
 }

@@ -29,6 +29,7 @@ use crate::control::{
     CatalogLoader, CatalogRequests, CatalogTask, KeyRequests, KeyStore, KeyTask, KeysState, Pool, ProfileStore,
     ProfileTask, RefreshReason, Revalidation, SCHEMA, SubjectRequests, SubjectTask, Vitals,
 };
+use crate::events::{Events, SettingsError};
 use crate::policy::{Policy, written::Problems};
 use crate::proxy::{CatalogRefresh, KeyRefresh, KeyRequest, KeysWanted, RefreshRequest, Registry, WriteLease};
 use crate::schema::{Catalog, ServerKind, ServerVersion};
@@ -59,6 +60,9 @@ pub enum StartError {
     /// The key provider cannot be used.
     #[error(transparent)]
     Provider(#[from] provider::ProviderError),
+    /// A sink of firewall events cannot be used.
+    #[error(transparent)]
+    Events(#[from] SettingsError),
     /// An address is taken, or not ours.
     #[error("cannot listen on {address}")]
     Bind {
@@ -121,6 +125,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let policy = Arc::new(load_policy(&settings, 1)?);
     let identity = settings.listen.tls.as_ref().map(Identity::load).transpose()?;
     let proxy_settings = proxy_settings(&settings, identity.as_ref())?;
+    let (events, workers) = Events::new(&settings.events)?;
     let provider = provider::unwrapper(&settings.keys).await?;
     let listener = bind(settings.listen.address).await?;
     let health_listener = match settings.health {
@@ -132,6 +137,9 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let (shutdown, stop) = (CancellationToken::new(), CancellationToken::new());
     let (tasks, data_plane) = (TaskTracker::new(), TaskTracker::new());
     let registry = Arc::new(Registry::default());
+    for worker in workers {
+        tasks.spawn(worker.run(stop.clone()));
+    }
     let pool = Pool::new(&control_settings(&settings));
     let (catalog, requests) = spawn_catalog(&board, &pool, &tasks, &stop);
     spawn_profiles(&board, &pool, &tasks, &stop);
@@ -155,6 +163,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         data_plane,
         drain: Arc::default(),
         tasks,
+        events: Arc::new(events),
         settings,
     };
     let key_metrics = metrics::Keys { vitals: keys.vitals, lease: keys.lease.clone(), state: keys.state };

@@ -11,12 +11,13 @@ use tokio_util::task::TaskTracker;
 
 use super::board::Board;
 use super::health::{self, Readiness};
-use super::metrics::{DataPlane, Keys, Shadow};
+use super::metrics::{DataPlane, Firewall, Keys, Shadow};
 use super::shadow::Report;
 use super::tls::Identity;
 use super::{gate, load_policy};
 use crate::config::Settings;
 use crate::control::{Pool, chain};
+use crate::events::Events;
 use crate::policy::Policy;
 use crate::proxy::{self, CatalogRefresh, Drain, KeyRefresh, Parts, Registry, WriteLease};
 
@@ -42,6 +43,7 @@ pub struct Running {
     /// How the data plane ended.
     pub(super) drain: Arc<OnceLock<Drain>>,
     pub(super) tasks: TaskTracker,
+    pub(super) events: Arc<Events>,
 }
 
 impl Running {
@@ -90,8 +92,10 @@ impl Running {
         self.data_plane.wait().await;
     }
 
-    /// Reads policy and certificate again. What is wrong is logged and changes nothing; connections stay.
+    /// Reads policy and certificate again, and opens the events' file again. What is wrong is logged and changes nothing;
+    /// connections stay.
     pub fn reload(&self) {
+        self.events.reopen();
         let version = self.policy_version.load(Ordering::Relaxed).saturating_add(1);
         match load_policy(&self.settings, version) {
             Ok(policy) => {
@@ -133,6 +137,7 @@ impl Running {
         metrics.register_collector(Box::new(data_plane));
         metrics.register_collector(Box::new(keys));
         metrics.register_collector(Box::new(Shadow { table: self.shadow.as_ref().map(|report| report.table()) }));
+        metrics.register_collector(Box::new(Firewall { counters: self.events.counters().clone() }));
         let (readiness, draining) = (self.board.readiness(), self.shutdown.clone());
         let readiness = move || if draining.is_cancelled() { Readiness::Draining } else { *readiness.borrow() };
         let snapshot = self.board.snapshot();
@@ -163,8 +168,8 @@ impl Running {
         registry: Arc<Registry>,
     ) -> Parts {
         let (snapshot, shutdown) = (self.board.snapshot(), self.shutdown.clone());
-        let shadow = self.shadow.as_ref().map(|report| report.table());
-        Parts { settings, snapshot, catalog, keys, lease, shadow, registry, shutdown }
+        let (shadow, events) = (self.shadow.as_ref().map(|report| report.table()), self.events.clone());
+        Parts { settings, snapshot, catalog, keys, lease, shadow, events, registry, shutdown }
     }
 
     pub(super) fn spawn_data_plane(&self, listener: TcpListener, parts: Parts) {

@@ -1,4 +1,4 @@
-//! `candado firewall`: its profiles and exceptions; and `test`, what it says of statements off line.
+//! `candado firewall`: its profiles, exceptions and events; and `test`, what it says of statements off line.
 //!
 //! For `test` no server is asked and no key is opened: signatures need neither catalog nor policy. Texts are shown with placeholders
 //! alone: what is judged may come from a log.
@@ -6,6 +6,7 @@
 mod acting;
 mod exception;
 mod exchange;
+mod log;
 mod profile;
 
 use std::collections::{HashMap, HashSet};
@@ -88,6 +89,14 @@ pub(super) enum FirewallCommand {
     #[command(after_help = "Examples:\n  candado firewall import profiles.txt -u candado_security \
         --password-env SECURITY")]
     Import(exchange::ImportArguments),
+    /// Search the events that the firewall has written to a file.
+    ///
+    /// Reads files that `[events.file]` names, moved ones too, and needs neither server nor configuration.
+    #[command(after_help = "Examples:
+  candado firewall log events.jsonl --account app --from 2026-03-04
+  candado firewall log events.jsonl.1 events.jsonl --rule constant-union --json
+  candado firewall log events.jsonl --id 18:42")]
+    Log(log::Arguments),
 }
 
 /// What is judged, and how its text is to be read.
@@ -164,6 +173,7 @@ pub(super) fn run(command: &FirewallCommand) -> Result<(), Failure> {
         FirewallCommand::Exceptions(arguments) => exception::list(arguments),
         FirewallCommand::Export(arguments) => exchange::export(arguments),
         FirewallCommand::Import(arguments) => exchange::import(arguments),
+        FirewallCommand::Log(arguments) => log::run(arguments),
     }
 }
 

@@ -13,6 +13,7 @@ mod explain;
 mod firewall;
 mod inspect;
 mod keys;
+mod moment;
 mod output;
 mod script;
 mod serve;
@@ -87,12 +88,13 @@ enum Command {
   candado explain --file statements.sql --account app --json
   candado explain --shadow /var/lib/candado/shadow.jsonl")]
     Explain(explain::Arguments),
-    /// See what the statement firewall does and would do, and manage its profiles and exceptions.
+    /// See what the statement firewall did and would do, and manage its profiles and exceptions.
     #[command(subcommand)]
     #[command(after_help = "Examples:
   candado firewall test --file statements.sql
   candado firewall test --general-log --file general.log --json
-  candado firewall status --config /etc/candado/candado.toml")]
+  candado firewall status --config /etc/candado/candado.toml
+  candado firewall log events.jsonl --rule delay")]
     Firewall(firewall::FirewallCommand),
     /// Make keys, list them, and lead them through their life.
     #[command(subcommand)]

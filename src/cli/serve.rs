@@ -91,7 +91,9 @@ async fn serve(running: &Running, signals: &mut Signals) -> Ended {
 /// What is wrong with files is a matter of usage; what the machine refuses is a failure.
 fn failure(error: StartError) -> Failure {
     match error {
-        StartError::Policy(_) | StartError::Tls(_) | StartError::Provider(_) => Failure::Usage(error.into()),
+        StartError::Policy(_) | StartError::Tls(_) | StartError::Provider(_) | StartError::Events(_) => {
+            Failure::Usage(error.into())
+        }
         StartError::Bind { .. } => Failure::Failed(error.into()),
     }
 }

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::ConfigError;
 use super::approval::{WrittenApproval, approval};
+use super::events::{WrittenEvents, events};
 use super::keys::{WrittenKeys, keys, revalidation};
 use super::settings::{
     Control, Health, Keys, Limits, Listen, ListenTls, Log, LogFormat, LogLevel, MemoryLock, NotReady, Plaintext,
@@ -36,6 +37,7 @@ struct File {
     log: WrittenLog,
     health: Option<WrittenHealth>,
     shadow: Option<WrittenShadow>,
+    events: Option<WrittenEvents>,
     #[serde(default)]
     process: WrittenProcess,
 }
@@ -226,6 +228,7 @@ pub fn parse(file: &str, text: &str, folder: &Path) -> Result<Settings, ConfigEr
         policy: folder.join(written.policy.path),
         limits: limits(&mut text, &written.limits),
         log: log(&written.log),
+        events: events(&mut text, written.events, folder),
         health: written.health.map(|health| Health { address: socket_address(&mut text, &health.address) }),
         shadow: written.shadow.map(|shadow| Shadow {
             report: folder.join(shadow.report),

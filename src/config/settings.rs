@@ -8,6 +8,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::control::Signers;
+use crate::events;
 use crate::keys::{KeyFileSettings, VaultSettings};
 
 /// All settings of a process.
@@ -33,6 +34,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Logging.
     pub log: Log,
+    /// Where firewall events go.
+    pub events: events::Settings,
     /// Liveness, readiness and metrics, if wanted.
     pub health: Option<Health>,
     /// Shadow mode, if the process is in it.

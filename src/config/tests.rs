@@ -84,6 +84,25 @@ fn secrets_of_the_key_provider_come_from_elsewhere_and_are_not_in_debug_output()
 }
 
 #[test]
+fn events_go_where_they_are_sent() {
+    use crate::events::{FileSettings, HttpSettings, LogSink, SyslogSettings, SyslogTransport, Token};
+    assert_eq!(read(GOOD).unwrap().events, crate::events::Settings::default());
+    let written = "[events]\nlog = false\nper_second_max = 7\nfile = { path = \"events.jsonl\", files_max = 0 }\n\
+        syslog = { address = \"udp:127.0.0.1:514\", facility = \"local3\" }\n\
+        http = { url = \"http://[::1]/\", token_env = \"PATH\" }\n";
+    let events = read(&format!("{GOOD}{written}")).unwrap().events;
+    assert_eq!((events.log, events.per_second_max, events.queue_max), (LogSink::Off, 7, 10_000));
+    let file = FileSettings { path: "/etc/candado/events.jsonl".into(), octets_max: 64 << 20, files_max: 0 };
+    assert_eq!(events.file, Some(file));
+    let transport = SyslogTransport::Udp("127.0.0.1:514".parse().unwrap());
+    assert_eq!(events.syslog, Some(SyslogSettings { transport, facility: 19 }));
+    let path = std::env::var("PATH").unwrap();
+    let token = Some(Token::Text(std::sync::Arc::new(path.clone().into())));
+    assert_eq!(events.http, Some(HttpSettings { url: "http://[::1]/".into(), ca_file: None, token, batch_max: 100 }));
+    assert!(!format!("{:?}", events.http).contains(&path));
+}
+
+#[test]
 fn locking_memory_can_be_demanded() {
     let demanded = format!("{GOOD}[process]\nrequire_mlock = true\n");
     assert_eq!(read(&demanded).unwrap().process.memory_lock, MemoryLock::Required);
@@ -139,6 +158,18 @@ fn mistakes_are_named_with_file_and_line() {
             "password_file = \"none\"",
             "candado.toml:9: password_file: cannot read /etc/candado/none: ",
         ),
+        ("[policy]", "[events]\nqueue_max = 1\n[policy]", "queue_max = 1 is out of bounds: 16 to 1000000"),
+        ("[policy]", "[events]\nsyslog = { address = \"x\" }\n[policy]", "is unix:/path or udp:address:port"),
+        (
+            "[policy]",
+            "[events]\nsyslog = { address = \"unix:/x\", facility = \"x\" }\n[policy]",
+            "no facility for this; known here: daemon",
+        ),
+        (
+            "[policy]",
+            "[events]\nhttp = { url = \"x\", token_file = \"a\", token_env = \"PATH\" }\n[policy]",
+            "token_file and token_env exclude each other",
+        ),
         ("[policy]", "[limits]\nidle_timeout_s = 31536001\n[policy]", "idle_timeout_s = 31536001 is out of bounds"),
         ("[policy]", "[limits]\nconnections_max = 0\n[policy]", "connections_max = 0 is out of bounds: 1 to 1000000"),
     ];
@@ -161,6 +192,15 @@ fn the_shipped_configuration_is_in_form() {
     // The example's secret and certificates do not exist here; only its form can be checked.
     let text = text.replace("password_file = \"/run/secrets/candado-control\"", "password_env = \"PATH\"");
     read(&text).unwrap();
+    // The sinks that stand in comments too, but for the authorities' file, which is read when events are sent.
+    let starts = ["[events]", "log =", "per_second_max", "queue_max", "file = {", "syslog = {", "http = {"];
+    let uncomment = |line: &str| match line.strip_prefix("# ") {
+        Some(rest) if starts.iter().any(|start| rest.starts_with(start)) => rest.to_owned(),
+        Some(_) | None => line.to_owned(),
+    };
+    let text: Vec<String> = text.lines().map(uncomment).collect();
+    let events = read(&text.join("\n")).unwrap().events;
+    assert!(events.file.is_some() && events.syslog.is_some() && events.http.is_some());
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub use reading::{Reading, Words};
 pub use rules::RuleId;
 use rules::{Rule, Weight};
 
-use crate::sql::{self, Dialect};
+use crate::sql::{self, Dialect, StatementClass, TokenKind};
 
 /// What the firewall says of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,37 @@ pub fn digest(sql: &[u8], dialect: &Dialect) -> Option<String> {
 /// read: only rules on tokens apply then.
 pub fn judge(reading: &Reading<'_>) -> Verdict {
     judge_by(rules::ALL.iter(), reading)
+}
+
+/// Everything that the rules find, for the event of a statement.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// The rules that match, in their order.
+    pub rules: Vec<RuleId>,
+    /// The sum of their points; a hard rule counts as much as is enough to refuse.
+    pub score: u32,
+}
+
+/// Asks every rule, where [`judge`] stops when it knows enough. For the few statements that become events.
+pub fn findings(sql: &[u8], dialect: &Dialect, reserved: &sql::ReservedWords<'_>) -> Findings {
+    let mut tokens = Vec::new();
+    if sql::lex(sql, dialect, &mut tokens).is_err() {
+        return Findings::default();
+    }
+    while tokens.pop_if(|token| token.kind == TokenKind::Semicolon).is_some() {}
+    let class = sql::statement_class(sql, &tokens);
+    let is_read = matches!(class, StatementClass::Dml | StatementClass::Explain);
+    let statement = if is_read { sql::parse(sql, &tokens, dialect, reserved).ok() } else { None };
+    let reading = Reading::new(sql, &tokens, class, statement.as_ref());
+    let mut findings = Findings::default();
+    for rule in rules::ALL.iter().filter(|rule| (rule.matches)(&reading)) {
+        findings.rules.push(rule.id);
+        findings.score = findings.score.saturating_add(match rule.weight {
+            Weight::Hard => rules::POINTS_MAX,
+            Weight::Points(points) => u32::from(points),
+        });
+    }
+    findings
 }
 
 fn judge_by<'r>(rules: impl Iterator<Item = &'r Rule>, reading: &Reading<'_>) -> Verdict {

@@ -1,3 +1,5 @@
+mod traps;
+
 use super::*;
 use crate::schema::{Charset, ServerKind, ServerVersion};
 use crate::sql::{self, Dialect, SqlMode};

@@ -52,7 +52,7 @@ impl FirewallMode {
         }
     }
 
-    /// Its name in policy.
+    /// As it stands in policy, events and metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Off => "off",

@@ -6,8 +6,9 @@
 use super::acquaintance::Acquaintance;
 use super::decision::{Attempt, Decision, Desk};
 use super::snapshot::Snapshot;
-use super::statement::{FirewallEvent, Reading};
+use super::statement::{Judged, Reading};
 use crate::client_error::Complaint;
+use crate::events::Outcome;
 use crate::explain::{Audience, Explained};
 use crate::plan::{self, Admitted, Inspection, Refusal};
 use crate::rewrite;
@@ -33,24 +34,24 @@ impl Desk {
             return Decision::WithFreshState;
         }
         // Whoever tries out what the firewall lets through is seen doing it.
-        let decision = self.look(asked, reading, snapshot, "explained");
+        let decision = self.look(asked, reading, snapshot, Outcome::Explained);
         if let (Err(Refusal::UnknownName { .. }), Attempt::First) = (&decision, attempt) {
             return Decision::WithFreshCatalog;
         }
         Decision::Explain(Box::new(Explained::of(&decision, &snapshot.policy, Audience::Client)))
     }
 
-    /// Decides about a statement whose plan is not carried out. The firewall's verdict is logged with that outcome.
+    /// Decides about a statement whose plan is not carried out. The firewall's verdict is told with that outcome.
     pub(super) fn look<'a>(
         &'a mut self,
         sql: &'a [u8],
         reading: &'a Reading,
         snapshot: &'a Snapshot,
-        outcome: &'static str,
+        outcome: Outcome,
     ) -> Result<Admitted<'a>, Refusal> {
         let rights = self.rights(snapshot);
         self.profile(rights.firewall, snapshot, reading.database.as_ref());
-        let Self { state, scratch, plans, connection, acquaintance, .. } = self;
+        let Self { state, scratch, plans, connection, acquaintance, shared, .. } = self;
         let known = acquaintance.as_ref().filter(|_| rights.firewall.refuses());
         let decision = plan::inspect(
             sql,
@@ -68,7 +69,8 @@ impl Desk {
             },
         );
         if let Err(Refusal::Firewall { rule }) = &decision {
-            FirewallEvent { rule, outcome, sql, reading, account: &state.account, connection }.log();
+            let (mode, account) = (rights.firewall, &state.account);
+            shared.events.take(&Judged { sql, reading, mode, account, connection, snapshot }.hit(rule, outcome));
         }
         decision
     }

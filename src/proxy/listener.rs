@@ -25,6 +25,7 @@ use super::settings::{ClientTls, ServerTls, Settings};
 use super::snapshot::Snapshot;
 use super::stream::Stream;
 use crate::client_error::Complaint;
+use crate::events::Events;
 use crate::explain::ShadowTable;
 use crate::plan::PlanCache;
 use crate::wire::err::SqlState;
@@ -62,6 +63,8 @@ pub struct Parts {
     pub lease: WriteLease,
     /// Shadow mode: nothing is sealed, opened or refused, and what would be is counted here.
     pub shadow: Option<Arc<ShadowTable>>,
+    /// Where firewall hits are reported.
+    pub events: Arc<Events>,
     /// Where connections are listed.
     pub registry: Arc<Registry>,
     /// Ends everything: idle clients at once, running statements and open transactions within the drain time-out.
@@ -70,7 +73,7 @@ pub struct Parts {
 
 /// Serves clients until `shutdown` is cancelled and the last one is gone.
 pub async fn serve(listeners: Vec<TcpListener>, parts: Parts) -> Result<Drain, ServeError> {
-    let Parts { settings, snapshot, catalog, keys, lease, shadow, registry, shutdown } = parts;
+    let Parts { settings, snapshot, catalog, keys, lease, shadow, events, registry, shutdown } = parts;
     let key = match (&settings.client_tls, &settings.server.tls) {
         (ClientTls::Off | ClientTls::Offered(_), ServerTls::Required { .. }) => {
             Some(LoginKey::generate().map_err(|_| ServeError::LoginKey)?)
@@ -89,6 +92,7 @@ pub async fn serve(listeners: Vec<TcpListener>, parts: Parts) -> Result<Drain, S
         keys,
         lease,
         shadow,
+        events,
         tallies,
         plans,
         key,

@@ -29,6 +29,7 @@ use super::snapshot::Snapshot;
 use super::state::{Freshness, Standing, Transaction};
 use super::unify::NotUnified;
 use crate::client_error::{ClientError, Complaint};
+use crate::events::Events;
 use crate::explain::ShadowTable;
 use crate::plan::PlanCache;
 use crate::wire::WireError;
@@ -51,6 +52,7 @@ pub(super) struct Shared {
     pub(super) lease: WriteLease,
     /// What is seen in shadow mode; `None` outside of it.
     pub(super) shadow: Option<Arc<ShadowTable>>,
+    pub(super) events: Arc<Events>,
     pub(super) plans: Arc<PlanCache>,
     pub(super) tallies: Tallies,
     pub(super) key: Option<LoginKey>,

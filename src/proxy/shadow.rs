@@ -13,6 +13,7 @@ use super::snapshot::{ShadowBar, Snapshot};
 use super::state::may_stop_tracking;
 use super::statement::{NotSent, Reading, is_protected};
 use crate::client_error::{ClientError, Complaint};
+use crate::events::Outcome;
 use crate::explain::{Occasion, Sent, ShadowTable};
 use crate::plan::{Effect, QueryPlan, Refusal};
 use crate::rewrite::{LongData, ParamTypes};
@@ -111,7 +112,7 @@ impl Desk {
         }
         let (attempt, shared) = (self.attempt, self.shared.clone());
         let role = self.rights(snapshot).role;
-        let decision = self.look(sql, reading, snapshot, "shadow");
+        let decision = self.look(sql, reading, snapshot, Outcome::Shadow);
         if let (Err(Refusal::UnknownName { .. }), Attempt::First) = (&decision, attempt) {
             return Err(NotSent::UnknownName(Complaint::CatalogNotLoaded.into()));
         }

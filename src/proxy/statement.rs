@@ -9,7 +9,7 @@ use super::session::Shared;
 use super::snapshot::Snapshot;
 use crate::client_error::{ClientError, Complaint};
 use crate::crypto::KeyId;
-use crate::firewall;
+use crate::events::{Hit, Outcome};
 use crate::plan::{self, CellAction, Effect, Inspection, Outputs, QueryPlan, Refusal, SpliceKind};
 use crate::policy::{Account, FirewallMode, RoleId};
 use crate::rewrite::{self, Context, RewriteError, Rewritten, Unifications, WantedSubject};
@@ -166,20 +166,20 @@ impl Desk {
             cache: plans,
             scratch,
         };
-        let event = |rule, outcome| FirewallEvent { rule, outcome, sql, reading, account: &state.account, connection };
+        let judged = Judged { sql, reading, mode: rights.firewall, account: &state.account, connection, snapshot };
         let inspected = plan::inspect(sql, inspection);
         for _ in 0..profile.as_ref().map_or(0, |profile| profile.take_novel()) {
             tally.note(Sign::Novel, snapshot.policy.rates(), &state.account, connection);
         }
         let admitted = inspected.map_err(|refusal| {
-            if let Refusal::Firewall { rule } = &refusal {
-                event(rule, "refused").log();
+            if let Refusal::Firewall { rule } = refusal {
+                shared.events.take(&judged.hit(rule, Outcome::Refused));
             }
             not_sent(&refusal, connection)
         })?;
         admitted.note_sent();
         if let Some(rule) = admitted.observed() {
-            event(rule, "observed").log();
+            shared.events.take(&judged.hit(rule, Outcome::Observed));
         }
         let plan = admitted.plan().clone();
         if !is_protected(&plan) {
@@ -225,31 +225,33 @@ impl Desk {
     }
 }
 
-/// What the log keeps of a statement that a firewall rule matched: who, where, which rule and which digest, no text.
-pub(super) struct FirewallEvent<'a> {
-    pub(super) rule: &'a str,
-    pub(super) outcome: &'a str,
+/// A statement that the firewall judges, and where it comes from.
+pub(super) struct Judged<'a> {
     pub(super) sql: &'a [u8],
     pub(super) reading: &'a Reading,
+    pub(super) mode: FirewallMode,
     pub(super) account: &'a Account,
     pub(super) connection: &'a Connection,
+    pub(super) snapshot: &'a Snapshot,
 }
 
-impl FirewallEvent<'_> {
-    pub(super) fn log(&self) {
-        tracing::warn!(
-            target: "candado::firewall",
-            connection = self.connection.id,
-            statement = self.connection.statement(),
-            user = %self.account.user,
-            host = %self.account.host,
-            client = %self.connection.client,
-            database = self.reading.database.as_deref(),
-            rule = self.rule,
-            digest = firewall::digest(self.sql, &self.reading.dialect).unwrap_or_default(),
-            outcome = self.outcome,
-            "firewall event"
-        );
+impl<'a> Judged<'a> {
+    /// What is told when a rule matches it.
+    pub(super) fn hit(&self, rule: &'static str, outcome: Outcome) -> Hit<'a> {
+        let Self { sql, reading, mode, account, connection, snapshot } = *self;
+        Hit {
+            rule,
+            outcome,
+            mode,
+            sql,
+            dialect: reading.dialect,
+            database: reading.database.as_deref(),
+            account,
+            client: connection.client,
+            connection: connection.id,
+            statement: connection.statement(),
+            catalog: &snapshot.catalog,
+        }
     }
 }
 

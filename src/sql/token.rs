@@ -26,6 +26,8 @@ bitflags::bitflags! {
         const COMMENTED_TEXT = 256;
         /// The bytes of the name are latin1, not UTF-8.
         const LATIN1 = 512;
+        /// A line comment that follows holds an odd number of quotes: what is left of a string.
+        const COMMENTED_HALF = 1024;
     }
 }
 

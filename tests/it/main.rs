@@ -10,6 +10,7 @@ mod catalog;
 mod clients;
 mod column;
 mod docs_in_step;
+mod events;
 #[path = "../support/fakekms/mod.rs"]
 mod fakekms;
 #[path = "../support/fakevault/mod.rs"]
@@ -59,3 +60,4 @@ mod twin;
 mod unique;
 mod unknown_key;
 mod vault;
+mod vulnerable;

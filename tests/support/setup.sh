@@ -285,6 +285,25 @@ setup_python() {
     say "python: $("$CANDADO_CACHE/python/bin/python" --version) with drivers ready"
 }
 
+# sqlmap attacks the vulnerable application of the tests, in a run of its own. It has an environment of its own too.
+SQLMAP=sqlmap==1.10.10
+
+make_sqlmap() {
+    local folder=$CANDADO_CACHE/sqlmap
+    [ "$(cat "$folder/made-from" 2>/dev/null)" != "$SQLMAP" ] || return 0
+    has_python || need_packages python3 python3-venv
+    say "sqlmap: installing $SQLMAP"
+    rm -rf "$folder"
+    python3 -m venv "$folder" >&2
+    "$folder/bin/pip" install --quiet --disable-pip-version-check "$SQLMAP" >&2 || die "sqlmap cannot be installed"
+    echo "$SQLMAP" >"$folder/made-from"
+}
+
+setup_sqlmap() {
+    once sqlmap make_sqlmap
+    say "sqlmap: ready"
+}
+
 # The demo's customers, in a file, so that the demo itself needs no Python. The package carries the Chinook sample
 # database; it is only unpacked, never installed or run.
 SAMPLES_FROM="db.py==0.5.3 --hash=sha256:328236283ff90b419b0643bed8269287e68916f2076928c54e8afdfa1f44d437"
@@ -388,9 +407,9 @@ main() {
     local part
     for part in "$@"; do
         case $part in
-        build | tls | mysql | mariadb | samples | python | node | php | bench | deny | fuzz | netns) "setup_$part" ;;
+        build | tls | mysql | mariadb | samples | python | sqlmap | node | php | bench | deny | fuzz | netns) "setup_$part" ;;
         all) main build mysql mariadb samples python node php bench deny fuzz netns ;;
-        *) die "unknown part '$part'; parts are build, tls, mysql, mariadb, samples, python, node, php, bench, deny, fuzz, netns, all" ;;
+        *) die "unknown part '$part'; parts are build, tls, mysql, mariadb, samples, python, sqlmap, node, php, bench, deny, fuzz, netns, all" ;;
         esac
     done
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::app::control_settings;
 use crate::cli::account::Account;
+use crate::cli::moment::moment;
 use crate::cli::output::Output;
 use crate::cli::{Failure, runtime};
 use crate::control::{KeyStore, Pool, SCHEMA, StoredEntry};
@@ -27,10 +28,10 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "TEXT")]
     actor: Option<String>,
     /// Acts at that time or later, UTC: `2026-03-04`, or as far as you like in `2026-03-04T05:06:07`.
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     from: Option<String>,
     /// Acts before that time, UTC.
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<String>,
     /// The newest so many of them.
     #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
@@ -38,18 +39,6 @@ pub(in crate::cli) struct Arguments {
     /// Print one JSON document instead of text.
     #[arg(long)]
     json: bool,
-}
-
-/// A time as entries have it, or the beginning of one. They compare as text.
-fn time(text: &str) -> Result<String, String> {
-    const FORM: &str = "0000-00-00T00:00:00.000000Z";
-    let fits = text.len() >= 4
-        && text.len() <= FORM.len()
-        && text.bytes().zip(FORM.bytes()).all(|(byte, form)| match form {
-            b'0' => byte.is_ascii_digit(),
-            form => byte == form,
-        });
-    if fits { Ok(text.to_owned()) } else { Err("a time is written 2026-03-04 or 2026-03-04T05:06:07".to_owned()) }
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {

@@ -20,6 +20,9 @@ impl Lexer<'_> {
         if holds_quote(text) {
             marks |= Marks::COMMENTED_QUOTE;
         }
+        if holds_half_string(text) {
+            marks |= Marks::COMMENTED_HALF;
+        }
         let holds_text = text.iter().any(|byte| !byte.is_ascii_whitespace() && !matches!(byte, b'-' | b'+' | b'#'));
         let is_last = self.sql.get(end..).unwrap_or_default().trim_ascii().is_empty();
         if is_last && holds_text {
@@ -140,6 +143,24 @@ fn holds_quote(text: &[u8]) -> bool {
     let is_letter = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_alphabetic);
     memchr::memchr3_iter(b'\'', b'"', b'`', text)
         .any(|at| text.get(at) != Some(&b'\'') || !is_letter(at.checked_sub(1)) || !is_letter(at.checked_add(1)))
+}
+
+/// Whether an odd number of quotes of one kind stands in a comment, whether or not those count that end a word, as in
+/// `users' `. The apostrophe of `don't` never does.
+fn holds_half_string(text: &[u8]) -> bool {
+    let byte = |at: Option<usize>| at.and_then(|at| text.get(at));
+    let (mut single, mut ending) = (0_usize, 0_usize);
+    for at in memchr::memchr_iter(b'\'', text) {
+        let behind_letter = byte(at.checked_sub(1)).is_some_and(u8::is_ascii_alphabetic);
+        let next = byte(at.checked_add(1));
+        if behind_letter && next.is_some_and(u8::is_ascii_alphabetic) {
+            continue;
+        }
+        single += 1;
+        ending += usize::from(behind_letter && next.is_none_or(u8::is_ascii_whitespace));
+    }
+    let double = memchr::memchr_iter(b'"', text).count();
+    (single % 2 == 1 && (single - ending) % 2 == 1) || double % 2 == 1
 }
 
 /// Whom a versioned comment addresses.

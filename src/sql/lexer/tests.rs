@@ -156,7 +156,13 @@ fn comments_leave_marks() {
     assert_eq!(marks("/* x */ b"), [Marks::COMMENT_BEFORE]);
     assert_eq!(marks("a /*!50000 b */"), [Marks::empty(), Marks::VERSIONED]);
     assert_eq!(marks("a /*!99999 b */"), [Marks::SKIPPED_AFTER]);
-    assert_eq!(marks("a -- ' x"), [Marks::DASH_AFTER | Marks::COMMENTED_QUOTE | Marks::COMMENTED_TEXT]);
+    let remark = Marks::DASH_AFTER | Marks::COMMENTED_QUOTE | Marks::COMMENTED_TEXT;
+    assert_eq!(marks("a -- ' x"), [remark | Marks::COMMENTED_HALF]);
+    assert_eq!(marks("a -- b')"), [remark | Marks::COMMENTED_HALF]);
+    assert_eq!(marks("a -- 'b\" c'"), [remark | Marks::COMMENTED_HALF]);
+    for whole in ["a -- 'b'", "a -- the users' b", "a -- don't 'b' \"c\""] {
+        assert_eq!(marks(whole), [remark], "{whole}");
+    }
     assert_eq!(marks("a # x\nb -- -"), [Marks::HASH_AFTER, Marks::DASH_AFTER]);
     assert_eq!(marks("select /*+ NO_ICP(t) */ 1"), [Marks::HINT_AFTER, Marks::empty()]);
     assert_eq!(cut("select /*+ a('*/ b') */ 1", mysql()), "AmbiguousHint(7)");

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use candado::events::Events;
 use candado::policy::{FirewallMode, Policy, RoleId};
 use candado::proxy::{
     self, CatalogRefresh, ClientTls, KeyRefresh, KeyRequest, Limits, Parts, Registry, ServerTls, Settings, Snapshot,
@@ -73,6 +74,7 @@ impl DataPlane {
             catalog: CatalogRefresh::new(requests),
             keys: KeyRefresh::new(key_requests),
             lease,
+            events: Arc::new(Events::new(&candado::events::Settings::default()).unwrap().0),
             registry: registry.clone(),
             shutdown: shutdown.clone(),
         };

@@ -1,0 +1,81 @@
+//! One event, as the file sink writes it and as `candado firewall log` reads it.
+
+use serde::{Deserialize, Serialize};
+
+/// What became of a statement that a rule matched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It was not sent to the server.
+    Refused,
+    /// It was sent: the account's mode only observes.
+    Observed,
+    /// It was only asked about, by `EXPLAIN CANDADO`.
+    Explained,
+    /// It was sent: shadow mode refuses nothing.
+    Shadow,
+}
+
+impl Outcome {
+    /// As it stands in events and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Observed => "observed",
+            Self::Explained => "explained",
+            Self::Shadow => "shadow",
+        }
+    }
+}
+
+/// A statement that a rule matched. Holds no value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Names this event among those of all proxies: run of the proxy, connection and statement. The client's error text
+    /// ends with the last two.
+    pub id: String,
+    /// When, RFC 3339 in UTC.
+    pub at: String,
+    /// The account that the server authenticated, `user@host`.
+    pub account: String,
+    /// The client's address and port.
+    pub client: String,
+    /// The default database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// The rules that matched, the one that decided first.
+    pub rules: Vec<String>,
+    /// The sum of their points; a hard rule counts as much as is enough to refuse.
+    pub score: u32,
+    /// The account's firewall mode.
+    pub mode: String,
+    /// What became of the statement.
+    pub outcome: Outcome,
+    /// SHA-256 of the digest text; none if the statement could not be split into tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The statement with `?` for every literal and `<id>` for every name that the schema does not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Hits of the same account, client address and rule that were only counted since the event before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub suppressed: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Event {
+    /// One line of JSON, with its line break.
+    pub(super) fn line(&self, out: &mut Vec<u8>) {
+        // Strings, numbers and lists of strings can always be written into memory.
+        drop(serde_json::to_writer(&mut *out, self));
+        out.push(b'\n');
+    }
+
+    /// The rule that decided.
+    pub(super) fn rule(&self) -> &str {
+        self.rules.first().map_or("", String::as_str)
+    }
+}

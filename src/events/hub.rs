@@ -1,0 +1,191 @@
+//! Where the data plane hands hits over, and where they become events.
+
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime};
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::watch;
+
+use super::counters::SinkCounters;
+use super::names::Names;
+use super::sampler::{Admission, Sampler};
+use super::sink::{Destination, Worker};
+use super::time::{rfc3339, since_epoch};
+use super::{Counters, Event, LogSink, Outcome, Settings, SettingsError, text};
+use crate::firewall;
+use crate::policy::{Account, FirewallMode};
+use crate::schema::Catalog;
+use crate::sql::{self, Dialect, ReservedWords};
+
+/// A statement that a rule matched, as the data plane knows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Hit<'a> {
+    /// The rule that decided.
+    pub rule: &'static str,
+    /// What becomes of the statement.
+    pub outcome: Outcome,
+    /// The account's mode.
+    pub mode: FirewallMode,
+    /// The statement.
+    pub sql: &'a [u8],
+    /// How the server reads it.
+    pub dialect: Dialect,
+    /// The default database.
+    pub database: Option<&'a str>,
+    /// Who sent it.
+    pub account: &'a Account,
+    /// From where.
+    pub client: SocketAddr,
+    /// The connection's number.
+    pub connection: u64,
+    /// The statement's number in it.
+    pub statement: u64,
+    /// The names that may be shown.
+    pub catalog: &'a Catalog,
+}
+
+/// The way to all sinks. Taking a hit never waits.
+pub struct Events {
+    /// Tells this run of the proxy from all others.
+    run: String,
+    log: LogSink,
+    counters: Arc<Counters>,
+    sampler: Mutex<Sampler>,
+    names: ArcSwapOption<Names>,
+    outlets: Vec<Outlet>,
+    reopen: watch::Sender<()>,
+}
+
+struct Outlet {
+    queue: mpsc::Sender<Arc<Event>>,
+    counters: Arc<SinkCounters>,
+}
+
+impl std::fmt::Debug for Events {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Events").field("run", &self.run).field("sinks", &self.outlets.len()).finish_non_exhaustive()
+    }
+}
+
+impl Events {
+    /// Makes the way, and the workers at its ends, which have to be run.
+    ///
+    /// # Errors
+    /// An address or a file of authorities cannot be used.
+    pub fn new(settings: &Settings) -> Result<(Self, Vec<Worker>), SettingsError> {
+        let counters = Arc::new(Counters::default());
+        let reopen = watch::Sender::new(());
+        let (mut outlets, mut workers) = (Vec::new(), Vec::new());
+        for destination in Destination::all(settings)? {
+            let (queue, waiting) = mpsc::channel(settings.queue_max.max(1));
+            let of_sink = counters.sink(destination.name());
+            outlets.push(Outlet { queue, counters: of_sink.clone() });
+            workers.push(Worker::new(destination, waiting, of_sink, reopen.subscribe()));
+        }
+        // Without random numbers two runs may share a name; the time of an event tells them apart then.
+        let run = format!("{:08x}", getrandom::u32().unwrap_or_default());
+        let sampler = Mutex::new(Sampler::new(settings.per_second_max, Instant::now()));
+        let (log, names) = (settings.log, ArcSwapOption::empty());
+        Ok((Self { run, log, counters, sampler, names, outlets, reopen }, workers))
+    }
+
+    /// What has happened so far.
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    /// Files are closed, and opened again for the next event: somebody has moved them.
+    pub fn reopen(&self) {
+        self.reopen.send_replace(());
+    }
+
+    /// Takes a hit.
+    pub fn take(&self, hit: &Hit<'_>) {
+        self.counters.hit(hit.rule, hit.mode.name(), hit.outcome);
+        let admission = {
+            let mut sampler = self.sampler.lock().unwrap_or_else(PoisonError::into_inner);
+            sampler.admit(hit.account, hit.client.ip(), hit.rule, Instant::now())
+        };
+        let suppressed = match admission {
+            Admission::Suppressed => {
+                self.counters.suppressed.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            Admission::Event { suppressed } => suppressed,
+        };
+        let event = self.event(hit, suppressed);
+        if self.log == LogSink::On {
+            log(&event, hit);
+        }
+        let event = Arc::new(event);
+        for outlet in &self.outlets {
+            match outlet.queue.try_send(event.clone()) {
+                Ok(()) => {}
+                Err(TrySendError::Full(_) | TrySendError::Closed(_)) => {
+                    outlet.counters.dropped.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    pub(super) fn event(&self, hit: &Hit<'_>, suppressed: u64) -> Event {
+        let reserved = ReservedWords::of_catalog(hit.catalog);
+        let findings = firewall::findings(hit.sql, &hit.dialect, &reserved);
+        let mut rules = vec![hit.rule.to_owned()];
+        rules.extend(findings.rules.iter().map(|rule| rule.0.to_owned()).filter(|rule| *rule != hit.rule));
+        Event {
+            id: format!("{}-{}:{}", self.run, hit.connection, hit.statement),
+            at: rfc3339(since_epoch(SystemTime::now())),
+            account: format!("{}@{}", hit.account.user, hit.account.host),
+            client: hit.client.to_string(),
+            database: hit.database.map(str::to_owned),
+            // What is refused before any rule is asked has no points of its own.
+            score: findings.score.max(firewall::rules::POINTS_MAX),
+            rules,
+            mode: hit.mode.name().to_owned(),
+            outcome: hit.outcome,
+            digest: firewall::digest(hit.sql, &hit.dialect),
+            text: self.text(hit, &reserved),
+            suppressed,
+        }
+    }
+
+    fn text(&self, hit: &Hit<'_>, reserved: &ReservedWords<'_>) -> Option<String> {
+        let mut tokens = Vec::new();
+        sql::lex(hit.sql, &hit.dialect, &mut tokens).ok()?;
+        let names = match self.names.load_full().filter(|names| names.are_of(hit.catalog)) {
+            Some(names) => names,
+            None => {
+                let names = Arc::new(Names::of(hit.catalog));
+                self.names.store(Some(names.clone()));
+                names
+            }
+        };
+        Some(text::normalised(hit.sql, &tokens, &names, reserved))
+    }
+}
+
+/// Everything but the text, which not even without values belongs into the log.
+fn log(event: &Event, hit: &Hit<'_>) {
+    tracing::warn!(
+        target: "candado::firewall",
+        event = event.id,
+        connection = hit.connection,
+        statement = hit.statement,
+        user = %hit.account.user,
+        host = %hit.account.host,
+        client = event.client,
+        database = event.database,
+        rule = hit.rule,
+        rules = event.rules.join(","),
+        score = event.score,
+        mode = event.mode,
+        digest = event.digest.as_deref().unwrap_or_default(),
+        outcome = event.outcome.name(),
+        suppressed = event.suppressed,
+        "firewall event"
+    );
+}

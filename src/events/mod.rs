@@ -1,0 +1,30 @@
+//! Firewall events: what is kept of a statement that a rule matched, and its way to log, file, syslog and HTTP.
+//!
+//! The data plane hands a hit over and goes on. Every hit is counted; how many become events is bounded for each account,
+//! client address and rule, so that a flood from one client neither fills a disk nor hides others. Each sink has a bounded
+//! queue and a task of its own: one that is slow or down loses events, which are counted, and holds nobody up. No value
+//! is in an event: literals and parameters are `?`, and names that the schema does not know are `<id>`.
+//!
+//! Deciding what is a hit belongs to [`crate::firewall`] and [`crate::plan`].
+
+mod counters;
+mod event;
+mod hub;
+mod names;
+mod ocsf;
+mod sampler;
+mod settings;
+mod sink;
+#[cfg(test)]
+mod tests;
+mod text;
+mod time;
+mod words;
+
+pub use counters::{Counters, RuleCount, SinkCount};
+pub use event::{Event, Outcome};
+pub use hub::{Events, Hit};
+pub use ocsf::finding;
+pub use settings::{
+    FileSettings, HttpSettings, LogSink, Settings, SettingsError, SyslogSettings, SyslogTransport, Token,
+};

@@ -1,6 +1,6 @@
 //! Profiles and exceptions of the statement firewall in schema `candado`: reading them, and adding what a proxy has learned.
 //!
-//! What people do with them is [`acts`]'s. Digests, shapes and normalised texts pass through here, never a statement.
+//! What people do with them is module `acts`'s. Digests, shapes and normalised texts pass through here, never a statement.
 
 mod acts;
 mod list;

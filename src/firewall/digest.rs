@@ -20,7 +20,7 @@ impl Digest {
         Self(Sha256::digest(&text).into())
     }
 
-    /// Reads what [`Digest::to_string`] writes.
+    /// Reads its text form.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?;
         Some(Self(bytes.try_into().ok()?))

@@ -49,7 +49,7 @@ pub fn write(entries: &[ProfileEntry]) -> String {
     out
 }
 
-/// Reads what [`write`] writes, and people change.
+/// Reads what [`write()`] writes, and people change.
 ///
 /// # Errors
 /// All lines that are wrong.

@@ -121,7 +121,7 @@ impl Shape {
         self.parts.get(part).copied().unwrap_or_default()
     }
 
-    /// Reads what [`Shape::to_string`] writes.
+    /// Reads its text form.
     pub fn parse(text: &str) -> Option<Self> {
         let mut words = text.split(' ');
         let head = words.next().filter(|head| !head.is_empty() && *head != "-")?;

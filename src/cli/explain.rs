@@ -188,6 +188,7 @@ impl Explainer<'_> {
         for splice in &plan.splices {
             match &splice.kind {
                 SpliceKind::Seal(_) => self.note(splice.column, &mut seals),
+                SpliceKind::Constant(_) | SpliceKind::Operand | SpliceKind::NullIf { .. } => {}
                 SpliceKind::Search { .. } => self.note(splice.column, &mut index),
                 // Prefixes of both are compared, by no index of the server's.
                 SpliceKind::Match { .. } => {}

@@ -112,8 +112,14 @@ impl Sketch<'_> {
 
     fn splice(&mut self, splice: &Splice) {
         match &splice.kind {
-            SpliceKind::Seal(Value::Null) => self.text.push_str("NULL"),
-            SpliceKind::Seal(Value::Literal(_) | Value::Param(_)) => self.text.push_str("<sealed>"),
+            SpliceKind::Seal(Value::Null) | SpliceKind::Constant(Value::Null) => self.text.push_str("NULL"),
+            SpliceKind::Seal(Value::Literal(_) | Value::Param(_))
+            | SpliceKind::Constant(Value::Literal(_) | Value::Param(_)) => self.text.push_str("<sealed>"),
+            SpliceKind::Operand => {}
+            SpliceKind::NullIf { column_tokens, .. } => {
+                let name = self.name(*column_tokens);
+                self.text.push_str(&format!("IF({}, {name}, NULL)", range(&name)));
+            }
             SpliceKind::Match { column_tokens, other_tokens, comparison, .. } => {
                 self.compared(*column_tokens, *comparison, *other_tokens);
             }

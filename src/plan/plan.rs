@@ -95,6 +95,9 @@ pub enum SpliceKind {
     /// A value on its way into the column: replaced by its envelope as a hexadecimal literal. A parameter keeps its `?`
     /// and is sealed when the statement is executed.
     Seal(Value),
+    /// A value that stands beside the column's in an expression whose result is opened: sealed like them, and stored
+    /// nowhere.
+    Constant(Value),
     /// A comparison of the column with values: replaced, in parentheses, by ranges over the envelope's index prefix.
     Search {
         /// The tokens of the column's name, whose bytes are repeated for each bound.
@@ -116,6 +119,16 @@ pub enum SpliceKind {
         /// How they compare.
         comparison: Comparison,
     },
+    /// The second argument of NULLIF, the first being the column: replaced by what equals the column where its value
+    /// is that one, and nothing elsewhere.
+    NullIf {
+        /// The tokens of the column's name.
+        column_tokens: TokenRange,
+        /// The value.
+        value: Value,
+    },
+    /// The column as the operand of a simple CASE, each of whose WHENs becomes a search: left out.
+    Operand,
 }
 
 /// A comparison that a blind index answers.

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr, reason = "the figures are what a reader of the log wants")]
 
 mod generator;
+mod handed_on;
 
 use std::collections::BTreeMap;
 
@@ -13,8 +14,9 @@ use crate::stages::TO_BYTES;
 use crate::support::on_each_server;
 use crate::support::proxy::Deployment;
 use crate::support::server::Kind;
-use crate::support::shop::{Answer, Shop, Who, assert_in_step, observing_policy, prepared, refused, text};
+use crate::support::shop::{Answer, Shape, Shop, Who, assert_in_step, observing_policy, prepared, refused, text};
 use generator::{Generated, Generator, Values};
+use handed_on::{changes_answer_like_a_plain_table, values_are_handed_on};
 
 on_each_server!(
     written_statements_answer_like_a_plain_table,
@@ -22,6 +24,8 @@ on_each_server!(
     columns_on_their_way_answer_like_a_plain_table,
     columns_are_compared_only_while_all_cells_are_sealed,
     views_are_followed_to_their_base_columns,
+    values_are_handed_on,
+    changes_answer_like_a_plain_table,
 );
 
 /// Rows with NULL, empty and equal values.
@@ -76,6 +80,23 @@ fn sorted(kind: Kind, answer: Answer) -> Answer {
     let Answer::Rows { columns, mut rows } = answer else { return answer };
     rows.sort_by_key(|row| format!("{row:?}"));
     Answer::Rows { columns: columns.into_iter().map(|column| column.of_nested(kind)).collect(), rows }
+}
+
+/// The same for a statement whose values are parameters.
+fn sorted_prepared(kind: Kind, answer: Answer) -> Answer {
+    match sorted(kind, answer) {
+        Answer::Rows { columns, rows } => {
+            Answer::Rows { columns: columns.into_iter().map(Shape::of_parameters).collect(), rows }
+        }
+        other => other,
+    }
+}
+
+fn sorted_as(kind: Kind, values: Values, answer: Answer) -> Answer {
+    match values {
+        Values::Literal => sorted(kind, answer),
+        Values::Param => sorted_prepared(kind, answer),
+    }
 }
 
 async fn written_statements_answer_like_a_plain_table(kind: Kind) {
@@ -201,7 +222,7 @@ impl Twins {
                 assert_in_step(&mut self.through, &generated.sql).await;
                 continue;
             }
-            let (through, direct) = (sorted(kind, through), sorted(kind, direct));
+            let (through, direct) = (sorted_as(kind, values, through), sorted_as(kind, values, direct));
             match &direct {
                 Answer::Rows { rows, .. } => tally.rows += rows.len(),
                 Answer::Refused { .. } | Answer::Done { .. } | Answer::Lost => tally.errors += 1,
@@ -229,7 +250,7 @@ impl Twins {
         for conn in [&mut self.through, &mut self.direct] {
             text(conn, "SET optimizer_switch = DEFAULT").await;
         }
-        equal(&sorted(kind, through), &sorted(kind, direct))
+        equal(&sorted_as(kind, values, through), &sorted_as(kind, values, direct))
     }
 }
 

@@ -31,8 +31,7 @@ pub(super) const COMPARE_COLUMNS: Construct = construct(
 );
 pub(super) const COMPARE_PLACE: Construct = construct(
     "comparison in this place",
-    "compare in WHERE, ON or HAVING, in a column of the select list that has an alias, or in WHERE of an UPDATE or DELETE \
-     of one table",
+    "compare in WHERE, ON or HAVING, or in a column of the select list that has an alias",
 );
 pub(super) const COPY: Construct =
     construct("copying its value", "read the value and write it back as a literal or a parameter");
@@ -51,8 +50,14 @@ pub(super) const INTO: Construct = construct("SELECT … INTO", "select the colu
 pub(super) const JOIN_COLUMNS: Construct =
     construct("NATURAL JOIN or USING", "join on unprotected columns, named in ON");
 pub(super) const JSON: Construct = construct("a JSON operator", SELECT_ALONE);
-pub(super) const MULTI_TABLE: Construct =
-    construct("UPDATE or DELETE of several tables", "change one table at a time, or leave the column out");
+pub(super) const MIXTURE: Construct = construct(
+    "an expression that can be something else than the column",
+    "let all that can come out of it be the same column, string literals, parameters and NULL",
+);
+pub(super) const MULTI_TABLE: Construct = construct(
+    "an UPDATE of several tables, where values have a key for each person",
+    "change one table at a time, or leave the column out",
+);
 pub(super) const NO_INDEX: Construct =
     construct("comparison without a blind index", "declare an index for the column in the policy");
 pub(super) const NULL_SAFE_LISTED: Construct =
@@ -82,6 +87,10 @@ pub(super) const SUBQUERY: Construct = construct("output of a subquery", "select
 pub(super) const SUBJECT_CHANGE: Construct = construct(
     "a change of the column that says whose the row is",
     "read the row, insert it for the other person and delete it here",
+);
+pub(super) const SUBJECT_CONSTANT: Construct = construct(
+    "a constant beside values that have a key for each person",
+    "select the column by itself and put the constant in the application",
 );
 pub(super) const SUBJECT_DUPLICATE: Construct = construct(
     "ON DUPLICATE KEY UPDATE, which may meet another person's row",

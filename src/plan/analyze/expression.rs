@@ -44,8 +44,8 @@ impl Analysis<'_> {
             ExprKind::Subquery(query) => self.query(query, Some(scope), Place::Nested(construct::SUBQUERY)).map(drop),
             ExprKind::Row(operands) => self.values(operands, scope, construct::ROW),
             ExprKind::Case { operand, whens, otherwise } => {
-                self.values(operand.as_deref(), scope, construct::CASE)?;
-                self.values(whens.iter().flat_map(|(when, then)| [when, then]), scope, construct::CASE)?;
+                self.tested(operand.as_deref(), whens, scope)?;
+                self.values(whens.iter().map(|(_, then)| then), scope, construct::CASE)?;
                 self.values(otherwise.as_deref(), scope, construct::CASE)
             }
             ExprKind::Function(function) => self.function(function, scope),

@@ -1,11 +1,12 @@
 //! From a parsed statement to its plan: every name is resolved, every expression is visited, and a protected column is
 //! accepted only where this module knows what to do with it (sql.md section 4).
 //!
-//! [`query`] walks query expressions, [`mod@output`] tells what their columns carry, [`cte`] brings common table
-//! expressions and [`view`] views into sight, [`from`] builds the scope of a FROM clause, [`expression`] refuses and
+//! [`query`] walks query expressions, [`mod@output`] tells what their columns carry and [`carry`] what expressions do,
+//! [`cte`] brings common table expressions and [`view`] views into sight, [`from`] builds the scope of a FROM clause, [`expression`] refuses and
 //! [`predicate`] accepts protected columns in expressions, [`mod@write`] plans INSERT, UPDATE and DELETE, and [`subject`]
 //! finds whose the rows are that they write.
 
+mod carry;
 mod construct;
 mod cte;
 mod expression;

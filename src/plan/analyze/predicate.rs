@@ -131,7 +131,7 @@ impl Analysis<'_> {
     }
 
     /// Two columns of one index domain have equal prefixes where their values are equal.
-    fn match_columns(
+    pub(super) fn match_columns(
         &mut self,
         whole: &Expr,
         comparison: Comparison,
@@ -216,7 +216,7 @@ impl Analysis<'_> {
         text.is_ok_and(|text| !text.iter().any(|byte| matches!(byte, b'%' | b'_' | b'\\')))
     }
 
-    fn search(
+    pub(super) fn search(
         &mut self,
         whole: &Expr,
         operand: ColumnOperand,

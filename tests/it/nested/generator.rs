@@ -1,5 +1,6 @@
 //! Random SELECTs over a table with protected columns, the same ones for the same seed: derived tables, common table
-//! expressions, joins, UNION ALL, scalar, IN and EXISTS sub-queries, nested at will, with conditions in three-valued logic.
+//! expressions, joins, UNION ALL, scalar, IN and EXISTS sub-queries, nested at will, with conditions in three-valued logic
+//! and expressions that hand on a column's value.
 //!
 //! `{t}` is the table. Some statements do what envelopes cannot; those are refused, the others answer.
 
@@ -169,8 +170,35 @@ impl Generator {
             columns.iter().filter(|column| wanted.is_none_or(|wanted| column.holds == wanted)).collect();
         // Another one where the other branch of a UNION has none like it: refused, if either is protected.
         let fitting = if fitting.is_empty() { columns.iter().collect() } else { fitting };
-        let column = fitting[self.below(fitting.len())];
-        (column.name.clone(), column.holds)
+        let column = fitting[self.below(fitting.len())].clone();
+        if self.below(4) > 0 {
+            return (column.name, column.holds);
+        }
+        self.handed_on(columns, column)
+    }
+
+    /// An expression that hands on the value of a column, or something that the column could hold.
+    fn handed_on(&mut self, columns: &[Column], column: Column) -> (String, Holds) {
+        let (name, holds) = (column.name, column.holds);
+        let alike: Vec<&Column> = columns.iter().filter(|other| other.holds == holds).collect();
+        let other = alike[self.below(alike.len())].name.clone();
+        let expr = match (holds, self.below(6)) {
+            (Holds::Id | Holds::Truth, _) => format!("COALESCE({name}, 0)"),
+            (_, 0) => format!("COALESCE({name}, {other})"),
+            (_, 1) => format!("IFNULL({name}, {})", self.value()),
+            (_, 2) => format!("COALESCE({name}, {}, {})", self.value(), self.value()),
+            (_, 3) => {
+                let condition = self.condition(columns, 0);
+                format!("IF({condition}, {name}, {})", self.value())
+            }
+            (Holds::Note, _) | (_, 4) => {
+                let condition = self.condition(columns, 0);
+                let then = self.value();
+                format!("CASE WHEN {condition} THEN {name} WHEN {other} IS NULL THEN {then} ELSE {other} END")
+            }
+            (_, _) => format!("NULLIF({name}, {})", self.value()),
+        };
+        (expr, holds)
     }
 
     fn stored(&mut self) -> Holds {
@@ -231,6 +259,7 @@ impl Generator {
                 format!("{id} {negated}IN ({})", self.ids(columns, depth - 1))
             }
             4 if depth > 0 => format!("EXISTS ({})", self.ids(columns, depth - 1)),
+            5 if self.below(2) == 0 => format!("{} = 1", self.simple_case(columns)),
             5 => format!("CASE WHEN {} THEN 1 ELSE 0 END = 1", self.comparison(columns)),
             6 => format!(
                 "({}) IS {}",
@@ -239,6 +268,18 @@ impl Generator {
             ),
             _ => self.comparison(columns),
         }
+    }
+
+    /// CASE of a column by values.
+    fn simple_case(&mut self, columns: &[Column]) -> String {
+        let texts = |column: &&Column| matches!(column.holds, Holds::Name | Holds::Code | Holds::Phone);
+        let texts: Vec<&Column> = columns.iter().filter(texts).collect();
+        if texts.is_empty() {
+            return format!("CASE {} WHEN 1 THEN 1 WHEN 2 THEN 0 END", self.id_of(columns));
+        }
+        let name = texts[self.below(texts.len())].name.clone();
+        let (one, two) = (self.value(), self.value());
+        format!("CASE {name} WHEN {one} THEN 1 WHEN {two} THEN 0 ELSE {} END", self.below(2))
     }
 
     /// A sub-query of ids that may name columns outside.

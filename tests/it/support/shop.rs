@@ -292,6 +292,15 @@ impl Shape {
         self
     }
 
+    /// Without what MySQL announces of an expression in which a parameter stands beside a column: the widest text there
+    /// is, whatever the column's width.
+    pub(crate) fn of_parameters(self) -> Self {
+        if self.kind == "text" || self.kind == "MYSQL_TYPE_VAR_STRING" {
+            return Self { kind: "text".to_owned(), length: 0, flags: String::new(), ..self };
+        }
+        self
+    }
+
     fn of(column: &Column) -> Self {
         Self {
             name: column.name_str().into_owned(),

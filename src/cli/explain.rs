@@ -191,7 +191,7 @@ impl Explainer<'_> {
                 SpliceKind::Constant(_) | SpliceKind::Operand | SpliceKind::NullIf { .. } => {}
                 SpliceKind::Search { .. } => self.note(splice.column, &mut index),
                 // Prefixes of both are compared, by no index of the server's.
-                SpliceKind::Match { .. } => {}
+                SpliceKind::Match { .. } | SpliceKind::Tag { .. } | SpliceKind::AnyOf { .. } => {}
             }
         }
         match &plan.outputs {

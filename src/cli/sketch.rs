@@ -3,7 +3,7 @@
 //! Literals are `?` like parameters. What keys would make is named in angle brackets: an envelope, and the bounds of a
 //! blind index. While two index keys are in use, or a column is being converted, the real text has more alternatives.
 
-use crate::plan::{Admitted, Comparison, Splice, SpliceKind, Value};
+use crate::plan::{Admitted, Among, Comparison, Splice, SpliceKind, Value};
 use crate::sql::tree::TokenRange;
 use crate::sql::{self, Dialect, Token, TokenKind};
 
@@ -116,6 +116,17 @@ impl Sketch<'_> {
             SpliceKind::Seal(Value::Literal(_) | Value::Param(_))
             | SpliceKind::Constant(Value::Literal(_) | Value::Param(_)) => self.text.push_str("<sealed>"),
             SpliceKind::Operand => {}
+            SpliceKind::Tag { column_tokens, .. } => {
+                let name = self.name(*column_tokens);
+                self.text.push_str(&format!("<tag of {name}>"));
+            }
+            SpliceKind::AnyOf { column_tokens, among, .. } => {
+                let name = self.name(*column_tokens);
+                self.text.push_str(&match among {
+                    Among::Group => format!("ANY_VALUE({name})"),
+                    Among::Query => format!("MIN({name}) OVER (PARTITION BY <tag of {name}>)"),
+                });
+            }
             SpliceKind::NullIf { column_tokens, .. } => {
                 let name = self.name(*column_tokens);
                 self.text.push_str(&format!("IF({}, {name}, NULL)", range(&name)));

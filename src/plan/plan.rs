@@ -2,7 +2,7 @@
 
 use crate::policy::{ColumnId, DecryptGrant};
 use crate::schema::{SubjectForm, SubjectPlace};
-use crate::sql::tree::TokenRange;
+use crate::sql::tree::{TokenIndex, TokenRange};
 
 /// What happens to a statement and to its result. Token positions are those of the statement's executed tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,6 +129,31 @@ pub enum SpliceKind {
     },
     /// The column as the operand of a simple CASE, each of whose WHENs becomes a search: left out.
     Operand,
+    /// The column, or what stands for it: replaced by what is equal for equal values.
+    Tag {
+        /// The tokens of the column's name.
+        column_tokens: TokenRange,
+        /// The column whose values it is compared with; itself, if with its own.
+        like: ColumnId,
+    },
+    /// The column in a select list: replaced by one of its values that are equal, the same for all of them.
+    AnyOf {
+        /// The tokens of the column's name.
+        column_tokens: TokenRange,
+        /// Among which rows.
+        among: Among,
+        /// The token of the name that the column of the result has without an alias.
+        name: Option<TokenIndex>,
+    },
+}
+
+/// Among which rows one of several equal values is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Among {
+    /// Those of the group, which the rows are grouped into by the value.
+    Group,
+    /// All rows of the query with the same value.
+    Query,
 }
 
 /// A comparison that a blind index answers.

@@ -97,6 +97,15 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
         let column = name(splice.column);
         match &splice.kind {
             SpliceKind::Constant(shown) => writeln!(out, "constant {column}: {}", value(shown)).unwrap(),
+            SpliceKind::Tag { column_tokens, like } => {
+                let (whole, named) = (text(splice.tokens), text(*column_tokens));
+                writeln!(out, "tag {column} like {}: {named} in «{whole}»", name(*like)).unwrap();
+            }
+            SpliceKind::AnyOf { column_tokens, among, name } => {
+                let shown = name.map(|at| text(TokenRange { first: at, last: at })).unwrap_or_default();
+                let (whole, named) = (text(splice.tokens), text(*column_tokens));
+                writeln!(out, "any {column} of {among:?}: {named} in «{whole}» {shown}").unwrap();
+            }
             SpliceKind::Operand => writeln!(out, "without {column}: «{}»", text(splice.tokens)).unwrap(),
             SpliceKind::NullIf { column_tokens, value: compared } => {
                 writeln!(out, "null {column}: if {} = {}", text(*column_tokens), value(compared)).unwrap();
@@ -162,7 +171,7 @@ fn assert_well_formed(admitted: &Admitted<'_>) {
     };
     for splice in &plan.splices {
         match &splice.kind {
-            SpliceKind::Operand => {}
+            SpliceKind::Operand | SpliceKind::Tag { .. } | SpliceKind::AnyOf { .. } => {}
             SpliceKind::NullIf { value, .. } => check(value, splice.tokens),
             SpliceKind::Seal(value) | SpliceKind::Constant(value) => {
                 check(value, splice.tokens);

@@ -102,6 +102,8 @@ pub(super) fn seals(plan: &QueryPlan) -> bool {
         | SpliceKind::Search { .. }
         | SpliceKind::NullIf { .. }
         | SpliceKind::Operand
+        | SpliceKind::Tag { .. }
+        | SpliceKind::AnyOf { .. }
         | SpliceKind::Match { .. } => false,
     })
 }

@@ -78,7 +78,9 @@ impl Use {
                 return Ok(Self::Copy);
             }
             SpliceKind::Constant(_) => return Ok(Self::Show(splice.column, keys.stage().writes())),
-            SpliceKind::Match { .. } | SpliceKind::Operand => return Ok(Self::Copy),
+            SpliceKind::Match { .. } | SpliceKind::Operand | SpliceKind::Tag { .. } | SpliceKind::AnyOf { .. } => {
+                return Ok(Self::Copy);
+            }
         };
         let beside = match SearchForm::of(keys, protected, cx) {
             SearchForm::AsWritten => return Ok(Self::Copy),
@@ -124,12 +126,12 @@ impl ParamMap {
                 SpliceKind::Seal(value) | SpliceKind::Constant(value) | SpliceKind::NullIf { value, .. } => {
                     std::slice::from_ref(value)
                 }
-                SpliceKind::Operand => {
+                SpliceKind::Operand | SpliceKind::AnyOf { .. } => {
                     literals.push(LiteralForm::searched(keys, protected, cx));
                     &[]
                 }
                 SpliceKind::Search { values, .. } => values.as_slice(),
-                SpliceKind::Match { other, .. } => {
+                SpliceKind::Match { other, .. } | SpliceKind::Tag { like: other, .. } => {
                     let compared = column(cx, *other)?;
                     literals.push(LiteralForm::searched(keys, protected, cx));
                     literals.push(LiteralForm::searched(self::keys(cx, *other, compared)?, compared, cx));
@@ -406,9 +408,12 @@ fn literal_form(splice: &Splice, keys: &ColumnKeys, protected: &ProtectedColumn,
     match splice.kind {
         SpliceKind::Seal(_) => LiteralForm::stored(keys, protected),
         SpliceKind::Constant(_) => LiteralForm::shown(keys, protected, cx),
-        SpliceKind::Search { .. } | SpliceKind::NullIf { .. } | SpliceKind::Match { .. } | SpliceKind::Operand => {
-            LiteralForm::searched(keys, protected, cx)
-        }
+        SpliceKind::Search { .. }
+        | SpliceKind::NullIf { .. }
+        | SpliceKind::Match { .. }
+        | SpliceKind::Operand
+        | SpliceKind::Tag { .. }
+        | SpliceKind::AnyOf { .. } => LiteralForm::searched(keys, protected, cx),
     }
 }
 

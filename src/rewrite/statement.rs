@@ -2,16 +2,17 @@
 
 use super::fit::fitting_octets;
 use super::form::SearchForm;
-use super::search::{Beside, Term, put_hex, put_match, put_predicate};
+use super::search::{Beside, Term, put_any_of, put_hex, put_match, put_predicate, put_tag};
 use super::subject::{self, Wanted};
+use super::unify::put_name;
 use super::{Context, PAYLOAD_OCTETS_MAX, RewriteError};
 use crate::crypto::{
     ColumnKeys, IndexKeys, MAGIC, NormaliseError, Plaintext, SealError, SearchError, SubjectDigest, Writes,
 };
-use crate::plan::{Admitted, Comparison, QueryPlan, Splice, SpliceKind, SubjectSource, SubjectValue, Value};
+use crate::plan::{Admitted, Among, Comparison, QueryPlan, Splice, SpliceKind, SubjectSource, SubjectValue, Value};
 use crate::policy::{ColumnId, ProtectedColumn};
 use crate::schema::{ColumnRef, UnclearSubject};
-use crate::sql::tree::TokenRange;
+use crate::sql::tree::{TokenIndex, TokenRange};
 use crate::sql::{self, LiteralError, Token};
 
 /// Whether a statement changed.
@@ -100,6 +101,10 @@ enum Replacement<'a> {
     Constant(TokenRange),
     /// Nothing.
     Nothing,
+    /// What is equal for equal values: so many bytes.
+    Tag { column_tokens: TokenRange, octets: usize },
+    /// One of equal values, and the name of the result's column.
+    AnyOf { column_tokens: TokenRange, among: Among, name: Option<TokenIndex>, octets: usize },
     /// The column where it equals the value.
     NullIf { column_tokens: TokenRange, value: Value, beside: Beside },
     /// A look-up.
@@ -132,6 +137,10 @@ fn replacement<'a>(
             SearchForm::AsWritten => None,
             SearchForm::Envelopes | SearchForm::Both => Some(Replacement::Nothing),
         },
+        SpliceKind::Tag { column_tokens, like } => match_octets((protected, keys), *like, cx)?
+            .map(|octets| Replacement::Tag { column_tokens: *column_tokens, octets }),
+        SpliceKind::AnyOf { column_tokens, among, name } => match_octets((protected, keys), splice.column, cx)?
+            .map(|octets| Replacement::AnyOf { column_tokens: *column_tokens, among: *among, name: *name, octets }),
         SpliceKind::NullIf { column_tokens, value } => {
             let beside = match SearchForm::of(keys, protected, cx) {
                 SearchForm::AsWritten => return Ok(None),
@@ -190,8 +199,8 @@ fn match_octets(
     }
     Err(RewriteError::Unsupported {
         column: protected.column.clone(),
-        construct: "comparison with another column while one of them is converted or its index key exchanged",
-        remedy: "compare each column with a value until that is done",
+        construct: "a comparison of its values with one another while a column is converted or its index key exchanged",
+        remedy: "wait for the end of that job, or compare the column with a value",
     })
 }
 
@@ -214,6 +223,17 @@ fn put_replacement(
             show(protected, keys, &plain, &mut shown)?;
             put_text_introducer(keys, out);
             put_hex(&shown, out);
+        }
+        Replacement::Tag { column_tokens, octets } => {
+            put_tag(source.name(*column_tokens, protected)?, *octets, out);
+        }
+        Replacement::AnyOf { column_tokens, among, name, octets } => {
+            let column = source.name(*column_tokens, protected)?;
+            put_any_of(column, *among, *octets, cx.dialect.server.kind, out);
+            if let Some(name) = name {
+                out.extend_from_slice(b" AS ");
+                put_name(&sql::name(source.sql, *source.token(*name)?), cx, out);
+            }
         }
         Replacement::NullIf { column_tokens, value, beside } => {
             let name = source.name(*column_tokens, protected)?;

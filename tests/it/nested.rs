@@ -2,6 +2,7 @@
 //! definitions included, in both protocols, or the statement is refused.
 #![allow(clippy::print_stderr, reason = "the figures are what a reader of the log wants")]
 
+mod equal_values;
 mod generator;
 mod handed_on;
 
@@ -15,6 +16,7 @@ use crate::support::on_each_server;
 use crate::support::proxy::Deployment;
 use crate::support::server::Kind;
 use crate::support::shop::{Answer, Shape, Shop, Who, assert_in_step, observing_policy, prepared, refused, text};
+use equal_values::{equal_values_are_one, equal_values_are_told_only_while_all_cells_have_one_form};
 use generator::{Generated, Generator, Values};
 use handed_on::{changes_answer_like_a_plain_table, values_are_handed_on};
 
@@ -26,6 +28,8 @@ on_each_server!(
     views_are_followed_to_their_base_columns,
     values_are_handed_on,
     changes_answer_like_a_plain_table,
+    equal_values_are_one,
+    equal_values_are_told_only_while_all_cells_have_one_form,
 );
 
 /// Rows with NULL, empty and equal values.
@@ -93,9 +97,15 @@ fn sorted_prepared(kind: Kind, answer: Answer) -> Answer {
 }
 
 fn sorted_as(kind: Kind, values: Values, answer: Answer) -> Answer {
-    match values {
+    let answer = match values {
         Values::Literal => sorted(kind, answer),
         Values::Param => sorted_prepared(kind, answer),
+    };
+    match answer {
+        Answer::Rows { columns, rows } => {
+            Answer::Rows { columns: columns.into_iter().map(|column| column.of_groups(kind)).collect(), rows }
+        }
+        other => other,
     }
 }
 
@@ -156,7 +166,6 @@ async fn written_statements_answer_like_a_plain_table(kind: Kind) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     for sql in [
         "SELECT d.code FROM (SELECT code FROM customers) d ORDER BY d.code",
-        "SELECT DISTINCT d.code FROM (SELECT code FROM customers) d",
         "SELECT code FROM customers UNION SELECT code FROM customers",
         "SELECT code FROM customers UNION ALL SELECT name FROM customers",
         "SELECT code FROM customers UNION ALL SELECT phone FROM customers",
@@ -273,7 +282,9 @@ impl Tally {
         let some = different[..different.len().min(5)].join("\n");
         assert!(different.is_empty(), "{what}: {} different, such as\n{some}", different.len());
         assert!(semijoins * 100 < all, "{what}: {semijoins} answers differ by the server's plans");
-        assert!(refused * 2 < all && errors * 10 < all, "{what}: most statements answer");
+        // While cells have two forms, what compares them with one another is refused too.
+        let refused_max = if what == "encrypting" { all * 3 / 4 } else { all / 2 };
+        assert!(refused < refused_max && errors * 10 < all, "{what}: {refused} of {all} refused, {errors} errors");
     }
 }
 
@@ -364,7 +375,6 @@ async fn views_are_followed_to_their_base_columns(kind: Kind) {
         "SELECT id FROM hidden_x",
         "SELECT c FROM hidden_y",
         "SELECT c FROM hidden_v ORDER BY c",
-        "SELECT DISTINCT a FROM hidden_w",
         "INSERT INTO hidden_v (id, c) VALUES (9, 'x')",
         "UPDATE hidden_v SET c = 'x'",
         "DELETE FROM hidden_v WHERE c = 'x'",

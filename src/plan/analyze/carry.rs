@@ -14,7 +14,7 @@ use crate::plan::scope::Search;
 use crate::plan::{Comparison, Splice, SpliceKind, Value};
 use crate::policy::ColumnId;
 use crate::sql::TokenKind;
-use crate::sql::tree::{Expr, ExprKind, Function, LiteralKind, TokenRange};
+use crate::sql::tree::{Expr, ExprKind, Function, LiteralKind, TokenRange, Window};
 
 /// What can come out of an expression.
 #[derive(Debug, Default)]
@@ -60,14 +60,16 @@ pub(super) enum Others {
 enum Carrier<'e> {
     /// CASE.
     Case { operand: Option<&'e Expr>, whens: &'e [(Expr, Expr)], otherwise: Option<&'e Expr> },
-    /// The arguments of COALESCE, IFNULL and ANY_VALUE.
+    /// The arguments of COALESCE and IFNULL.
     All(&'e [Expr]),
+    /// That of ANY_VALUE, which takes one of a group.
+    AnyOf(&'e Expr),
     /// `IF(condition, then, otherwise)`
     If { condition: &'e Expr, operands: &'e [Expr] },
     /// `NULLIF(operand, other)`
     NullIf { operand: &'e Expr, other: &'e Expr },
     /// A window function that shows the value of another row, and what else stands in it.
-    Row { operands: [Option<&'e Expr>; 2], offset: Option<&'e Expr>, over: &'e [Expr] },
+    Row { operands: [Option<&'e Expr>; 2], offset: Option<&'e Expr>, over: &'e Window },
 }
 
 impl Analysis<'_> {
@@ -146,7 +148,7 @@ impl Analysis<'_> {
         match (args.as_slice(), over) {
             ([_, ..], None) if is(&["COALESCE"]) => Some(Carrier::All(args)),
             ([_, _], None) if is(&["IFNULL"]) => Some(Carrier::All(args)),
-            ([_], None) if is(&["ANY_VALUE"]) => Some(Carrier::All(args)),
+            ([operand], None) if is(&["ANY_VALUE"]) => Some(Carrier::AnyOf(operand)),
             ([condition, operands @ ..], None) if is(&["IF"]) && operands.len() == 2 => {
                 Some(Carrier::If { condition, operands })
             }
@@ -170,6 +172,7 @@ impl Analysis<'_> {
                 self.tested(*operand, whens, scope)?;
                 self.together_carried(whens.iter().map(|(_, then)| then).chain(*otherwise), scope)
             }
+            Carrier::AnyOf(operand) => self.carried(operand, &Scope { grouped: &[], ..*scope }),
             Carrier::All(operands) => self.together_carried(*operands, scope),
             Carrier::If { condition, operands } => {
                 self.value(condition, scope, construct::BOOLEAN)?;
@@ -179,7 +182,7 @@ impl Analysis<'_> {
             Carrier::Row { operands, offset, over } => {
                 let carried = self.together_carried(operands.iter().copied().flatten(), scope)?;
                 self.values(*offset, scope, construct::WINDOW)?;
-                self.values(*over, scope, construct::WINDOW)?;
+                self.window(over, scope)?;
                 Ok(Carried { rows: Rows::Any, ..carried })
             }
         }
@@ -285,13 +288,12 @@ impl Analysis<'_> {
     /// Whether a value is text as the client's character set has it. Beside a literal of bytes, or of a set of its own,
     /// the server would take the column for something else than its type.
     fn is_text(&self, expr: &Expr) -> bool {
-        match &expr.kind {
-            ExprKind::Param(_) => true,
-            ExprKind::Literal(LiteralKind::String) => {
-                self.cx.text.token(expr.tokens.first).is_some_and(|token| token.kind == TokenKind::String)
-            }
-            _ => false,
-        }
+        let is_plain = || {
+            let first = self.cx.text.token(expr.tokens.first);
+            first.is_some_and(|token| token.kind == TokenKind::String)
+        };
+        matches!(&expr.kind, ExprKind::Param(_))
+            || matches!(&expr.kind, ExprKind::Literal(LiteralKind::String)) && is_plain()
     }
 }
 

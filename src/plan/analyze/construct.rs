@@ -14,6 +14,7 @@ const fn construct(name: &'static str, remedy: &'static str) -> Construct {
 }
 
 const SELECT_ALONE: &str = "select the column by itself and compute in the application";
+const DECLARE_INDEX: &str = "declare such an index for the column in the policy";
 const COMPARE_WITH_VALUE: &str =
     "compare the column with a string literal or a parameter by =, <>, <=> or IN in WHERE or ON";
 
@@ -36,12 +37,22 @@ pub(super) const COMPARE_PLACE: Construct = construct(
 pub(super) const COPY: Construct =
     construct("copying its value", "read the value and write it back as a literal or a parameter");
 pub(super) const DEFAULT: Construct = construct("DEFAULT", "write NULL or the value itself");
-pub(super) const DISTINCT: Construct = construct(
-    "DISTINCT",
-    "leave DISTINCT out: equal values have different envelopes, so remove duplicates in the application",
-);
+pub(super) const DISTINCT: Construct = construct("DISTINCT without a blind index of at least 8 bytes", DECLARE_INDEX);
+pub(super) const DISTINCT_EXPRESSION: Construct =
+    construct("DISTINCT over an expression or a star", "name each column by itself in the select list");
+pub(super) const DISTINCT_GROUPS: Construct =
+    construct("DISTINCT together with GROUP BY, HAVING or an aggregate function", "use one of them alone");
 pub(super) const FUNCTION: Construct = construct("a function call", SELECT_ALONE);
-pub(super) const GROUP_BY: Construct = construct("GROUP BY", "group by an unprotected column");
+pub(super) const GROUP_BY: Construct = construct(
+    "GROUP BY without a blind index of at least 8 bytes, or by an expression",
+    "declare such an index for the column in the policy, and group by the column itself",
+);
+pub(super) const GROUP_STAR: Construct =
+    construct("a star beside GROUP BY", "name each column by itself in the select list");
+pub(super) const GROUPED: Construct = construct(
+    "use in an expression of the groups that it makes",
+    "select the column by itself, compare it in WHERE, or in HAVING by the name that it has in the select list",
+);
 pub(super) const INSERT_QUERY: Construct =
     construct("INSERT … SELECT", "read the rows and insert them as literals or parameters");
 pub(super) const INSERT_VALUE: Construct =
@@ -66,6 +77,8 @@ pub(super) const ORDER_BY: Construct =
     construct("ORDER BY", "order by an unprotected column, or sort in the application: envelopes have no order");
 pub(super) const ORDERING: Construct = construct("comparison by <, <=, > or >=", COMPARE_WITH_VALUE);
 pub(super) const OVERLAP: Construct = construct("this combination of clauses", "split the statement");
+pub(super) const PARTITION: Construct =
+    construct("PARTITION BY without a blind index of at least 8 bytes", DECLARE_INDEX);
 pub(super) const PATTERN: Construct = construct(
     "LIKE with anything but a literal without wildcards, REGEXP, SOUNDS LIKE or MEMBER OF",
     COMPARE_WITH_VALUE,
@@ -75,6 +88,7 @@ pub(super) const RECURSIVE: Construct = construct(
     "order the expressions, and select the same columns in each part",
 );
 pub(super) const RETURNING: Construct = construct("RETURNING", "select the row afterwards");
+pub(super) const ROLLUP: Construct = construct("WITH ROLLUP", "leave it out, and add up in the application");
 pub(super) const ROUTINE: Construct = construct("a stored function that can reach it", "query the base table");
 pub(super) const ROW: Construct = construct("a row constructor", COMPARE_WITH_VALUE);
 pub(super) const ROW_LENGTH: Construct =
@@ -119,7 +133,7 @@ pub(super) const UNARY: Construct = construct("a prefix operator", SELECT_ALONE)
 pub(super) const UNION: Construct =
     construct("UNION with anything but the same column", "select the same protected column in each SELECT");
 pub(super) const UNNAMED: Construct = construct(
-    "comparison in a column of the select list without an alias",
+    "a comparison, a constant or DISTINCT in a column of the select list without an alias",
     "name the column with AS: without, the server names it by its rewritten text",
 );
 pub(super) const VALUES_ROW: Construct = construct("use in VALUES ROW", SELECT_ALONE);

@@ -3,7 +3,7 @@
 //!
 //! [`query`] walks query expressions, [`mod@output`] tells what their columns carry and [`carry`] what expressions do,
 //! [`cte`] brings common table expressions and [`view`] views into sight, [`from`] builds the scope of a FROM clause, [`expression`] refuses and
-//! [`predicate`] accepts protected columns in expressions, [`mod@write`] plans INSERT, UPDATE and DELETE, and [`subject`]
+//! [`predicate`] accepts protected columns in expressions, [`tag`] has values compared with one another, [`mod@write`] plans INSERT, UPDATE and DELETE, and [`subject`]
 //! finds whose the rows are that they write.
 
 mod carry;
@@ -15,6 +15,7 @@ mod output;
 mod predicate;
 mod query;
 mod subject;
+mod tag;
 mod view;
 mod write;
 

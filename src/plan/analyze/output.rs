@@ -3,7 +3,9 @@
 
 use super::construct;
 use super::expression::column_path;
+use super::tag::Named;
 use super::{Analysis, Refusal, Scope, Verb, Visibility};
+use crate::plan::Among;
 use crate::plan::scope::{Clause, Output, Search};
 use crate::policy::ColumnId;
 use crate::sql::tree::{Expr, SelectItem, SetOperator, TokenIndex};
@@ -38,8 +40,16 @@ impl Analysis<'_> {
                     columns.push(if self.is_carrier(expr) {
                         Column::Carrier { expr, name, alias: *alias }
                     } else {
-                        let protected = self.column_operand(expr, scope)?.map(|operand| operand.column);
-                        Column::Known(Output { name, protected })
+                        let found = if self.is_key(expr, scope)? {
+                            let found = self.resolved_operand(expr, scope)?;
+                            if let Some(operand) = found {
+                                self.show_any(expr, operand, Among::Group, Named::of(alias.is_some()));
+                            }
+                            found
+                        } else {
+                            self.column_operand(expr, scope)?
+                        };
+                        Column::Known(Output { name, protected: found.map(|operand| operand.column) })
                     });
                 }
             }
@@ -91,7 +101,7 @@ impl Analysis<'_> {
     }
 
     /// The name of a column of a select list.
-    fn name_of(&self, expr: &Expr, alias: Option<TokenIndex>) -> Option<Box<str>> {
+    pub(super) fn name_of(&self, expr: &Expr, alias: Option<TokenIndex>) -> Option<Box<str>> {
         let own = || column_path(expr).and_then(|path| path.parts.last()).copied();
         alias.or_else(own).map(|name| self.folded(name))
     }

@@ -1,6 +1,7 @@
 //! Random SELECTs over a table with protected columns, the same ones for the same seed: derived tables, common table
 //! expressions, joins, UNION ALL, scalar, IN and EXISTS sub-queries, nested at will, with conditions in three-valued logic
-//! and expressions that hand on a column's value.
+//! and expressions that hand on a column's value;
+//! groups, different values and partitions.
 //!
 //! `{t}` is the table. Some statements do what envelopes cannot; those are refused, the others answer.
 
@@ -133,6 +134,13 @@ impl Generator {
         let behind = std::mem::take(&mut self.params);
         let mut listed = Vec::new();
         let mut items = Vec::new();
+        if wanted.is_none() && self.below(8) == 0 {
+            let (sql, listed) = self.grouped(&columns, &format!("{from}{filter}"));
+            let before = std::mem::take(&mut self.params);
+            self.params = [outer, before, behind].concat();
+            return (sql, listed);
+        }
+        let distinct = if self.below(14) == 0 { "DISTINCT " } else { "" };
         let wanted: Vec<Option<Holds>> = match wanted {
             Some(wanted) => wanted.iter().copied().map(Some).collect(),
             None => vec![None; 1 + self.below(4)],
@@ -154,7 +162,32 @@ impl Generator {
         }
         let before = std::mem::take(&mut self.params);
         self.params = [outer, before, behind].concat();
-        (format!("SELECT {} FROM {from}{filter}", items.join(", ")), listed)
+        (format!("SELECT {distinct}{} FROM {from}{filter}", items.join(", ")), listed)
+    }
+
+    /// A SELECT of groups, or of how many different values there are.
+    fn grouped(&mut self, columns: &[Column], from: &str) -> (String, Vec<Column>) {
+        let key = columns[self.below(columns.len())].clone();
+        let (name, count) = (self.alias("g"), self.alias("n"));
+        let number = Column { name: count.clone(), holds: Holds::Id };
+        let other = columns[self.below(columns.len())].name.clone();
+        match self.below(5) {
+            0 => (format!("SELECT COUNT(DISTINCT {}) AS {count} FROM {from}", key.name), vec![number]),
+            1 => {
+                let window = format!("COUNT(*) OVER (PARTITION BY {})", key.name);
+                let shown = Column { name: name.clone(), holds: key.holds };
+                (format!("SELECT {} AS {name}, {window} AS {count} FROM {from}", key.name), vec![shown, number])
+            }
+            _ => {
+                let counted = ["COUNT(*)".to_owned(), format!("COUNT({other})"), format!("COUNT(DISTINCT {other})")];
+                let counted = &counted[self.below(3)];
+                let by = [key.name.as_str(), name.as_str(), "1"][self.below(3)];
+                let having = ["", " HAVING COUNT(*) > 1"][self.below(2)];
+                let sql =
+                    format!("SELECT {} AS {name}, {counted} AS {count} FROM {from} GROUP BY {by}{having}", key.name);
+                (sql, vec![Column { name, holds: key.holds }, number])
+            }
+        }
     }
 
     fn item(&mut self, columns: &[Column], depth: usize, wanted: Option<Holds>) -> (String, Holds) {
@@ -327,6 +360,15 @@ impl Generator {
                 format!("{name} {negated}IN ({})", values.join(", "))
             }
             3 => format!("{} = {name}", self.value()),
+            5 => {
+                // Most often a column of the same kind.
+                let inner = self.alias("q");
+                let kind = name.rsplit('.').next().filter(|kind| ["name", "code", "phone"].contains(kind));
+                let id = self.below(6);
+                let operator = ["IN", "NOT IN", "= ANY", "<> ALL"][self.below(4)];
+                let column = kind.unwrap_or("code");
+                format!("{name} {operator} (SELECT {inner}.{column} FROM {{t}} {inner} WHERE {inner}.id <> {id})")
+            }
             // What no envelope can do.
             4 if self.below(6) == 0 => format!("{name} LIKE {}", self.value()),
             _ => format!("{name} {} {}", ["=", "<>", "<=>"][self.below(3)], self.value()),

@@ -85,7 +85,7 @@ fn spelled(sql: &str, params: &[&str]) -> String {
 
 impl Twins {
     /// Both answers to a statement, sent whole and prepared.
-    async fn answers(&mut self, sql: &str, params: &[&str]) -> [(Answer, Answer); 2] {
+    pub(super) async fn answers(&mut self, sql: &str, params: &[&str]) -> [(Answer, Answer); 2] {
         let (hidden, plain) = (sql.replace("{t}", "customers"), sql.replace("{t}", "people"));
         let through = text(&mut self.through, spelled(&hidden, params)).await;
         let whole = (through, text(&mut self.direct, spelled(&plain, params)).await);

@@ -317,7 +317,7 @@ impl KeyTask {
         match made {
             Ok(Some(ring)) => {
                 let (stored, policy) = (&wanted.stored, &wanted.policy);
-                tracing::info!(epoch = stored.epoch, policy = policy.version(), lost = self.held.lost(), "keys opened");
+                let (epoch, policy_version) = (stored.epoch, policy.version());
                 for keyset in ring.inactive() {
                     tracing::warn!("{keyset}");
                 }
@@ -334,6 +334,8 @@ impl KeyTask {
                     self.beat().await;
                 }
                 (self.publish)(Some(&ring));
+                // Who waits for this line finds the keys in use.
+                tracing::info!(epoch, policy = policy_version, lost = self.held.lost(), "keys opened");
                 if !is_first {
                     self.beat().await;
                 }

@@ -103,8 +103,9 @@ impl Explained {
             match &splice.kind {
                 SpliceKind::Seal(_) => note(policy, splice.column, &mut seals),
                 SpliceKind::Search { .. } => note(policy, splice.column, &mut index),
+                SpliceKind::Constant(_) | SpliceKind::Operand | SpliceKind::NullIf { .. } => {}
                 // Prefixes of both are compared, by no index of the server's.
-                SpliceKind::Match { .. } => {}
+                SpliceKind::Match { .. } | SpliceKind::Tag { .. } | SpliceKind::AnyOf { .. } => {}
             }
         }
         match &plan.outputs {

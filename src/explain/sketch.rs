@@ -3,7 +3,7 @@
 //! Literals are `?` like parameters. What keys would make is named in angle brackets: an envelope, and the bounds of a
 //! blind index. While two index keys are in use, or a column is being converted, the real text has more alternatives.
 
-use crate::plan::{Admitted, Comparison, Splice, SpliceKind, Value};
+use crate::plan::{Admitted, Among, Comparison, Splice, SpliceKind, Value};
 use crate::sql::tree::TokenRange;
 use crate::sql::{self, Dialect, Token, TokenKind};
 
@@ -112,8 +112,25 @@ impl Sketch<'_> {
 
     fn splice(&mut self, splice: &Splice) {
         match &splice.kind {
-            SpliceKind::Seal(Value::Null) => self.text.push_str("NULL"),
-            SpliceKind::Seal(Value::Literal(_) | Value::Param(_)) => self.text.push_str("<sealed>"),
+            SpliceKind::Seal(Value::Null) | SpliceKind::Constant(Value::Null) => self.text.push_str("NULL"),
+            SpliceKind::Seal(Value::Literal(_) | Value::Param(_))
+            | SpliceKind::Constant(Value::Literal(_) | Value::Param(_)) => self.text.push_str("<sealed>"),
+            SpliceKind::Operand => {}
+            SpliceKind::Tag { column_tokens, .. } => {
+                let name = self.name(*column_tokens);
+                self.text.push_str(&format!("<tag of {name}>"));
+            }
+            SpliceKind::AnyOf { column_tokens, among, .. } => {
+                let name = self.name(*column_tokens);
+                self.text.push_str(&match among {
+                    Among::Group => format!("ANY_VALUE({name})"),
+                    Among::Query => format!("MIN({name}) OVER (PARTITION BY <tag of {name}>)"),
+                });
+            }
+            SpliceKind::NullIf { column_tokens, .. } => {
+                let name = self.name(*column_tokens);
+                self.text.push_str(&format!("IF({}, {name}, NULL)", range(&name)));
+            }
             SpliceKind::Match { column_tokens, other_tokens, comparison, .. } => {
                 self.compared(*column_tokens, *comparison, *other_tokens);
             }

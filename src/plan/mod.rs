@@ -23,6 +23,6 @@ mod text;
 pub use cache::PlanCache;
 pub use inspect::{Admitted, Inspection, Scratch, inspect};
 pub use plan::{
-    CellAction, Comparison, Effect, Outputs, QueryPlan, Splice, SpliceKind, SubjectSource, SubjectValue, Value,
+    Among, CellAction, Comparison, Effect, Outputs, QueryPlan, Splice, SpliceKind, SubjectSource, SubjectValue, Value,
 };
 pub use refusal::{Refusal, Subject, UnknownName, Verb};

@@ -2,7 +2,7 @@
 
 use crate::policy::{ColumnId, DecryptGrant};
 use crate::schema::{SubjectForm, SubjectPlace};
-use crate::sql::tree::TokenRange;
+use crate::sql::tree::{TokenIndex, TokenRange};
 
 /// What happens to a statement and to its result. Token positions are those of the statement's executed tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +95,9 @@ pub enum SpliceKind {
     /// A value on its way into the column: replaced by its envelope as a hexadecimal literal. A parameter keeps its `?`
     /// and is sealed when the statement is executed.
     Seal(Value),
+    /// A value that stands beside the column's in an expression whose result is opened: sealed like them, and stored
+    /// nowhere.
+    Constant(Value),
     /// A comparison of the column with values: replaced, in parentheses, by ranges over the envelope's index prefix.
     Search {
         /// The tokens of the column's name, whose bytes are repeated for each bound.
@@ -116,6 +119,41 @@ pub enum SpliceKind {
         /// How they compare.
         comparison: Comparison,
     },
+    /// The second argument of NULLIF, the first being the column: replaced by what equals the column where its value
+    /// is that one, and nothing elsewhere.
+    NullIf {
+        /// The tokens of the column's name.
+        column_tokens: TokenRange,
+        /// The value.
+        value: Value,
+    },
+    /// The column as the operand of a simple CASE, each of whose WHENs becomes a search: left out.
+    Operand,
+    /// The column, or what stands for it: replaced by what is equal for equal values.
+    Tag {
+        /// The tokens of the column's name.
+        column_tokens: TokenRange,
+        /// The column whose values it is compared with; itself, if with its own.
+        like: ColumnId,
+    },
+    /// The column in a select list: replaced by one of its values that are equal, the same for all of them.
+    AnyOf {
+        /// The tokens of the column's name.
+        column_tokens: TokenRange,
+        /// Among which rows.
+        among: Among,
+        /// The token of the name that the column of the result has without an alias.
+        name: Option<TokenIndex>,
+    },
+}
+
+/// Among which rows one of several equal values is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Among {
+    /// Those of the group, which the rows are grouped into by the value.
+    Group,
+    /// All rows of the query with the same value.
+    Query,
 }
 
 /// A comparison that a blind index answers.

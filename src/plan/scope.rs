@@ -41,7 +41,7 @@ pub(super) enum Visibility {
 }
 
 /// Position of a column: source and column in it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Slot {
     pub(super) source: usize,
     pub(super) column: usize,
@@ -109,6 +109,8 @@ pub(super) struct Scope<'s> {
     pub(super) search: Search,
     /// Where an expression that is visited stands.
     pub(super) clause: Clause,
+    /// Protected columns by whose values the rows are grouped: outside of aggregates a row stands for many.
+    pub(super) grouped: &'s [Slot],
 }
 
 /// What a name means.
@@ -142,6 +144,7 @@ impl Scope<'static> {
         aliases: Aliases::Hidden,
         search: Search::Refused,
         clause: Clause::Condition,
+        grouped: &[],
     };
 }
 
@@ -212,6 +215,44 @@ impl Scope<'_> {
             return None;
         }
         Some(found.into_iter().chain(named).collect())
+    }
+
+    /// The one column of the level's own sources that a name means, whatever names the select list has.
+    pub(super) fn slot(&self, qualifier: Qualifier<'_>, column: &str, rule: TableNames) -> Option<Slot> {
+        let column = fold(column);
+        let named = |slot: &Slot| self.column(*slot).is_some_and(|found| found.name.as_deref() == Some(&*column));
+        let mut found: Vec<Slot> = match qualifier {
+            Qualifier::None => self.slots.iter().copied().filter(named).collect(),
+            Qualifier::Table { .. } => {
+                let sources = self.sources.iter().enumerate().skip(self.first);
+                let sources = sources.filter(|(_, source)| source.is_named(qualifier, rule));
+                let all = sources
+                    .flat_map(|(at, source)| (0..source.columns.len()).map(move |column| Slot { source: at, column }));
+                all.filter(named).collect()
+            }
+        };
+        found.pop().filter(|_| found.is_empty())
+    }
+
+    /// Whether a name means, at the nearest level that knows it, a column by which rows are grouped. HAVING finds names
+    /// of the select list, which stand for one value of the group.
+    pub(super) fn is_grouped(&self, qualifier: Qualifier<'_>, column: &str, rule: TableNames) -> bool {
+        let folded = fold(column);
+        let (mut level, mut aliases) = (self, self.aliases);
+        let listed = match (qualifier, self.aliases, self.search) {
+            (Qualifier::None, Aliases::Visible, Search::Allowed) => {
+                self.outputs.iter().any(|output| output.name.as_deref() == Some(&*folded))
+            }
+            (Qualifier::None | Qualifier::Table { .. }, _, _) => false,
+        };
+        if listed {
+            return false;
+        }
+        while level.candidates_here(qualifier, &folded, rule, aliases).is_none() {
+            let Some(outer) = level.outer else { return false };
+            (level, aliases) = (outer, Aliases::Visible);
+        }
+        level.slot(qualifier, column, rule).is_some_and(|slot| level.grouped.contains(&slot))
     }
 
     fn columns_named(&self, column: &str) -> Vec<Option<ColumnId>> {
@@ -300,9 +341,8 @@ impl TableNames {
 /// Columns that a natural join or USING leaves of two row sets: common ones first, then the rest of the left, then the
 /// rest of the right operand.
 pub(super) fn merge(common: &[(Slot, Slot)], left: &[Slot], right: &[Slot]) -> Vec<Slot> {
-    let is = |slot: &Slot, other: &Slot| slot.source == other.source && slot.column == other.column;
     let mut merged: Vec<Slot> = common.iter().map(|(kept, _)| *kept).collect();
-    let gone = |slot: &&Slot| !common.iter().any(|(kept, dropped)| is(slot, kept) || is(slot, dropped));
+    let gone = |slot: &&Slot| !common.iter().any(|(kept, dropped)| *slot == kept || *slot == dropped);
     merged.extend(left.iter().filter(gone));
     merged.extend(right.iter().filter(gone));
     merged

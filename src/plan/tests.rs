@@ -101,6 +101,20 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
     for splice in &plan.splices {
         let column = name(splice.column);
         match &splice.kind {
+            SpliceKind::Constant(shown) => writeln!(out, "constant {column}: {}", value(shown)).unwrap(),
+            SpliceKind::Tag { column_tokens, like } => {
+                let (whole, named) = (text(splice.tokens), text(*column_tokens));
+                writeln!(out, "tag {column} like {}: {named} in «{whole}»", name(*like)).unwrap();
+            }
+            SpliceKind::AnyOf { column_tokens, among, name } => {
+                let shown = name.map(|at| text(TokenRange { first: at, last: at })).unwrap_or_default();
+                let (whole, named) = (text(splice.tokens), text(*column_tokens));
+                writeln!(out, "any {column} of {among:?}: {named} in «{whole}» {shown}").unwrap();
+            }
+            SpliceKind::Operand => writeln!(out, "without {column}: «{}»", text(splice.tokens)).unwrap(),
+            SpliceKind::NullIf { column_tokens, value: compared } => {
+                writeln!(out, "null {column}: if {} = {}", text(*column_tokens), value(compared)).unwrap();
+            }
             SpliceKind::Seal(sealed) => writeln!(out, "seal {column}: {}", value(sealed)).unwrap(),
             SpliceKind::Search { column_tokens, comparison, values } => {
                 let values: Vec<_> = values.iter().map(value).collect();
@@ -162,7 +176,9 @@ fn assert_well_formed(admitted: &Admitted<'_>) {
     };
     for splice in &plan.splices {
         match &splice.kind {
-            SpliceKind::Seal(value) => {
+            SpliceKind::Operand | SpliceKind::Tag { .. } | SpliceKind::AnyOf { .. } => {}
+            SpliceKind::NullIf { value, .. } => check(value, splice.tokens),
+            SpliceKind::Seal(value) | SpliceKind::Constant(value) => {
                 check(value, splice.tokens);
                 if let Value::Param(_) = value {
                     assert_eq!(kind(splice.tokens.first), TokenKind::Param);
@@ -170,7 +186,8 @@ fn assert_well_formed(admitted: &Admitted<'_>) {
                 }
             }
             SpliceKind::Search { column_tokens, values, .. } => {
-                assert!(inside(*column_tokens, splice.tokens));
+                let is_case = plan.splices.iter().any(|splice| splice.kind == SpliceKind::Operand);
+                assert!(is_case || inside(*column_tokens, splice.tokens));
                 assert!(matches!(
                     kind(column_tokens.last),
                     TokenKind::Word | TokenKind::Identifier | TokenKind::QuotedIdentifier
@@ -179,7 +196,9 @@ fn assert_well_formed(admitted: &Admitted<'_>) {
                 values.iter().for_each(|value| check(value, splice.tokens));
             }
             SpliceKind::Match { column_tokens, other_tokens, .. } => {
-                assert!(inside(*column_tokens, splice.tokens) && inside(*other_tokens, splice.tokens));
+                let is_case = plan.splices.iter().any(|splice| splice.kind == SpliceKind::Operand);
+                assert!(is_case || inside(*column_tokens, splice.tokens));
+                assert!(inside(*other_tokens, splice.tokens));
             }
         }
     }

@@ -99,7 +99,13 @@ pub(super) fn is_protected(plan: &QueryPlan) -> bool {
 pub(super) fn seals(plan: &QueryPlan) -> bool {
     plan.splices.iter().any(|splice| match &splice.kind {
         SpliceKind::Seal(_) => true,
-        SpliceKind::Search { .. } | SpliceKind::Match { .. } => false,
+        SpliceKind::Constant(_)
+        | SpliceKind::Search { .. }
+        | SpliceKind::NullIf { .. }
+        | SpliceKind::Operand
+        | SpliceKind::Tag { .. }
+        | SpliceKind::AnyOf { .. }
+        | SpliceKind::Match { .. } => false,
     })
 }
 

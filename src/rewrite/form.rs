@@ -79,6 +79,14 @@ impl LiteralForm {
         }
     }
 
+    /// The form of a literal that is shown beside the column's values.
+    pub(super) fn shown(keys: &ColumnKeys, protected: &ProtectedColumn, cx: &Context<'_>) -> Self {
+        match SearchForm::of(keys, protected, cx) {
+            SearchForm::AsWritten => Self::searched(keys, protected, cx),
+            SearchForm::Envelopes | SearchForm::Both => Self::stored(keys, protected),
+        }
+    }
+
     /// The form of literals that are looked up.
     pub(super) fn searched(keys: &ColumnKeys, protected: &ProtectedColumn, cx: &Context<'_>) -> Self {
         Self::Search(SearchForm::of(keys, protected, cx), IndexForm::of(keys, protected))

@@ -6,7 +6,7 @@
 
 use super::form::{LiteralForm, SearchForm};
 use super::search::Beside;
-use super::statement::{PLAIN_NEVER, column, index_versions, keys, may_be_stored, search_error, store};
+use super::statement::{PLAIN_NEVER, column, index_versions, keys, may_be_stored, search_error, show, store};
 use super::subject::{Wanted, unclear};
 use super::value::{self, Purpose};
 use super::{Context, LongData, LongDataRoute, PAYLOAD_OCTETS_MAX, RewriteError};
@@ -25,6 +25,8 @@ enum Use {
     Copy,
     /// Stored in a column. What the statement says of it depends on what is written.
     Store(ColumnId, Writes),
+    /// Shown beside the values of a column.
+    Show(ColumnId, Writes),
     /// Looked up in a column.
     Search(Search),
 }
@@ -50,7 +52,7 @@ enum NullTerm {
 impl Use {
     fn server_params(self) -> usize {
         match self {
-            Self::Copy | Self::Store(..) => 1,
+            Self::Copy | Self::Store(..) | Self::Show(..) => 1,
             Self::Search(Search { versions, beside, null, .. }) => {
                 versions.saturating_mul(2).saturating_add(match (beside, null) {
                     (Beside::Nothing, NullTerm::Bounds) => 0,
@@ -70,8 +72,15 @@ impl Use {
     ) -> Result<Self, RewriteError> {
         let comparison = match &splice.kind {
             SpliceKind::Seal(_) => return Ok(Self::Store(splice.column, keys.stage().writes())),
-            SpliceKind::Search { comparison, .. } => comparison,
-            SpliceKind::Match { .. } => return Ok(Self::Copy),
+            SpliceKind::Search { comparison, .. } => *comparison,
+            SpliceKind::NullIf { .. } => Comparison::Equal,
+            SpliceKind::Constant(_) if SearchForm::of(keys, protected, cx) == SearchForm::AsWritten => {
+                return Ok(Self::Copy);
+            }
+            SpliceKind::Constant(_) => return Ok(Self::Show(splice.column, keys.stage().writes())),
+            SpliceKind::Match { .. } | SpliceKind::Operand | SpliceKind::Tag { .. } | SpliceKind::AnyOf { .. } => {
+                return Ok(Self::Copy);
+            }
         };
         let beside = match SearchForm::of(keys, protected, cx) {
             SearchForm::AsWritten => return Ok(Self::Copy),
@@ -114,9 +123,15 @@ impl ParamMap {
             let keys = keys(cx, splice.column, protected)?;
             let found = Use::of(splice, keys, protected, cx)?;
             let values = match &splice.kind {
-                SpliceKind::Seal(value) => std::slice::from_ref(value),
+                SpliceKind::Seal(value) | SpliceKind::Constant(value) | SpliceKind::NullIf { value, .. } => {
+                    std::slice::from_ref(value)
+                }
+                SpliceKind::Operand | SpliceKind::AnyOf { .. } => {
+                    literals.push(LiteralForm::searched(keys, protected, cx));
+                    &[]
+                }
                 SpliceKind::Search { values, .. } => values.as_slice(),
-                SpliceKind::Match { other, .. } => {
+                SpliceKind::Match { other, .. } | SpliceKind::Tag { like: other, .. } => {
                     let compared = column(cx, *other)?;
                     literals.push(LiteralForm::searched(keys, protected, cx));
                     literals.push(LiteralForm::searched(self::keys(cx, *other, compared)?, compared, cx));
@@ -143,7 +158,7 @@ impl ParamMap {
                         let SubjectValue::Param(owner) = source.value else { return Err(MISFIT) };
                         subjects.push((u16::try_from(param).map_err(|_| MISFIT)?, owner, source));
                     }
-                    (Use::Store(..) | Use::Copy | Use::Search(_), _) => {}
+                    (Use::Store(..) | Use::Show(..) | Use::Copy | Use::Search(_), _) => {}
                 }
             }
         }
@@ -192,7 +207,7 @@ impl ParamMap {
         let param = usize::from(param);
         match (self.uses.get(param), self.firsts.get(param).map(|first| u16::try_from(*first))) {
             (Some(Use::Copy), Some(Ok(server_param))) => LongDataRoute::Forward { server_param },
-            (Some(Use::Store(..) | Use::Search(_)), _) => LongDataRoute::Hold,
+            (Some(Use::Store(..) | Use::Show(..) | Use::Search(_)), _) => LongDataRoute::Hold,
             (Some(Use::Copy) | None, _) => LongDataRoute::Unknown,
         }
     }
@@ -295,6 +310,9 @@ fn put_execute(
                 let owner = owner.and_then(|at| owners.get(at)).map(|(_, owner)| owner);
                 put_stored(bytes, as_sent(*param_type, &value), (id, owner), keys()?, &mut plain, &mut writer)?;
             }
+            Use::Show(id, _) => {
+                put_shown(bytes, as_sent(*param_type, &value), id, keys()?, &mut plain, &mut writer)?;
+            }
             Use::Search(search) => {
                 put_bounds(bytes, as_sent(*param_type, &value), &search, keys()?, &mut plain, &mut writer)?;
             }
@@ -389,7 +407,13 @@ pub(super) fn stored_params(
 fn literal_form(splice: &Splice, keys: &ColumnKeys, protected: &ProtectedColumn, cx: &Context<'_>) -> LiteralForm {
     match splice.kind {
         SpliceKind::Seal(_) => LiteralForm::stored(keys, protected),
-        SpliceKind::Search { .. } | SpliceKind::Match { .. } => LiteralForm::searched(keys, protected, cx),
+        SpliceKind::Constant(_) => LiteralForm::shown(keys, protected, cx),
+        SpliceKind::Search { .. }
+        | SpliceKind::NullIf { .. }
+        | SpliceKind::Match { .. }
+        | SpliceKind::Operand
+        | SpliceKind::Tag { .. }
+        | SpliceKind::AnyOf { .. } => LiteralForm::searched(keys, protected, cx),
     }
 }
 
@@ -419,6 +443,26 @@ fn put_stored(
     let mut stored = Vec::new();
     store(protected, keys(cx, id, protected)?, owner, plain, &mut stored)?;
     writer.put_string(ParamType::BLOB, &stored);
+    Ok(())
+}
+
+fn put_shown(
+    bytes: Option<&[u8]>,
+    param_type: ParamType,
+    id: ColumnId,
+    cx: &Context<'_>,
+    plain: &mut Plaintext,
+    writer: &mut ExecuteWriter,
+) -> Result<(), RewriteError> {
+    let Some(bytes) = bytes else {
+        writer.put_null(ParamType::BLOB);
+        return Ok(());
+    };
+    let protected = column(cx, id)?;
+    value::read(bytes, param_type, Purpose::Seal, cx.dialect.charset, &protected.column, plain)?;
+    let mut shown = Vec::new();
+    show(protected, keys(cx, id, protected)?, plain, &mut shown)?;
+    writer.put_string(ParamType::BLOB, &shown);
     Ok(())
 }
 

@@ -6,7 +6,8 @@
 //! an ordinary prefix index answers.
 
 use crate::crypto::{Plaintext, PrefixRange};
-use crate::plan::Comparison;
+use crate::plan::{Among, Comparison};
+use crate::schema::ServerKind;
 
 /// One value that the column is compared with.
 #[derive(Debug)]
@@ -58,13 +59,31 @@ pub(super) fn put_match(one: &[u8], comparison: Comparison, other: &[u8], octets
         Comparison::NotEqual => b" <> ",
         Comparison::NullSafeEqual => b" <=> ",
     };
-    let length = octets.to_string();
-    let end: &[&[u8]] = &[b", 1, ", length.as_bytes(), b")"];
-    put_all(out, &[b"(SUBSTRING(", one]);
-    put_all(out, end);
-    put_all(out, &[operator, b"SUBSTRING(", other]);
-    put_all(out, end);
+    out.push(b'(');
+    put_tag(one, octets, out);
+    out.extend_from_slice(operator);
+    put_tag(other, octets, out);
     out.push(b')');
+}
+
+/// Appends the first bytes of a column: equal where its values are, and NULL where it is.
+pub(super) fn put_tag(column: &[u8], octets: usize, out: &mut Vec<u8>) {
+    put_all(out, &[b"SUBSTRING(", column, b", 1, ", octets.to_string().as_bytes(), b")"]);
+}
+
+/// Appends one of the cells of a column whose first bytes are the same. Which one does not matter, as long as it is the
+/// same one for all rows that are shown as one.
+pub(super) fn put_any_of(column: &[u8], among: Among, octets: usize, server: ServerKind, out: &mut Vec<u8>) {
+    match (among, server) {
+        (Among::Group, ServerKind::MySql) => put_all(out, &[b"ANY_VALUE(", column, b")"]),
+        // MariaDB has no such function.
+        (Among::Group, ServerKind::MariaDb) => put_all(out, &[b"MIN(", column, b")"]),
+        (Among::Query, ServerKind::MySql | ServerKind::MariaDb) => {
+            put_all(out, &[b"MIN(", column, b") OVER (PARTITION BY "]);
+            put_tag(column, octets, out);
+            out.push(b')');
+        }
+    }
 }
 
 /// `=` with any of the terms: TRUE, FALSE or NULL as IN has it.

@@ -2,16 +2,17 @@
 
 use super::fit::fitting_octets;
 use super::form::SearchForm;
-use super::search::{Beside, Term, put_hex, put_match, put_predicate};
+use super::search::{Beside, Term, put_any_of, put_hex, put_match, put_predicate, put_tag};
 use super::subject::{self, Wanted};
+use super::unify::put_name;
 use super::{Context, PAYLOAD_OCTETS_MAX, RewriteError};
 use crate::crypto::{
     ColumnKeys, IndexKeys, MAGIC, NormaliseError, Plaintext, SealError, SearchError, SubjectDigest, Writes,
 };
-use crate::plan::{Admitted, Comparison, QueryPlan, Splice, SpliceKind, SubjectSource, SubjectValue, Value};
+use crate::plan::{Admitted, Among, Comparison, QueryPlan, Splice, SpliceKind, SubjectSource, SubjectValue, Value};
 use crate::policy::{ColumnId, ProtectedColumn};
 use crate::schema::{ColumnRef, UnclearSubject};
-use crate::sql::tree::TokenRange;
+use crate::sql::tree::{TokenIndex, TokenRange};
 use crate::sql::{self, LiteralError, Token};
 
 /// Whether a statement changed.
@@ -65,13 +66,7 @@ fn put_spliced(
         let keys = keys(cx, splice.column, protected)?;
         let Some(replacement) = replacement(splice, protected, keys, cx)? else { continue };
         let span = source.span(splice.tokens)?;
-        if !source.gaps_are_plain(splice.tokens) {
-            return Err(RewriteError::Unsupported {
-                column: protected.column.clone(),
-                construct: "a versioned comment within a comparison or value",
-                remedy: "write the comparison or value without it",
-            });
-        }
+        source.must_be_plain(splice.tokens, protected)?;
         let before = source.sql.get(copied..span.start).ok_or(MISFIT)?;
         out.extend_from_slice(before);
         copied = span.end;
@@ -102,6 +97,16 @@ enum Replacement<'a> {
     Stored(TokenRange, Option<SubjectSource>),
     /// A parameter that is stored as text, whatever the column's type is.
     TextParam,
+    /// A literal that stands beside the column's values.
+    Constant(TokenRange),
+    /// Nothing.
+    Nothing,
+    /// What is equal for equal values: so many bytes.
+    Tag { column_tokens: TokenRange, octets: usize },
+    /// One of equal values, and the name of the result's column.
+    AnyOf { column_tokens: TokenRange, among: Among, name: Option<TokenIndex>, octets: usize },
+    /// The column where it equals the value.
+    NullIf { column_tokens: TokenRange, value: Value, beside: Beside },
     /// A look-up.
     Search { column_tokens: TokenRange, comparison: Comparison, values: &'a [Value], beside: Beside },
     /// A comparison of two columns by so many bytes of their envelopes.
@@ -121,7 +126,29 @@ fn replacement<'a>(
             Writes::Envelopes => None,
             Writes::Plaintext => Some(Replacement::TextParam),
         },
-        SpliceKind::Seal(Value::Null) => None,
+        SpliceKind::Seal(Value::Null) | SpliceKind::Constant(Value::Null) => None,
+        SpliceKind::Constant(value) => match (SearchForm::of(keys, protected, cx), value, keys.stage().writes()) {
+            (SearchForm::AsWritten, _, _) | (_, Value::Null, _) => None,
+            (_, Value::Literal(tokens), _) => Some(Replacement::Constant(*tokens)),
+            (_, Value::Param(_), Writes::Envelopes) => None,
+            (_, Value::Param(_), Writes::Plaintext) => Some(Replacement::TextParam),
+        },
+        SpliceKind::Operand => match SearchForm::of(keys, protected, cx) {
+            SearchForm::AsWritten => None,
+            SearchForm::Envelopes | SearchForm::Both => Some(Replacement::Nothing),
+        },
+        SpliceKind::Tag { column_tokens, like } => match_octets((protected, keys), *like, cx)?
+            .map(|octets| Replacement::Tag { column_tokens: *column_tokens, octets }),
+        SpliceKind::AnyOf { column_tokens, among, name } => match_octets((protected, keys), splice.column, cx)?
+            .map(|octets| Replacement::AnyOf { column_tokens: *column_tokens, among: *among, name: *name, octets }),
+        SpliceKind::NullIf { column_tokens, value } => {
+            let beside = match SearchForm::of(keys, protected, cx) {
+                SearchForm::AsWritten => return Ok(None),
+                SearchForm::Envelopes => Beside::Nothing,
+                SearchForm::Both => Beside::Value,
+            };
+            Some(Replacement::NullIf { column_tokens: *column_tokens, value: *value, beside })
+        }
         SpliceKind::Search { column_tokens, comparison, values } => {
             let beside = match SearchForm::of(keys, protected, cx) {
                 SearchForm::AsWritten => return Ok(None),
@@ -172,8 +199,8 @@ fn match_octets(
     }
     Err(RewriteError::Unsupported {
         column: protected.column.clone(),
-        construct: "comparison with another column while one of them is converted or its index key exchanged",
-        remedy: "compare each column with a value until that is done",
+        construct: "a comparison of its values with one another while a column is converted or its index key exchanged",
+        remedy: "wait for the end of that job, or compare the column with a value",
     })
 }
 
@@ -189,6 +216,34 @@ fn put_replacement(
     out: &mut Vec<u8>,
 ) -> Result<(), RewriteError> {
     match replacement {
+        Replacement::Nothing => {}
+        Replacement::Constant(tokens) => {
+            let plain = source.literal(*tokens, protected, cx)?;
+            let mut shown = Vec::new();
+            show(protected, keys, &plain, &mut shown)?;
+            put_text_introducer(keys, out);
+            put_hex(&shown, out);
+        }
+        Replacement::Tag { column_tokens, octets } => {
+            put_tag(source.name(*column_tokens, protected)?, *octets, out);
+        }
+        Replacement::AnyOf { column_tokens, among, name, octets } => {
+            let column = source.name(*column_tokens, protected)?;
+            put_any_of(column, *among, *octets, cx.dialect.server.kind, out);
+            if let Some(name) = name {
+                out.extend_from_slice(b" AS ");
+                put_name(&sql::name(source.sql, *source.token(*name)?), cx, out);
+            }
+        }
+        Replacement::NullIf { column_tokens, value, beside } => {
+            let name = source.name(*column_tokens, protected)?;
+            let term = source.term(*value, *beside, (protected, keys), cx)?;
+            out.extend_from_slice(b"IF(");
+            put_predicate(name, Comparison::Equal, &[term], out);
+            out.extend_from_slice(b", ");
+            out.extend_from_slice(name);
+            out.extend_from_slice(b", NULL)");
+        }
         Replacement::Stored(tokens, subject) => {
             let plain = source.literal(*tokens, protected, cx)?;
             let mut stored = Vec::new();
@@ -197,17 +252,12 @@ fn put_replacement(
                 None => None,
             };
             store(protected, keys, subject.as_ref(), &plain, &mut stored)?;
-            match keys.stage().writes() {
-                Writes::Envelopes => {}
-                // A character column converts the text to its own set; bytes keep its UTF-8.
-                Writes::Plaintext => out.extend_from_slice(b"_utf8mb4 "),
-            }
+            put_text_introducer(keys, out);
             put_hex(&stored, out);
         }
         Replacement::TextParam => out.extend_from_slice(TEXT_PARAM),
         Replacement::Search { column_tokens, comparison, values, beside } => {
-            let span = source.span(*column_tokens)?;
-            let name = source.sql.get(span).ok_or(MISFIT)?;
+            let name = source.name(*column_tokens, protected)?;
             let terms = values
                 .iter()
                 .map(|value| source.term(*value, *beside, (protected, keys), cx))
@@ -221,11 +271,20 @@ fn put_replacement(
             put_predicate(name, *comparison, &terms, out);
         }
         Replacement::Match { column_tokens, other_tokens, comparison, octets } => {
-            let name = |tokens: &TokenRange| source.sql.get(source.span(*tokens)?).ok_or(MISFIT);
-            put_match(name(column_tokens)?, *comparison, name(other_tokens)?, *octets, out);
+            let (one, other) = (source.name(*column_tokens, protected)?, source.name(*other_tokens, protected)?);
+            put_match(one, *comparison, other, *octets, out);
         }
     }
     Ok(())
+}
+
+/// Appends what makes a hexadecimal literal text, where text is written.
+fn put_text_introducer(keys: &ColumnKeys, out: &mut Vec<u8>) {
+    match keys.stage().writes() {
+        Writes::Envelopes => {}
+        // A character column converts the text to its own set; bytes keep its UTF-8.
+        Writes::Plaintext => out.extend_from_slice(b"_utf8mb4 "),
+    }
 }
 
 impl<'a> Source<'a> {
@@ -244,6 +303,23 @@ impl<'a> Source<'a> {
         let start = usize::try_from(self.token(range.first)?.start).map_err(|_| MISFIT)?;
         let end = usize::try_from(self.token(range.last)?.end).map_err(|_| MISFIT)?;
         if start < end && end <= self.sql.len() { Ok(start..end) } else { Err(MISFIT) }
+    }
+
+    /// The bytes of a column's name, which may stand outside of what is replaced.
+    fn name(self, tokens: TokenRange, protected: &ProtectedColumn) -> Result<&'a [u8], RewriteError> {
+        self.must_be_plain(tokens, protected)?;
+        self.sql.get(self.span(tokens)?).ok_or(MISFIT)
+    }
+
+    fn must_be_plain(self, tokens: TokenRange, protected: &ProtectedColumn) -> Result<(), RewriteError> {
+        if self.gaps_are_plain(tokens) {
+            return Ok(());
+        }
+        Err(RewriteError::Unsupported {
+            column: protected.column.clone(),
+            construct: "a versioned comment within a comparison or value",
+            remedy: "write the comparison or value without it",
+        })
     }
 
     /// Whether nothing but blanks and ordinary comments stands between the tokens. `/*!` opens an executed comment
@@ -361,6 +437,20 @@ pub(super) fn store(
         Writes::Envelopes => seal(plain, out),
     }
     .map_err(|error| seal_error(&error, &protected.column))
+}
+
+/// Appends a value that stands beside a column's in an expression, in the form in which the column's are written. It is
+/// shown as it is, so nothing of it is cut off, and one that is wider than the column has no room in its definition.
+pub(super) fn show(
+    protected: &ProtectedColumn,
+    keys: &ColumnKeys,
+    plain: &Plaintext,
+    out: &mut Vec<u8>,
+) -> Result<(), RewriteError> {
+    match fitting_octets(protected, plain.expose()) {
+        Some(octets) if octets == plain.len() => store(protected, keys, None, plain, out),
+        Some(_) | None => Err(RewriteError::TooLong { column: protected.column.clone() }),
+    }
 }
 
 /// Whether a value may stand in a column as it is. What begins like an envelope may not, so a look-up of it must not

@@ -244,7 +244,7 @@ fn put_table(protected: &ProtectedColumn, cx: &Context<'_>, out: &mut Vec<u8>) {
 }
 
 /// A name in quotes that every SQL mode has, in the client's character set.
-fn put_name(name: &str, cx: &Context<'_>, out: &mut Vec<u8>) {
+pub(super) fn put_name(name: &str, cx: &Context<'_>, out: &mut Vec<u8>) {
     out.push(b'`');
     put_converted(cx.dialect.charset, &name.replace('`', "``").into_bytes(), out);
     out.push(b'`');

@@ -1,8 +1,7 @@
 //! The syntax tree of a DML statement.
 //!
-//! Every node knows the tokens it covers ([`TokenRange`], positions in the statement's executed tokens), so a plan made
-//! once per digest applies to every statement of the same digest. The tree holds no text: names and literals are read
-//! from the tokens. Nesting is bounded by the parser, so recursion over the tree is bounded too.
+//! Every node knows the tokens it covers ([`TokenRange`]), so a plan made once per digest applies to every statement of
+//! the same digest. The tree holds no text. Nesting is bounded by the parser, so recursion over it is bounded too.
 
 /// Position of a token among a statement's executed tokens (comments and white space are no tokens).
 pub type TokenIndex = u32;
@@ -141,8 +140,8 @@ pub struct Select {
     pub group_by: Vec<OrderItem>,
     /// HAVING.
     pub having: Option<Expr>,
-    /// WINDOW name AS (…): the expressions of the definitions.
-    pub windows: Vec<Expr>,
+    /// WINDOW name AS (…): the definitions.
+    pub windows: Vec<Window>,
     /// QUALIFY and other trailing conditions, if the server has them.
     pub qualify: Option<Expr>,
     /// From SELECT to the end of the last clause above.
@@ -453,8 +452,7 @@ pub enum ExprKind {
         /// ELSE.
         otherwise: Option<Box<Expr>>,
     },
-    /// A call of a built-in or stored function, aggregates and window functions included; also keyword-shaped calls such
-    /// as EXTRACT, TRIM, POSITION, GROUP_CONCAT, MATCH … AGAINST, CURRENT_USER, INTERVAL(…) with all their expressions.
+    /// A call of any function, those with a syntax of their own included (EXTRACT, MATCH … AGAINST, INTERVAL(…)).
     Function(Function),
     /// CAST(expr AS type), CONVERT(expr, type), CONVERT(expr USING charset), BINARY expr.
     Cast(Box<Expr>),
@@ -483,8 +481,17 @@ pub struct Function {
     pub star: bool,
     /// DISTINCT inside the call.
     pub distinct: bool,
-    /// Expressions of an OVER clause.
-    pub over: Option<Vec<Expr>>,
+    /// An OVER clause; empty if it is a name.
+    pub over: Option<Window>,
+}
+
+/// What a window is made by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    /// PARTITION BY.
+    pub partition: Vec<Expr>,
+    /// ORDER BY, and the bounds of a frame.
+    pub rest: Vec<Expr>,
 }
 
 /// Kinds of literals; they are part of the digest.

@@ -4,7 +4,7 @@
 
 use super::tree::{
     Assignment, Expr, ExprKind, InsertSource, JoinCondition, OrderItem, Query, QueryBody, Select, SelectItem,
-    Statement, TableReference, With,
+    Statement, TableReference, Window, With,
 };
 
 /// Called for each node before its children.
@@ -113,7 +113,7 @@ pub fn expr<'t>(visitor: &mut impl Visitor<'t>, found: &'t Expr) {
         }
         ExprKind::Function(function) => {
             exprs(visitor, &function.args);
-            exprs(visitor, function.over.iter().flatten());
+            windows(visitor, &function.over);
         }
     }
 }
@@ -131,8 +131,15 @@ fn select<'t>(visitor: &mut impl Visitor<'t>, found: &'t Select) {
     exprs(visitor, &found.filter);
     order(visitor, &found.group_by);
     exprs(visitor, &found.having);
-    exprs(visitor, &found.windows);
+    windows(visitor, &found.windows);
     exprs(visitor, &found.qualify);
+}
+
+fn windows<'t>(visitor: &mut impl Visitor<'t>, found: impl IntoIterator<Item = &'t Window>) {
+    for window in found {
+        exprs(visitor, &window.partition);
+        exprs(visitor, &window.rest);
+    }
 }
 
 fn with<'t>(visitor: &mut impl Visitor<'t>, found: Option<&'t With>) {

@@ -2,7 +2,9 @@
 //! definitions included, in both protocols, or the statement is refused.
 #![allow(clippy::print_stderr, reason = "the figures are what a reader of the log wants")]
 
+mod equal_values;
 mod generator;
+mod handed_on;
 
 use std::collections::BTreeMap;
 
@@ -13,8 +15,10 @@ use crate::stages::TO_BYTES;
 use crate::support::on_each_server;
 use crate::support::proxy::Deployment;
 use crate::support::server::Kind;
-use crate::support::shop::{Answer, Shop, Who, assert_in_step, observing_policy, prepared, refused, text};
+use crate::support::shop::{Answer, Shape, Shop, Who, assert_in_step, observing_policy, prepared, refused, text};
+use equal_values::{equal_values_are_one, equal_values_are_told_only_while_all_cells_have_one_form};
 use generator::{Generated, Generator, Values};
+use handed_on::{changes_answer_like_a_plain_table, values_are_handed_on};
 
 on_each_server!(
     written_statements_answer_like_a_plain_table,
@@ -22,6 +26,10 @@ on_each_server!(
     columns_on_their_way_answer_like_a_plain_table,
     columns_are_compared_only_while_all_cells_are_sealed,
     views_are_followed_to_their_base_columns,
+    values_are_handed_on,
+    changes_answer_like_a_plain_table,
+    equal_values_are_one,
+    equal_values_are_told_only_while_all_cells_have_one_form,
 );
 
 /// Rows with NULL, empty and equal values.
@@ -76,6 +84,29 @@ fn sorted(kind: Kind, answer: Answer) -> Answer {
     let Answer::Rows { columns, mut rows } = answer else { return answer };
     rows.sort_by_key(|row| format!("{row:?}"));
     Answer::Rows { columns: columns.into_iter().map(|column| column.of_nested(kind)).collect(), rows }
+}
+
+/// The same for a statement whose values are parameters.
+fn sorted_prepared(kind: Kind, answer: Answer) -> Answer {
+    match sorted(kind, answer) {
+        Answer::Rows { columns, rows } => {
+            Answer::Rows { columns: columns.into_iter().map(Shape::of_parameters).collect(), rows }
+        }
+        other => other,
+    }
+}
+
+fn sorted_as(kind: Kind, values: Values, answer: Answer) -> Answer {
+    let answer = match values {
+        Values::Literal => sorted(kind, answer),
+        Values::Param => sorted_prepared(kind, answer),
+    };
+    match answer {
+        Answer::Rows { columns, rows } => {
+            Answer::Rows { columns: columns.into_iter().map(|column| column.of_groups(kind)).collect(), rows }
+        }
+        other => other,
+    }
 }
 
 async fn written_statements_answer_like_a_plain_table(kind: Kind) {
@@ -135,7 +166,6 @@ async fn written_statements_answer_like_a_plain_table(kind: Kind) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     for sql in [
         "SELECT d.code FROM (SELECT code FROM customers) d ORDER BY d.code",
-        "SELECT DISTINCT d.code FROM (SELECT code FROM customers) d",
         "SELECT code FROM customers UNION SELECT code FROM customers",
         "SELECT code FROM customers UNION ALL SELECT name FROM customers",
         "SELECT code FROM customers UNION ALL SELECT phone FROM customers",
@@ -201,7 +231,7 @@ impl Twins {
                 assert_in_step(&mut self.through, &generated.sql).await;
                 continue;
             }
-            let (through, direct) = (sorted(kind, through), sorted(kind, direct));
+            let (through, direct) = (sorted_as(kind, values, through), sorted_as(kind, values, direct));
             match &direct {
                 Answer::Rows { rows, .. } => tally.rows += rows.len(),
                 Answer::Refused { .. } | Answer::Done { .. } | Answer::Lost => tally.errors += 1,
@@ -229,7 +259,7 @@ impl Twins {
         for conn in [&mut self.through, &mut self.direct] {
             text(conn, "SET optimizer_switch = DEFAULT").await;
         }
-        equal(&sorted(kind, through), &sorted(kind, direct))
+        equal(&sorted_as(kind, values, through), &sorted_as(kind, values, direct))
     }
 }
 
@@ -252,7 +282,9 @@ impl Tally {
         let some = different[..different.len().min(5)].join("\n");
         assert!(different.is_empty(), "{what}: {} different, such as\n{some}", different.len());
         assert!(semijoins * 100 < all, "{what}: {semijoins} answers differ by the server's plans");
-        assert!(refused * 2 < all && errors * 10 < all, "{what}: most statements answer");
+        // While cells have two forms, what compares them with one another is refused too.
+        let refused_max = if what == "encrypting" { all * 3 / 4 } else { all / 2 };
+        assert!(refused < refused_max && errors * 10 < all, "{what}: {refused} of {all} refused, {errors} errors");
     }
 }
 
@@ -343,7 +375,6 @@ async fn views_are_followed_to_their_base_columns(kind: Kind) {
         "SELECT id FROM hidden_x",
         "SELECT c FROM hidden_y",
         "SELECT c FROM hidden_v ORDER BY c",
-        "SELECT DISTINCT a FROM hidden_w",
         "INSERT INTO hidden_v (id, c) VALUES (9, 'x')",
         "UPDATE hidden_v SET c = 'x'",
         "DELETE FROM hidden_v WHERE c = 'x'",

@@ -14,6 +14,7 @@ const fn construct(name: &'static str, remedy: &'static str) -> Construct {
 }
 
 const SELECT_ALONE: &str = "select the column by itself and compute in the application";
+const DECLARE_INDEX: &str = "declare such an index for the column in the policy";
 const COMPARE_WITH_VALUE: &str =
     "compare the column with a string literal or a parameter by =, <>, <=> or IN in WHERE or ON";
 
@@ -31,18 +32,27 @@ pub(super) const COMPARE_COLUMNS: Construct = construct(
 );
 pub(super) const COMPARE_PLACE: Construct = construct(
     "comparison in this place",
-    "compare in WHERE, ON or HAVING, in a column of the select list that has an alias, or in WHERE of an UPDATE or DELETE \
-     of one table",
+    "compare in WHERE, ON or HAVING, or in a column of the select list that has an alias",
 );
 pub(super) const COPY: Construct =
     construct("copying its value", "read the value and write it back as a literal or a parameter");
 pub(super) const DEFAULT: Construct = construct("DEFAULT", "write NULL or the value itself");
-pub(super) const DISTINCT: Construct = construct(
-    "DISTINCT",
-    "leave DISTINCT out: equal values have different envelopes, so remove duplicates in the application",
-);
+pub(super) const DISTINCT: Construct = construct("DISTINCT without a blind index of at least 8 bytes", DECLARE_INDEX);
+pub(super) const DISTINCT_EXPRESSION: Construct =
+    construct("DISTINCT over an expression or a star", "name each column by itself in the select list");
+pub(super) const DISTINCT_GROUPS: Construct =
+    construct("DISTINCT together with GROUP BY, HAVING or an aggregate function", "use one of them alone");
 pub(super) const FUNCTION: Construct = construct("a function call", SELECT_ALONE);
-pub(super) const GROUP_BY: Construct = construct("GROUP BY", "group by an unprotected column");
+pub(super) const GROUP_BY: Construct = construct(
+    "GROUP BY without a blind index of at least 8 bytes, or by an expression",
+    "declare such an index for the column in the policy, and group by the column itself",
+);
+pub(super) const GROUP_STAR: Construct =
+    construct("a star beside GROUP BY", "name each column by itself in the select list");
+pub(super) const GROUPED: Construct = construct(
+    "use in an expression of the groups that it makes",
+    "select the column by itself, compare it in WHERE, or in HAVING by the name that it has in the select list",
+);
 pub(super) const INSERT_QUERY: Construct =
     construct("INSERT … SELECT", "read the rows and insert them as literals or parameters");
 pub(super) const INSERT_VALUE: Construct =
@@ -51,8 +61,14 @@ pub(super) const INTO: Construct = construct("SELECT … INTO", "select the colu
 pub(super) const JOIN_COLUMNS: Construct =
     construct("NATURAL JOIN or USING", "join on unprotected columns, named in ON");
 pub(super) const JSON: Construct = construct("a JSON operator", SELECT_ALONE);
-pub(super) const MULTI_TABLE: Construct =
-    construct("UPDATE or DELETE of several tables", "change one table at a time, or leave the column out");
+pub(super) const MIXTURE: Construct = construct(
+    "an expression that can be something else than the column",
+    "let all that can come out of it be the same column, string literals, parameters and NULL",
+);
+pub(super) const MULTI_TABLE: Construct = construct(
+    "an UPDATE of several tables, where values have a key for each person",
+    "change one table at a time, or leave the column out",
+);
 pub(super) const NO_INDEX: Construct =
     construct("comparison without a blind index", "declare an index for the column in the policy");
 pub(super) const NULL_SAFE_LISTED: Construct =
@@ -61,6 +77,8 @@ pub(super) const ORDER_BY: Construct =
     construct("ORDER BY", "order by an unprotected column, or sort in the application: envelopes have no order");
 pub(super) const ORDERING: Construct = construct("comparison by <, <=, > or >=", COMPARE_WITH_VALUE);
 pub(super) const OVERLAP: Construct = construct("this combination of clauses", "split the statement");
+pub(super) const PARTITION: Construct =
+    construct("PARTITION BY without a blind index of at least 8 bytes", DECLARE_INDEX);
 pub(super) const PATTERN: Construct = construct(
     "LIKE with anything but a literal without wildcards, REGEXP, SOUNDS LIKE or MEMBER OF",
     COMPARE_WITH_VALUE,
@@ -70,6 +88,7 @@ pub(super) const RECURSIVE: Construct = construct(
     "order the expressions, and select the same columns in each part",
 );
 pub(super) const RETURNING: Construct = construct("RETURNING", "select the row afterwards");
+pub(super) const ROLLUP: Construct = construct("WITH ROLLUP", "leave it out, and add up in the application");
 pub(super) const ROUTINE: Construct = construct("a stored function that can reach it", "query the base table");
 pub(super) const ROW: Construct = construct("a row constructor", COMPARE_WITH_VALUE);
 pub(super) const ROW_LENGTH: Construct =
@@ -82,6 +101,10 @@ pub(super) const SUBQUERY: Construct = construct("output of a subquery", "select
 pub(super) const SUBJECT_CHANGE: Construct = construct(
     "a change of the column that says whose the row is",
     "read the row, insert it for the other person and delete it here",
+);
+pub(super) const SUBJECT_CONSTANT: Construct = construct(
+    "a constant beside values that have a key for each person",
+    "select the column by itself and put the constant in the application",
 );
 pub(super) const SUBJECT_DUPLICATE: Construct = construct(
     "ON DUPLICATE KEY UPDATE, which may meet another person's row",
@@ -110,7 +133,7 @@ pub(super) const UNARY: Construct = construct("a prefix operator", SELECT_ALONE)
 pub(super) const UNION: Construct =
     construct("UNION with anything but the same column", "select the same protected column in each SELECT");
 pub(super) const UNNAMED: Construct = construct(
-    "comparison in a column of the select list without an alias",
+    "a comparison, a constant or DISTINCT in a column of the select list without an alias",
     "name the column with AS: without, the server names it by its rewritten text",
 );
 pub(super) const VALUES_ROW: Construct = construct("use in VALUES ROW", SELECT_ALONE);

@@ -36,6 +36,16 @@ impl Analysis<'_> {
                 self.values(list, scope, construct::COMPARE_EXPRESSION)
             }
             ExprKind::InQuery { operand: left, query, .. } | ExprKind::Quantified { left, query, .. } => {
+                let is_equality = !matches!(
+                    &expr.kind,
+                    ExprKind::Quantified {
+                        op: BinaryOp::Less | BinaryOp::LessEqual | BinaryOp::Greater | BinaryOp::GreaterEqual,
+                        ..
+                    }
+                );
+                if is_equality && self.compared_with_query(left, query, scope)?.is_some() {
+                    return Ok(());
+                }
                 self.value(left, scope, construct::COMPARE_EXPRESSION)?;
                 self.query(query, Some(scope), Place::Nested(construct::SUBQUERY)).map(drop)
             }
@@ -44,8 +54,8 @@ impl Analysis<'_> {
             ExprKind::Subquery(query) => self.query(query, Some(scope), Place::Nested(construct::SUBQUERY)).map(drop),
             ExprKind::Row(operands) => self.values(operands, scope, construct::ROW),
             ExprKind::Case { operand, whens, otherwise } => {
-                self.values(operand.as_deref(), scope, construct::CASE)?;
-                self.values(whens.iter().flat_map(|(when, then)| [when, then]), scope, construct::CASE)?;
+                self.tested(operand.as_deref(), whens, scope)?;
+                self.values(whens.iter().map(|(_, then)| then), scope, construct::CASE)?;
                 self.values(otherwise.as_deref(), scope, construct::CASE)
             }
             ExprKind::Function(function) => self.function(function, scope),
@@ -102,11 +112,12 @@ impl Analysis<'_> {
         }
         if let Some(over) = &function.over {
             self.values(&function.args, scope, construct::WINDOW)?;
-            return self.values(over, scope, construct::WINDOW);
+            return self.window(over, scope);
         }
+        let scope = &if self.is_aggregate(function) { Scope { grouped: &[], ..*scope } } else { *scope };
         match (function.name.parts.as_slice(), function.args.as_slice()) {
-            ([_], [operand]) if name.eq_ignore_ascii_case("COUNT") && function.distinct => {
-                self.value(operand, scope, construct::DISTINCT)
+            ([_], operands) if name.eq_ignore_ascii_case("COUNT") && function.distinct => {
+                operands.iter().try_for_each(|operand| self.counted(operand, scope))
             }
             ([_], [operand]) if name.eq_ignore_ascii_case("COUNT") || name.eq_ignore_ascii_case("ISNULL") => {
                 self.nullness(operand, scope, construct::FUNCTION)

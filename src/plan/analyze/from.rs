@@ -221,6 +221,7 @@ pub(super) fn level<'s>(
         aliases: Aliases::Hidden,
         search: surroundings.search,
         clause: Clause::Condition,
+        grouped: &[],
     }
 }
 

@@ -1,11 +1,12 @@
 //! From a parsed statement to its plan: every name is resolved, every expression is visited, and a protected column is
 //! accepted only where this module knows what to do with it (sql.md section 4).
 //!
-//! [`query`] walks query expressions, [`mod@output`] tells what their columns carry, [`cte`] brings common table
-//! expressions and [`view`] views into sight, [`from`] builds the scope of a FROM clause, [`expression`] refuses and
-//! [`predicate`] accepts protected columns in expressions, [`mod@write`] plans INSERT, UPDATE and DELETE, and [`subject`]
+//! [`query`] walks query expressions, [`mod@output`] tells what their columns carry and [`carry`] what expressions do,
+//! [`cte`] brings common table expressions and [`view`] views into sight, [`from`] builds the scope of a FROM clause, [`expression`] refuses and
+//! [`predicate`] accepts protected columns in expressions, [`tag`] has values compared with one another, [`mod@write`] plans INSERT, UPDATE and DELETE, and [`subject`]
 //! finds whose the rows are that they write.
 
+mod carry;
 mod construct;
 mod cte;
 mod expression;
@@ -14,6 +15,7 @@ mod output;
 mod predicate;
 mod query;
 mod subject;
+mod tag;
 mod view;
 mod write;
 

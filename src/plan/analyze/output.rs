@@ -2,21 +2,23 @@
 //! queries and set operations to the result.
 
 use super::construct;
-use super::expression::{bare, column_path};
-use super::query::Place;
+use super::expression::column_path;
+use super::tag::Named;
 use super::{Analysis, Refusal, Scope, Verb, Visibility};
+use crate::plan::Among;
 use crate::plan::scope::{Clause, Output, Search};
 use crate::policy::ColumnId;
-use crate::sql::tree::{Expr, ExprKind, Query, SelectItem, SetOperator, TokenIndex};
+use crate::sql::tree::{Expr, SelectItem, SetOperator, TokenIndex};
 
-/// A column of a select list, or a nested query that is one: what that carries is known only when it has been read.
+/// A column of a select list, or an expression that may hand one on: what that carries is known only when it has been
+/// read.
 enum Column<'t> {
     Known(Output),
-    Nested { query: &'t Query, name: Option<Box<str>>, alias: Option<TokenIndex> },
+    Carrier { expr: &'t Expr, name: Option<Box<str>>, alias: Option<TokenIndex> },
 }
 
 impl Analysis<'_> {
-    /// The columns of a select list, stars expanded. Nested queries that are columns are visited here, all other
+    /// The columns of a select list, stars expanded. What may hand on a protected column is visited here, all other
     /// expressions by [`Self::items`].
     pub(super) fn outputs(&mut self, items: &[SelectItem], scope: &Scope<'_>) -> Result<Vec<Output>, Refusal> {
         let mut columns = Vec::with_capacity(items.len());
@@ -35,36 +37,37 @@ impl Analysis<'_> {
                 }
                 SelectItem::Expr { expr, alias } => {
                     let name = self.name_of(expr, *alias);
-                    columns.push(match scalar_query(expr) {
-                        Some(query) => Column::Nested { query, name, alias: *alias },
-                        None => {
-                            let protected = self.column_operand(expr, scope)?.map(|operand| operand.column);
-                            Column::Known(Output { name, protected })
-                        }
+                    columns.push(if self.is_carrier(expr) {
+                        Column::Carrier { expr, name, alias: *alias }
+                    } else {
+                        let found = if self.is_key(expr, scope)? {
+                            let found = self.resolved_operand(expr, scope)?;
+                            if let Some(operand) = found {
+                                self.show_any(expr, operand, Among::Group, Named::of(alias.is_some()));
+                            }
+                            found
+                        } else {
+                            self.column_operand(expr, scope)?
+                        };
+                        Column::Known(Output { name, protected: found.map(|operand| operand.column) })
                     });
                 }
             }
         }
-        self.read_nested(columns, scope)
+        self.read_carriers(columns, scope)
     }
 
-    /// Visits nested queries in order. Each can name columns of the list, nested queries before it included; the server
-    /// takes no name of a later one.
-    fn read_nested(&mut self, mut columns: Vec<Column<'_>>, scope: &Scope<'_>) -> Result<Vec<Output>, Refusal> {
+    /// Visits what may hand on a protected column, in order. A nested query can name columns of the list, those before
+    /// it included that are read here; the server takes no name of a later one.
+    fn read_carriers(&mut self, mut columns: Vec<Column<'_>>, scope: &Scope<'_>) -> Result<Vec<Output>, Refusal> {
         for at in 0..columns.len() {
-            let Some(Column::Nested { query, name, alias }) = columns.get(at) else { continue };
+            let Some(Column::Carrier { expr, name, alias }) = columns.get(at) else { continue };
             let known: Vec<Output> = columns.iter().filter_map(Column::known).cloned().collect();
             let before = self.splices.len();
-            let carried = self.query(query, Some(&Scope { outputs: &known, ..*scope }), Place::Carried)?;
+            let scope = Scope { outputs: &known, ..listed(*alias, scope) };
+            let carried = self.carried(expr, &scope)?;
+            let protected = self.shown(&carried)?;
             self.shown_name(*alias, before)?;
-            let protected = match carried.as_slice() {
-                [output] => output.protected,
-                // As many columns as a value has not: the server refuses it.
-                _ => match protected_of(&carried) {
-                    Some(column) => return Err(self.unsupported(column, construct::SUBQUERY)),
-                    None => None,
-                },
-            };
             let name = name.clone();
             if let Some(place) = columns.get_mut(at) {
                 *place = Column::Known(Output { name, protected });
@@ -78,16 +81,10 @@ impl Analysis<'_> {
         for item in items {
             match item {
                 SelectItem::Star(_) | SelectItem::QualifiedStar(_) => {}
-                SelectItem::Expr { expr, .. } if column_path(expr).is_some() || scalar_query(expr).is_some() => {}
+                SelectItem::Expr { expr, .. } if column_path(expr).is_some() || self.is_carrier(expr) => {}
                 SelectItem::Expr { expr, alias } => {
-                    // Without an alias nothing may be replaced but in nested queries, which allow it by themselves.
-                    let search = if alias.is_some() { scope.search } else { Search::Refused };
                     let before = self.splices.len();
-                    self.value(
-                        expr,
-                        &Scope { search, clause: Clause::SelectList, ..*scope },
-                        construct::SELECT_EXPRESSION,
-                    )?;
+                    self.value(expr, &listed(*alias, scope), construct::SELECT_EXPRESSION)?;
                     self.shown_name(*alias, before)?;
                 }
             }
@@ -104,7 +101,7 @@ impl Analysis<'_> {
     }
 
     /// The name of a column of a select list.
-    fn name_of(&self, expr: &Expr, alias: Option<TokenIndex>) -> Option<Box<str>> {
+    pub(super) fn name_of(&self, expr: &Expr, alias: Option<TokenIndex>) -> Option<Box<str>> {
         let own = || column_path(expr).and_then(|path| path.parts.last()).copied();
         alias.or_else(own).map(|name| self.folded(name))
     }
@@ -147,14 +144,16 @@ impl Column<'_> {
     fn known(&self) -> Option<&Output> {
         match self {
             Self::Known(output) => Some(output),
-            Self::Nested { .. } => None,
+            Self::Carrier { .. } => None,
         }
     }
 }
 
-/// The nested query that an expression consists of, parentheses aside.
-fn scalar_query(expr: &Expr) -> Option<&Query> {
-    if let ExprKind::Subquery(query) = &bare(expr).kind { Some(query) } else { None }
+/// Where an expression of a select list stands. Without an alias nothing may be replaced but in nested queries, which
+/// allow it by themselves.
+fn listed<'s>(alias: Option<TokenIndex>, scope: &Scope<'s>) -> Scope<'s> {
+    let search = if alias.is_some() { scope.search } else { Search::Refused };
+    Scope { search, clause: Clause::SelectList, ..*scope }
 }
 
 /// The first protected column among them.

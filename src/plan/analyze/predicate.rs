@@ -9,9 +9,6 @@ use crate::policy::ColumnId;
 use crate::sql;
 use crate::sql::tree::{BinaryOp, Expr, ExprKind, LiteralKind, MatchOp, TokenRange, UnaryOp};
 
-/// Least bytes of a blind index by which two columns are compared.
-const MATCH_OCTETS_MIN: u8 = 8;
-
 /// A protected column standing alone as an operand.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ColumnOperand {
@@ -83,8 +80,21 @@ impl Analysis<'_> {
         }
     }
 
-    /// The protected column that an operand consists of, parentheses aside. A name that could mean two is refused.
+    /// The protected column that an operand consists of, parentheses aside. A name that could mean two is refused, and
+    /// so is one that stands for the values of many rows.
     pub(super) fn column_operand(&self, operand: &Expr, scope: &Scope<'_>) -> Result<Option<ColumnOperand>, Refusal> {
+        let found = self.resolved_operand(operand, scope)?;
+        if let (Some(found), Some(path)) = (found, column_path(operand)) {
+            let rule = self.table_names();
+            if self.with_name(path, |qualifier, column| scope.is_grouped(qualifier, column, rule))? {
+                return Err(self.unsupported(found.column, construct::GROUPED));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The same for a column by whose values rows may be grouped.
+    pub(super) fn resolved_operand(&self, operand: &Expr, scope: &Scope<'_>) -> Result<Option<ColumnOperand>, Refusal> {
         let Some(path) = column_path(operand) else { return Ok(None) };
         match self.meaning(path, scope, Verb::Select)? {
             Meaning::Protected(columns) => match columns.as_slice() {
@@ -121,6 +131,10 @@ impl Analysis<'_> {
             (None, Some(operand)) => (operand, left),
             (Some(left), Some(right)) => return self.match_columns(whole, comparison, left, right),
         };
+        if let ExprKind::Subquery(query) = &bare(other).kind {
+            let whole = if std::ptr::eq(other, right) { left } else { right };
+            return self.compared_with_query(whole, query, scope).map(drop);
+        }
         // Resolution goes on, so that a denied column inside the other operand is answered as denied.
         self.value(other, scope, construct::COMPARE_EXPRESSION)?;
         let value = value(other).ok_or_else(|| self.unsupported(operand.column, construct::COMPARE_EXPRESSION))?;
@@ -131,22 +145,15 @@ impl Analysis<'_> {
     }
 
     /// Two columns of one index domain have equal prefixes where their values are equal.
-    fn match_columns(
+    pub(super) fn match_columns(
         &mut self,
         whole: &Expr,
         comparison: Comparison,
         left: ColumnOperand,
         right: ColumnOperand,
     ) -> Result<(), Refusal> {
-        let index = |column| {
-            let found = self.cx.policy.column(column)?;
-            // A shorter prefix takes different values for equal too often.
-            let index = found.index.as_ref().filter(|index| index.length >= MATCH_OCTETS_MIN)?;
-            Some((&found.keyset, index))
-        };
-        match (index(left.column), index(right.column)) {
-            (Some(one), Some(other)) if one == other => {}
-            (Some(_) | None, _) => return Err(self.unsupported(left.column, construct::COMPARE_COLUMNS)),
+        if !self.is_comparable(left.column, right.column) {
+            return Err(self.unsupported(left.column, construct::COMPARE_COLUMNS));
         }
         self.splices.push(Splice {
             tokens: whole.tokens,
@@ -216,7 +223,7 @@ impl Analysis<'_> {
         text.is_ok_and(|text| !text.iter().any(|byte| matches!(byte, b'%' | b'_' | b'\\')))
     }
 
-    fn search(
+    pub(super) fn search(
         &mut self,
         whole: &Expr,
         operand: ColumnOperand,

@@ -4,7 +4,8 @@ use super::construct::{self, Construct};
 use super::from::{Rows, Surroundings, level};
 use super::output::protected_of;
 use super::{Analysis, Named, Outputs, Refusal, Remember, Scope};
-use crate::plan::scope::{Aliases, Output, Search};
+use crate::plan::scope::{Aliases, Output, Search, Slot};
+use crate::policy::ColumnId;
 use crate::schema::Table;
 use crate::sql::tree::{Expr, ExprKind, LiteralKind, OrderItem, Path, Query, QueryBody, Select, TokenIndex, UnaryOp};
 
@@ -15,6 +16,8 @@ pub(super) enum Place {
     Top,
     /// Its rows feed a part of the statement that knows for each of their columns whether it carries envelopes.
     Carried,
+    /// Its rows are compared with values of that column, by what is equal for equal ones.
+    Tagged(ColumnId),
     /// Its rows feed another part of the statement, which cannot take envelopes; refused as that construct.
     Nested(Construct),
     /// Only whether it has rows counts.
@@ -26,7 +29,7 @@ impl Place {
     fn operand(self) -> Self {
         match self {
             Self::Top | Self::Carried | Self::Exists => Self::Carried,
-            Self::Nested(_) => self,
+            Self::Nested(_) | Self::Tagged(_) => self,
         }
     }
 }
@@ -51,7 +54,7 @@ impl<'a> Analysis<'a> {
         let in_sight = self.ctes.len();
         self.with(query.with.as_ref(), outer)?;
         let outputs = match &query.body {
-            QueryBody::Select(select) => self.select(select, &query.order_by, outer)?,
+            QueryBody::Select(select) => self.select(select, &query.order_by, outer, place)?,
             QueryBody::SetOperation { operator, left, right } => {
                 let left = self.query(left, outer, place.operand())?;
                 let right = self.query(right, outer, place.operand())?;
@@ -60,6 +63,7 @@ impl<'a> Analysis<'a> {
                 outputs
             }
             QueryBody::Table(path) => {
+                self.not_tagged(place)?;
                 let source = self.source(path, None)?;
                 let outputs: Vec<Output> = source.visible().map(Output::of).collect();
                 self.granted(&outputs)?;
@@ -67,6 +71,7 @@ impl<'a> Analysis<'a> {
                 outputs
             }
             QueryBody::Values(rows) => {
+                self.not_tagged(place)?;
                 let scope = Scope { outer, ..Scope::EMPTY };
                 self.values(rows.iter().flatten(), &scope, construct::VALUES_ROW)?;
                 let width = rows.first().map_or(0, Vec::len);
@@ -91,10 +96,18 @@ impl<'a> Analysis<'a> {
             }
             match place {
                 Place::Nested(construct) => return Err(self.unsupported(column, construct)),
-                Place::Top | Place::Carried | Place::Exists => {}
+                Place::Top | Place::Carried | Place::Tagged(_) | Place::Exists => {}
             }
         }
         Ok(outputs)
+    }
+
+    /// Refuses a query without a select list where its rows are compared with a protected column.
+    fn not_tagged(&self, place: Place) -> Result<(), Refusal> {
+        match place {
+            Place::Tagged(column) => Err(self.unsupported(column, construct::SUBQUERY)),
+            Place::Top | Place::Carried | Place::Nested(_) | Place::Exists => Ok(()),
+        }
     }
 
     fn select(
@@ -102,26 +115,40 @@ impl<'a> Analysis<'a> {
         select: &Select,
         order_by: &[OrderItem],
         outer: Option<&Scope<'_>>,
+        place: Place,
     ) -> Result<Vec<Output>, Refusal> {
         let surroundings = Surroundings { outer, search: Search::Allowed };
         let Rows { sources, slots } = self.from(&select.from, surroundings)?;
         let scope = level(&sources, 0, &slots, surroundings);
-        let outputs = self.outputs(&select.items, &scope)?;
+        let keys = self.group_keys(select, &scope)?;
+        let grouped: Vec<Slot> = keys.iter().flatten().map(|key| key.slot).collect();
+        let outputs = match place {
+            // The same prefix is the key of the group.
+            Place::Tagged(like) => self.tagged_output(&select.items, like, &scope)?,
+            Place::Top | Place::Carried | Place::Nested(_) | Place::Exists => {
+                self.outputs(&select.items, &Scope { grouped: &grouped, ..scope })?
+            }
+        };
         self.granted(&outputs)?;
-        if let (Some(_), Some(column)) = (select.distinct, protected_of(&outputs)) {
-            return Err(self.unsupported(column, construct::DISTINCT));
+        if select.distinct.is_some() {
+            self.distinct(select, &outputs, &scope)?;
         }
-        let hidden = Scope { outputs: &outputs, ..scope };
+        let hidden = Scope { outputs: &outputs, grouped: &grouped, ..scope };
         let visible = Scope { aliases: Aliases::Visible, search: Search::Refused, ..hidden };
         self.items(&select.items, &hidden)?;
         if let Some(filter) = &select.filter {
-            self.condition(filter, &hidden)?;
+            self.condition(filter, &Scope { grouped: &[], ..hidden })?;
         }
-        self.order(&select.group_by, &visible, construct::GROUP_BY)?;
+        for (item, key) in select.group_by.iter().zip(&keys) {
+            match key {
+                Some(key) => self.group_by_tag(item, *key)?,
+                None => self.order(std::slice::from_ref(item), &visible, construct::GROUP_BY)?,
+            }
+        }
         if let Some(having) = &select.having {
             self.condition(having, &Scope { search: Search::Allowed, ..visible })?;
         }
-        self.values(&select.windows, &visible, construct::WINDOW)?;
+        select.windows.iter().try_for_each(|window| self.window(window, &visible))?;
         self.values(&select.qualify, &visible, construct::WINDOW)?;
         self.order(order_by, &visible, construct::ORDER_BY)?;
         Ok(outputs)
@@ -171,7 +198,7 @@ impl<'a> Analysis<'a> {
         Ok(())
     }
 
-    fn integer(&self, token: TokenIndex) -> Option<usize> {
+    pub(super) fn integer(&self, token: TokenIndex) -> Option<usize> {
         let token = self.cx.text.token(token)?;
         std::str::from_utf8(self.cx.text.bytes(token)).ok()?.parse().ok()
     }

@@ -20,6 +20,8 @@ pub(super) enum Owner<'e> {
     Conditions(Vec<&'e Expr>),
     /// Nothing: any row may be met.
     Anybody,
+    /// Nothing that is known of: rows of several tables are joined.
+    Rows,
 }
 
 impl<'e> Owner<'e> {
@@ -55,8 +57,9 @@ impl Analysis<'_> {
         owner: &Owner<'_>,
         scope: &Scope<'_>,
     ) -> Result<Option<SubjectSource>, Refusal> {
-        let Some(protected) = self.cx.policy.column(column) else { return Ok(None) };
-        let Some(name) = &protected.subject else { return Ok(None) };
+        let (Some(protected), Some(name)) = (self.cx.policy.column(column), self.subject_name(column)) else {
+            return Ok(None);
+        };
         let unfit = || self.unsupported(column, construct::SUBJECT_UNFIT);
         let form = self.subject_form(protected, name).ok_or_else(unfit)?;
         let name = fold(name);
@@ -74,6 +77,7 @@ impl Analysis<'_> {
                 }
                 (found, SubjectPlace::Compared, construct::SUBJECT_WHERE)
             }
+            Owner::Rows => return Err(self.unsupported(column, construct::MULTI_TABLE)),
             Owner::Anybody => return Err(self.unsupported(column, construct::SUBJECT_DUPLICATE)),
         };
         let value = value.ok_or_else(|| self.unsupported(column, construct))?;
@@ -84,6 +88,11 @@ impl Analysis<'_> {
             }
         }
         Ok(Some(SubjectSource { value, form, place }))
+    }
+
+    /// The column that says whose a value is; `None` if the values have no keys of their own.
+    pub(super) fn subject_name(&self, column: ColumnId) -> Option<&'_ str> {
+        self.cx.policy.column(column)?.subject.as_deref()
     }
 
     fn subject_form(&self, protected: &ProtectedColumn, name: &str) -> Option<SubjectForm> {

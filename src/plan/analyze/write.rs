@@ -1,5 +1,6 @@
 //! INSERT, REPLACE, UPDATE and DELETE: values on their way into protected columns.
 
+use super::carry::{Carried, Constant, Others, Rows as CarriedRows};
 use super::construct;
 use super::expression::bare;
 use super::from::{Rows, Surroundings, level};
@@ -142,6 +143,10 @@ impl Analysis<'_> {
             }
             // As if the column were left out: the server takes its own default, which the CHECK constraint judges.
             None if matches!(bare(expr).kind, ExprKind::Default(None)) => {}
+            None if self.is_carrier(expr) => {
+                let carried = self.carried(expr, scope)?;
+                return self.seal_carried(&carried, column, owner, scope);
+            }
             None => {
                 // The walk may have something more telling to say, such as that a column in it is denied.
                 self.value(expr, scope, construct::COPY)?;
@@ -149,6 +154,27 @@ impl Analysis<'_> {
                 let construct = if default { construct::DEFAULT } else { construct::INSERT_VALUE };
                 return Err(self.unsupported(column, construct));
             }
+        }
+        Ok(())
+    }
+
+    /// Plans an expression that comes to constants, or to the value that the column has: its envelope fits.
+    fn seal_carried(
+        &mut self,
+        carried: &Carried,
+        column: ColumnId,
+        owner: &Owner<'_>,
+        scope: &Scope<'_>,
+    ) -> Result<(), Refusal> {
+        match (carried.column, carried.others, carried.rows) {
+            (None, Others::None, _) => {}
+            (Some(own), Others::None, CarriedRows::Own) if own == column && self.is_of_row(column, owner, scope) => {}
+            (Some(_), Others::None, _) => return Err(self.unsupported(column, construct::COPY)),
+            (_, Others::Some, _) => return Err(self.unsupported(column, construct::INSERT_VALUE)),
+        }
+        for Constant { value, tokens } in &carried.constants {
+            let subject = self.subject_of(column, *value, owner, scope)?;
+            self.splices.push(Splice { tokens: *tokens, column, kind: SpliceKind::Seal(*value), subject });
         }
         Ok(())
     }
@@ -163,7 +189,7 @@ impl Analysis<'_> {
             match self.assigned(&assignment.column, assigning.target, assigning.verb)? {
                 None => self.value(&assignment.value, assigning.values, construct::COPY)?,
                 Some(column) => {
-                    if !self.is_copy_of(column, &assignment.value, assigning)? {
+                    if !self.is_copy_of(column, &assignment.value, assigning, owner)? {
                         self.seal(&assignment.value, column, assigning.values, owner)?;
                     }
                 }
@@ -172,10 +198,27 @@ impl Analysis<'_> {
         Ok(())
     }
 
+    /// Whether a column's name among the values of an assignment means the row that is changed, or the one that was to
+    /// be inserted in its place.
+    fn is_of_row(&self, column: ColumnId, owner: &Owner<'_>, values: &Scope<'_>) -> bool {
+        let carries = |source: &&Source| source.columns.iter().any(|found| found.protected == Some(column));
+        match owner {
+            Owner::Row(_) => false,
+            Owner::Anybody => self.subject_name(column).is_none(),
+            Owner::Conditions(_) | Owner::Rows => values.sources.iter().filter(carries).count() == 1,
+        }
+    }
+
     /// Whether a value is the column's own: of the same row, or of the row that was to be inserted. Its envelope fits.
-    fn is_copy_of(&self, column: ColumnId, value: &Expr, assigning: &Assigning<'_>) -> Result<bool, Refusal> {
-        if assigning.verb == Verb::Insert {
-            // There is no row yet: the server would take the column's default.
+    fn is_copy_of(
+        &self,
+        column: ColumnId,
+        value: &Expr,
+        assigning: &Assigning<'_>,
+        owner: &Owner<'_>,
+    ) -> Result<bool, Refusal> {
+        if assigning.verb == Verb::Insert || !self.is_of_row(column, owner, assigning.values) {
+            // There is no row yet, and the server would take the column's default; or it is another row's value.
             return Ok(false);
         }
         let value = bare(value);
@@ -237,26 +280,16 @@ impl Analysis<'_> {
 
     pub(super) fn update(&mut self, update: &Update) -> Result<(), Refusal> {
         self.with(update.with.as_ref(), None)?;
-        let surroundings = Surroundings { outer: None, search: search_in(&update.tables) };
+        let surroundings = Surroundings { outer: None, search: Search::Allowed };
         let Rows { sources, slots } = self.from(&update.tables, surroundings)?;
         let scope = level(&sources, 0, &slots, surroundings);
         self.keep_subjects(&sources, &update.assignments)?;
-        match surroundings.search {
-            Search::Allowed => {
-                let values = Scope { search: Search::Refused, ..scope };
-                let assigning = Assigning { target: &values, values: &values, verb: Verb::Update };
-                let owner = Owner::of_condition(update.filter.as_ref());
-                self.assignments(&update.assignments, &assigning, &owner)?;
-            }
-            Search::Refused => {
-                for assignment in &update.assignments {
-                    if let Some(column) = self.assigned(&assignment.column, &scope, Verb::Update)? {
-                        return Err(self.unsupported(column, construct::MULTI_TABLE));
-                    }
-                    self.value(&assignment.value, &scope, construct::COPY)?;
-                }
-            }
-        }
+        let assigning = Assigning { target: &scope, values: &scope, verb: Verb::Update };
+        let owner = match update.tables.as_slice() {
+            [TableReference::Named { .. }] => Owner::of_condition(update.filter.as_ref()),
+            _ => Owner::Rows,
+        };
+        self.assignments(&update.assignments, &assigning, &owner)?;
         if let Some(filter) = &update.filter {
             self.condition(filter, &scope)?;
         }
@@ -267,8 +300,7 @@ impl Analysis<'_> {
 
     pub(super) fn delete(&mut self, delete: &Delete) -> Result<(), Refusal> {
         self.with(delete.with.as_ref(), None)?;
-        let search = if delete.targets.is_empty() { search_in(&delete.tables) } else { Search::Refused };
-        let surroundings = Surroundings { outer: None, search };
+        let surroundings = Surroundings { outer: None, search: Search::Allowed };
         let Rows { sources, slots } = self.from(&delete.tables, surroundings)?;
         let scope = level(&sources, 0, &slots, surroundings);
         if let Some(filter) = &delete.filter {
@@ -287,14 +319,6 @@ impl Analysis<'_> {
             Some(column) => Err(self.unsupported(column, construct::RETURNING)),
             None => self.items(items, &scope),
         }
-    }
-}
-
-/// Comparisons are rewritten in statements that change one table alone.
-fn search_in(tables: &[TableReference]) -> Search {
-    match tables {
-        [TableReference::Named { .. }] => Search::Allowed,
-        _ => Search::Refused,
     }
 }
 

@@ -187,6 +187,72 @@ fn a_whole_comparison_inside_a_versioned_comment_is_rewritten() {
 }
 
 #[test]
+fn equal_values_are_told_by_their_prefix() {
+    let fixture = Fixture::new();
+    let lexed = Lexed::new(b"SELECT c . `phone` FROM customers c GROUP BY 1", &dialect());
+    let name = lexed.find("c . `phone`");
+    let octets = fixture.ranges(PHONE, b"").remove(0).0.len();
+    let last = TokenRange { first: name.last, last: name.last };
+    let any = |among| Splice {
+        tokens: name,
+        column: PHONE,
+        kind: SpliceKind::AnyOf { column_tokens: name, among, name: Some(last.first) },
+        subject: None,
+    };
+    let kind = SpliceKind::Tag { column_tokens: name, like: PHONE };
+    let tag = Splice { tokens: lexed.find("1"), column: PHONE, kind, subject: None };
+    let text = |splices: &[Splice]| String::from_utf8(lexed.splice(splices, &fixture.cx()).unwrap().unwrap()).unwrap();
+    assert_eq!(
+        text(&[any(Among::Group), tag]),
+        format!(
+            "SELECT ANY_VALUE(c . `phone`) AS `phone` FROM customers c GROUP BY SUBSTRING(c . `phone`, 1, {octets})"
+        )
+    );
+    assert_eq!(
+        text(&[any(Among::Query)]),
+        format!(
+            "SELECT MIN(c . `phone`) OVER (PARTITION BY SUBSTRING(c . `phone`, 1, {octets})) AS `phone` FROM customers c \
+             GROUP BY 1"
+        )
+    );
+}
+
+#[test]
+fn a_simple_case_becomes_a_searched_one() {
+    let fixture = Fixture::new();
+    let lexed = Lexed::new(b"SELECT CASE c.phone WHEN 'a' THEN NULLIF(phone,'b')END", &dialect());
+    let name = lexed.find("phone");
+    let operand = Splice { tokens: lexed.find("c.phone"), column: PHONE, kind: SpliceKind::Operand, subject: None };
+    let compared = vec![Value::Literal(lexed.find("'a'"))];
+    let when = search(&lexed, "'a'", "c.phone", Comparison::Equal, compared);
+    let value = Value::Literal(lexed.find("'b'"));
+    let kind = SpliceKind::NullIf { column_tokens: name, value };
+    let null_if = Splice { tokens: lexed.find("'b'"), column: PHONE, kind, subject: None };
+    let out = lexed.splice(&[operand, when, null_if], &fixture.cx()).unwrap().unwrap();
+    let (a, b) = (hex_range(&fixture, "c.phone", "a"), hex_range(&fixture, "phone", "b"));
+    let expected = format!("SELECT CASE  WHEN {a} THEN NULLIF(phone,IF({b}, phone, NULL))END");
+    assert_eq!(str::from_utf8(&out).unwrap(), expected);
+}
+
+#[test]
+fn a_constant_is_sealed_whole_or_refused() {
+    let fixture = Fixture::new();
+    let constant = |sql: &str, literal: &str| {
+        let lexed = Lexed::new(sql.as_bytes(), &dialect());
+        let tokens = lexed.find(literal);
+        let kind = SpliceKind::Constant(Value::Literal(tokens));
+        lexed.splice(&[Splice { tokens, column: PHONE, kind, subject: None }], &fixture.cx())
+    };
+    let out = String::from_utf8(constant("SELECT IFNULL(phone, 'none')", "'none'").unwrap().unwrap()).unwrap();
+    let digits = out.strip_prefix("SELECT IFNULL(phone, x'").and_then(|rest| rest.strip_suffix("')")).unwrap();
+    assert_eq!(fixture.opened(PHONE, &HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).unwrap()), b"none");
+    // Blanks in excess would be cut off from a value that is stored.
+    let wide = format!("'{}'", " ".repeat(1000));
+    let refused = constant(&format!("SELECT IFNULL(phone, {wide})"), &wide);
+    assert!(matches!(refused, Err(RewriteError::TooLong { .. })), "{refused:?}");
+}
+
+#[test]
 fn a_lookup_without_an_index_is_refused() {
     let fixture = Fixture::new();
     let lexed = Lexed::new(b"WHERE notes = 'a' OR notes = ?", &dialect());

@@ -3,26 +3,24 @@
 use super::keyword::Keyword;
 use super::{Parsed, Parser};
 use crate::sql::TokenKind;
-use crate::sql::tree::{Expr, ExprKind};
+use crate::sql::tree::{Expr, ExprKind, Window};
 
 impl Parser<'_> {
-    /// `WINDOW name AS (…), …`: the expressions of the definitions.
-    pub(super) fn window_clause(&mut self) -> Parsed<Vec<Expr>> {
-        let mut exprs = Vec::new();
+    /// `WINDOW name AS (…), …`: the definitions.
+    pub(super) fn window_clause(&mut self) -> Parsed<Vec<Window>> {
         if self.keyword() != Keyword::Window || self.keyword_at(2) != Keyword::As {
-            return Ok(exprs);
+            return Ok(Vec::new());
         }
         self.at += 1;
         self.list(|parser| {
             parser.name()?;
             parser.expect_keyword(Keyword::As)?;
-            parser.window(&mut exprs)
-        })?;
-        Ok(exprs)
+            parser.window()
+        })
     }
 
     /// What may follow a call: RESPECT or IGNORE NULLS, FROM FIRST, and OVER with a name or a definition.
-    pub(super) fn over(&mut self) -> Parsed<Option<Vec<Expr>>> {
+    pub(super) fn over(&mut self) -> Parsed<Option<Window>> {
         if self.keyword() == Keyword::From
             && matches!(self.keyword_at(1), Keyword::First | Keyword::Last)
             && matches!(self.keyword_at(2), Keyword::Over | Keyword::Respect | Keyword::Ignore)
@@ -37,17 +35,16 @@ impl Parser<'_> {
             return Ok(None);
         }
         self.at += 1;
-        let mut exprs = Vec::new();
         if self.kind() == Some(TokenKind::LeftParen) {
-            self.window(&mut exprs)?;
-        } else {
-            self.name()?;
+            return self.window().map(Some);
         }
-        Ok(Some(exprs))
+        self.name()?;
+        Ok(Some(Window::default()))
     }
 
     /// `([name] [PARTITION BY …] [ORDER BY …] [frame])`
-    fn window(&mut self, exprs: &mut Vec<Expr>) -> Parsed<()> {
+    fn window(&mut self) -> Parsed<Window> {
+        let mut window = Window::default();
         self.enter()?;
         self.expect(TokenKind::LeftParen)?;
         if self.is_name() && !self.is_frame() {
@@ -55,25 +52,25 @@ impl Parser<'_> {
         }
         if self.eat_keyword(Keyword::Partition) {
             self.expect_keyword(Keyword::By)?;
-            exprs.extend(self.order_items()?.into_iter().map(|item| item.expr));
+            window.partition.extend(self.order_items()?.into_iter().map(|item| item.expr));
         }
         if self.keyword() == Keyword::Order {
-            exprs.extend(self.order_by()?.into_iter().map(|item| item.expr));
+            window.rest.extend(self.order_by()?.into_iter().map(|item| item.expr));
         }
         if self.is_frame() {
             self.at += 1;
             if self.eat_keyword(Keyword::Between) {
-                self.frame_bound(exprs)?;
+                self.frame_bound(&mut window.rest)?;
                 self.expect_keyword(Keyword::And)?;
             }
-            self.frame_bound(exprs)?;
+            self.frame_bound(&mut window.rest)?;
             if self.eat_keyword(Keyword::Exclude) {
                 self.frame_exclusion()?;
             }
         }
         self.expect(TokenKind::RightParen)?;
         self.leave();
-        Ok(())
+        Ok(window)
     }
 
     fn is_frame(&self) -> bool {

@@ -1,5 +1,7 @@
 //! Random SELECTs over a table with protected columns, the same ones for the same seed: derived tables, common table
-//! expressions, joins, UNION ALL, scalar, IN and EXISTS sub-queries, nested at will, with conditions in three-valued logic.
+//! expressions, joins, UNION ALL, scalar, IN and EXISTS sub-queries, nested at will, with conditions in three-valued logic
+//! and expressions that hand on a column's value;
+//! groups, different values and partitions.
 //!
 //! `{t}` is the table. Some statements do what envelopes cannot; those are refused, the others answer.
 
@@ -132,6 +134,13 @@ impl Generator {
         let behind = std::mem::take(&mut self.params);
         let mut listed = Vec::new();
         let mut items = Vec::new();
+        if wanted.is_none() && self.below(8) == 0 {
+            let (sql, listed) = self.grouped(&columns, &format!("{from}{filter}"));
+            let before = std::mem::take(&mut self.params);
+            self.params = [outer, before, behind].concat();
+            return (sql, listed);
+        }
+        let distinct = if self.below(14) == 0 { "DISTINCT " } else { "" };
         let wanted: Vec<Option<Holds>> = match wanted {
             Some(wanted) => wanted.iter().copied().map(Some).collect(),
             None => vec![None; 1 + self.below(4)],
@@ -153,7 +162,32 @@ impl Generator {
         }
         let before = std::mem::take(&mut self.params);
         self.params = [outer, before, behind].concat();
-        (format!("SELECT {} FROM {from}{filter}", items.join(", ")), listed)
+        (format!("SELECT {distinct}{} FROM {from}{filter}", items.join(", ")), listed)
+    }
+
+    /// A SELECT of groups, or of how many different values there are.
+    fn grouped(&mut self, columns: &[Column], from: &str) -> (String, Vec<Column>) {
+        let key = columns[self.below(columns.len())].clone();
+        let (name, count) = (self.alias("g"), self.alias("n"));
+        let number = Column { name: count.clone(), holds: Holds::Id };
+        let other = columns[self.below(columns.len())].name.clone();
+        match self.below(5) {
+            0 => (format!("SELECT COUNT(DISTINCT {}) AS {count} FROM {from}", key.name), vec![number]),
+            1 => {
+                let window = format!("COUNT(*) OVER (PARTITION BY {})", key.name);
+                let shown = Column { name: name.clone(), holds: key.holds };
+                (format!("SELECT {} AS {name}, {window} AS {count} FROM {from}", key.name), vec![shown, number])
+            }
+            _ => {
+                let counted = ["COUNT(*)".to_owned(), format!("COUNT({other})"), format!("COUNT(DISTINCT {other})")];
+                let counted = &counted[self.below(3)];
+                let by = [key.name.as_str(), name.as_str(), "1"][self.below(3)];
+                let having = ["", " HAVING COUNT(*) > 1"][self.below(2)];
+                let sql =
+                    format!("SELECT {} AS {name}, {counted} AS {count} FROM {from} GROUP BY {by}{having}", key.name);
+                (sql, vec![Column { name, holds: key.holds }, number])
+            }
+        }
     }
 
     fn item(&mut self, columns: &[Column], depth: usize, wanted: Option<Holds>) -> (String, Holds) {
@@ -169,8 +203,35 @@ impl Generator {
             columns.iter().filter(|column| wanted.is_none_or(|wanted| column.holds == wanted)).collect();
         // Another one where the other branch of a UNION has none like it: refused, if either is protected.
         let fitting = if fitting.is_empty() { columns.iter().collect() } else { fitting };
-        let column = fitting[self.below(fitting.len())];
-        (column.name.clone(), column.holds)
+        let column = fitting[self.below(fitting.len())].clone();
+        if self.below(4) > 0 {
+            return (column.name, column.holds);
+        }
+        self.handed_on(columns, column)
+    }
+
+    /// An expression that hands on the value of a column, or something that the column could hold.
+    fn handed_on(&mut self, columns: &[Column], column: Column) -> (String, Holds) {
+        let (name, holds) = (column.name, column.holds);
+        let alike: Vec<&Column> = columns.iter().filter(|other| other.holds == holds).collect();
+        let other = alike[self.below(alike.len())].name.clone();
+        let expr = match (holds, self.below(6)) {
+            (Holds::Id | Holds::Truth, _) => format!("COALESCE({name}, 0)"),
+            (_, 0) => format!("COALESCE({name}, {other})"),
+            (_, 1) => format!("IFNULL({name}, {})", self.value()),
+            (_, 2) => format!("COALESCE({name}, {}, {})", self.value(), self.value()),
+            (_, 3) => {
+                let condition = self.condition(columns, 0);
+                format!("IF({condition}, {name}, {})", self.value())
+            }
+            (Holds::Note, _) | (_, 4) => {
+                let condition = self.condition(columns, 0);
+                let then = self.value();
+                format!("CASE WHEN {condition} THEN {name} WHEN {other} IS NULL THEN {then} ELSE {other} END")
+            }
+            (_, _) => format!("NULLIF({name}, {})", self.value()),
+        };
+        (expr, holds)
     }
 
     fn stored(&mut self) -> Holds {
@@ -231,6 +292,7 @@ impl Generator {
                 format!("{id} {negated}IN ({})", self.ids(columns, depth - 1))
             }
             4 if depth > 0 => format!("EXISTS ({})", self.ids(columns, depth - 1)),
+            5 if self.below(2) == 0 => format!("{} = 1", self.simple_case(columns)),
             5 => format!("CASE WHEN {} THEN 1 ELSE 0 END = 1", self.comparison(columns)),
             6 => format!(
                 "({}) IS {}",
@@ -239,6 +301,18 @@ impl Generator {
             ),
             _ => self.comparison(columns),
         }
+    }
+
+    /// CASE of a column by values.
+    fn simple_case(&mut self, columns: &[Column]) -> String {
+        let texts = |column: &&Column| matches!(column.holds, Holds::Name | Holds::Code | Holds::Phone);
+        let texts: Vec<&Column> = columns.iter().filter(texts).collect();
+        if texts.is_empty() {
+            return format!("CASE {} WHEN 1 THEN 1 WHEN 2 THEN 0 END", self.id_of(columns));
+        }
+        let name = texts[self.below(texts.len())].name.clone();
+        let (one, two) = (self.value(), self.value());
+        format!("CASE {name} WHEN {one} THEN 1 WHEN {two} THEN 0 ELSE {} END", self.below(2))
     }
 
     /// A sub-query of ids that may name columns outside.
@@ -286,6 +360,15 @@ impl Generator {
                 format!("{name} {negated}IN ({})", values.join(", "))
             }
             3 => format!("{} = {name}", self.value()),
+            5 => {
+                // Most often a column of the same kind.
+                let inner = self.alias("q");
+                let kind = name.rsplit('.').next().filter(|kind| ["name", "code", "phone"].contains(kind));
+                let id = self.below(6);
+                let operator = ["IN", "NOT IN", "= ANY", "<> ALL"][self.below(4)];
+                let column = kind.unwrap_or("code");
+                format!("{name} {operator} (SELECT {inner}.{column} FROM {{t}} {inner} WHERE {inner}.id <> {id})")
+            }
             // What no envelope can do.
             4 if self.below(6) == 0 => format!("{name} LIKE {}", self.value()),
             _ => format!("{name} {} {}", ["=", "<>", "<=>"][self.below(3)], self.value()),

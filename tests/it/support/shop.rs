@@ -308,6 +308,26 @@ impl Shape {
         self
     }
 
+    /// Without what MySQL announces of an expression in which a parameter stands beside a column: the widest text there
+    /// is, whatever the column's width.
+    pub(crate) fn of_parameters(self) -> Self {
+        if self.kind == "text" || self.kind == "MYSQL_TYPE_VAR_STRING" {
+            return Self { kind: "text".to_owned(), length: 0, flags: String::new(), ..self };
+        }
+        self
+    }
+
+    /// Without what depends on whether the server groups rows by an index or in a table of its own: flags, the width of
+    /// integers, and in MariaDB the name, which it takes from deeper inside.
+    pub(crate) fn of_groups(self, server: Kind) -> Self {
+        let kind = if self.kind == "MYSQL_TYPE_LONG" { "MYSQL_TYPE_LONGLONG".to_owned() } else { self.kind };
+        let name = match server {
+            Kind::MySql => self.name,
+            Kind::MariaDb => String::new(),
+        };
+        Self { name, kind, flags: String::new(), decimals: 0, ..self }
+    }
+
     fn of(column: &Column) -> Self {
         Self {
             name: column.name_str().into_owned(),

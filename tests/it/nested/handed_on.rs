@@ -1,0 +1,188 @@
+//! Expressions that hand on values of protected columns, simple CASE over one, and statements that change rows of several
+//! tables: each answer is that of a plain table.
+
+use mysql_async::{Params, Value};
+
+use super::{Kind, Twins, sorted, sorted_prepared};
+use crate::support::shop::{Answer, prepared, refused, text};
+
+/// Statements with their parameters.
+const SELECTS: &[(&str, &[&str])] = &[
+    (
+        "SELECT id, COALESCE(code, 'none') AS c, IFNULL(phone, '') AS p, COALESCE(note, NULL, 'nought') AS n FROM {t}",
+        &[],
+    ),
+    (
+        "SELECT id, COALESCE(code, ?) AS c, IFNULL(phone, ?) AS p, IF(id = ?, note, ?) AS n FROM {t}",
+        &["k", "7", "1", "m"],
+    ),
+    ("SELECT IFNULL(code, 'x\u{1f600}\u{e9}') AS c, COALESCE(NULL, phone) AS p FROM {t}", &[]),
+    ("SELECT a.id, COALESCE(a.code, b.code) AS c FROM {t} a JOIN {t} b ON b.id = a.id + 1", &[]),
+    ("SELECT id, IF(code = 'x', phone, 'other') AS p, IF(phone IS NULL, code, NULL) AS c FROM {t}", &[]),
+    ("SELECT id, CASE WHEN id < 3 THEN code WHEN phone = '1' THEN 'one' END AS c FROM {t}", &[]),
+    ("SELECT id, CASE id WHEN 1 THEN phone WHEN 3 THEN ? ELSE phone END AS p FROM {t} WHERE id > ?", &["v", "0"]),
+    ("SELECT id, COALESCE((SELECT i.code FROM {t} i WHERE i.id = o.id + 1), 'last') AS c FROM {t} o", &[]),
+    ("SELECT id, LAG(code) OVER (ORDER BY id) AS a, LEAD(phone, 2) OVER (ORDER BY id DESC) AS b FROM {t}", &[]),
+    (
+        "SELECT id, FIRST_VALUE(code) OVER w AS a, LAST_VALUE(phone) OVER w AS b, NTH_VALUE(code, 2) OVER w AS c FROM {t} \
+         WINDOW w AS (ORDER BY id)",
+        &[],
+    ),
+    ("SELECT id, NULLIF(code, 'x') AS a, NULLIF(phone, ?) AS b, NULLIF(code, NULL) AS c FROM {t}", &["30"]),
+    ("SELECT id, COALESCE(NULLIF(code, ''), 'empty') AS c FROM {t}", &[]),
+    ("SELECT d.c FROM (SELECT COALESCE(code, 'none') AS c FROM {t}) d WHERE d.c IN ('none', 'x')", &[]),
+    ("SELECT d.c FROM (SELECT COALESCE(code, ?) AS c FROM {t}) d WHERE d.c <> ?", &["none", "x"]),
+    (
+        "WITH d AS (SELECT id, IFNULL(phone, '5') AS p FROM {t}) SELECT a.id FROM d a JOIN d b ON a.p = b.p AND a.id < b.id",
+        &[],
+    ),
+    ("SELECT code FROM {t} UNION ALL SELECT COALESCE(code, 'none') AS c FROM {t}", &[]),
+    ("SELECT id, CASE code WHEN 'x' THEN 1 WHEN ? THEN 2 WHEN NULL THEN 3 ELSE 0 END AS n FROM {t}", &["y"]),
+    ("SELECT id, CASE (code) WHEN 'x' THEN 1 END AS n FROM {t} WHERE CASE phone WHEN '1' THEN id ELSE 9 END < 9", &[]),
+    ("SELECT a.id, b.id AS o FROM {t} a JOIN {t} b ON CASE a.code WHEN b.code THEN 1 ELSE 0 END = 1", &[]),
+    (
+        "SELECT COUNT(CASE code WHEN 'x' THEN 1 END) AS n, SUM(CASE phone WHEN ? THEN 1 ELSE 0 END) AS m FROM {t}",
+        &["1"],
+    ),
+    ("SELECT id, CASE code WHEN 'x' THEN code ELSE 'other' END AS c FROM {t}", &[]),
+];
+
+/// The same in MySQL alone.
+const SELECTS_MYSQL: &[(&str, &[&str])] = &[
+    ("SELECT ANY_VALUE(code) AS c FROM {t} WHERE id = 1", &[]),
+    (
+        "SELECT id, LAG(code, 1, 'first') OVER (ORDER BY id) AS a, LEAD(phone, 1, ?) OVER (ORDER BY id) AS b FROM {t}",
+        &["z"],
+    ),
+];
+
+const REFUSED: &[&str] = &[
+    "SELECT COALESCE(code, name) AS c FROM customers",
+    "SELECT IF(id = 1, code, phone) AS c FROM customers",
+    "SELECT COALESCE(code, 1) AS c FROM customers",
+    "SELECT COALESCE(code, x'41') AS c FROM customers",
+    "SELECT COALESCE(code, 'none') FROM customers",
+    "SELECT NULLIF(note, 'n') AS n FROM customers",
+    "SELECT NULLIF(name, code) AS n FROM customers",
+    "SELECT MIN(code) AS n FROM customers",
+    "SELECT CASE name WHEN code THEN 1 END AS n FROM customers",
+    "SELECT CASE note WHEN 'n' THEN 1 END AS n FROM customers",
+    "SELECT code FROM customers UNION ALL SELECT COALESCE(NULL, 'none') FROM customers",
+];
+
+fn values(params: &[&str]) -> Params {
+    if params.is_empty() {
+        Params::Empty
+    } else {
+        Params::Positional(params.iter().map(|one| Value::from(*one)).collect())
+    }
+}
+
+/// The statement with its parameters as literals.
+fn spelled(sql: &str, params: &[&str]) -> String {
+    params.iter().fold(sql.to_owned(), |sql, value| sql.replacen('?', &format!("'{value}'"), 1))
+}
+
+impl Twins {
+    /// Both answers to a statement, sent whole and prepared.
+    pub(super) async fn answers(&mut self, sql: &str, params: &[&str]) -> [(Answer, Answer); 2] {
+        let (hidden, plain) = (sql.replace("{t}", "customers"), sql.replace("{t}", "people"));
+        let through = text(&mut self.through, spelled(&hidden, params)).await;
+        let whole = (through, text(&mut self.direct, spelled(&plain, params)).await);
+        let through = prepared(&mut self.through, &hidden, values(params)).await;
+        [whole, (through, prepared(&mut self.direct, &plain, values(params)).await)]
+    }
+}
+
+pub(super) async fn values_are_handed_on(kind: Kind) {
+    let mut twins = Twins::new(kind).await;
+    let own = if kind == Kind::MySql { SELECTS_MYSQL } else { &[] };
+    let mut wrong = Vec::new();
+    for (sql, params) in SELECTS.iter().chain(own) {
+        let [whole, prepared] = twins.answers(sql, params).await;
+        for (through, direct) in [
+            (sorted(kind, whole.0), sorted(kind, whole.1)),
+            (sorted_prepared(kind, prepared.0), sorted_prepared(kind, prepared.1)),
+        ] {
+            if through != direct {
+                wrong.push(format!("{sql}\n  through {through:?}\n  direct  {direct:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for sql in REFUSED {
+        refused(&mut twins.through, sql, 1235, "42000").await;
+    }
+    let long = format!("SELECT COALESCE(code, '{}') AS c FROM customers", "x".repeat(31));
+    refused(&mut twins.through, &long, 1406, "22001").await;
+}
+
+/// Statements that change rows, with their parameters.
+const CHANGES: &[(&str, &[&str])] = &[
+    ("UPDATE {t} a JOIN {t} b ON a.id = b.id + 1 SET a.name = 'k' WHERE b.code = ?", &["x"]),
+    (
+        "UPDATE {t} a JOIN orders o ON a.code = 'x' AND o.id > 0 SET a.name = 'k', a.phone = '7' WHERE a.phone IN (?, '2')",
+        &["1"],
+    ),
+    ("UPDATE {t} a, orders o SET a.code = ? WHERE a.id = o.customer AND a.phone IS NULL", &["w"]),
+    ("UPDATE {t} a JOIN {t} b ON a.code = b.code AND a.id < b.id SET a.name = b.name", &[]),
+    ("UPDATE {t} a JOIN orders o ON o.customer = a.id SET a.code = CASE WHEN o.id > 1 THEN ? ELSE a.code END", &["w"]),
+    ("DELETE a FROM {t} a JOIN {t} b ON a.id = b.id WHERE b.phone = ? OR b.code <> 'x'", &["30"]),
+    ("DELETE a, o FROM {t} a JOIN orders o ON o.customer = a.id WHERE a.code IN ('y', ?)", &["none"]),
+    ("DELETE FROM a USING {t} a JOIN {t} b ON a.code = b.code AND a.id > b.id", &[]),
+    ("UPDATE {t} SET code = CASE id WHEN 1 THEN 'p' WHEN 2 THEN ? ELSE code END WHERE id IN (1, 2)", &["q"]),
+    ("UPDATE {t} SET phone = CASE WHEN id = 1 THEN ? WHEN id = 2 THEN ? END WHERE id < 4", &["8", "9"]),
+    ("UPDATE {t} SET phone = COALESCE(phone, '44'), note = IFNULL(note, ?) WHERE phone IS NULL", &["r"]),
+    ("UPDATE {t} SET code = IF(id = 3, ?, code) WHERE id = 3", &["q"]),
+    ("UPDATE {t} SET code = NULLIF(code, ''), phone = CASE phone WHEN '' THEN ? ELSE phone END WHERE id = 4", &["2"]),
+    ("UPDATE {t} SET name = IF(code = 'x', 'found', 'not')", &[]),
+    ("UPDATE {t} SET code = 'k', name = IF(code = 'k', 'new', 'old') WHERE id < 3", &[]),
+    (
+        "INSERT INTO {t} (id, code, phone) VALUES (1, 'p', '3') ON DUPLICATE KEY UPDATE code = COALESCE(VALUES(code), code)",
+        &[],
+    ),
+    (
+        "INSERT INTO {t} (id, code, phone) VALUES (1, NULL, ?) ON DUPLICATE KEY UPDATE code = IFNULL(VALUES(code), code), \
+         name = 'again'",
+        &["3"],
+    ),
+    ("INSERT INTO {t} (id, code) VALUES (9, COALESCE(NULL, ?))", &["fresh"]),
+];
+
+pub(super) async fn changes_answer_like_a_plain_table(kind: Kind) {
+    let mut twins = Twins::new(kind).await;
+    text(&mut twins.direct, "INSERT INTO orders (id, customer) VALUES (1, 2), (2, 3), (3, 4)").await;
+    let mut wrong = Vec::new();
+    for (sql, params) in CHANGES {
+        for whole in [true, false] {
+            let mut found = Vec::new();
+            for (conn, table) in [(&mut twins.through, "customers"), (&mut twins.direct, "people")] {
+                let sql = sql.replace("{t}", table);
+                text(conn, "START TRANSACTION").await;
+                let answer = if whole {
+                    text(conn, spelled(&sql, params)).await
+                } else {
+                    prepared(conn, &sql, values(params)).await
+                };
+                let rows = text(conn, format!("SELECT id, name, code, phone, note FROM {table} ORDER BY id")).await;
+                let orders = text(conn, "SELECT id FROM orders ORDER BY id").await;
+                text(conn, "ROLLBACK").await;
+                found.push((answer, rows.cells(), orders.cells()));
+            }
+            if found[0] != found[1] || !matches!(found[0].0, Answer::Done { affected: 1.., .. }) {
+                wrong.push(format!("{sql}\n  through {:?}\n  direct  {:?}", found[0], found[1]));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for sql in [
+        "UPDATE customers a JOIN customers b ON a.id = b.id SET a.code = b.code",
+        "UPDATE customers a JOIN orders o ON o.customer = a.id SET o.remark = a.code",
+        "UPDATE customers a JOIN orders o ON o.remark = a.code SET a.name = 'x'",
+        "UPDATE customers SET code = CASE WHEN id = 1 THEN 'a' ELSE name END",
+        "UPDATE customers SET code = (SELECT d.code FROM (SELECT code FROM customers) d LIMIT 1)",
+        "DELETE a FROM customers a JOIN orders o ON o.remark = a.code",
+    ] {
+        refused(&mut twins.through, sql, 1235, "42000").await;
+    }
+}

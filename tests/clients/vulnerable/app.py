@@ -60,9 +60,12 @@ class Pool:
                         rows = [list(row) for row in cursor.fetchall()]
                     if not cursor.nextset():
                         break
-        except pymysql.MySQLError:
-            # Whatever state it is in, nobody else gets it.
-            connection.close()
+        except pymysql.MySQLError as error:
+            # An error of the server leaves the connection in step; after any other, nobody else gets it.
+            if error.args and isinstance(error.args[0], int) and not 2000 <= error.args[0] < 3000:
+                self.idle.put(connection)
+            else:
+                connection.close()
             raise
         self.idle.put(connection)
         return rows

@@ -10,15 +10,17 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::watch;
 
 use super::counters::SinkCounters;
-use super::names::Names;
 use super::sampler::{Admission, Sampler};
 use super::sink::{Destination, Worker};
 use super::time::{rfc3339, since_epoch};
-use super::{Counters, Event, LogSink, Outcome, Settings, SettingsError, text};
-use crate::firewall;
+use super::{Counters, Event, LogSink, Outcome, Settings, SettingsError};
+use crate::firewall::{self, CatalogNames, outline};
 use crate::policy::{Account, FirewallMode};
 use crate::schema::Catalog;
 use crate::sql::{self, Dialect, ReservedWords};
+
+/// Bytes of an event's text, about, at most.
+pub(super) const TEXT_OCTETS_MAX: usize = 4096;
 
 /// A statement that a rule matched, as the data plane knows it.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +56,7 @@ pub struct Events {
     log: LogSink,
     counters: Arc<Counters>,
     sampler: Mutex<Sampler>,
-    names: ArcSwapOption<Names>,
+    names: ArcSwapOption<CatalogNames>,
     outlets: Vec<Outlet>,
     reopen: watch::Sender<()>,
 }
@@ -156,15 +158,15 @@ impl Events {
     fn text(&self, hit: &Hit<'_>, reserved: &ReservedWords<'_>) -> Option<String> {
         let mut tokens = Vec::new();
         sql::lex(hit.sql, &hit.dialect, &mut tokens).ok()?;
-        let names = match self.names.load_full().filter(|names| names.are_of(hit.catalog)) {
+        let names = match self.names.load_full().filter(|names| names.is_of(hit.catalog)) {
             Some(names) => names,
             None => {
-                let names = Arc::new(Names::of(hit.catalog));
+                let names = Arc::new(CatalogNames::collect(hit.catalog));
                 self.names.store(Some(names.clone()));
                 names
             }
         };
-        Some(text::normalised(hit.sql, &tokens, &names, reserved))
+        Some(outline(hit.sql, &tokens, &names, reserved, TEXT_OCTETS_MAX))
     }
 }
 

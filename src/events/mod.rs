@@ -10,16 +10,13 @@
 mod counters;
 mod event;
 mod hub;
-mod names;
 mod ocsf;
 mod sampler;
 mod settings;
 mod sink;
 #[cfg(test)]
 mod tests;
-mod text;
 mod time;
-mod words;
 
 pub use counters::{Counters, RuleCount, SinkCount};
 pub use event::{Event, Outcome};

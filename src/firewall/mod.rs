@@ -6,6 +6,7 @@
 
 mod constant;
 mod digest;
+mod outline;
 pub mod profile;
 mod reading;
 pub mod rules;
@@ -13,6 +14,7 @@ pub mod rules;
 mod tests;
 
 pub use digest::Digest;
+pub use outline::{CatalogNames, outline};
 pub use reading::{Reading, Words};
 pub use rules::RuleId;
 use rules::{Rule, Weight};

@@ -14,7 +14,8 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 
 use super::protected_names::ProtectedNames;
 use super::{QueryPlan, Refusal};
-use crate::firewall::profile::{CatalogNames, Sighting};
+use crate::firewall::CatalogNames;
+use crate::firewall::profile::Sighting;
 use crate::policy::Policy;
 use crate::schema::Catalog;
 

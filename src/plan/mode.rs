@@ -14,7 +14,7 @@ use crate::firewall::profile::{
     self, AccountProfile, Growth, Loaded, Novelty, PROFILE, PROFILE_MISSING, Shape, Sighting,
 };
 use crate::firewall::rules::{self, POINTS_MAX, RuleId, Weight};
-use crate::firewall::{self, Digest, Reading, Verdict};
+use crate::firewall::{self, Digest, Reading, Verdict, outline};
 use crate::policy::FirewallMode;
 use crate::sql::tree::Statement;
 use crate::sql::{ReservedWords, StatementClass};
@@ -89,7 +89,10 @@ impl Judge<'_> {
                 let sighting = known.sightings.of(&known.place, digest, || {
                     let names = self.cache.catalog_names(self.catalog);
                     let reserved = ReservedWords::of_catalog(self.catalog);
-                    (Shape::of(reading, &names), profile::text(text.sql, text.tokens, &names, &reserved))
+                    (
+                        Shape::of(reading, &names),
+                        outline(text.sql, text.tokens, &names, &reserved, profile::TEXT_OCTETS),
+                    )
                 });
                 Passed { sighting, ..Passed::observed(hit) }
             }

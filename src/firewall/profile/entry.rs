@@ -161,7 +161,7 @@ fn shape(text: &str) -> Option<Option<Shape>> {
 }
 
 fn text_of(text: &str) -> Option<String> {
-    let fits = !text.is_empty() && text.chars().count() <= TEXT_CHARS_MAX + 4;
+    let fits = !text.is_empty() && text.chars().count() <= TEXT_CHARS_MAX;
     fits.then(|| text.to_owned())
 }
 

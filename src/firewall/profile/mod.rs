@@ -4,21 +4,22 @@
 mod distance;
 pub mod entry;
 mod known;
-mod names;
 mod shape;
 mod sightings;
 #[cfg(test)]
 mod tests;
-mod text;
 
 pub use distance::{FAR, distance};
 pub use known::{AccountProfile, Exceptions, Growth, Loaded, Novelty, Profile, Profiles, Stamped};
-pub use names::{CatalogNames, UNKNOWN};
 pub use shape::{Part, PartKind, SHAPE_OCTETS_MAX, Shape};
 pub use sightings::{Place, Sighting, Sightings};
-pub use text::{TEXT_CHARS_MAX, text};
 
 use super::rules::RuleId;
+
+/// Bytes of an outline, about, that are kept of a statement.
+pub const TEXT_OCTETS: usize = 1_000;
+/// Characters that there is room for: an outline may be longer by one name and three dots.
+pub const TEXT_CHARS_MAX: usize = 1_100;
 
 /// A statement that an account is not known to send.
 pub const PROFILE: RuleId = RuleId("profile");

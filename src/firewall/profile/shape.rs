@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::names::{CatalogNames, is_system};
 use crate::firewall::Reading;
+use crate::firewall::outline::{CatalogNames, is_system};
 use crate::sql::tree::{
     Assignment, BinaryOp, Expr, ExprKind, InsertSource, InsertVerb, LiteralKind, MatchOp, Path, Query, QueryBody,
     Select, Statement, TableReference, UnaryOp,

@@ -1,22 +1,33 @@
-//! A statement without a value in it: literals and parameters are `?`, names that the schema does not know are `<id>`.
+//! The outline of a statement: what may be kept and shown of it. Literals and parameters are `?`, names that the schema does
+//! not know are `<id>`, comments are left out, and runs of white space are one blank.
 //!
 //! An unquoted value that an application pastes into its SQL is a name to the lexer: that is why names are not simply
-//! kept. Comments are left out, runs of white space are one blank.
+//! kept.
 
-use super::names::Names;
-use super::words;
+mod names;
+mod words;
+
+use std::borrow::Cow;
+
+pub use names::CatalogNames;
+use names::UNKNOWN;
+pub(super) use names::is_system;
+
 use crate::sql::{self, ReservedWords, Token, TokenKind};
 
-/// Longer texts end here, with three dots: the structure that a rule found is rarely far behind.
-const OCTETS_MAX: usize = 4096;
-const UNKNOWN: &str = "<id>";
-
-/// The text of a lexed statement.
-pub(super) fn normalised(sql: &[u8], tokens: &[Token], names: &Names, reserved: &ReservedWords<'_>) -> String {
+/// The outline of a lexed statement. It ends with three dots where it would become much longer than `octets_max`: the
+/// structure that a rule found is rarely far behind.
+pub fn outline(
+    sql: &[u8],
+    tokens: &[Token],
+    names: &CatalogNames,
+    reserved: &ReservedWords<'_>,
+    octets_max: usize,
+) -> String {
     let mut out = String::new();
     let mut end = None;
     for token in tokens {
-        if out.len() > OCTETS_MAX {
+        if out.len() > octets_max {
             out.push_str(" ...");
             break;
         }
@@ -29,7 +40,7 @@ pub(super) fn normalised(sql: &[u8], tokens: &[Token], names: &Names, reserved: 
     out
 }
 
-fn put(token: Token, sql: &[u8], names: &Names, reserved: &ReservedWords<'_>, out: &mut String) {
+fn put(token: Token, sql: &[u8], names: &CatalogNames, reserved: &ReservedWords<'_>, out: &mut String) {
     let name = || sql::name(sql, token);
     match token.kind {
         TokenKind::String
@@ -42,13 +53,13 @@ fn put(token: Token, sql: &[u8], names: &Names, reserved: &ReservedWords<'_>, ou
         | TokenKind::Param => out.push('?'),
         TokenKind::Word => {
             let name = name();
-            let is_known = reserved.contains(name.as_bytes()) || words::is_of_sql(&name) || names.contains(&name);
-            out.push_str(if is_known { &name } else { UNKNOWN });
+            let is_known = reserved.contains(name.as_bytes()) || words::is_of_sql(&name) || names.knows(&name);
+            out.push_str(&if is_known { printable(&name) } else { Cow::Borrowed(UNKNOWN) });
         }
         TokenKind::Identifier | TokenKind::QuotedIdentifier => {
             let name = name();
-            let is_known = words::is_of_system(&name) || names.contains(&name);
-            out.push_str(if is_known { &name } else { UNKNOWN });
+            let is_known = words::is_of_system(&name) || names.knows(&name);
+            out.push_str(&if is_known { printable(&name) } else { Cow::Borrowed(UNKNOWN) });
         }
         TokenKind::UserVariable => {
             out.push('@');
@@ -94,4 +105,9 @@ fn put(token: Token, sql: &[u8], names: &Names, reserved: &ReservedWords<'_>, ou
         | TokenKind::Colon
         | TokenKind::Semicolon => out.push_str(&name()),
     }
+}
+
+/// What can stand on a line: a quoted name may hold anything.
+fn printable(name: &str) -> Cow<'_, str> {
+    if name.chars().any(char::is_control) { Cow::Owned(name.escape_debug().to_string()) } else { Cow::Borrowed(name) }
 }

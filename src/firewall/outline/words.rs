@@ -1,7 +1,7 @@
-//! Words that events show although no schema has them: functions, clauses that are not reserved, and the server's own
+//! Words that an outline shows although no schema has them: functions, clauses that are not reserved, and the server's own
 //! schemas and variables.
 //!
-//! What is missing here becomes `<id>` in an event: a loss of detail, never of secrecy.
+//! What is missing here becomes `<id>`: a loss of detail, never of secrecy.
 
 /// Whether a word is SQL's own, in any case. Reserved words are not in this list.
 pub(super) fn is_of_sql(word: &str) -> bool {
@@ -13,11 +13,6 @@ pub(super) fn is_of_sql(word: &str) -> bool {
 pub(super) fn is_of_system(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     SYSTEM.binary_search(&lower.as_str()).is_ok()
-}
-
-#[cfg(test)]
-pub(super) fn are_sorted() -> bool {
-    SQL.is_sorted() && SYSTEM.is_sorted()
 }
 
 /// Functions and words of the grammar, sorted.
@@ -455,3 +450,15 @@ const SYSTEM: [&str; 98] = [
     "views",
     "wait_timeout",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_found_in_any_case() {
+        assert!(SQL.is_sorted() && SYSTEM.is_sorted());
+        assert!(is_of_sql("sleep") && is_of_sql("Table_Name") && is_of_system("VERSION"));
+        assert!(!is_of_sql("secret"));
+    }
+}

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use crate::schema::Catalog;
 
 /// What stands for a name that the schema does not know.
-pub const UNKNOWN: &str = "<id>";
+pub(super) const UNKNOWN: &str = "<id>";
 
 /// The servers' own databases, which the catalog leaves out.
 const SYSTEM: [&str; 4] = ["information_schema", "mysql", "performance_schema", "sys"];
@@ -49,6 +49,6 @@ impl CatalogNames {
 }
 
 /// Whether a database is the server's own.
-pub(super) fn is_system(database: &str) -> bool {
+pub(in crate::firewall) fn is_system(database: &str) -> bool {
     SYSTEM.iter().any(|known| known.eq_ignore_ascii_case(database))
 }

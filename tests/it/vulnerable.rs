@@ -1,16 +1,21 @@
 //! An application with every kind of injection, in front of a server and in front of the proxy: its own tests pass through
 //! the proxy as they do directly, attacks on it succeed directly and are refused by the proxy.
 //!
+//! Through the proxy once in mode `block`, and once in mode `protect` with a profile that was learned from its own tests.
+//!
 //! `CANDADO_SQLMAP=60 cargo test --test it vulnerable::` lets sqlmap attack it too, 60 seconds at most for each point and
 //! set of tamper scripts: directly, where it must succeed, and through the proxy, where it must read nothing.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::proxy::{Deployment, KEYSET, Proxy, Tls, text};
+use crate::support::key_store::{PASSWORD, SECURITY};
+use crate::support::proxy::{Deployment, KEYSET, Proxy, Tls, text, wait_until, write_secret};
 use crate::support::server::Kind;
 
 const SECRET: &str = "application-password";
+/// Digests of what the application and its driver say in its own tests: all of them must be in the profile.
+const HONEST: &str = "30";
 
 #[test]
 fn mysql() {
@@ -28,16 +33,38 @@ fn attacked(kind: Kind) {
     let bare = database(deployment);
     run(["functional", "open"], port, &bare);
     let guarded = database(deployment);
-    let policy = policy(&guarded);
-    for statement in deployment.missing_statements(&policy, Tls::Off) {
+    for statement in deployment.missing_statements(&policy(&guarded, "block"), Tls::Off) {
         deployment.server.sql(&format!("{statement};"));
     }
-    let proxy = Proxy::start(deployment, &policy, Tls::Off);
-    run(["functional", "guarded"], proxy.port, &guarded);
+    let blocking = Proxy::start(deployment, &policy(&guarded, "block"), Tls::Off);
+    run(["functional", "guarded"], blocking.port, &guarded);
+    learn(deployment, &guarded);
+    let protecting = Proxy::start(deployment, &policy(&guarded, "protect"), Tls::Off);
+    run(["functional", "guarded"], protecting.port, &guarded);
     if std::env::var_os("CANDADO_SQLMAP").is_some() {
-        run(["sqlmap", "guarded"], proxy.port, &guarded);
+        run(["sqlmap", "guarded"], blocking.port, &guarded);
+        run(["sqlmap", "guarded"], protecting.port, &guarded);
         run(["sqlmap", "open"], port, &bare);
     }
+}
+
+/// Has the application's own tests make a profile, and freezes it.
+fn learn(deployment: &Deployment, database: &str) {
+    let policy = policy(database, "learn");
+    let proxy = Proxy::start(deployment, &policy, Tls::Off);
+    run(["functional", "honest"], proxy.port, database);
+    let learned = format!(
+        "SELECT COUNT(*) FROM candado.firewall_digest d JOIN candado.firewall_profile p USING (profile_id) \
+         WHERE p.account = '{database}@%' AND p.database_name = '{database}'"
+    );
+    wait_until("all statements are in the profile", || deployment.server.sql(&learned).trim() == HONEST);
+    let folder = tempfile::Builder::new().prefix("candado-it-").tempdir().expect("a folder");
+    let config = deployment.write(folder.path(), &policy, Tls::Off);
+    let password = write_secret(&folder.path().join("security"), PASSWORD);
+    let mut freeze = deployment.command("AKIASECURITY");
+    freeze.args(["firewall", "freeze", &format!("{database}@%"), database, "--config"]).arg(config);
+    let output = freeze.args(["--user", SECURITY, "--password-file"]).arg(password).output().expect("candado runs");
+    assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
 /// Tables and an account of the same name.
@@ -57,13 +84,14 @@ fn database(deployment: &Deployment) -> String {
     database
 }
 
-fn policy(database: &str) -> String {
+fn policy(database: &str, mode: &str) -> String {
     format!(
         "keysets = [\"{KEYSET}\"]\n\
          [[column]]\nname = \"{database}.customers.phone\"\nkeyset = \"{KEYSET}\"\ntype = \"varchar(40)\"\n\
          index = {{ normaliser = \"e164\", region = \"ES\" }}\n\
          [[column]]\nname = \"{database}.customers.address\"\nkeyset = \"{KEYSET}\"\ntype = \"varchar(255)\"\n\
-         [role.application]\naccess = \"plain\"\n[[account]]\nuser = \"{database}\"\nrole = \"application\"\n"
+         [role.application]\naccess = \"plain\"\n[[account]]\nuser = \"{database}\"\nrole = \"application\"\n\
+         firewall = \"{mode}\"\n"
     )
 }
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The vulnerable shop: its own tests with an attack on each injection point, or sqlmap.
 #
-#   run.sh functional open|guarded    see functional.py
-#   run.sh sqlmap open|guarded        see sqlmap.py
+#   run.sh functional honest|open|guarded    see functional.py
+#   run.sh sqlmap open|guarded               see sqlmap.py
 #
 # CANDADO_HOST, CANDADO_PORT, CANDADO_USER, CANDADO_PASSWORD and CANDADO_DATABASE say where the database is.
 set -euo pipefail

@@ -1,16 +1,17 @@
 //! Rates of errors and unknown statements, and what is done when they are too many, in front of a real server.
 
 use mysql_async::Conn;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::support::on_each_server;
 use crate::support::proxy::Deployment;
 use crate::support::server::Kind;
-use crate::support::shop::{Answer, Shop, Who, assert_in_step, policy, refused, text};
+use crate::support::shop::{Answer, SECRET, Shop, Who, assert_in_step, bounded, options, policy, refused, text};
 
 on_each_server!(
     a_probing_client_is_quarantined_and_nobody_else,
     a_probing_client_is_cut_off,
-    by_default_it_is_logged_alone,
+    who_is_only_logged_or_delayed_is_served,
     unknown_statements_are_counted_once_each,
 );
 
@@ -29,6 +30,22 @@ async fn probe(conn: &mut Conn, times: usize) {
         let answer = text(conn, sql).await;
         assert!(matches!(answer, Answer::Refused { code: found, .. } if found == code), "{sql}: {answer:?}");
     }
+}
+
+/// A connection of the application that comes from another address of this machine.
+async fn from_elsewhere(shop: &Shop<'_>) -> Conn {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let proxy = ([127, 0, 0, 1], shop.proxy.port).into();
+    tokio::spawn(async move {
+        let (mut client, _) = listener.accept().await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 2], 0).into()).unwrap();
+        let mut proxy = socket.connect(proxy).await.unwrap();
+        tokio::io::copy_bidirectional(&mut client, &mut proxy).await
+    });
+    let account = options("127.0.0.1", port, &shop.database).user(Some(shop.account(Who::Application)));
+    bounded(Conn::new(account.pass(Some(SECRET)))).await.unwrap()
 }
 
 fn logged(shop: &Shop<'_>) -> Vec<serde_json::Value> {
@@ -58,6 +75,7 @@ async fn a_probing_client_is_quarantined_and_nobody_else(kind: Kind) {
     assert_eq!((&events[0]["reaction"], &events[0]["sign"]), (&"quarantine".into(), &"errors".into()));
     let mut support = shop.connect(Who::Support).await;
     assert_in_step(&mut support, "another account at the same address").await;
+    assert_in_step(&mut from_elsewhere(&shop).await, "the same account at another address").await;
 }
 
 async fn a_probing_client_is_cut_off(kind: Kind) {
@@ -71,14 +89,17 @@ async fn a_probing_client_is_cut_off(kind: Kind) {
     assert_in_step(&mut shop.connect(Who::Support).await, "another account").await;
 }
 
-async fn by_default_it_is_logged_alone(kind: Kind) {
-    let shop = Shop::open_as(Deployment::shared(kind), |database| with_rates(database, "errors_per_minute = 2\n"));
-    let mut conn = shop.connect(Who::Application).await;
-    probe(&mut conn, 9).await;
-    assert_in_step(&mut conn, "more errors than are allowed").await;
-    let events = logged(&shop);
-    assert_eq!(events.len(), 1, "said once in a minute: {events:?}");
-    assert_eq!(events[0]["reaction"], "log");
+async fn who_is_only_logged_or_delayed_is_served(kind: Kind) {
+    for (reaction, written) in [("log", ""), ("delay", "reaction = \"delay\"\ndelay_ms = 1\n")] {
+        let rates = format!("errors_per_minute = 2\n{written}");
+        let shop = Shop::open_as(Deployment::shared(kind), |database| with_rates(database, &rates));
+        let mut conn = shop.connect(Who::Application).await;
+        probe(&mut conn, 9).await;
+        assert_in_step(&mut conn, "more errors than are allowed").await;
+        let events = logged(&shop);
+        assert_eq!(events.len(), 1, "said once in a minute: {events:?}");
+        assert_eq!(events[0]["reaction"], reaction);
+    }
 }
 
 async fn unknown_statements_are_counted_once_each(kind: Kind) {

@@ -37,7 +37,6 @@ async fn until(mut conn: Conn, refused: bool) -> (Conn, Instant) {
             return (conn, Instant::now());
         }
         assert!(started.elapsed() < GIVEN_UP, "waited in vain: {answer:?}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

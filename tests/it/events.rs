@@ -139,7 +139,7 @@ async fn every_sink_gets_every_event_without_values(kind: Kind) {
     );
     let shop = Shop::open_with_limits(Deployment::shared(kind), &config);
     let mut conn = shop.connect(Who::Application).await;
-    let attack = format!("SELECT phone FROM customers c WHERE c.code = {SECRET} OR '{SECRET}' = '{SECRET}'");
+    let attack = format!("SELECT phone FROM customers zqc WHERE zqc.code = {SECRET} OR '{SECRET}' = '{SECRET}'");
     let Answer::Refused { text: told, .. } = text(&mut conn, &attack).await else { panic!("not refused") };
     let reference = told.split_once("(ref ").unwrap().1.trim_end_matches(')').to_owned();
     refused(&mut conn, &format!("SELECT '{SECRET}"), 6444, "28000").await;

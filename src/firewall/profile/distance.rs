@@ -19,25 +19,25 @@ pub(crate) enum Weight {
     First(u32),
 }
 
-/// Weights.
+/// Weights, chosen by what they do to captured traffic (CONTRIBUTING.md has the table and the commands).
 ///
 /// Whole points go to what an injection needs to reach other data or to ask yes-or-no questions, and what an application
-/// hardly ever adds to a statement by itself: tables, functions, branches, nested queries, OR, computing, a comparison of
-/// two columns, variables, comments, a further row, a further assigned column. Filters that an application puts together
-/// (AND), its choice of columns, sort order, limits and predicates weigh less: one or two of them are new in honest
-/// statements whenever a form is filled in another way.
+/// hardly ever adds to a statement by itself: functions, branches, nested queries, OR, computing, a comparison of two
+/// columns, variables, comments, a further row, a further assigned column. A table is what honest statements have new most
+/// often, and an injection behind FROM cannot add one without a branch or a nested query: it is refused with anything else
+/// that is new beside it. Filters that an application puts together (AND), its choice of columns, sort order, limits and
+/// predicates weigh less: one or two of them are new in honest statements whenever a form is filled in another way. Two
+/// more operands of AND are what blind questions look like.
 pub(crate) fn weight(kind: PartKind) -> Weight {
     match kind {
-        PartKind::Table
-        | PartKind::Branch
-        | PartKind::Subquery
-        | PartKind::Or
-        | PartKind::ColumnCompared
-        | PartKind::Arithmetic => Weight::Each(POINTS_MAX),
+        PartKind::Table => Weight::Each(7),
+        PartKind::Branch | PartKind::Subquery | PartKind::Or | PartKind::ColumnCompared | PartKind::Arithmetic => {
+            Weight::Each(POINTS_MAX)
+        }
         PartKind::Function | PartKind::Variable | PartKind::Comment | PartKind::Rows | PartKind::Assigned => {
             Weight::First(POINTS_MAX)
         }
-        PartKind::And => Weight::Each(4),
+        PartKind::And => Weight::Each(5),
         PartKind::Bytes => Weight::First(4),
         PartKind::Column | PartKind::Predicate | PartKind::Clause => Weight::First(3),
     }

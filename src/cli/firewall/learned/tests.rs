@@ -1,5 +1,7 @@
 //! What is learned and judged off line, without a server.
 
+mod measured;
+
 use super::super::offline::judge;
 use super::*;
 use crate::schema::{Charset, ServerKind, ServerVersion};
@@ -47,7 +49,7 @@ fn what_is_far_is_refused_and_says_what_is_new() {
         line 5            1 x  profile
             SELECT id FROM orders, users WHERE id = ? AND name = ?
             digest c1e88a4d46d6f48f0f4fe69ea90f124879e128010981566361ad46c37ece627a
-            new, 17 points: table:<id> 10, and 4, column:<id> 3
+            new, 15 points: table:<id> 7, and 5, column:<id> 3
         line 6            1 x  constant-operand
             SELECT id FROM orders WHERE id = ? OR ? = ?
             digest 3c52f0dbd2649ce94eed094846e41cce2c6b38b9eddbbc48854602bcb93d6b50

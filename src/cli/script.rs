@@ -1,11 +1,11 @@
 //! Statements that a command is given to look at: from an argument, a file, standard input, or a server's general log.
 
-mod general_log;
+pub(super) mod general_log;
 #[cfg(test)]
 mod tests;
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
@@ -33,21 +33,9 @@ pub(super) struct Source {
 impl Source {
     /// Reads them all.
     pub(super) fn read(&self) -> Result<Vec<u8>, Failure> {
-        fn read(from: impl Read) -> anyhow::Result<Vec<u8>> {
-            let mut bytes = Vec::new();
-            let octets =
-                from.take(INPUT_OCTETS_MAX + 1).read_to_end(&mut bytes).context("cannot read the statements")?;
-            if u64::try_from(octets).is_ok_and(|octets| octets <= INPUT_OCTETS_MAX) {
-                return Ok(bytes);
-            }
-            Err(anyhow!("the statements are longer than {} MiB", INPUT_OCTETS_MAX >> 20))
-        }
         match (&self.sql, &self.file) {
             (Some(sql), _) => Ok(sql.clone().into_bytes()),
-            (None, Some(path)) => {
-                let file = std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()));
-                file.and_then(read).map_err(Failure::Usage)
-            }
+            (None, Some(path)) => read_file(path),
             (None, None) => Ok(read(std::io::stdin())?),
         }
     }
@@ -69,6 +57,21 @@ impl Source {
         }
         Ok(found)
     }
+}
+
+/// Reads statements from a file.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+    let file = std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()));
+    file.and_then(read).map_err(Failure::Usage)
+}
+
+fn read(from: impl Read) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let octets = from.take(INPUT_OCTETS_MAX + 1).read_to_end(&mut bytes).context("cannot read the statements")?;
+    if u64::try_from(octets).is_ok_and(|octets| octets <= INPUT_OCTETS_MAX) {
+        return Ok(bytes);
+    }
+    Err(anyhow!("the statements are longer than {} MiB", INPUT_OCTETS_MAX >> 20))
 }
 
 /// One statement.

@@ -11,7 +11,7 @@ use super::inspect::Remember;
 use super::judge::Judge;
 use super::text::Text;
 use crate::firewall::profile::{
-    self, AccountProfile, Growth, Loaded, Novelty, PROFILE, PROFILE_MISSING, Shape, Sighting,
+    self, AccountProfile, Growth, Loaded, Novelty, PROFILE, PROFILE_MISSING, Shape, Sighting, is_everybodys,
 };
 use crate::firewall::rules::{self, POINTS_MAX, RuleId, Weight};
 use crate::firewall::{self, Digest, Reading, Verdict, outline};
@@ -127,9 +127,4 @@ fn refused(rule: RuleId) -> Refusal {
 
 fn is_hard(rule: RuleId) -> bool {
     rules::ALL.iter().any(|known| known.id == rule && known.weight == Weight::Hard)
-}
-
-/// Statements that are no profile's: nothing at all, and transactions, whose savepoints have a new name each time.
-fn is_everybodys(class: StatementClass) -> bool {
-    matches!(class, StatementClass::Empty | StatementClass::Transaction)
 }

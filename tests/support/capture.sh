@@ -1,19 +1,23 @@
 #!/usr/bin/env bash
 # What real software says to a server, as general logs, and what the firewall says of it. Not part of CI.
 #
-#   capture.sh FOLDER [PART..]     parts: dump mycli sysbench peewee django sqlalchemy (default: all)
+#   capture.sh FOLDER [PART..]     parts: dump mycli sysbench peewee django sqlalchemy tpcc shop attacks sqlmap
+#                                  (default: all but the last two)
 #
 # FOLDER gets one log and one report (PART.log, PART.json) for each part. Test suites of libraries come from their source
-# packages; some of their tests fail on some servers, which does not matter here. CANDADO is the program (default:
-# target/debug/candado).
+# packages; some of their tests fail on some servers, which does not matter here. `shop` is what the vulnerable shop's own
+# tests send, `attacks` has an attack by hand on each of its injection points besides, and `sqlmap` what sqlmap sends
+# (SECONDS_POINT at most for each point). CANDADO is the program (default: target/debug/candado).
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-PARTS=(dump mycli sysbench peewee django sqlalchemy)
+PARTS=(dump mycli sysbench peewee django sqlalchemy tpcc shop)
+HOSTILE=(attacks sqlmap)
 PACKAGES=(setuptools==80.9.0 PyMySQL==1.2.4 mysqlclient==2.3.1 cryptography==50.0.2 pytest==9.2.0 peewee==4.5.3 Django==5.2.19
     SQLAlchemy==2.1.9 mycli==2.30.1)
 # Longer suites are cut: what they say by then is enough.
 SECONDS_MAX=${SECONDS_MAX:-240}
+SECONDS_POINT=${SECONDS_POINT:-60}
 
 [ $# -gt 0 ] || die "a folder is needed"
 FOLDER=$(realpath -m "$1")
@@ -111,10 +115,37 @@ part_sqlalchemy() {
         test/sql/test_query.py test/orm/test_query.py test/engine/test_reflection.py >"$FOLDER/sqlalchemy.out" 2>&1) || true
 }
 
-once capture make_python
+part_tpcc() {
+    "$SUPPORT/setup.sh" python
+    $CLIENT -e "CREATE DATABASE tpcc"
+    "$CANDADO_CACHE/python/bin/python" "$SUPPORT/tpcc.py" "$PORT" >"$FOLDER/tpcc.out" 2>&1 || true
+}
+
+# shop PROGRAM STATE starts the vulnerable shop before the server, as an account without a proxy.
+shop() {
+    $CLIENT -e "CREATE DATABASE shop; USE shop;
+        CREATE TABLE products (id INT PRIMARY KEY, name VARCHAR(100), category VARCHAR(100), price INT, stock INT);
+        CREATE TABLE users (id INT PRIMARY KEY, name VARCHAR(100), password VARCHAR(100), nickname VARCHAR(4000));
+        CREATE TABLE comments (id INT AUTO_INCREMENT PRIMARY KEY, product INT, author VARCHAR(4000), text TEXT);
+        CREATE TABLE visitors (id INT PRIMARY KEY, name TEXT);
+        CREATE TABLE secrets (id INT PRIMARY KEY, token VARCHAR(100));
+        CREATE TABLE customers (id INT PRIMARY KEY, name VARCHAR(100), phone VARCHAR(40), address VARCHAR(255));
+        CREATE USER shop IDENTIFIED BY 'shop'; GRANT ALL ON shop.* TO shop"
+    CANDADO_HOST=127.0.0.1 CANDADO_PORT=$PORT CANDADO_USER=shop CANDADO_PASSWORD=shop CANDADO_DATABASE=shop \
+        CANDADO_SQLMAP=$SECONDS_POINT "$CLIENTS/vulnerable/run.sh" "$@" >"$FOLDER/$1-$2.out" 2>&1 || true
+}
+
+part_shop() { shop functional honest; }
+
+part_attacks() { shop functional open; }
+
+# `guarded` has the tamper scripts, too; here nothing guards, and what it ends with does not matter.
+part_sqlmap() { shop sqlmap guarded; }
+
 mkdir -p "$FOLDER"
 for part in "$@"; do
-    declare -F "part_$part" >/dev/null || die "unknown part '$part'; parts are ${PARTS[*]}"
+    declare -F "part_$part" >/dev/null || die "unknown part '$part'; parts are ${PARTS[*]} ${HOSTILE[*]}"
+    case $part in mycli | peewee | django | sqlalchemy) once capture make_python ;; esac
     rm -f "$FOLDER/$part.log"
     server=$(mktemp -d)
     "$SUPPORT/server.sh" start mysql "$server/db" --parent $$ --general-log=1 --general-log-file="$FOLDER/$part.log" >"$server/env"

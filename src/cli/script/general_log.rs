@@ -30,7 +30,7 @@ struct Entry<'a> {
 
 /// The statements in a log, each in the database that its connection was in. USE is a statement as well as a command: the
 /// server logs it as `Init DB`.
-pub(super) fn statements(log: &[u8], database: Option<Arc<str>>) -> Vec<Piece<'_>> {
+pub(in crate::cli) fn statements(log: &[u8], database: Option<Arc<str>>) -> Vec<Piece<'_>> {
     let mut databases: HashMap<&[u8], Arc<str>> = HashMap::new();
     let mut found: Vec<Piece<'_>> = Vec::new();
     // Where the argument of the statement begins that the current line may go on with.

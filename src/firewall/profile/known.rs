@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::distance::{FAR, distance};
+use super::distance::{FAR, added, distance};
 use super::shape::Shape;
 use super::sightings::{Place, Sightings};
 use crate::firewall::Digest;
@@ -74,15 +74,25 @@ impl Profile {
             return Novelty::Known;
         }
         let Some(shape) = shape() else { return Novelty::Unknown(FAR) };
-        let known = self.shapes.get(shape.head()).into_iter().flatten();
         let mut nearest = FAR;
-        for known in known {
+        for known in self.of_kind(&shape) {
             nearest = nearest.min(distance(&shape, known));
             if nearest == 0 {
                 break;
             }
         }
         Novelty::Unknown(nearest)
+    }
+
+    /// The known shape that has the fewest points less than this one, for people; `None` if none is of its kind.
+    pub fn nearest(&self, shape: &Shape) -> Option<&Shape> {
+        let points = |known: &&Shape| added(shape, known).fold(0_u32, |sum, (_, points)| sum.saturating_add(points));
+        self.of_kind(shape).min_by_key(points)
+    }
+
+    /// The known shapes of the same kind of statement.
+    fn of_kind(&self, shape: &Shape) -> impl Iterator<Item = &Shape> {
+        self.shapes.get(shape.head()).into_iter().flatten()
     }
 }
 

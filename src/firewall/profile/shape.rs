@@ -87,6 +87,11 @@ impl PartKind {
 /// One part: its kind, and its name if it has one.
 pub type Part = (PartKind, Box<str>);
 
+/// A part as the text form of a shape has it: `table:orders`, `or`.
+pub fn part_text((kind, name): &Part) -> String {
+    if name.is_empty() { kind.name().to_owned() } else { format!("{}:{}", kind.name(), escaped(name)) }
+}
+
 /// A statement's kind and parts, each with how often it occurs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Shape {
@@ -141,11 +146,8 @@ impl Shape {
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.head)?;
-        for ((kind, name), count) in &self.parts {
-            write!(f, " {}", kind.name())?;
-            if !name.is_empty() {
-                write!(f, ":{}", escaped(name))?;
-            }
+        for (part, count) in &self.parts {
+            write!(f, " {}", part_text(part))?;
             if *count > 1 {
                 write!(f, "*{count}")?;
             }

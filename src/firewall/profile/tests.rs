@@ -83,7 +83,10 @@ fn what_an_injection_adds_is_far() {
         "SELECT id, remark FROM orders WHERE id = 1 XOR remark",
         "SELECT id, remark FROM orders WHERE id = 1 UNION SELECT id, remark FROM orders",
         "SELECT id, remark FROM orders WHERE id = 1 UNION SELECT name, password FROM users",
-        "SELECT id, remark FROM orders, users WHERE id = 1",
+        "SELECT id, remark FROM orders, users WHERE id = 1 AND name = 'x'",
+        "SELECT id, password FROM orders, users WHERE id = 1",
+        "SELECT id, remark FROM orders a, users, orders b WHERE id = 1",
+        "SELECT id FROM orders WHERE remark LIKE 'x' AND id = 1 AND state = 2 LIMIT 5",
         "SELECT id, remark FROM orders WHERE id = 1 AND EXISTS (SELECT * FROM users)",
         "SELECT id, remark FROM orders WHERE id = @id",
         "SELECT id, remark FROM orders WHERE id = @@version",
@@ -116,6 +119,7 @@ fn what_an_application_varies_is_near() {
         "UPDATE users SET role = 'y' WHERE id = 1",
         "INSERT INTO orders (remark, id) VALUES (NULL, 2)",
         "SELECT COUNT(*) FROM users WHERE name LIKE 'x'",
+        "SELECT id FROM users WHERE id = 1",
     ] {
         assert!(points(&known, unknown) < FAR, "{unknown}: {}", points(&known, unknown));
     }

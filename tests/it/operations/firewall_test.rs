@@ -4,14 +4,18 @@ use std::io::Write;
 use std::process::{Output, Stdio};
 
 use candado::firewall::rules;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::on_each_server;
 use crate::support::proxy::{Deployment, Provider, text};
 use crate::support::server::Kind;
 use crate::support::shop::{Shop, Who, refused};
 
-on_each_server!(what_it_says_is_what_happens, a_general_log_of_a_server_is_judged);
+on_each_server!(
+    what_it_says_is_what_happens,
+    a_general_log_of_a_server_is_judged,
+    what_is_far_from_what_was_learned_is_refused
+);
 
 fn firewall_test(kind: Kind, options: &[&str], input: &str) -> Output {
     let server = match kind {
@@ -70,7 +74,41 @@ async fn a_general_log_of_a_server_is_judged(kind: Kind) {
     let found = report(&firewall_test(kind, &["--general-log", "--file", &file], ""));
     let hits: Vec<&Value> = found["refused"].as_array().unwrap().iter().collect();
     assert!(matches!(hits.as_slice(), [hit] if hit["rule"] == "constant-operand"), "{found:#}");
+    let found = report(&firewall_test(kind, &["--general-log", "--file", &file, "--learn", &file], ""));
+    assert_eq!(found["refused"].as_array().map(Vec::len), Some(1), "{found:#}");
+    assert_eq!((&found["profile"]["near"], &found["profile"]["far"]), (&json!(0), &json!(0)), "{found:#}");
     let wrong = firewall_test(kind, &["--general-log"], "SELECT 1;\n");
     assert_eq!(wrong.status.code(), Some(64));
     assert!(text(&wrong.stderr).contains("is it a general log?"));
+}
+
+async fn what_is_far_from_what_was_learned_is_refused(kind: Kind) {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("first.sql"), folder.path().join("second.sql"));
+    std::fs::write(&first, "SELECT id FROM orders WHERE id = 1;\n").unwrap();
+    std::fs::write(&second, "SELECT COUNT(*) FROM users WHERE name = 'x';\n").unwrap();
+    let learn = ["--learn", first.to_str().unwrap(), "--learn", second.to_str().unwrap()];
+    let honest = "SELECT id FROM orders WHERE id = 7; SELECT id FROM orders WHERE id = 7 LIMIT 3; ROLLBACK";
+    let output = firewall_test(kind, &learn, honest);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    let expected = json!({"learned": 2, "known": 2, "near": 1, "far": 0});
+    assert_eq!(report(&output)["profile"], expected);
+    let attack = "SELECT id FROM orders WHERE id = 2-1; SELECT id FROM orders WHERE id = ABS(1) AND name = 'secret'";
+    let output = firewall_test(kind, &learn, attack);
+    assert_eq!(output.status.code(), Some(1));
+    let found = report(&output);
+    assert_eq!(found["profile"], json!({"learned": 2, "known": 0, "near": 0, "far": 2}));
+    let distances = [&found["refused"][0]["distance"], &found["refused"][1]["distance"]];
+    assert_eq!(*distances[0], json!({"points": 10, "new": [{"part": "arithmetic", "points": 10}]}));
+    assert_eq!(distances[1]["new"][0], json!({"part": "function:ABS", "points": 10}));
+    assert!(!text(&output.stdout).contains("secret"));
+    // Without a profile nothing speaks against them.
+    assert_eq!(firewall_test(kind, &[], attack).status.code(), Some(0));
+    let missing = folder.path().join("missing.sql");
+    let output = firewall_test(kind, &["--learn", missing.to_str().unwrap()], honest);
+    assert_eq!(output.status.code(), Some(64));
+    std::fs::write(&missing, "").unwrap();
+    let output = firewall_test(kind, &["--learn", missing.to_str().unwrap()], honest);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(text(&output.stderr).contains("there is no statement to learn"));
 }

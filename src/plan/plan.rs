@@ -69,6 +69,23 @@ pub struct Splice {
     pub subject: Option<SubjectSource>,
 }
 
+impl Splice {
+    /// The replacement itself, or those that it consists of, in the order of their values.
+    pub fn parts(&self) -> Vec<&Self> {
+        match &self.kind {
+            SpliceKind::Rows { rows, .. } => rows.iter().flatten().filter_map(|pair| pair.protected.as_ref()).collect(),
+            SpliceKind::Seal(_)
+            | SpliceKind::Constant(_)
+            | SpliceKind::Search { .. }
+            | SpliceKind::Match { .. }
+            | SpliceKind::NullIf { .. }
+            | SpliceKind::Operand
+            | SpliceKind::Tag { .. }
+            | SpliceKind::AnyOf { .. } => vec![self],
+        }
+    }
+}
+
 /// What a statement says of whose a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubjectSource {
@@ -119,6 +136,14 @@ pub enum SpliceKind {
         /// How they compare.
         comparison: Comparison,
     },
+    /// A comparison of rows of values: replaced, in parentheses, by comparisons of their values one by one.
+    Rows {
+        /// How they compare.
+        comparison: Comparison,
+        /// The rows that the columns are compared with, in order: exactly one for `=`, `<>` and `<=>`, one or more for
+        /// IN. Each has a pair for each column.
+        rows: Vec<Vec<Pair>>,
+    },
     /// The second argument of NULLIF, the first being the column: replaced by what equals the column where its value
     /// is that one, and nothing elsewhere.
     NullIf {
@@ -145,6 +170,17 @@ pub enum SpliceKind {
         /// The token of the name that the column of the result has without an alias.
         name: Option<TokenIndex>,
     },
+}
+
+/// A column and what it is compared with, of a comparison of rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// The tokens of the column's name.
+    pub column_tokens: TokenRange,
+    /// The tokens of the other one.
+    pub other_tokens: TokenRange,
+    /// Their comparison by `=` or `<=>`, if the column is protected.
+    pub protected: Option<Splice>,
 }
 
 /// Among which rows one of several equal values is taken.

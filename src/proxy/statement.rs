@@ -105,7 +105,8 @@ pub(super) fn seals(plan: &QueryPlan) -> bool {
         | SpliceKind::Operand
         | SpliceKind::Tag { .. }
         | SpliceKind::AnyOf { .. }
-        | SpliceKind::Match { .. } => false,
+        | SpliceKind::Match { .. }
+        | SpliceKind::Rows { .. } => false,
     })
 }
 

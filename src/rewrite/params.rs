@@ -78,7 +78,11 @@ impl Use {
                 return Ok(Self::Copy);
             }
             SpliceKind::Constant(_) => return Ok(Self::Show(splice.column, keys.stage().writes())),
-            SpliceKind::Match { .. } | SpliceKind::Operand | SpliceKind::Tag { .. } | SpliceKind::AnyOf { .. } => {
+            SpliceKind::Match { .. }
+            | SpliceKind::Rows { .. }
+            | SpliceKind::Operand
+            | SpliceKind::Tag { .. }
+            | SpliceKind::AnyOf { .. } => {
                 return Ok(Self::Copy);
             }
         };
@@ -118,7 +122,7 @@ impl ParamMap {
         let mut literals = Vec::new();
         let mut next = 0_usize;
         let mut subjects = Vec::new();
-        for splice in &plan.splices {
+        for splice in plan.splices.iter().flat_map(Splice::parts) {
             let protected = column(cx, splice.column)?;
             let keys = keys(cx, splice.column, protected)?;
             let found = Use::of(splice, keys, protected, cx)?;
@@ -131,6 +135,8 @@ impl ParamMap {
                     &[]
                 }
                 SpliceKind::Search { values, .. } => values.as_slice(),
+                // Its parts are here one by one.
+                SpliceKind::Rows { .. } => &[],
                 SpliceKind::Match { other, .. } | SpliceKind::Tag { like: other, .. } => {
                     let compared = column(cx, *other)?;
                     literals.push(LiteralForm::searched(keys, protected, cx));
@@ -411,6 +417,7 @@ fn literal_form(splice: &Splice, keys: &ColumnKeys, protected: &ProtectedColumn,
         SpliceKind::Search { .. }
         | SpliceKind::NullIf { .. }
         | SpliceKind::Match { .. }
+        | SpliceKind::Rows { .. }
         | SpliceKind::Operand
         | SpliceKind::Tag { .. }
         | SpliceKind::AnyOf { .. } => LiteralForm::searched(keys, protected, cx),

@@ -90,7 +90,14 @@ pub(super) const RECURSIVE: Construct = construct(
 pub(super) const RETURNING: Construct = construct("RETURNING", "select the row afterwards");
 pub(super) const ROLLUP: Construct = construct("WITH ROLLUP", "leave it out, and add up in the application");
 pub(super) const ROUTINE: Construct = construct("a stored function that can reach it", "query the base table");
-pub(super) const ROW: Construct = construct("a row constructor", COMPARE_WITH_VALUE);
+pub(super) const ROW: Construct = construct(
+    "a row constructor with anything but columns, or beside anything but rows of as many values,",
+    "compare (column, column) by =, <>, <=> or IN in WHERE or ON with rows of string literals and parameters",
+);
+pub(super) const ROW_KINDS: Construct = construct(
+    "IN with rows that hold literals of several kinds for another column",
+    "write the values of each column alike: strings, integers or parameters",
+);
 pub(super) const ROW_LENGTH: Construct =
     construct("a row with another number of values than columns", "give each column one value");
 pub(super) const SET_COMPARISON: Construct = construct(

@@ -3,7 +3,7 @@
 //!
 //! [`query`] walks query expressions, [`mod@output`] tells what their columns carry and [`carry`] what expressions do,
 //! [`cte`] brings common table expressions and [`view`] views into sight, [`from`] builds the scope of a FROM clause, [`expression`] refuses and
-//! [`predicate`] accepts protected columns in expressions, [`tag`] has values compared with one another, [`mod@write`] plans INSERT, UPDATE and DELETE, and [`subject`]
+//! [`predicate`] and [`row`] accept protected columns in expressions, [`tag`] has values compared with one another, [`mod@write`] plans INSERT, UPDATE and DELETE, and [`subject`]
 //! finds whose the rows are that they write.
 
 mod carry;
@@ -14,6 +14,7 @@ mod from;
 mod output;
 mod predicate;
 mod query;
+mod row;
 mod subject;
 mod tag;
 mod view;

@@ -2,6 +2,7 @@
 
 use super::construct;
 use super::expression::{bare, column_path};
+use super::row::ComparedRows;
 use super::{Analysis, Certainty, Meaning, Refusal, Remember, Scope, Verb};
 use crate::plan::scope::{Clause, Search};
 use crate::plan::{Comparison, Splice, SpliceKind, Value};
@@ -21,6 +22,9 @@ impl Analysis<'_> {
     pub(super) fn condition(&mut self, expr: &Expr, scope: &Scope<'_>) -> Result<(), Refusal> {
         if scope.search == Search::Refused {
             return self.value(expr, scope, construct::BOOLEAN);
+        }
+        if let Some(rows) = ComparedRows::of(expr) {
+            return self.compared_rows(expr, &rows, scope);
         }
         match &expr.kind {
             ExprKind::Parenthesised(inner) | ExprKind::Unary { op: UnaryOp::Not, operand: inner } => {
@@ -230,16 +234,24 @@ impl Analysis<'_> {
         comparison: Comparison,
         values: Vec<Value>,
     ) -> Result<(), Refusal> {
+        let splice = self.searched(whole.tokens, operand, comparison, values)?;
+        self.splices.push(splice);
+        Ok(())
+    }
+
+    /// A search in the place of those tokens.
+    pub(super) fn searched(
+        &self,
+        tokens: TokenRange,
+        operand: ColumnOperand,
+        comparison: Comparison,
+        values: Vec<Value>,
+    ) -> Result<Splice, Refusal> {
         if self.cx.policy.column(operand.column).is_none_or(|column| column.index.is_none()) {
             return Err(self.unsupported(operand.column, construct::NO_INDEX));
         }
-        self.splices.push(Splice {
-            tokens: whole.tokens,
-            column: operand.column,
-            kind: SpliceKind::Search { column_tokens: operand.tokens, comparison, values },
-            subject: None,
-        });
-        Ok(())
+        let kind = SpliceKind::Search { column_tokens: operand.tokens, comparison, values };
+        Ok(Splice { tokens, column: operand.column, kind, subject: None })
     }
 }
 

@@ -294,9 +294,10 @@ impl Generator {
             4 if depth > 0 => format!("EXISTS ({})", self.ids(columns, depth - 1)),
             5 if self.below(2) == 0 => format!("{} = 1", self.simple_case(columns)),
             5 => format!("CASE WHEN {} THEN 1 ELSE 0 END = 1", self.comparison(columns)),
+            // Not of rows: MariaDB takes it for granted that they are never UNKNOWN.
             6 => format!(
                 "({}) IS {}",
-                self.comparison(columns),
+                self.value_comparison(columns),
                 ["TRUE", "NOT TRUE", "UNKNOWN", "NOT FALSE"][self.below(4)]
             ),
             _ => self.comparison(columns),
@@ -335,6 +336,10 @@ impl Generator {
     }
 
     fn comparison(&mut self, columns: &[Column]) -> String {
+        if self.below(10) == 0 { self.row_comparison(columns) } else { self.value_comparison(columns) }
+    }
+
+    fn value_comparison(&mut self, columns: &[Column]) -> String {
         let column = columns[self.below(columns.len())].clone();
         let name = column.name;
         match column.holds {
@@ -348,6 +353,27 @@ impl Generator {
                 format!("{name} {} {other}", ["=", "<>", "<=>"][self.below(3)])
             }
             Holds::Name | Holds::Code | Holds::Phone => self.text_comparison(&name),
+        }
+    }
+
+    /// A comparison of a row constructor with a row of values, or with several.
+    fn row_comparison(&mut self, columns: &[Column]) -> String {
+        let name = columns[self.below(columns.len())].name.clone();
+        let other = columns[self.below(columns.len())].clone();
+        let number = other.holds == Holds::Id && self.below(2) == 0;
+        let row = |this: &mut Self| {
+            let one = this.value();
+            let two = if number { this.below(6).to_string() } else { this.value() };
+            format!("({one}, {two})")
+        };
+        let columns = format!("({name}, {})", other.name);
+        match self.below(5) {
+            0 => format!("{} = {columns}", row(self)),
+            1 | 2 => format!("{columns} {} {}", ["=", "<>", "<=>"][self.below(3)], row(self)),
+            _ => {
+                let rows: Vec<String> = (0..1 + self.below(3)).map(|_| row(self)).collect();
+                format!("{columns} {}IN ({})", ["", "NOT "][self.below(2)], rows.join(", "))
+            }
         }
     }
 

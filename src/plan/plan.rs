@@ -11,6 +11,8 @@ pub struct QueryPlan {
     pub splices: Vec<Splice>,
     /// What happens to the cells of the result.
     pub outputs: Outputs,
+    /// Columns of the result that the server would name by text that is replaced.
+    pub names: Vec<ResultName>,
     /// What the statement changes for later ones.
     pub effect: Effect,
     /// How many `?` the statement has as the client wrote it.
@@ -20,7 +22,7 @@ pub struct QueryPlan {
 impl QueryPlan {
     /// The plan of a statement that touches nothing protected.
     pub fn relay(effect: Effect, params: u16) -> Self {
-        Self { splices: Vec::new(), outputs: Outputs::Relay, effect, params }
+        Self { splices: Vec::new(), outputs: Outputs::Relay, names: Vec::new(), effect, params }
     }
 
     /// Whether carrying it out takes data keys. Other statements work before the key ring is there.
@@ -36,6 +38,17 @@ pub enum Outputs {
     Relay,
     /// One action for each column of the result, in order. A result with another number of columns is refused.
     Columns(Vec<CellAction>),
+}
+
+/// A column of the result without an alias, whose name is the client's own text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResultName {
+    /// Its position, from 0.
+    pub output: usize,
+    /// The tokens whose text is the name.
+    pub tokens: TokenRange,
+    /// A protected column in that text.
+    pub column: ColumnId,
 }
 
 /// What happens to one column of a result.

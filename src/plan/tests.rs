@@ -92,11 +92,7 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
     let plan = admitted.plan();
     let name = |id| policy.column(id).unwrap().column.column.clone();
     let text = |range: TokenRange| range_text(admitted, range);
-    let value = |value: &Value| match value {
-        Value::Literal(range) => text(*range),
-        Value::Param(ordinal) => format!("?{ordinal}"),
-        Value::Null => "NULL".to_owned(),
-    };
+    let value = |value: &Value| value_text(admitted, value);
     let mut out = String::new();
     for splice in &plan.splices {
         if let SpliceKind::Rows { comparison, rows } = &splice.kind {
@@ -150,6 +146,9 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
             .collect();
         writeln!(out, "result: {}", cells.join(", ")).unwrap();
     }
+    for name in &plan.names {
+        writeln!(out, "column {} is named «{}»", name.output, text(name.tokens)).unwrap();
+    }
     if plan.effect == Effect::Catalog {
         out.push_str("catalog changes\n");
     }
@@ -157,6 +156,14 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
         out.push_str("relay\n");
     }
     out
+}
+
+fn value_text(admitted: &Admitted<'_>, value: &Value) -> String {
+    match value {
+        Value::Literal(range) => range_text(admitted, *range),
+        Value::Param(ordinal) => format!("?{ordinal}"),
+        Value::Null => "NULL".to_owned(),
+    }
 }
 
 fn range_text(admitted: &Admitted<'_>, range: TokenRange) -> String {

@@ -300,7 +300,7 @@ impl<'a> Source<'a> {
         usize::try_from(index).ok().and_then(|index| self.tokens.get(index)).ok_or(MISFIT)
     }
 
-    fn token_run(self, range: TokenRange) -> Result<&'a [Token], RewriteError> {
+    pub(super) fn token_run(self, range: TokenRange) -> Result<&'a [Token], RewriteError> {
         let first = usize::try_from(range.first).map_err(|_| MISFIT)?;
         let last = usize::try_from(range.last).map_err(|_| MISFIT)?;
         self.tokens.get(first..=last).ok_or(MISFIT)
@@ -313,8 +313,8 @@ impl<'a> Source<'a> {
         if start < end && end <= self.sql.len() { Ok(start..end) } else { Err(MISFIT) }
     }
 
-    /// The bytes of tokens within what is replaced.
-    fn text(self, tokens: TokenRange) -> Result<&'a [u8], RewriteError> {
+    /// The bytes of tokens and what stands between them.
+    pub(super) fn text(self, tokens: TokenRange) -> Result<&'a [u8], RewriteError> {
         self.sql.get(self.span(tokens)?).ok_or(MISFIT)
     }
 

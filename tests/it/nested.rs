@@ -79,10 +79,11 @@ impl Twins {
     }
 }
 
-/// Rows come in any order.
+/// Rows come in any order, and a column without an alias is named by text with the table's name in it.
 fn sorted(kind: Kind, answer: Answer) -> Answer {
-    let Answer::Rows { columns, mut rows } = answer else { return answer };
+    let Answer::Rows { mut columns, mut rows } = answer else { return answer };
     rows.sort_by_key(|row| format!("{row:?}"));
+    columns.iter_mut().for_each(|column| column.name = column.name.replace("customers", "people"));
     Answer::Rows { columns: columns.into_iter().map(|column| column.of_nested(kind)).collect(), rows }
 }
 
@@ -124,6 +125,11 @@ async fn written_statements_answer_like_a_plain_table(kind: Kind) {
         "SELECT id, note AS n FROM {t} UNION ALL (SELECT id, note FROM {t} LIMIT 3) ORDER BY id",
         "SELECT d.code FROM (SELECT code FROM {t} UNION ALL SELECT code FROM {t}) d WHERE d.code = ''",
         "SELECT id FROM {t} WHERE code = 'x' UNION SELECT id FROM {t} WHERE phone = '30'",
+        "SELECT id, code = 'x', o.*, ( phone\n <> \"30\" ) FROM {t} o WHERE id < 3",
+        "SELECT EXISTS(SELECT 1 FROM {t} o WHERE o.code = 'x'), NOT EXISTS (SELECT 1 FROM {t} WHERE phone='q')",
+        "SELECT COUNT(DISTINCT  code), COUNT(*) FROM {t}",
+        "SELECT o.*,COALESCE( code,'it''s' ),IF(phone IN ('1' , '30'),1,0) FROM {t} o",
+        "SELECT CASE code WHEN 'x' THEN 1 END, code  like 'x', (code,id) = ('x',1) FROM {t} ORDER BY 2, id",
         "SELECT id, (SELECT i.code FROM {t} i WHERE i.id = o.id + 1) AS next, code FROM {t} o",
         "SELECT (SELECT note FROM {t} WHERE id = 1) AS n, (SELECT phone FROM {t} WHERE id = 99) AS p",
         "SELECT id FROM {t} WHERE id IN (SELECT id FROM {t} WHERE code = 'x')",
@@ -178,7 +184,12 @@ async fn written_statements_answer_like_a_plain_table(kind: Kind) {
         "SELECT id FROM customers WHERE name IN (SELECT code FROM customers)",
         "SELECT id FROM customers WHERE name = (SELECT code FROM customers WHERE id = 1)",
         "SELECT CONCAT((SELECT code FROM customers WHERE id = 1), 'x')",
-        "SELECT id, code = 'x' FROM customers",
+        "SELECT d.id FROM (SELECT id, code = 'x' FROM customers) d",
+        "SELECT code = /* hit */ 'x' FROM customers",
+        "SELECT code = '\u{e9}' FROM customers",
+        "SELECT code = 'x' FROM customers UNION ALL SELECT 1",
+        "SELECT code = 'x' FROM customers ORDER BY `code = 'x'`",
+        "SELECT code = 'x' INTO @v FROM customers",
         "SELECT id FROM customers WHERE (note, id) = ('n', 1)",
         "SELECT id FROM customers WHERE (UPPER(code), id) = ('X', 1)",
         "SELECT id FROM customers WHERE (code, id) > ('x', 1)",

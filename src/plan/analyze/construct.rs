@@ -140,7 +140,7 @@ pub(super) const UNARY: Construct = construct("a prefix operator", SELECT_ALONE)
 pub(super) const UNION: Construct =
     construct("UNION with anything but the same column", "select the same protected column in each SELECT");
 pub(super) const UNNAMED: Construct = construct(
-    "a comparison, a constant or DISTINCT in a column of the select list without an alias",
+    "a comparison, a constant or DISTINCT in a column without an alias of a nested select list",
     "name the column with AS: without, the server names it by its rewritten text",
 );
 pub(super) const VALUES_ROW: Construct = construct("use in VALUES ROW", SELECT_ALONE);

@@ -4,6 +4,7 @@ use super::carry::{Carried, Constant, Others, Rows as CarriedRows};
 use super::construct;
 use super::expression::bare;
 use super::from::{Rows, Surroundings, level};
+use super::output::Naming;
 use super::predicate::value;
 use super::query::Place;
 use super::subject::Owner;
@@ -313,11 +314,11 @@ impl Analysis<'_> {
 
     fn returning(&mut self, items: &[SelectItem], scope: &Scope<'_>) -> Result<(), Refusal> {
         let scope = Scope { search: Search::Refused, ..*scope };
-        let outputs = self.outputs(items, &scope)?;
+        let outputs = self.outputs(items, &scope, Naming::Servers)?;
         self.granted(&outputs)?;
         match outputs.iter().find_map(|output| output.protected) {
             Some(column) => Err(self.unsupported(column, construct::RETURNING)),
-            None => self.items(items, &scope),
+            None => self.items(items, &scope, Naming::Servers),
         }
     }
 }

@@ -51,6 +51,9 @@ pub(super) struct Generator {
 /// Values of the protected columns, one that no row has, and none that a collation takes for another.
 const VALUES: [&str; 6] = ["x", "y", "", "1", "30", "none"];
 
+/// How deep queries are nested.
+const OUTERMOST: usize = 3;
+
 impl Generator {
     pub(super) fn new(seed: u64) -> Self {
         Self {
@@ -73,7 +76,7 @@ impl Generator {
         for _ in 0..self.below(3) {
             self.common_table();
         }
-        let (query, _) = self.query(3);
+        let (query, _) = self.query(OUTERMOST);
         let with = if self.with.is_empty() { String::new() } else { format!("WITH {} ", self.with.join(", ")) };
         Generated { sql: format!("{with}{query}"), params: std::mem::take(&mut self.params) }
     }
@@ -157,7 +160,9 @@ impl Generator {
         for holds in wanted {
             let (item, holds) = self.item(&columns, depth, holds);
             let name = self.alias("c");
-            items.push(format!("{item} AS {name}"));
+            // Nobody names a column of the outermost query, so it may do without.
+            let is_named = depth < OUTERMOST || self.below(4) > 0;
+            items.push(if is_named { format!("{item} AS {name}") } else { item });
             listed.push(Column { name, holds });
         }
         let before = std::mem::take(&mut self.params);

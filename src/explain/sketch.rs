@@ -113,8 +113,10 @@ impl Sketch<'_> {
     fn splice(&mut self, splice: &Splice) {
         match &splice.kind {
             SpliceKind::Seal(Value::Null) | SpliceKind::Constant(Value::Null) => self.text.push_str("NULL"),
-            SpliceKind::Seal(Value::Literal(_) | Value::Param(_))
-            | SpliceKind::Constant(Value::Literal(_) | Value::Param(_)) => self.text.push_str("<sealed>"),
+            SpliceKind::Seal(Value::Literal(_) | Value::Param(_) | Value::Pattern(_))
+            | SpliceKind::Constant(Value::Literal(_) | Value::Param(_) | Value::Pattern(_)) => {
+                self.text.push_str("<sealed>")
+            }
             SpliceKind::Operand => {}
             SpliceKind::Tag { column_tokens, .. } => {
                 let name = self.name(*column_tokens);
@@ -206,9 +208,11 @@ fn term(name: &str, comparison: Comparison, value: Value) -> String {
     match (comparison, value) {
         (Comparison::NullSafeEqual, Value::Null) => format!("({name} IS NULL)"),
         (Comparison::Equal | Comparison::NotEqual, Value::Null) => format!("({name} = NULL)"),
-        (Comparison::Equal | Comparison::NotEqual, Value::Literal(_) | Value::Param(_)) => range(name),
+        (Comparison::Equal | Comparison::NotEqual, Value::Literal(_) | Value::Param(_) | Value::Pattern(_)) => {
+            range(name)
+        }
         (Comparison::NullSafeEqual, Value::Literal(_)) => format!("({name} IS NOT NULL AND {})", range(name)),
-        (Comparison::NullSafeEqual, Value::Param(_)) => {
+        (Comparison::NullSafeEqual, Value::Param(_) | Value::Pattern(_)) => {
             format!("(({name} IS NOT NULL AND {}) OR ({name} IS NULL AND ? IS NULL))", range(name))
         }
     }

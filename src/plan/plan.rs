@@ -223,6 +223,9 @@ pub enum Value {
     Literal(TokenRange),
     /// The client's parameter of that ordinal, from 0.
     Param(u16),
+    /// The client's parameter of that ordinal, a pattern of LIKE. It stands for itself as long as it has no wildcard; with
+    /// one the execution is refused.
+    Pattern(u16),
     /// NULL written as such.
     Null,
 }

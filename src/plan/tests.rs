@@ -162,6 +162,7 @@ fn value_text(admitted: &Admitted<'_>, value: &Value) -> String {
     match value {
         Value::Literal(range) => range_text(admitted, *range),
         Value::Param(ordinal) => format!("?{ordinal}"),
+        Value::Pattern(ordinal) => format!("pattern ?{ordinal}"),
         Value::Null => "NULL".to_owned(),
     }
 }
@@ -191,7 +192,7 @@ fn assert_well_formed(admitted: &Admitted<'_>) {
             };
             assert!(admitted.tokens()[range.first as usize..=range.last as usize].iter().all(literal));
         }
-        Value::Param(ordinal) => assert!(*ordinal < plan.params),
+        Value::Param(ordinal) | Value::Pattern(ordinal) => assert!(*ordinal < plan.params),
         Value::Null => {}
     };
     let parts = plan.splices.iter().flat_map(|splice| splice.parts().into_iter().map(|part| (splice.tokens, part)));

@@ -128,7 +128,7 @@ fn replacement<'a>(
 ) -> Result<Option<Replacement<'a>>, RewriteError> {
     Ok(match &splice.kind {
         SpliceKind::Seal(Value::Literal(tokens)) => Some(Replacement::Stored(*tokens, splice.subject)),
-        SpliceKind::Seal(Value::Param(_)) => match keys.stage().writes() {
+        SpliceKind::Seal(Value::Param(_) | Value::Pattern(_)) => match keys.stage().writes() {
             Writes::Envelopes => None,
             Writes::Plaintext => Some(Replacement::TextParam),
         },
@@ -136,8 +136,8 @@ fn replacement<'a>(
         SpliceKind::Constant(value) => match (SearchForm::of(keys, protected, cx), value, keys.stage().writes()) {
             (SearchForm::AsWritten, _, _) | (_, Value::Null, _) => None,
             (_, Value::Literal(tokens), _) => Some(Replacement::Constant(*tokens)),
-            (_, Value::Param(_), Writes::Envelopes) => None,
-            (_, Value::Param(_), Writes::Plaintext) => Some(Replacement::TextParam),
+            (_, Value::Param(_) | Value::Pattern(_), Writes::Envelopes) => None,
+            (_, Value::Param(_) | Value::Pattern(_), Writes::Plaintext) => Some(Replacement::TextParam),
         },
         SpliceKind::Operand => match SearchForm::of(keys, protected, cx) {
             SearchForm::AsWritten => None,
@@ -398,7 +398,7 @@ impl<'a> Source<'a> {
                 };
                 Term::Value { ranges, beside }
             }
-            Value::Param(_) => Term::Param { versions: index_versions(keys, protected)?, beside },
+            Value::Param(_) | Value::Pattern(_) => Term::Param { versions: index_versions(keys, protected)?, beside },
             Value::Null => Term::Null,
         })
     }

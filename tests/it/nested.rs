@@ -208,6 +208,18 @@ async fn written_statements_answer_like_a_plain_table(kind: Kind) {
     ] {
         refused(&mut twins.through, sql, 1235, "42000").await;
     }
+    let sql = "SELECT id FROM {t} WHERE code LIKE ? OR NOT phone NOT LIKE ? ORDER BY id";
+    for params in [["x", "1"], ["", "30"], ["none", "x"]] {
+        let generated = Generated { sql: sql.to_owned(), params: params.to_vec() };
+        let (through, direct) = twins.both(&generated, Values::Param).await;
+        assert_eq!(through, direct, "{params:?}");
+    }
+    for pattern in ["x%", "_", "\\x"] {
+        let sql = "SELECT id FROM customers WHERE code LIKE ?";
+        let answer = prepared(&mut twins.through, sql, (pattern,)).await;
+        assert!(matches!(&answer, Answer::Refused { code: 1235, .. }), "{pattern}: {answer:?}");
+        assert_in_step(&mut twins.through, sql).await;
+    }
     // MySQL announces a merged table's columns under their new names in the base table: the second lock holds.
     if kind == Kind::MySql {
         let sql = "SELECT d.code FROM (SELECT phone AS code FROM customers) d";

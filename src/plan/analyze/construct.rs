@@ -80,7 +80,7 @@ pub(super) const OVERLAP: Construct = construct("this combination of clauses", "
 pub(super) const PARTITION: Construct =
     construct("PARTITION BY without a blind index of at least 8 bytes", DECLARE_INDEX);
 pub(super) const PATTERN: Construct = construct(
-    "LIKE with anything but a literal without wildcards, REGEXP, SOUNDS LIKE or MEMBER OF",
+    "LIKE with anything but a literal without wildcards or a parameter, REGEXP, SOUNDS LIKE or MEMBER OF",
     COMPARE_WITH_VALUE,
 );
 pub(super) const RECURSIVE: Construct = construct(

@@ -195,8 +195,8 @@ impl Analysis<'_> {
         self.search(whole, column, comparison, values)
     }
 
-    /// LIKE with a literal that holds no wildcard is equality, as which some libraries write what ignores case. Whether
-    /// there is one is seen by the literal's value, so such a decision does not hold for the digest.
+    /// LIKE with a literal or a parameter that holds no wildcard is equality, as which some libraries write what ignores
+    /// case. Whether there is one is seen by the literal's value, so such a decision does not hold for the digest.
     fn like(&mut self, whole: &Expr, operands: &[Expr], negated: bool, scope: &Scope<'_>) -> Result<(), Refusal> {
         let [operand, pattern] = operands else { return self.values(operands, scope, construct::PATTERN) };
         let Some(column) = self.column_operand(operand, scope)? else {
@@ -208,6 +208,8 @@ impl Analysis<'_> {
         let value = match value(pattern) {
             // NULL, whatever the column holds.
             Some(Value::Null) => return Ok(()),
+            // Seen when it comes.
+            Some(Value::Param(param)) => Some(Value::Pattern(param)),
             found => found.filter(|value| self.is_without_wildcard(*value)),
         };
         let value = value.ok_or_else(|| self.unsupported(column.column, construct::PATTERN))?;

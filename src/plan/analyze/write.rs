@@ -138,7 +138,7 @@ impl Analysis<'_> {
     fn seal(&mut self, expr: &Expr, column: ColumnId, scope: &Scope<'_>, owner: &Owner<'_>) -> Result<(), Refusal> {
         match value(expr) {
             Some(Value::Null) => {}
-            Some(found @ (Value::Literal(_) | Value::Param(_))) => {
+            Some(found @ (Value::Literal(_) | Value::Param(_) | Value::Pattern(_))) => {
                 let subject = self.subject_of(column, found, owner, scope)?;
                 self.splices.push(Splice { tokens: bare(expr).tokens, column, kind: SpliceKind::Seal(found), subject });
             }

@@ -400,8 +400,7 @@ impl Generator {
                 let column = kind.unwrap_or("code");
                 format!("{name} {operator} (SELECT {inner}.{column} FROM {{t}} {inner} WHERE {inner}.id <> {id})")
             }
-            // What no envelope can do.
-            4 if self.below(6) == 0 => format!("{name} LIKE {}", self.value()),
+            4 if self.below(3) == 0 => format!("{name} {}LIKE {}", ["", "NOT "][self.below(2)], self.value()),
             _ => format!("{name} {} {}", ["=", "<>", "<=>"][self.below(3)], self.value()),
         }
     }

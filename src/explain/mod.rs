@@ -12,7 +12,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 use crate::client_error::ClientError;
-use crate::plan::{Admitted, CellAction, Outputs, Refusal, SpliceKind};
+use crate::plan::{Admitted, CellAction, Outputs, Refusal, Splice, SpliceKind};
 use crate::policy::{ColumnId, Policy};
 use crate::sql::{self, Dialect};
 
@@ -99,13 +99,14 @@ impl Explained {
     fn admitted(admitted: &Admitted<'_>, policy: &Policy) -> Self {
         let plan = admitted.plan();
         let (mut seals, mut index, mut opens) = (Vec::new(), Vec::new(), Vec::new());
-        for splice in &plan.splices {
+        for splice in plan.splices.iter().flat_map(Splice::parts) {
             match &splice.kind {
                 SpliceKind::Seal(_) => note(policy, splice.column, &mut seals),
                 SpliceKind::Search { .. } => note(policy, splice.column, &mut index),
                 SpliceKind::Constant(_) | SpliceKind::Operand | SpliceKind::NullIf { .. } => {}
                 // Prefixes of both are compared, by no index of the server's.
                 SpliceKind::Match { .. } | SpliceKind::Tag { .. } | SpliceKind::AnyOf { .. } => {}
+                SpliceKind::Rows { .. } => {}
             }
         }
         match &plan.outputs {

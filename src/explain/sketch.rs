@@ -3,7 +3,7 @@
 //! Literals are `?` like parameters. What keys would make is named in angle brackets: an envelope, and the bounds of a
 //! blind index. While two index keys are in use, or a column is being converted, the real text has more alternatives.
 
-use crate::plan::{Admitted, Among, Comparison, Splice, SpliceKind, Value};
+use crate::plan::{Admitted, Among, Comparison, Pair, Splice, SpliceKind, Value};
 use crate::sql::tree::TokenRange;
 use crate::sql::{self, Dialect, Token, TokenKind};
 
@@ -113,8 +113,10 @@ impl Sketch<'_> {
     fn splice(&mut self, splice: &Splice) {
         match &splice.kind {
             SpliceKind::Seal(Value::Null) | SpliceKind::Constant(Value::Null) => self.text.push_str("NULL"),
-            SpliceKind::Seal(Value::Literal(_) | Value::Param(_))
-            | SpliceKind::Constant(Value::Literal(_) | Value::Param(_)) => self.text.push_str("<sealed>"),
+            SpliceKind::Seal(Value::Literal(_) | Value::Param(_) | Value::Pattern(_))
+            | SpliceKind::Constant(Value::Literal(_) | Value::Param(_) | Value::Pattern(_)) => {
+                self.text.push_str("<sealed>")
+            }
             SpliceKind::Operand => {}
             SpliceKind::Tag { column_tokens, .. } => {
                 let name = self.name(*column_tokens);
@@ -134,6 +136,7 @@ impl Sketch<'_> {
             SpliceKind::Match { column_tokens, other_tokens, comparison, .. } => {
                 self.compared(*column_tokens, *comparison, *other_tokens);
             }
+            SpliceKind::Rows { comparison, rows } => self.rows(*comparison, rows),
             SpliceKind::Search { column_tokens, comparison, values } => {
                 let name = self.name(*column_tokens);
                 let terms: Vec<String> = values.iter().map(|value| term(&name, *comparison, *value)).collect();
@@ -144,6 +147,38 @@ impl Sketch<'_> {
                     Comparison::NotEqual => self.text.push_str(&format!("(NOT {any})")),
                 }
             }
+        }
+    }
+
+    fn rows(&mut self, comparison: Comparison, rows: &[Vec<Pair>]) {
+        let not = match comparison {
+            Comparison::Equal | Comparison::NullSafeEqual => "",
+            Comparison::NotEqual => "NOT ",
+        };
+        self.text.push_str(&format!("({not}("));
+        for (position, row) in rows.iter().enumerate() {
+            self.text.push_str(if position > 0 { ") OR (" } else { "" });
+            for (position, pair) in row.iter().enumerate() {
+                self.text.push_str(if position > 0 { " AND " } else { "" });
+                match &pair.protected {
+                    Some(splice) => self.splice(splice),
+                    None => self.pair(comparison, pair),
+                }
+            }
+        }
+        self.text.push_str("))");
+    }
+
+    fn pair(&mut self, comparison: Comparison, pair: &Pair) {
+        let operator = match comparison {
+            Comparison::Equal | Comparison::NotEqual => "=",
+            Comparison::NullSafeEqual => "<=>",
+        };
+        self.text.push_str(&format!("{} {operator} ", self.name(pair.column_tokens)));
+        let range = pair.other_tokens;
+        let tokens = usize::try_from(range.first).and_then(|first| Ok(first..=usize::try_from(range.last)?));
+        for token in tokens.ok().and_then(|range| self.tokens.get(range)).unwrap_or_default() {
+            self.token(*token);
         }
     }
 
@@ -173,9 +208,11 @@ fn term(name: &str, comparison: Comparison, value: Value) -> String {
     match (comparison, value) {
         (Comparison::NullSafeEqual, Value::Null) => format!("({name} IS NULL)"),
         (Comparison::Equal | Comparison::NotEqual, Value::Null) => format!("({name} = NULL)"),
-        (Comparison::Equal | Comparison::NotEqual, Value::Literal(_) | Value::Param(_)) => range(name),
+        (Comparison::Equal | Comparison::NotEqual, Value::Literal(_) | Value::Param(_) | Value::Pattern(_)) => {
+            range(name)
+        }
         (Comparison::NullSafeEqual, Value::Literal(_)) => format!("({name} IS NOT NULL AND {})", range(name)),
-        (Comparison::NullSafeEqual, Value::Param(_)) => {
+        (Comparison::NullSafeEqual, Value::Param(_) | Value::Pattern(_)) => {
             format!("(({name} IS NOT NULL AND {}) OR ({name} IS NULL AND ? IS NULL))", range(name))
         }
     }

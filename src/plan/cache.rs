@@ -119,7 +119,9 @@ struct ByOctets {
 impl Weighter<Box<[u8]>, Decision> for ByOctets {
     fn weight(&self, key: &Box<[u8]>, decision: &Decision) -> u64 {
         let splices = match decision {
-            Decision::Admit { plan, .. } => plan.splices.len().saturating_mul(128),
+            Decision::Admit { plan, .. } => {
+                plan.splices.iter().map(|splice| splice.parts().len()).sum::<usize>().saturating_mul(128)
+            }
             Decision::Refuse(_) => 0,
         };
         (key.len().saturating_add(splices) as u64).saturating_add(ENTRY_OCTETS).max(self.weight_min)

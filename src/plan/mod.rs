@@ -23,6 +23,7 @@ mod text;
 pub use cache::PlanCache;
 pub use inspect::{Admitted, Inspection, Scratch, inspect};
 pub use plan::{
-    Among, CellAction, Comparison, Effect, Outputs, QueryPlan, Splice, SpliceKind, SubjectSource, SubjectValue, Value,
+    Among, CellAction, Comparison, Effect, Outputs, Pair, QueryPlan, ResultName, Splice, SpliceKind, SubjectSource,
+    SubjectValue, Value,
 };
 pub use refusal::{Refusal, Subject, UnknownName, Verb};

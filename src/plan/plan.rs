@@ -11,6 +11,8 @@ pub struct QueryPlan {
     pub splices: Vec<Splice>,
     /// What happens to the cells of the result.
     pub outputs: Outputs,
+    /// Columns of the result that the server would name by text that is replaced.
+    pub names: Vec<ResultName>,
     /// What the statement changes for later ones.
     pub effect: Effect,
     /// How many `?` the statement has as the client wrote it.
@@ -20,7 +22,7 @@ pub struct QueryPlan {
 impl QueryPlan {
     /// The plan of a statement that touches nothing protected.
     pub fn relay(effect: Effect, params: u16) -> Self {
-        Self { splices: Vec::new(), outputs: Outputs::Relay, effect, params }
+        Self { splices: Vec::new(), outputs: Outputs::Relay, names: Vec::new(), effect, params }
     }
 
     /// Whether carrying it out takes data keys. Other statements work before the key ring is there.
@@ -36,6 +38,17 @@ pub enum Outputs {
     Relay,
     /// One action for each column of the result, in order. A result with another number of columns is refused.
     Columns(Vec<CellAction>),
+}
+
+/// A column of the result without an alias, whose name is the client's own text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResultName {
+    /// Its position, from 0.
+    pub output: usize,
+    /// The tokens whose text is the name.
+    pub tokens: TokenRange,
+    /// A protected column in that text.
+    pub column: ColumnId,
 }
 
 /// What happens to one column of a result.
@@ -67,6 +80,23 @@ pub struct Splice {
     pub kind: SpliceKind,
     /// Whose value it is, if it is sealed in a column whose values have keys of their own.
     pub subject: Option<SubjectSource>,
+}
+
+impl Splice {
+    /// The replacement itself, or those that it consists of, in the order of their values.
+    pub fn parts(&self) -> Vec<&Self> {
+        match &self.kind {
+            SpliceKind::Rows { rows, .. } => rows.iter().flatten().filter_map(|pair| pair.protected.as_ref()).collect(),
+            SpliceKind::Seal(_)
+            | SpliceKind::Constant(_)
+            | SpliceKind::Search { .. }
+            | SpliceKind::Match { .. }
+            | SpliceKind::NullIf { .. }
+            | SpliceKind::Operand
+            | SpliceKind::Tag { .. }
+            | SpliceKind::AnyOf { .. } => vec![self],
+        }
+    }
 }
 
 /// What a statement says of whose a row is.
@@ -119,6 +149,14 @@ pub enum SpliceKind {
         /// How they compare.
         comparison: Comparison,
     },
+    /// A comparison of rows of values: replaced, in parentheses, by comparisons of their values one by one.
+    Rows {
+        /// How they compare.
+        comparison: Comparison,
+        /// The rows that the columns are compared with, in order: exactly one for `=`, `<>` and `<=>`, one or more for
+        /// IN. Each has a pair for each column.
+        rows: Vec<Vec<Pair>>,
+    },
     /// The second argument of NULLIF, the first being the column: replaced by what equals the column where its value
     /// is that one, and nothing elsewhere.
     NullIf {
@@ -145,6 +183,17 @@ pub enum SpliceKind {
         /// The token of the name that the column of the result has without an alias.
         name: Option<TokenIndex>,
     },
+}
+
+/// A column and what it is compared with, of a comparison of rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// The tokens of the column's name.
+    pub column_tokens: TokenRange,
+    /// The tokens of the other one.
+    pub other_tokens: TokenRange,
+    /// Their comparison by `=` or `<=>`, if the column is protected.
+    pub protected: Option<Splice>,
 }
 
 /// Among which rows one of several equal values is taken.
@@ -174,6 +223,9 @@ pub enum Value {
     Literal(TokenRange),
     /// The client's parameter of that ordinal, from 0.
     Param(u16),
+    /// The client's parameter of that ordinal, a pattern of LIKE. It stands for itself as long as it has no wildcard; with
+    /// one the execution is refused.
+    Pattern(u16),
     /// NULL written as such.
     Null,
 }

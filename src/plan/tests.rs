@@ -92,38 +92,47 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
     let plan = admitted.plan();
     let name = |id| policy.column(id).unwrap().column.column.clone();
     let text = |range: TokenRange| range_text(admitted, range);
-    let value = |value: &Value| match value {
-        Value::Literal(range) => text(*range),
-        Value::Param(ordinal) => format!("?{ordinal}"),
-        Value::Null => "NULL".to_owned(),
-    };
+    let value = |value: &Value| value_text(admitted, value);
     let mut out = String::new();
     for splice in &plan.splices {
-        let column = name(splice.column);
-        match &splice.kind {
-            SpliceKind::Constant(shown) => writeln!(out, "constant {column}: {}", value(shown)).unwrap(),
-            SpliceKind::Tag { column_tokens, like } => {
-                let (whole, named) = (text(splice.tokens), text(*column_tokens));
-                writeln!(out, "tag {column} like {}: {named} in «{whole}»", name(*like)).unwrap();
+        if let SpliceKind::Rows { comparison, rows } = &splice.kind {
+            writeln!(out, "rows {comparison:?} in «{}»", text(splice.tokens)).unwrap();
+            for (number, pair) in (1..).zip(rows).flat_map(|(number, row)| row.iter().map(move |pair| (number, pair))) {
+                if pair.protected.is_none() {
+                    writeln!(out, "{number}: {} with {}", text(pair.column_tokens), text(pair.other_tokens)).unwrap();
+                }
             }
-            SpliceKind::AnyOf { column_tokens, among, name } => {
-                let shown = name.map(|at| text(TokenRange { first: at, last: at })).unwrap_or_default();
-                let (whole, named) = (text(splice.tokens), text(*column_tokens));
-                writeln!(out, "any {column} of {among:?}: {named} in «{whole}» {shown}").unwrap();
-            }
-            SpliceKind::Operand => writeln!(out, "without {column}: «{}»", text(splice.tokens)).unwrap(),
-            SpliceKind::NullIf { column_tokens, value: compared } => {
-                writeln!(out, "null {column}: if {} = {}", text(*column_tokens), value(compared)).unwrap();
-            }
-            SpliceKind::Seal(sealed) => writeln!(out, "seal {column}: {}", value(sealed)).unwrap(),
-            SpliceKind::Search { column_tokens, comparison, values } => {
-                let values: Vec<_> = values.iter().map(value).collect();
-                let (whole, named) = (text(splice.tokens), text(*column_tokens));
-                writeln!(out, "search {column}: {named} {comparison:?} {} in «{whole}»", values.join(" | ")).unwrap();
-            }
-            SpliceKind::Match { column_tokens, other, other_tokens, comparison } => {
-                let (whole, one, two) = (text(splice.tokens), text(*column_tokens), text(*other_tokens));
-                writeln!(out, "match {column} and {}: {one} {comparison:?} {two} in «{whole}»", name(*other)).unwrap();
+        }
+        for splice in splice.parts() {
+            let column = name(splice.column);
+            match &splice.kind {
+                SpliceKind::Rows { .. } => unreachable!("rows have parts"),
+                SpliceKind::Constant(shown) => writeln!(out, "constant {column}: {}", value(shown)).unwrap(),
+                SpliceKind::Tag { column_tokens, like } => {
+                    let (whole, named) = (text(splice.tokens), text(*column_tokens));
+                    writeln!(out, "tag {column} like {}: {named} in «{whole}»", name(*like)).unwrap();
+                }
+                SpliceKind::AnyOf { column_tokens, among, name } => {
+                    let shown = name.map(|at| text(TokenRange { first: at, last: at })).unwrap_or_default();
+                    let (whole, named) = (text(splice.tokens), text(*column_tokens));
+                    writeln!(out, "any {column} of {among:?}: {named} in «{whole}» {shown}").unwrap();
+                }
+                SpliceKind::Operand => writeln!(out, "without {column}: «{}»", text(splice.tokens)).unwrap(),
+                SpliceKind::NullIf { column_tokens, value: compared } => {
+                    writeln!(out, "null {column}: if {} = {}", text(*column_tokens), value(compared)).unwrap();
+                }
+                SpliceKind::Seal(sealed) => writeln!(out, "seal {column}: {}", value(sealed)).unwrap(),
+                SpliceKind::Search { column_tokens, comparison, values } => {
+                    let values: Vec<_> = values.iter().map(value).collect();
+                    let (whole, named) = (text(splice.tokens), text(*column_tokens));
+                    writeln!(out, "search {column}: {named} {comparison:?} {} in «{whole}»", values.join(" | "))
+                        .unwrap();
+                }
+                SpliceKind::Match { column_tokens, other, other_tokens, comparison } => {
+                    let (whole, one, two) = (text(splice.tokens), text(*column_tokens), text(*other_tokens));
+                    writeln!(out, "match {column} and {}: {one} {comparison:?} {two} in «{whole}»", name(*other))
+                        .unwrap();
+                }
             }
         }
     }
@@ -137,6 +146,9 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
             .collect();
         writeln!(out, "result: {}", cells.join(", ")).unwrap();
     }
+    for name in &plan.names {
+        writeln!(out, "column {} is named «{}»", name.output, text(name.tokens)).unwrap();
+    }
     if plan.effect == Effect::Catalog {
         out.push_str("catalog changes\n");
     }
@@ -144,6 +156,15 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
         out.push_str("relay\n");
     }
     out
+}
+
+fn value_text(admitted: &Admitted<'_>, value: &Value) -> String {
+    match value {
+        Value::Literal(range) => range_text(admitted, *range),
+        Value::Param(ordinal) => format!("?{ordinal}"),
+        Value::Pattern(ordinal) => format!("pattern ?{ordinal}"),
+        Value::Null => "NULL".to_owned(),
+    }
 }
 
 fn range_text(admitted: &Admitted<'_>, range: TokenRange) -> String {
@@ -171,11 +192,14 @@ fn assert_well_formed(admitted: &Admitted<'_>) {
             };
             assert!(admitted.tokens()[range.first as usize..=range.last as usize].iter().all(literal));
         }
-        Value::Param(ordinal) => assert!(*ordinal < plan.params),
+        Value::Param(ordinal) | Value::Pattern(ordinal) => assert!(*ordinal < plan.params),
         Value::Null => {}
     };
-    for splice in &plan.splices {
+    let parts = plan.splices.iter().flat_map(|splice| splice.parts().into_iter().map(|part| (splice.tokens, part)));
+    for (whole, splice) in parts {
+        assert!(inside(splice.tokens, whole));
         match &splice.kind {
+            SpliceKind::Rows { .. } => panic!("rows are made of comparisons"),
             SpliceKind::Operand | SpliceKind::Tag { .. } | SpliceKind::AnyOf { .. } => {}
             SpliceKind::NullIf { value, .. } => check(value, splice.tokens),
             SpliceKind::Seal(value) | SpliceKind::Constant(value) => {
@@ -187,7 +211,7 @@ fn assert_well_formed(admitted: &Admitted<'_>) {
             }
             SpliceKind::Search { column_tokens, values, .. } => {
                 let is_case = plan.splices.iter().any(|splice| splice.kind == SpliceKind::Operand);
-                assert!(is_case || inside(*column_tokens, splice.tokens));
+                assert!(is_case || inside(*column_tokens, whole));
                 assert!(matches!(
                     kind(column_tokens.last),
                     TokenKind::Word | TokenKind::Identifier | TokenKind::QuotedIdentifier

@@ -46,7 +46,8 @@ impl Desk {
             Rewritten::Replaced => Send::Rewritten,
         };
         let cells = if is_protected(&plan) {
-            Cells::Open { opening: self.opening(&plan, reading.dialect, &snapshot), statement: None }
+            let opening = self.opening(&plan, reading.dialect, &snapshot).naming(&planned.names);
+            Cells::Open { opening, statement: None }
         } else {
             Cells::Relay(guard(&snapshot))
         };
@@ -55,6 +56,7 @@ impl Desk {
             reading,
             plan,
             map,
+            names: planned.names,
             types: ParamTypes::default(),
             long_data: LongData::default(),
             failed: None,
@@ -154,7 +156,7 @@ impl Desk {
         }
         // Values come in the character set of now, whatever it was at COM_STMT_PREPARE.
         let dialect = self.reading().map_err(NotSent::Refused)?.dialect;
-        let opening = self.opening(&plan, dialect, &snapshot);
+        let opening = self.opening(&plan, dialect, &snapshot).naming(&prepared.names);
         self.unify_before_execute(payload, prepared, &opening).map_err(NotSent::Refused)?;
         let send = self.send_execute(payload, prepared, Some(&opening))?;
         let cells =

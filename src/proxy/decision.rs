@@ -279,7 +279,8 @@ impl Desk {
             }
         }
         let cells = if opens(&plan) {
-            Cells::Open { opening: self.opening(&plan, reading.dialect, &snapshot), statement: None }
+            let opening = self.opening(&plan, reading.dialect, &snapshot).naming(&planned.names);
+            Cells::Open { opening, statement: None }
         } else {
             Cells::Relay(guard(&snapshot))
         };

@@ -392,9 +392,15 @@ impl Reader {
                 self.opening.actions().get(self.columns.len()).cloned().unwrap_or(CellAction::Relay)
             }
         };
+        let at = self.columns.len();
         self.columns.push(ResultColumn::new(&parsed.attributes));
         self.payload.clear();
         rewrite::column_definition(definition, &action, &context, &mut self.payload)?;
+        if let Some(restored) = self.opening.names.iter().find(|named| named.output == at) {
+            let mut named = Vec::new();
+            ColumnDefinition::parse(&self.payload)?.put_named(&restored.name, &mut named);
+            self.payload = named;
+        }
         Ok(Emit::Changed)
     }
 

@@ -10,7 +10,7 @@ use super::statement::{Opening, Reading};
 use crate::client_error::{ClientError, Complaint};
 use crate::keys::KeyRing;
 use crate::plan::QueryPlan;
-use crate::rewrite::{LongData, ParamMap, ParamTypes, ResultColumn};
+use crate::rewrite::{ColumnName, LongData, ParamMap, ParamTypes, ResultColumn};
 use crate::wire::response::PrepareOk;
 
 /// The statement id that means the last one prepared (MariaDB's connectors, which execute before they know the id).
@@ -25,6 +25,8 @@ pub(super) struct Prepared {
     pub(super) plan: Arc<QueryPlan>,
     /// `None`: nothing is stored or looked up.
     pub(super) map: Option<ParamMap>,
+    /// Names of the result's columns that are restored.
+    pub(super) names: Arc<[ColumnName]>,
     pub(super) types: ParamTypes,
     pub(super) long_data: LongData,
     /// Why the next execution is refused: errors of COM_STMT_SEND_LONG_DATA, which has no answer.
@@ -122,6 +124,7 @@ impl Statements {
         prepared.copies = (!changing && again.plan.params > 0).then(|| ParamMap::copies(again.plan.params));
         prepared.plan = again.plan;
         prepared.map = again.map;
+        prepared.names = again.names;
         prepared.text = again.text;
         prepared.made_under = again.versions;
         prepared.cursor = None;

@@ -17,7 +17,7 @@ use super::snapshot::Snapshot;
 use super::statement::NotSent;
 use crate::client_error::{ClientError, Complaint};
 use crate::plan::QueryPlan;
-use crate::rewrite::{ParamMap, Rewritten};
+use crate::rewrite::{ColumnName, ParamMap, Rewritten};
 use crate::wire::command::Command;
 use crate::wire::packet;
 use crate::wire::response::{EndMarker, Event, PrepareOk, Response};
@@ -33,6 +33,8 @@ pub(super) struct Reprepare {
     /// COM_STMT_PREPARE's payload.
     payload: Vec<u8>,
     pub(super) plan: Arc<QueryPlan>,
+    /// Names of the result's columns that are restored.
+    pub(super) names: Arc<[ColumnName]>,
     pub(super) map: Option<ParamMap>,
     pub(super) text: Text,
     pub(super) versions: Versions,
@@ -87,7 +89,7 @@ impl Desk {
             Rewritten::Unchanged => [&[Command::STMT_PREPARE][..], &prepared.sql].concat(),
         };
         let versions = Versions::of(snapshot);
-        Ok(Some(Reprepare { id, payload, plan: planned.plan, map, text, versions }))
+        Ok(Some(Reprepare { id, payload, plan: planned.plan, map, names: planned.names, text, versions }))
     }
 }
 

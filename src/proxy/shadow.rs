@@ -67,6 +67,7 @@ impl Desk {
             reading,
             plan: Arc::new(QueryPlan::relay(Effect::None, 0)),
             map: None,
+            names: Arc::default(),
             types: ParamTypes::default(),
             long_data: LongData::default(),
             failed: None,

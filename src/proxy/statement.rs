@@ -12,7 +12,7 @@ use crate::crypto::KeyId;
 use crate::events::{Hit, Outcome};
 use crate::plan::{self, CellAction, Effect, Inspection, Outputs, QueryPlan, Refusal, SpliceKind};
 use crate::policy::{Account, FirewallMode, RoleId};
-use crate::rewrite::{self, Context, RewriteError, Rewritten, Unifications, WantedSubject};
+use crate::rewrite::{self, ColumnName, Context, RewriteError, Rewritten, Unifications, WantedSubject};
 use crate::schema::Charset;
 use crate::sql::Dialect;
 
@@ -28,8 +28,16 @@ pub(super) struct Reading {
 pub(super) struct Planned {
     pub(super) plan: Arc<QueryPlan>,
     pub(super) rewritten: Rewritten,
+    /// Names of the result's columns that are restored.
+    pub(super) names: Arc<[ColumnName]>,
     /// Literals that it stores in UNIQUE columns of mixed forms.
     pub(super) unique: Unifications,
+}
+
+impl Planned {
+    fn as_written(plan: Arc<QueryPlan>) -> Self {
+        Self { plan, rewritten: Rewritten::Unchanged, names: Arc::default(), unique: Unifications::default() }
+    }
 }
 
 /// Why a statement is not sent.
@@ -61,6 +69,8 @@ pub(super) struct Opening {
     pub(super) dialect: Dialect,
     pub(super) results_charset: Option<Charset>,
     pub(super) results_collation: u16,
+    /// Names of the result's columns that are restored.
+    pub(super) names: Arc<[ColumnName]>,
 }
 
 impl Opening {
@@ -79,6 +89,11 @@ impl Opening {
     /// Whether the key of a data subject is open, or known to be destroyed.
     pub(super) fn knows_subject_key(&self, kid: KeyId) -> bool {
         self.snapshot.keys().is_some_and(|ring| ring.all_subjects().any(|keys| keys.by_kid(kid).is_some()))
+    }
+
+    /// The same with names to restore.
+    pub(super) fn naming(self, names: &Arc<[ColumnName]>) -> Self {
+        Self { names: names.clone(), ..self }
     }
 
     /// What happens to the result's columns; none for an answer that is relayed.
@@ -105,7 +120,8 @@ pub(super) fn seals(plan: &QueryPlan) -> bool {
         | SpliceKind::Operand
         | SpliceKind::Tag { .. }
         | SpliceKind::AnyOf { .. }
-        | SpliceKind::Match { .. } => false,
+        | SpliceKind::Match { .. }
+        | SpliceKind::Rows { .. } => false,
     })
 }
 
@@ -189,7 +205,7 @@ impl Desk {
         }
         let plan = admitted.plan().clone();
         if !is_protected(&plan) {
-            return Ok(Planned { plan, rewritten: Rewritten::Unchanged, unique: Unifications::default() });
+            return Ok(Planned::as_written(plan));
         }
         check_lease(&plan, *attempt, shared)?;
         let Some(ring) = snapshot.keys() else {
@@ -211,10 +227,11 @@ impl Desk {
             if Unifications::concern(&plan, &context) && !Unifications::is_explained(sql, tokens) {
                 unique.add_literals(sql, tokens, &plan, &context)?;
             }
-            Ok(rewritten)
+            let names = rewrite::column_names(&admitted, rewritten, &context)?;
+            Ok((rewritten, names.into()))
         });
         match rewritten {
-            Ok(rewritten) => Ok(Planned { plan, rewritten, unique }),
+            Ok((rewritten, names)) => Ok(Planned { plan, rewritten, names, unique }),
             Err(error) => Err(not_rewritten(&error, connection)),
         }
     }
@@ -227,6 +244,7 @@ impl Desk {
             dialect,
             results_charset: self.state.results.charset(),
             results_collation: self.state.results_collation.unwrap_or_default(),
+            names: Arc::default(),
         }
     }
 }

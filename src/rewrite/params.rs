@@ -38,6 +38,16 @@ struct Search {
     versions: usize,
     beside: Beside,
     null: NullTerm,
+    reading: Reading,
+}
+
+/// What a parameter that is looked up says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// The value.
+    Value,
+    /// A pattern of LIKE, which is a value as long as it has no wildcard.
+    Pattern,
 }
 
 /// What a NULL parameter means in a lookup.
@@ -78,7 +88,11 @@ impl Use {
                 return Ok(Self::Copy);
             }
             SpliceKind::Constant(_) => return Ok(Self::Show(splice.column, keys.stage().writes())),
-            SpliceKind::Match { .. } | SpliceKind::Operand | SpliceKind::Tag { .. } | SpliceKind::AnyOf { .. } => {
+            SpliceKind::Match { .. }
+            | SpliceKind::Rows { .. }
+            | SpliceKind::Operand
+            | SpliceKind::Tag { .. }
+            | SpliceKind::AnyOf { .. } => {
                 return Ok(Self::Copy);
             }
         };
@@ -92,7 +106,18 @@ impl Use {
             Comparison::NullSafeEqual => NullTerm::Marker,
         };
         let versions = index_versions(keys, protected)?;
-        Ok(Self::Search(Search { column: splice.column, versions, beside, null }))
+        Ok(Self::Search(Search { column: splice.column, versions, beside, null, reading: Reading::Value }))
+    }
+
+    /// The same for one of the splice's values.
+    fn of_value(self, value: Value) -> Self {
+        match (self, value) {
+            (Self::Search(search), Value::Pattern(_)) => Self::Search(Search { reading: Reading::Pattern, ..search }),
+            (
+                Self::Copy | Self::Store(..) | Self::Show(..) | Self::Search(_),
+                Value::Literal(_) | Value::Param(_) | Value::Pattern(_) | Value::Null,
+            ) => self,
+        }
     }
 }
 
@@ -118,7 +143,7 @@ impl ParamMap {
         let mut literals = Vec::new();
         let mut next = 0_usize;
         let mut subjects = Vec::new();
-        for splice in &plan.splices {
+        for splice in plan.splices.iter().flat_map(Splice::parts) {
             let protected = column(cx, splice.column)?;
             let keys = keys(cx, splice.column, protected)?;
             let found = Use::of(splice, keys, protected, cx)?;
@@ -131,6 +156,8 @@ impl ParamMap {
                     &[]
                 }
                 SpliceKind::Search { values, .. } => values.as_slice(),
+                // Its parts are here one by one.
+                SpliceKind::Rows { .. } => &[],
                 SpliceKind::Match { other, .. } | SpliceKind::Tag { like: other, .. } => {
                     let compared = column(cx, *other)?;
                     literals.push(LiteralForm::searched(keys, protected, cx));
@@ -145,8 +172,9 @@ impl ParamMap {
                         literals.push(literal_form(splice, keys, protected, cx));
                         continue;
                     }
-                    Value::Param(param) => usize::from(*param),
+                    Value::Param(param) | Value::Pattern(param) => usize::from(*param),
                 };
+                let found = found.of_value(*value);
                 // Parameters are counted through the text, so anything else would pair values with the wrong `?`.
                 if param < next {
                     return Err(MISFIT);
@@ -411,6 +439,7 @@ fn literal_form(splice: &Splice, keys: &ColumnKeys, protected: &ProtectedColumn,
         SpliceKind::Search { .. }
         | SpliceKind::NullIf { .. }
         | SpliceKind::Match { .. }
+        | SpliceKind::Rows { .. }
         | SpliceKind::Operand
         | SpliceKind::Tag { .. }
         | SpliceKind::AnyOf { .. } => LiteralForm::searched(keys, protected, cx),
@@ -490,6 +519,10 @@ fn put_bounds(
         (Some(bytes), null) => {
             let protected = column(cx, search.column)?;
             value::read(bytes, param_type, Purpose::Search, cx.dialect.charset, &protected.column, plain)?;
+            match search.reading {
+                Reading::Value => {}
+                Reading::Pattern => must_be_without_wildcard(plain, protected)?,
+            }
             let keys = keys(cx, search.column, protected)?;
             let ranges = keys.search(plain).map_err(|error| search_error(&error, &protected.column))?;
             if ranges.len() > search.versions {
@@ -519,6 +552,18 @@ fn put_bounds(
         }
     }
     Ok(())
+}
+
+/// A backslash makes the next character an ordinary one, or ends another escape: it is not read here.
+fn must_be_without_wildcard(pattern: &Plaintext, protected: &ProtectedColumn) -> Result<(), RewriteError> {
+    if !pattern.expose().iter().any(|byte| matches!(byte, b'%' | b'_' | b'\\')) {
+        return Ok(());
+    }
+    Err(RewriteError::Unsupported {
+        column: protected.column.clone(),
+        construct: "LIKE with a parameter that has a wildcard or a backslash",
+        remedy: "bind the whole value: a pattern cannot be searched for in envelopes",
+    })
 }
 
 #[cfg(test)]

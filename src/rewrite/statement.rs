@@ -1,5 +1,7 @@
 //! Statements: the text between the spans is copied, each span is replaced by what the plan says.
 
+mod rows;
+
 use super::fit::fitting_octets;
 use super::form::SearchForm;
 use super::search::{Beside, Term, put_any_of, put_hex, put_match, put_predicate, put_tag};
@@ -9,7 +11,9 @@ use super::{Context, PAYLOAD_OCTETS_MAX, RewriteError};
 use crate::crypto::{
     ColumnKeys, IndexKeys, MAGIC, NormaliseError, Plaintext, SealError, SearchError, SubjectDigest, Writes,
 };
-use crate::plan::{Admitted, Among, Comparison, QueryPlan, Splice, SpliceKind, SubjectSource, SubjectValue, Value};
+use crate::plan::{
+    Admitted, Among, Comparison, Pair, QueryPlan, Splice, SpliceKind, SubjectSource, SubjectValue, Value,
+};
 use crate::policy::{ColumnId, ProtectedColumn};
 use crate::schema::{ColumnRef, UnclearSubject};
 use crate::sql::tree::{TokenIndex, TokenRange};
@@ -109,6 +113,8 @@ enum Replacement<'a> {
     NullIf { column_tokens: TokenRange, value: Value, beside: Beside },
     /// A look-up.
     Search { column_tokens: TokenRange, comparison: Comparison, values: &'a [Value], beside: Beside },
+    /// Comparisons of rows.
+    Rows { comparison: Comparison, rows: &'a [Vec<Pair>] },
     /// A comparison of two columns by so many bytes of their envelopes.
     Match { column_tokens: TokenRange, other_tokens: TokenRange, comparison: Comparison, octets: usize },
 }
@@ -122,7 +128,7 @@ fn replacement<'a>(
 ) -> Result<Option<Replacement<'a>>, RewriteError> {
     Ok(match &splice.kind {
         SpliceKind::Seal(Value::Literal(tokens)) => Some(Replacement::Stored(*tokens, splice.subject)),
-        SpliceKind::Seal(Value::Param(_)) => match keys.stage().writes() {
+        SpliceKind::Seal(Value::Param(_) | Value::Pattern(_)) => match keys.stage().writes() {
             Writes::Envelopes => None,
             Writes::Plaintext => Some(Replacement::TextParam),
         },
@@ -130,8 +136,8 @@ fn replacement<'a>(
         SpliceKind::Constant(value) => match (SearchForm::of(keys, protected, cx), value, keys.stage().writes()) {
             (SearchForm::AsWritten, _, _) | (_, Value::Null, _) => None,
             (_, Value::Literal(tokens), _) => Some(Replacement::Constant(*tokens)),
-            (_, Value::Param(_), Writes::Envelopes) => None,
-            (_, Value::Param(_), Writes::Plaintext) => Some(Replacement::TextParam),
+            (_, Value::Param(_) | Value::Pattern(_), Writes::Envelopes) => None,
+            (_, Value::Param(_) | Value::Pattern(_), Writes::Plaintext) => Some(Replacement::TextParam),
         },
         SpliceKind::Operand => match SearchForm::of(keys, protected, cx) {
             SearchForm::AsWritten => None,
@@ -157,6 +163,7 @@ fn replacement<'a>(
             };
             Some(Replacement::Search { column_tokens: *column_tokens, comparison: *comparison, values, beside })
         }
+        SpliceKind::Rows { comparison, rows } => rows::replacement_of(*comparison, rows, cx)?,
         SpliceKind::Match { column_tokens, other, other_tokens, comparison } => {
             match_octets((protected, keys), *other, cx)?.map(|octets| Replacement::Match {
                 column_tokens: *column_tokens,
@@ -270,6 +277,7 @@ fn put_replacement(
             }
             put_predicate(name, *comparison, &terms, out);
         }
+        Replacement::Rows { comparison, rows } => rows::put(source, *comparison, rows, cx, out)?,
         Replacement::Match { column_tokens, other_tokens, comparison, octets } => {
             let (one, other) = (source.name(*column_tokens, protected)?, source.name(*other_tokens, protected)?);
             put_match(one, *comparison, other, *octets, out);
@@ -292,7 +300,7 @@ impl<'a> Source<'a> {
         usize::try_from(index).ok().and_then(|index| self.tokens.get(index)).ok_or(MISFIT)
     }
 
-    fn token_run(self, range: TokenRange) -> Result<&'a [Token], RewriteError> {
+    pub(super) fn token_run(self, range: TokenRange) -> Result<&'a [Token], RewriteError> {
         let first = usize::try_from(range.first).map_err(|_| MISFIT)?;
         let last = usize::try_from(range.last).map_err(|_| MISFIT)?;
         self.tokens.get(first..=last).ok_or(MISFIT)
@@ -303,6 +311,11 @@ impl<'a> Source<'a> {
         let start = usize::try_from(self.token(range.first)?.start).map_err(|_| MISFIT)?;
         let end = usize::try_from(self.token(range.last)?.end).map_err(|_| MISFIT)?;
         if start < end && end <= self.sql.len() { Ok(start..end) } else { Err(MISFIT) }
+    }
+
+    /// The bytes of tokens and what stands between them.
+    pub(super) fn text(self, tokens: TokenRange) -> Result<&'a [u8], RewriteError> {
+        self.sql.get(self.span(tokens)?).ok_or(MISFIT)
     }
 
     /// The bytes of a column's name, which may stand outside of what is replaced.
@@ -385,7 +398,7 @@ impl<'a> Source<'a> {
                 };
                 Term::Value { ranges, beside }
             }
-            Value::Param(_) => Term::Param { versions: index_versions(keys, protected)?, beside },
+            Value::Param(_) | Value::Pattern(_) => Term::Param { versions: index_versions(keys, protected)?, beside },
             Value::Null => Term::Null,
         })
     }

@@ -212,6 +212,16 @@ impl<'a> ColumnDefinition<'a> {
         attributes.put(out);
         out.extend_from_slice(self.tail);
     }
+
+    /// Appends a copy of the definition with another name.
+    pub fn put_named(&self, name: &[u8], out: &mut Vec<u8>) {
+        for text in [b"def", self.schema, self.table, self.org_table, name, self.org_name] {
+            lenenc::put_string(text, out);
+        }
+        lenenc::put_integer(ATTRIBUTES_OCTETS as u64, out);
+        self.attributes.put(out);
+        out.extend_from_slice(self.tail);
+    }
 }
 
 impl ColumnAttributes {

@@ -80,7 +80,7 @@ pub(super) const OVERLAP: Construct = construct("this combination of clauses", "
 pub(super) const PARTITION: Construct =
     construct("PARTITION BY without a blind index of at least 8 bytes", DECLARE_INDEX);
 pub(super) const PATTERN: Construct = construct(
-    "LIKE with anything but a literal without wildcards, REGEXP, SOUNDS LIKE or MEMBER OF",
+    "LIKE with anything but a literal without wildcards or a parameter, REGEXP, SOUNDS LIKE or MEMBER OF",
     COMPARE_WITH_VALUE,
 );
 pub(super) const RECURSIVE: Construct = construct(
@@ -90,7 +90,14 @@ pub(super) const RECURSIVE: Construct = construct(
 pub(super) const RETURNING: Construct = construct("RETURNING", "select the row afterwards");
 pub(super) const ROLLUP: Construct = construct("WITH ROLLUP", "leave it out, and add up in the application");
 pub(super) const ROUTINE: Construct = construct("a stored function that can reach it", "query the base table");
-pub(super) const ROW: Construct = construct("a row constructor", COMPARE_WITH_VALUE);
+pub(super) const ROW: Construct = construct(
+    "a row constructor with anything but columns, or beside anything but rows of as many values,",
+    "compare (column, column) by =, <>, <=> or IN in WHERE or ON with rows of string literals and parameters",
+);
+pub(super) const ROW_KINDS: Construct = construct(
+    "IN with rows that hold literals of several kinds for another column",
+    "write the values of each column alike: strings, integers or parameters",
+);
 pub(super) const ROW_LENGTH: Construct =
     construct("a row with another number of values than columns", "give each column one value");
 pub(super) const SET_COMPARISON: Construct = construct(
@@ -133,7 +140,7 @@ pub(super) const UNARY: Construct = construct("a prefix operator", SELECT_ALONE)
 pub(super) const UNION: Construct =
     construct("UNION with anything but the same column", "select the same protected column in each SELECT");
 pub(super) const UNNAMED: Construct = construct(
-    "a comparison, a constant or DISTINCT in a column of the select list without an alias",
+    "a comparison, a constant or DISTINCT in a column without an alias of a nested select list",
     "name the column with AS: without, the server names it by its rewritten text",
 );
 pub(super) const VALUES_ROW: Construct = construct("use in VALUES ROW", SELECT_ALONE);

@@ -3,7 +3,7 @@
 //!
 //! [`query`] walks query expressions, [`mod@output`] tells what their columns carry and [`carry`] what expressions do,
 //! [`cte`] brings common table expressions and [`view`] views into sight, [`from`] builds the scope of a FROM clause, [`expression`] refuses and
-//! [`predicate`] accepts protected columns in expressions, [`tag`] has values compared with one another, [`mod@write`] plans INSERT, UPDATE and DELETE, and [`subject`]
+//! [`predicate`] and [`row`] accept protected columns in expressions, [`tag`] has values compared with one another, [`mod@write`] plans INSERT, UPDATE and DELETE, and [`subject`]
 //! finds whose the rows are that they write.
 
 mod carry;
@@ -14,6 +14,7 @@ mod from;
 mod output;
 mod predicate;
 mod query;
+mod row;
 mod subject;
 mod tag;
 mod view;
@@ -28,7 +29,7 @@ use super::protected_names::{ProtectedNames, fold};
 use super::refusal::{Subject, UnknownName, Verb};
 use super::scope::{Certainty, Meaning, Qualifier, Scope, SourceColumn, TableNames, Visibility};
 use super::text::Text;
-use super::{CellAction, Effect, Outputs, QueryPlan, Refusal, Splice};
+use super::{CellAction, Effect, Outputs, QueryPlan, Refusal, ResultName, Splice};
 use crate::policy::{Access, Account, ColumnId, DecryptGrant, Policy, RoleId};
 use crate::schema::{Catalog, Table, TableKind};
 use crate::sql::Dialect;
@@ -49,8 +50,14 @@ pub(super) struct Context<'a> {
 
 /// Plans a statement that mentions protected data.
 pub(super) fn analyze(cx: Context<'_>, statement: &Statement, params: u16) -> (Result<QueryPlan, Refusal>, Remember) {
-    let mut analysis =
-        Analysis { cx, views: Views::Refused, ctes: Vec::new(), splices: Vec::new(), remember: Remember::Yes };
+    let mut analysis = Analysis {
+        cx,
+        views: Views::Refused,
+        ctes: Vec::new(),
+        splices: Vec::new(),
+        names: Vec::new(),
+        remember: Remember::Yes,
+    };
     let plan = analysis.statement(statement).and_then(|outputs| analysis.plan(outputs, params));
     (plan, analysis.remember)
 }
@@ -61,6 +68,7 @@ struct Analysis<'a> {
     /// Common table expressions in sight, innermost last.
     ctes: Vec<Cte>,
     splices: Vec<Splice>,
+    names: Vec<ResultName>,
     remember: Remember,
 }
 
@@ -90,7 +98,11 @@ impl<'a> Analysis<'a> {
             Statement::Update(update) => self.update(update).map(|()| Outputs::Relay),
             Statement::Delete(delete) => self.delete(delete).map(|()| Outputs::Relay),
             // The server describes the rewritten statement; its answer carries no cell of a table.
-            Statement::Explain(inner) => self.statement(inner).map(|_| Outputs::Relay),
+            Statement::Explain(inner) => {
+                self.statement(inner)?;
+                self.names.clear();
+                Ok(Outputs::Relay)
+            }
         }
     }
 
@@ -103,7 +115,8 @@ impl<'a> Analysis<'a> {
         if overlap {
             return Err(self.unsupported_data(construct::OVERLAP));
         }
-        Ok(QueryPlan { splices, outputs, effect: Effect::None, params })
+        let names = std::mem::take(&mut self.names);
+        Ok(QueryPlan { splices, outputs, names, effect: Effect::None, params })
     }
 
     /// The base table, view or common table expression behind a name.

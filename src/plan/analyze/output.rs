@@ -4,11 +4,20 @@
 use super::construct;
 use super::expression::column_path;
 use super::tag::Named;
-use super::{Analysis, Refusal, Scope, Verb, Visibility};
+use super::{Analysis, Refusal, ResultName, Scope, SourceColumn, Verb, Visibility};
 use crate::plan::Among;
 use crate::plan::scope::{Clause, Output, Search};
 use crate::policy::ColumnId;
 use crate::sql::tree::{Expr, SelectItem, SetOperator, TokenIndex};
+
+/// Who sees what the server calls a column without an alias.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Naming {
+    /// The client alone, which is shown its own text.
+    Restored,
+    /// The rest of the statement.
+    Servers,
+}
 
 /// A column of a select list, or an expression that may hand one on: what that carries is known only when it has been
 /// read.
@@ -20,18 +29,18 @@ enum Column<'t> {
 impl Analysis<'_> {
     /// The columns of a select list, stars expanded. What may hand on a protected column is visited here, all other
     /// expressions by [`Self::items`].
-    pub(super) fn outputs(&mut self, items: &[SelectItem], scope: &Scope<'_>) -> Result<Vec<Output>, Refusal> {
+    pub(super) fn outputs(
+        &mut self,
+        items: &[SelectItem],
+        scope: &Scope<'_>,
+        naming: Naming,
+    ) -> Result<Vec<Output>, Refusal> {
         let mut columns = Vec::with_capacity(items.len());
         for item in items {
             match item {
-                SelectItem::Star(_) => columns.extend(
-                    scope
-                        .slots
-                        .iter()
-                        .filter_map(|slot| scope.column(*slot))
-                        .filter(|column| column.visibility == Visibility::Visible)
-                        .map(|column| Column::Known(Output::of(column))),
-                ),
+                SelectItem::Star(_) => {
+                    columns.extend(visible(scope).map(|column| Column::Known(Output::of(column))));
+                }
                 SelectItem::QualifiedStar(path) => {
                     columns.extend(self.qualified_star(path, scope)?.into_iter().map(Column::Known));
                 }
@@ -54,20 +63,25 @@ impl Analysis<'_> {
                 }
             }
         }
-        self.read_carriers(columns, scope)
+        self.read_carriers(columns, scope, naming)
     }
 
     /// Visits what may hand on a protected column, in order. A nested query can name columns of the list, those before
     /// it included that are read here; the server takes no name of a later one.
-    fn read_carriers(&mut self, mut columns: Vec<Column<'_>>, scope: &Scope<'_>) -> Result<Vec<Output>, Refusal> {
+    fn read_carriers(
+        &mut self,
+        mut columns: Vec<Column<'_>>,
+        scope: &Scope<'_>,
+        naming: Naming,
+    ) -> Result<Vec<Output>, Refusal> {
         for at in 0..columns.len() {
             let Some(Column::Carrier { expr, name, alias }) = columns.get(at) else { continue };
             let known: Vec<Output> = columns.iter().filter_map(Column::known).cloned().collect();
             let before = self.splices.len();
-            let scope = Scope { outputs: &known, ..listed(*alias, scope) };
+            let scope = Scope { outputs: &known, ..listed(*alias, naming, scope) };
             let carried = self.carried(expr, &scope)?;
             let protected = self.shown(&carried)?;
-            self.shown_name(*alias, before)?;
+            self.shown_name(expr, *alias, before, (at, naming))?;
             let name = name.clone();
             if let Some(place) = columns.get_mut(at) {
                 *place = Column::Known(Output { name, protected });
@@ -77,26 +91,40 @@ impl Analysis<'_> {
     }
 
     /// Visits the expressions of a select list that [`Self::outputs`] has not judged.
-    pub(super) fn items(&mut self, items: &[SelectItem], scope: &Scope<'_>) -> Result<(), Refusal> {
+    pub(super) fn items(&mut self, items: &[SelectItem], scope: &Scope<'_>, naming: Naming) -> Result<(), Refusal> {
+        let mut at = 0_usize;
         for item in items {
-            match item {
-                SelectItem::Star(_) | SelectItem::QualifiedStar(_) => {}
-                SelectItem::Expr { expr, .. } if column_path(expr).is_some() || self.is_carrier(expr) => {}
+            let width = match item {
+                SelectItem::Star(_) => visible(scope).count(),
+                SelectItem::QualifiedStar(path) => self.qualified_star(path, scope)?.len(),
+                SelectItem::Expr { expr, .. } if column_path(expr).is_some() || self.is_carrier(expr) => 1,
                 SelectItem::Expr { expr, alias } => {
                     let before = self.splices.len();
-                    self.value(expr, &listed(*alias, scope), construct::SELECT_EXPRESSION)?;
-                    self.shown_name(*alias, before)?;
+                    self.value(expr, &listed(*alias, naming, scope), construct::SELECT_EXPRESSION)?;
+                    self.shown_name(expr, *alias, before, (at, naming))?;
+                    1
                 }
-            }
+            };
+            at = at.saturating_add(width);
         }
         Ok(())
     }
 
     /// A column without an alias is named by its text, which must stay what the client wrote.
-    fn shown_name(&self, alias: Option<TokenIndex>, splices_before: usize) -> Result<(), Refusal> {
-        match (alias, self.splices.get(splices_before)) {
-            (None, Some(splice)) => Err(self.unsupported(splice.column, construct::UNNAMED)),
-            (Some(_), _) | (None, None) => Ok(()),
+    fn shown_name(
+        &mut self,
+        expr: &Expr,
+        alias: Option<TokenIndex>,
+        splices_before: usize,
+        (output, naming): (usize, Naming),
+    ) -> Result<(), Refusal> {
+        let (None, Some(splice)) = (alias, self.splices.get(splices_before)) else { return Ok(()) };
+        match naming {
+            Naming::Restored => {
+                self.names.push(ResultName { output, tokens: expr.tokens, column: splice.column });
+                Ok(())
+            }
+            Naming::Servers => Err(self.unsupported(splice.column, construct::UNNAMED)),
         }
     }
 
@@ -149,10 +177,19 @@ impl Column<'_> {
     }
 }
 
-/// Where an expression of a select list stands. Without an alias nothing may be replaced but in nested queries, which
-/// allow it by themselves.
-fn listed<'s>(alias: Option<TokenIndex>, scope: &Scope<'s>) -> Scope<'s> {
-    let search = if alias.is_some() { scope.search } else { Search::Refused };
+/// The columns that `*` shows.
+fn visible<'s>(scope: &'s Scope<'_>) -> impl Iterator<Item = &'s SourceColumn> {
+    let columns = scope.slots.iter().filter_map(|slot| scope.column(*slot));
+    columns.filter(|column| column.visibility == Visibility::Visible)
+}
+
+/// Where an expression of a select list stands. Where the server's name for it would be seen, nothing may be replaced
+/// without an alias but in nested queries, which allow it by themselves.
+fn listed<'s>(alias: Option<TokenIndex>, naming: Naming, scope: &Scope<'s>) -> Scope<'s> {
+    let search = match (alias, naming) {
+        (None, Naming::Servers) => Search::Refused,
+        (Some(_), _) | (None, Naming::Restored) => scope.search,
+    };
     Scope { search, clause: Clause::SelectList, ..*scope }
 }
 

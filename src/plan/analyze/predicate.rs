@@ -2,6 +2,7 @@
 
 use super::construct;
 use super::expression::{bare, column_path};
+use super::row::ComparedRows;
 use super::{Analysis, Certainty, Meaning, Refusal, Remember, Scope, Verb};
 use crate::plan::scope::{Clause, Search};
 use crate::plan::{Comparison, Splice, SpliceKind, Value};
@@ -21,6 +22,9 @@ impl Analysis<'_> {
     pub(super) fn condition(&mut self, expr: &Expr, scope: &Scope<'_>) -> Result<(), Refusal> {
         if scope.search == Search::Refused {
             return self.value(expr, scope, construct::BOOLEAN);
+        }
+        if let Some(rows) = ComparedRows::of(expr) {
+            return self.compared_rows(expr, &rows, scope);
         }
         match &expr.kind {
             ExprKind::Parenthesised(inner) | ExprKind::Unary { op: UnaryOp::Not, operand: inner } => {
@@ -191,8 +195,8 @@ impl Analysis<'_> {
         self.search(whole, column, comparison, values)
     }
 
-    /// LIKE with a literal that holds no wildcard is equality, as which some libraries write what ignores case. Whether
-    /// there is one is seen by the literal's value, so such a decision does not hold for the digest.
+    /// LIKE with a literal or a parameter that holds no wildcard is equality, as which some libraries write what ignores
+    /// case. Whether there is one is seen by the literal's value, so such a decision does not hold for the digest.
     fn like(&mut self, whole: &Expr, operands: &[Expr], negated: bool, scope: &Scope<'_>) -> Result<(), Refusal> {
         let [operand, pattern] = operands else { return self.values(operands, scope, construct::PATTERN) };
         let Some(column) = self.column_operand(operand, scope)? else {
@@ -204,6 +208,8 @@ impl Analysis<'_> {
         let value = match value(pattern) {
             // NULL, whatever the column holds.
             Some(Value::Null) => return Ok(()),
+            // Seen when it comes.
+            Some(Value::Param(param)) => Some(Value::Pattern(param)),
             found => found.filter(|value| self.is_without_wildcard(*value)),
         };
         let value = value.ok_or_else(|| self.unsupported(column.column, construct::PATTERN))?;
@@ -230,16 +236,24 @@ impl Analysis<'_> {
         comparison: Comparison,
         values: Vec<Value>,
     ) -> Result<(), Refusal> {
+        let splice = self.searched(whole.tokens, operand, comparison, values)?;
+        self.splices.push(splice);
+        Ok(())
+    }
+
+    /// A search in the place of those tokens.
+    pub(super) fn searched(
+        &self,
+        tokens: TokenRange,
+        operand: ColumnOperand,
+        comparison: Comparison,
+        values: Vec<Value>,
+    ) -> Result<Splice, Refusal> {
         if self.cx.policy.column(operand.column).is_none_or(|column| column.index.is_none()) {
             return Err(self.unsupported(operand.column, construct::NO_INDEX));
         }
-        self.splices.push(Splice {
-            tokens: whole.tokens,
-            column: operand.column,
-            kind: SpliceKind::Search { column_tokens: operand.tokens, comparison, values },
-            subject: None,
-        });
-        Ok(())
+        let kind = SpliceKind::Search { column_tokens: operand.tokens, comparison, values };
+        Ok(Splice { tokens, column: operand.column, kind, subject: None })
     }
 }
 

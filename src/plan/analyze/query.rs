@@ -2,7 +2,7 @@
 
 use super::construct::{self, Construct};
 use super::from::{Rows, Surroundings, level};
-use super::output::protected_of;
+use super::output::{Naming, protected_of};
 use super::{Analysis, Named, Outputs, Refusal, Remember, Scope};
 use crate::plan::scope::{Aliases, Output, Search, Slot};
 use crate::policy::ColumnId;
@@ -25,6 +25,14 @@ pub(super) enum Place {
 }
 
 impl Place {
+    /// Whether the names of its columns are the client's to see, and nobody else's.
+    fn naming(self) -> Naming {
+        match self {
+            Self::Top => Naming::Restored,
+            Self::Carried | Self::Tagged(_) | Self::Nested(_) | Self::Exists => Naming::Servers,
+        }
+    }
+
     /// The place of an operand of UNION, INTERSECT or EXCEPT.
     fn operand(self) -> Self {
         match self {
@@ -38,7 +46,7 @@ impl<'a> Analysis<'a> {
     /// Plans the query that a statement consists of.
     pub(super) fn top_query(&mut self, query: &Query) -> Result<Outputs, Refusal> {
         let outputs = self.query(query, None, Place::Top)?;
-        if outputs.iter().all(|output| output.protected.is_none()) {
+        if outputs.iter().all(|output| output.protected.is_none()) && self.names.is_empty() {
             return Ok(Outputs::Relay);
         }
         outputs.iter().map(|output| self.cell(output.protected)).collect::<Result<_, _>>().map(Outputs::Columns)
@@ -90,6 +98,9 @@ impl<'a> Analysis<'a> {
         let limit = Scope { outer, ..Scope::EMPTY };
         self.values(&query.limit, &limit, construct::LIMIT)?;
         self.ctes.truncate(in_sight);
+        if let (Some(_), Some(name)) = (query.into, self.names.first()) {
+            return Err(self.unsupported(name.column, construct::INTO));
+        }
         if let Some(column) = protected_of(&outputs) {
             if query.into.is_some() {
                 return Err(self.unsupported(column, construct::INTO));
@@ -126,7 +137,7 @@ impl<'a> Analysis<'a> {
             // The same prefix is the key of the group.
             Place::Tagged(like) => self.tagged_output(&select.items, like, &scope)?,
             Place::Top | Place::Carried | Place::Nested(_) | Place::Exists => {
-                self.outputs(&select.items, &Scope { grouped: &grouped, ..scope })?
+                self.outputs(&select.items, &Scope { grouped: &grouped, ..scope }, place.naming())?
             }
         };
         self.granted(&outputs)?;
@@ -135,7 +146,7 @@ impl<'a> Analysis<'a> {
         }
         let hidden = Scope { outputs: &outputs, grouped: &grouped, ..scope };
         let visible = Scope { aliases: Aliases::Visible, search: Search::Refused, ..hidden };
-        self.items(&select.items, &hidden)?;
+        self.items(&select.items, &hidden, place.naming())?;
         if let Some(filter) = &select.filter {
             self.condition(filter, &Scope { grouped: &[], ..hidden })?;
         }

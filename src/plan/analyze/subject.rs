@@ -83,7 +83,7 @@ impl Analysis<'_> {
         let value = value.ok_or_else(|| self.unsupported(column, construct))?;
         match (sealed, value) {
             (Value::Literal(_), SubjectValue::Literal(_)) | (Value::Param(_), SubjectValue::Param(_)) => {}
-            (Value::Literal(_) | Value::Param(_) | Value::Null, _) => {
+            (Value::Literal(_) | Value::Param(_) | Value::Pattern(_) | Value::Null, _) => {
                 return Err(self.unsupported(column, construct::SUBJECT_MIXED));
             }
         }

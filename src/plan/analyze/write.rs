@@ -4,6 +4,7 @@ use super::carry::{Carried, Constant, Others, Rows as CarriedRows};
 use super::construct;
 use super::expression::bare;
 use super::from::{Rows, Surroundings, level};
+use super::output::Naming;
 use super::predicate::value;
 use super::query::Place;
 use super::subject::Owner;
@@ -137,7 +138,7 @@ impl Analysis<'_> {
     fn seal(&mut self, expr: &Expr, column: ColumnId, scope: &Scope<'_>, owner: &Owner<'_>) -> Result<(), Refusal> {
         match value(expr) {
             Some(Value::Null) => {}
-            Some(found @ (Value::Literal(_) | Value::Param(_))) => {
+            Some(found @ (Value::Literal(_) | Value::Param(_) | Value::Pattern(_))) => {
                 let subject = self.subject_of(column, found, owner, scope)?;
                 self.splices.push(Splice { tokens: bare(expr).tokens, column, kind: SpliceKind::Seal(found), subject });
             }
@@ -313,11 +314,11 @@ impl Analysis<'_> {
 
     fn returning(&mut self, items: &[SelectItem], scope: &Scope<'_>) -> Result<(), Refusal> {
         let scope = Scope { search: Search::Refused, ..*scope };
-        let outputs = self.outputs(items, &scope)?;
+        let outputs = self.outputs(items, &scope, Naming::Servers)?;
         self.granted(&outputs)?;
         match outputs.iter().find_map(|output| output.protected) {
             Some(column) => Err(self.unsupported(column, construct::RETURNING)),
-            None => self.items(items, &scope),
+            None => self.items(items, &scope, Naming::Servers),
         }
     }
 }

@@ -51,6 +51,9 @@ pub(super) struct Generator {
 /// Values of the protected columns, one that no row has, and none that a collation takes for another.
 const VALUES: [&str; 6] = ["x", "y", "", "1", "30", "none"];
 
+/// How deep queries are nested.
+const OUTERMOST: usize = 3;
+
 impl Generator {
     pub(super) fn new(seed: u64) -> Self {
         Self {
@@ -73,7 +76,7 @@ impl Generator {
         for _ in 0..self.below(3) {
             self.common_table();
         }
-        let (query, _) = self.query(3);
+        let (query, _) = self.query(OUTERMOST);
         let with = if self.with.is_empty() { String::new() } else { format!("WITH {} ", self.with.join(", ")) };
         Generated { sql: format!("{with}{query}"), params: std::mem::take(&mut self.params) }
     }
@@ -157,7 +160,9 @@ impl Generator {
         for holds in wanted {
             let (item, holds) = self.item(&columns, depth, holds);
             let name = self.alias("c");
-            items.push(format!("{item} AS {name}"));
+            // Nobody names a column of the outermost query, so it may do without.
+            let is_named = depth < OUTERMOST || self.below(4) > 0;
+            items.push(if is_named { format!("{item} AS {name}") } else { item });
             listed.push(Column { name, holds });
         }
         let before = std::mem::take(&mut self.params);
@@ -294,9 +299,10 @@ impl Generator {
             4 if depth > 0 => format!("EXISTS ({})", self.ids(columns, depth - 1)),
             5 if self.below(2) == 0 => format!("{} = 1", self.simple_case(columns)),
             5 => format!("CASE WHEN {} THEN 1 ELSE 0 END = 1", self.comparison(columns)),
+            // Not of rows: MariaDB takes it for granted that they are never UNKNOWN.
             6 => format!(
                 "({}) IS {}",
-                self.comparison(columns),
+                self.value_comparison(columns),
                 ["TRUE", "NOT TRUE", "UNKNOWN", "NOT FALSE"][self.below(4)]
             ),
             _ => self.comparison(columns),
@@ -335,6 +341,10 @@ impl Generator {
     }
 
     fn comparison(&mut self, columns: &[Column]) -> String {
+        if self.below(10) == 0 { self.row_comparison(columns) } else { self.value_comparison(columns) }
+    }
+
+    fn value_comparison(&mut self, columns: &[Column]) -> String {
         let column = columns[self.below(columns.len())].clone();
         let name = column.name;
         match column.holds {
@@ -348,6 +358,27 @@ impl Generator {
                 format!("{name} {} {other}", ["=", "<>", "<=>"][self.below(3)])
             }
             Holds::Name | Holds::Code | Holds::Phone => self.text_comparison(&name),
+        }
+    }
+
+    /// A comparison of a row constructor with a row of values, or with several.
+    fn row_comparison(&mut self, columns: &[Column]) -> String {
+        let name = columns[self.below(columns.len())].name.clone();
+        let other = columns[self.below(columns.len())].clone();
+        let number = other.holds == Holds::Id && self.below(2) == 0;
+        let row = |this: &mut Self| {
+            let one = this.value();
+            let two = if number { this.below(6).to_string() } else { this.value() };
+            format!("({one}, {two})")
+        };
+        let columns = format!("({name}, {})", other.name);
+        match self.below(5) {
+            0 => format!("{} = {columns}", row(self)),
+            1 | 2 => format!("{columns} {} {}", ["=", "<>", "<=>"][self.below(3)], row(self)),
+            _ => {
+                let rows: Vec<String> = (0..1 + self.below(3)).map(|_| row(self)).collect();
+                format!("{columns} {}IN ({})", ["", "NOT "][self.below(2)], rows.join(", "))
+            }
         }
     }
 
@@ -369,8 +400,7 @@ impl Generator {
                 let column = kind.unwrap_or("code");
                 format!("{name} {operator} (SELECT {inner}.{column} FROM {{t}} {inner} WHERE {inner}.id <> {id})")
             }
-            // What no envelope can do.
-            4 if self.below(6) == 0 => format!("{name} LIKE {}", self.value()),
+            4 if self.below(3) == 0 => format!("{name} {}LIKE {}", ["", "NOT "][self.below(2)], self.value()),
             _ => format!("{name} {} {}", ["=", "<>", "<=>"][self.below(3)], self.value()),
         }
     }

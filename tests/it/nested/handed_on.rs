@@ -61,7 +61,7 @@ const REFUSED: &[&str] = &[
     "SELECT IF(id = 1, code, phone) AS c FROM customers",
     "SELECT COALESCE(code, 1) AS c FROM customers",
     "SELECT COALESCE(code, x'41') AS c FROM customers",
-    "SELECT COALESCE(code, 'none') FROM customers",
+    "SELECT d.id FROM (SELECT id, COALESCE(code, 'none') FROM customers) d",
     "SELECT NULLIF(note, 'n') AS n FROM customers",
     "SELECT NULLIF(name, code) AS n FROM customers",
     "SELECT MIN(code) AS n FROM customers",

@@ -98,20 +98,43 @@ async fn write_marks(shop: &Shop<'_>) -> usize {
         format!("UPDATE customers SET name = 'm' WHERE phone = '{}'", next()),
         format!("DELETE FROM customers WHERE email = '{}'", next()),
         format!("EXPLAIN SELECT id FROM customers WHERE code = '{}'", next()),
+        format!("EXPLAIN CANDADO SELECT id FROM customers WHERE code = '{}'", next()),
+        format!("SELECT id FROM customers WHERE (code, email) IN (('{}', '{}'))", next(), next()),
+        format!(
+            "SELECT code = '{}', NULLIF(code, '{}') AS n, COALESCE(code, '{}') FROM customers",
+            next(),
+            next(),
+            next()
+        ),
+        format!("SELECT CASE code WHEN '{}' THEN 1 END AS n FROM customers", next()),
+        format!("UPDATE customers SET note = CASE WHEN id < 0 THEN '{}' ELSE note END WHERE id < 0", next()),
+        format!(
+            "UPDATE customers c JOIN orders o ON o.customer = c.id SET o.remark = 'm' WHERE c.phone = '{}'",
+            next()
+        ),
     ];
     for sql in &searched {
         let answer = text(&mut conn, sql).await;
         assert!(matches!(answer, Answer::Done { .. } | Answer::Rows { .. }), "{sql}: {answer:?}");
     }
-    prepared(&mut conn, "SELECT id FROM customers WHERE code IN (?, ?)", (next(), next())).await;
+    for (sql, values) in [
+        ("SELECT id FROM customers WHERE code IN (?, ?)", vec![next(), next()]),
+        ("SELECT id FROM customers WHERE code LIKE ?", vec![next()]),
+        ("SELECT id FROM customers WHERE (code, email) = (?, ?)", vec![next(), next()]),
+        ("SELECT COALESCE(note, ?) AS n, COALESCE(code, ?) FROM customers", vec![next(), next()]),
+    ] {
+        let answer = prepared(&mut conn, sql, values).await;
+        assert!(matches!(answer, Answer::Rows { .. }), "{sql}: {answer:?}");
+    }
     for (sql, code) in failing(&mut next) {
         assert_eq!(text(&mut conn, &sql).await.error().0, code, "{sql}");
     }
     let long = format!("{}{}", next(), "x".repeat(300));
     assert_eq!(prepared(&mut conn, "INSERT INTO customers (address) VALUES (?)", (long,)).await.error().0, 1406);
     let twice = (1, next());
+    let like = "SELECT id FROM customers WHERE code LIKE ?";
     assert_eq!(prepared(&mut conn, "INSERT INTO customers (id, note) VALUES (?, ?)", twice).await.error().0, 1062);
-    assert_eq!(prepared(&mut conn, "SELECT id FROM customers WHERE code LIKE ?", (next(),)).await.error().0, 1235);
+    assert_eq!(prepared(&mut conn, like, (format!("{}%", next()),)).await.error().0, 1235);
     for who in [Who::Engineer, Who::Nobody] {
         let mut conn = shop.connect(who).await;
         for sql in ["SELECT id FROM customers WHERE code = '{m}'", "UPDATE customers SET note = '{m}'"] {

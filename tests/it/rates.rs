@@ -2,6 +2,7 @@
 
 use mysql_async::Conn;
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::task::JoinSet;
 
 use crate::support::on_each_server;
 use crate::support::proxy::Deployment;
@@ -32,20 +33,21 @@ async fn probe(conn: &mut Conn, times: usize) {
     }
 }
 
-/// A connection of the application that comes from another address of this machine.
-async fn from_elsewhere(shop: &Shop<'_>) -> Conn {
+/// A connection of the application that comes from another address of this machine, through a tunnel that must be kept.
+async fn from_elsewhere(shop: &Shop<'_>) -> (Conn, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let proxy = ([127, 0, 0, 1], shop.proxy.port).into();
-    tokio::spawn(async move {
+    let mut tunnel = JoinSet::new();
+    tunnel.spawn(async move {
         let (mut client, _) = listener.accept().await.unwrap();
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(([127, 0, 0, 2], 0).into()).unwrap();
         let mut proxy = socket.connect(proxy).await.unwrap();
-        tokio::io::copy_bidirectional(&mut client, &mut proxy).await
+        drop(tokio::io::copy_bidirectional(&mut client, &mut proxy).await);
     });
     let account = options("127.0.0.1", port, &shop.database).user(Some(shop.account(Who::Application)));
-    bounded(Conn::new(account.pass(Some(SECRET)))).await.unwrap()
+    (bounded(Conn::new(account.pass(Some(SECRET)))).await.unwrap(), tunnel)
 }
 
 fn logged(shop: &Shop<'_>) -> Vec<serde_json::Value> {
@@ -75,7 +77,8 @@ async fn a_probing_client_is_quarantined_and_nobody_else(kind: Kind) {
     assert_eq!((&events[0]["reaction"], &events[0]["sign"]), (&"quarantine".into(), &"errors".into()));
     let mut support = shop.connect(Who::Support).await;
     assert_in_step(&mut support, "another account at the same address").await;
-    assert_in_step(&mut from_elsewhere(&shop).await, "the same account at another address").await;
+    let (mut elsewhere, _tunnel) = from_elsewhere(&shop).await;
+    assert_in_step(&mut elsewhere, "the same account at another address").await;
 }
 
 async fn a_probing_client_is_cut_off(kind: Kind) {

@@ -42,7 +42,7 @@ impl CatalogNames {
         self.names.contains(name.to_lowercase().as_str())
     }
 
-    /// The name, or [`UNKNOWN`].
+    /// The name, or `<id>`.
     pub fn shown<'n>(&self, name: Cow<'n, str>) -> Cow<'n, str> {
         if self.knows(&name) { name } else { Cow::Borrowed(UNKNOWN) }
     }

@@ -30,8 +30,7 @@ const ROWS = [
 const ANOTHER_NOTATION = '600-000-001';
 // Not supported for a protected column.
 const CODES = [1235];
-// Wildcards, order, and functions over a value need what a blind index cannot tell; LIKE takes a literal, and values come
-// as parameters here.
+// Wildcards, order, and functions over a value need what a blind index cannot tell.
 const MAY_BE_REFUSED = [
     'like', 'starts with', 'between', 'greater', 'row values', 'ordered by phone', 'upper case', 'largest',
     'distinct phones', 'phones with counts', 'delete with a join', 'update with a join',

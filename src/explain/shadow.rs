@@ -201,9 +201,14 @@ fn line(
     digest: Option<String>,
 ) -> ShadowLine {
     let mut explained = Explained::of(decision, policy, Audience::Operator);
-    if explained.verdict == Verdict::Refused {
-        explained.text = of_text(sent.sql, &sent.dialect);
-    }
+    explained.text = match decision {
+        Ok(_) => explained.text,
+        // A value that was pasted without quotes is a name that nobody knows: such a text is not kept.
+        Err(Refusal::UnknownName { .. } | Refusal::Firewall { .. }) => None,
+        Err(Refusal::Denied { .. } | Refusal::Unsupported { .. } | Refusal::NotReady) => {
+            of_text(sent.sql, &sent.dialect)
+        }
+    };
     if let Some(text) = &mut explained.text
         && let Some((end, _)) = text.char_indices().nth(TEXT_CHARS_MAX)
     {

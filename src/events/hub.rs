@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
-use arc_swap::ArcSwapOption;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::watch;
 
@@ -14,7 +13,7 @@ use super::sampler::{Admission, Sampler};
 use super::sink::{Destination, Worker};
 use super::time::{rfc3339, since_epoch};
 use super::{Counters, Event, LogSink, Outcome, Settings, SettingsError};
-use crate::firewall::{self, CatalogNames, outline};
+use crate::firewall::{self, LatestNames, Vocabulary, outline};
 use crate::policy::{Account, FirewallMode};
 use crate::schema::Catalog;
 use crate::sql::{self, Dialect, ReservedWords};
@@ -56,7 +55,7 @@ pub struct Events {
     log: LogSink,
     counters: Arc<Counters>,
     sampler: Mutex<Sampler>,
-    names: ArcSwapOption<CatalogNames>,
+    names: LatestNames,
     outlets: Vec<Outlet>,
     reopen: watch::Sender<()>,
 }
@@ -90,7 +89,7 @@ impl Events {
         // Without random numbers two runs may share a name; the time of an event tells them apart then.
         let run = format!("{:08x}", getrandom::u32().unwrap_or_default());
         let sampler = Mutex::new(Sampler::new(settings.per_second_max, Instant::now()));
-        let (log, names) = (settings.log, ArcSwapOption::empty());
+        let (log, names) = (settings.log, LatestNames::default());
         Ok((Self { run, log, counters, sampler, names, outlets, reopen }, workers))
     }
 
@@ -158,15 +157,8 @@ impl Events {
     fn text(&self, hit: &Hit<'_>, reserved: &ReservedWords<'_>) -> Option<String> {
         let mut tokens = Vec::new();
         sql::lex(hit.sql, &hit.dialect, &mut tokens).ok()?;
-        let names = match self.names.load_full().filter(|names| names.is_of(hit.catalog)) {
-            Some(names) => names,
-            None => {
-                let names = Arc::new(CatalogNames::collect(hit.catalog));
-                self.names.store(Some(names.clone()));
-                names
-            }
-        };
-        Some(outline(hit.sql, &tokens, &names, reserved, TEXT_OCTETS_MAX))
+        let names = self.names.of(hit.catalog);
+        Some(outline(hit.sql, &tokens, Vocabulary { names: &names, reserved }, TEXT_OCTETS_MAX))
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::hub::TEXT_OCTETS_MAX;
 use super::sampler::{Admission, Sampler};
 use super::*;
-use crate::firewall::{CatalogNames, outline};
+use crate::firewall::{CatalogNames, Vocabulary, outline};
 use crate::policy::{Account, FirewallMode};
 use crate::schema::{Catalog, Charset, Column, ServerKind, ServerVersion, Table, TableKind, TableRef};
 use crate::sql::{self, Dialect, ReservedWords, SqlMode};
@@ -41,7 +41,8 @@ fn shown(statement: &str) -> String {
     let mut tokens = Vec::new();
     sql::lex(statement.as_bytes(), &DIALECT, &mut tokens).unwrap();
     let reserved = ReservedWords::Default(ServerKind::MySql);
-    outline(statement.as_bytes(), &tokens, &CatalogNames::collect(&catalog()), &reserved, TEXT_OCTETS_MAX)
+    let vocabulary = Vocabulary { names: &CatalogNames::collect(&catalog()), reserved: &reserved };
+    outline(statement.as_bytes(), &tokens, vocabulary, TEXT_OCTETS_MAX)
 }
 
 #[test]

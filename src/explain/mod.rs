@@ -12,12 +12,14 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 use crate::client_error::ClientError;
+use crate::firewall::{UNKNOWN, Vocabulary};
 use crate::plan::{Admitted, CellAction, Outputs, Refusal, Splice, SpliceKind};
 use crate::policy::{ColumnId, Policy};
 use crate::sql::{self, Dialect};
 
 pub use shadow::{Occasion, Sent, ShadowHead, ShadowLine, ShadowTable, ShadowTotals};
-pub use sketch::{of_text, text};
+use sketch::text;
+pub use sketch::{Names, of_text};
 
 /// What becomes of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -43,12 +45,23 @@ impl Verdict {
 }
 
 /// Who asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Audience {
+#[derive(Clone, Copy, Debug)]
+pub enum Audience<'a> {
     /// Whoever has the statements and the configuration: hears of the firewall's rule, too.
     Operator,
     /// Whoever may connect: hears what the refusal would tell him.
     Client,
+    /// Whoever reads a report of other people's statements: hears of the rule, and no name that the schema does not know.
+    Reader(Vocabulary<'a>),
+}
+
+impl<'a> Audience<'a> {
+    fn names(self) -> Names<'a> {
+        match self {
+            Self::Operator | Self::Client => Names::AsWritten,
+            Self::Reader(vocabulary) => Names::Known(vocabulary),
+        }
+    }
 }
 
 /// What is said about one statement.
@@ -89,14 +102,14 @@ pub struct ErrorShown {
 
 impl Explained {
     /// What a decision means.
-    pub fn of(decision: &Result<Admitted<'_>, Refusal>, policy: &Policy, audience: Audience) -> Self {
+    pub fn of(decision: &Result<Admitted<'_>, Refusal>, policy: &Policy, audience: Audience<'_>) -> Self {
         match decision {
-            Ok(admitted) => Self::admitted(admitted, policy),
+            Ok(admitted) => Self::admitted(admitted, policy, audience),
             Err(refusal) => Self::refused(refusal, audience),
         }
     }
 
-    fn admitted(admitted: &Admitted<'_>, policy: &Policy) -> Self {
+    fn admitted(admitted: &Admitted<'_>, policy: &Policy, audience: Audience<'_>) -> Self {
         let plan = admitted.plan();
         let (mut seals, mut index, mut opens) = (Vec::new(), Vec::new(), Vec::new());
         for splice in plan.splices.iter().flat_map(Splice::parts) {
@@ -121,20 +134,25 @@ impl Explained {
             }
         }
         let verdict = if plan.splices.is_empty() { Verdict::Relayed } else { Verdict::Rewritten };
-        Self { verdict, text: Some(text(admitted)), seals, index, opens, error: None }
+        Self { verdict, text: Some(text(admitted, audience.names())), seals, index, opens, error: None }
     }
 
-    fn refused(refusal: &Refusal, audience: Audience) -> Self {
+    fn refused(refusal: &Refusal, audience: Audience<'_>) -> Self {
         let error = ClientError::from(refusal);
         let text = match (refusal, audience) {
-            (Refusal::Firewall { rule }, Audience::Operator) => format!("{} (firewall rule {rule})", error.text),
+            (Refusal::Firewall { rule }, Audience::Operator | Audience::Reader(_)) => {
+                format!("{} (firewall rule {rule})", error.text)
+            }
+            (Refusal::UnknownName { name }, Audience::Reader(_)) => {
+                ClientError::from(&Refusal::UnknownName { name: name.called(UNKNOWN) }).text
+            }
             (
                 Refusal::Firewall { .. }
                 | Refusal::Denied { .. }
                 | Refusal::Unsupported { .. }
                 | Refusal::UnknownName { .. }
                 | Refusal::NotReady,
-                Audience::Operator | Audience::Client,
+                Audience::Operator | Audience::Client | Audience::Reader(_),
             ) => error.text,
         };
         let sqlstate = error.sqlstate.iter().copied().map(char::from).collect();

@@ -1,6 +1,7 @@
 //! What shadow mode has seen: a bounded table of statements by digest, role and outcome, and the lines of its report.
 //!
-//! Statements stand in it with placeholders, as everywhere here. Writing it somewhere, and when, is the caller's work.
+//! Statements stand in it with placeholders, and without names that the schema does not know: it outlives them, and others
+//! read it. Writing it somewhere, and when, is the caller's work.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -10,10 +11,12 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Audience, Explained, Verdict, of_text};
+use super::{Audience, Explained, Names, Verdict, of_text};
+use crate::firewall::{self, LatestNames, Vocabulary};
 use crate::plan::{Admitted, Refusal};
 use crate::policy::{Policy, RoleId};
-use crate::sql::{self, Dialect};
+use crate::schema::Catalog;
+use crate::sql::{Dialect, ReservedWords};
 
 /// Characters of a text that are kept: bulk inserts go on for megabytes.
 const TEXT_CHARS_MAX: usize = 2000;
@@ -85,12 +88,15 @@ pub struct Sent<'a> {
     pub database: Option<&'a str>,
     /// The sender's role.
     pub role: RoleId,
+    /// The names that may be shown.
+    pub catalog: &'a Catalog,
 }
 
 /// The table. Shared by all connections.
 #[derive(Debug)]
 pub struct ShadowTable {
     lines_max: usize,
+    names: LatestNames,
     lines: Mutex<HashMap<[u8; 32], ShadowLine>>,
     relayed: AtomicU64,
     rewritten: AtomicU64,
@@ -103,6 +109,7 @@ impl ShadowTable {
     pub fn new(lines_max: usize) -> Self {
         Self {
             lines_max,
+            names: LatestNames::default(),
             lines: Mutex::default(),
             relayed: AtomicU64::new(0),
             rewritten: AtomicU64::new(0),
@@ -125,6 +132,8 @@ impl ShadowTable {
             (Occasion::Executed, Verdict::Refused) => count(&self.refused),
         }
         let (key, digest) = key(sent, decision, verdict);
+        let names = self.names.of(sent.catalog);
+        let vocabulary = Vocabulary { names: &names, reserved: &ReservedWords::of_catalog(sent.catalog) };
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let full = lines.len() >= self.lines_max;
         let line = match lines.entry(key) {
@@ -135,7 +144,7 @@ impl ShadowTable {
                 }
                 return;
             }
-            Entry::Vacant(place) => place.insert(line(sent, decision, policy, digest)),
+            Entry::Vacant(place) => place.insert(line(sent, decision, policy, vocabulary, digest)),
         };
         let counter = match occasion {
             Occasion::Executed => &mut line.executed,
@@ -174,7 +183,7 @@ fn count(counter: &AtomicU64) {
 
 /// What tells lines apart, and the statement's digest.
 fn key(sent: Sent<'_>, decision: &Result<Admitted<'_>, Refusal>, verdict: Verdict) -> ([u8; 32], Option<String>) {
-    let digest = digest(sent.sql, &sent.dialect);
+    let digest = firewall::digest(sent.sql, &sent.dialect);
     let database = sent.database.unwrap_or_default();
     let reason = decision.as_ref().err().map(ToString::to_string).unwrap_or_default();
     let mut hash = Sha256::new();
@@ -187,28 +196,17 @@ fn key(sent: Sent<'_>, decision: &Result<Admitted<'_>, Refusal>, verdict: Verdic
     (hash.finalize().into(), digest)
 }
 
-fn digest(sql: &[u8], dialect: &Dialect) -> Option<String> {
-    let (mut tokens, mut text) = (Vec::new(), Vec::new());
-    sql::lex(sql, dialect, &mut tokens).ok()?;
-    sql::normalise(sql, &tokens, &mut text);
-    Some(data_encoding::HEXLOWER.encode(&Sha256::digest(&text)))
-}
-
 fn line(
     sent: Sent<'_>,
     decision: &Result<Admitted<'_>, Refusal>,
     policy: &Policy,
+    vocabulary: Vocabulary<'_>,
     digest: Option<String>,
 ) -> ShadowLine {
-    let mut explained = Explained::of(decision, policy, Audience::Operator);
-    explained.text = match decision {
-        Ok(_) => explained.text,
-        // A value that was pasted without quotes is a name that nobody knows: such a text is not kept.
-        Err(Refusal::UnknownName { .. } | Refusal::Firewall { .. }) => None,
-        Err(Refusal::Denied { .. } | Refusal::Unsupported { .. } | Refusal::NotReady) => {
-            of_text(sent.sql, &sent.dialect)
-        }
-    };
+    let mut explained = Explained::of(decision, policy, Audience::Reader(vocabulary));
+    if decision.is_err() {
+        explained.text = of_text(sent.sql, &sent.dialect, Names::Known(vocabulary));
+    }
     if let Some(text) = &mut explained.text
         && let Some((end, _)) = text.char_indices().nth(TEXT_CHARS_MAX)
     {

@@ -3,24 +3,34 @@
 //! Literals are `?` like parameters. What keys would make is named in angle brackets: an envelope, and the bounds of a
 //! blind index. While two index keys are in use, or a column is being converted, the real text has more alternatives.
 
+use crate::firewall::Vocabulary;
 use crate::plan::{Admitted, Among, Comparison, Pair, Splice, SpliceKind, Value};
 use crate::sql::tree::TokenRange;
-use crate::sql::{self, Dialect, Token, TokenKind};
+use crate::sql::{self, Dialect, Token};
+
+/// Who may read a text, and so which of its names stand in it.
+#[derive(Clone, Copy, Debug)]
+pub enum Names<'a> {
+    /// Whoever wrote it: all of them.
+    AsWritten,
+    /// Others: a value that was pasted without quotes is a name to the lexer, so names alone that the schema knows.
+    Known(Vocabulary<'a>),
+}
 
 /// The text of a statement that may be sent. Comments are left out, runs of white space are one blank.
-pub fn text(admitted: &Admitted<'_>) -> String {
-    sketch(admitted.sql(), admitted.tokens(), &admitted.plan().splices)
+pub(super) fn text(admitted: &Admitted<'_>, names: Names<'_>) -> String {
+    sketch(admitted.sql(), admitted.tokens(), &admitted.plan().splices, names)
 }
 
 /// The text of any statement that the lexer can read.
-pub fn of_text(sql: &[u8], dialect: &Dialect) -> Option<String> {
+pub fn of_text(sql: &[u8], dialect: &Dialect, names: Names<'_>) -> Option<String> {
     let mut tokens = Vec::new();
     sql::lex(sql, dialect, &mut tokens).ok()?;
-    Some(sketch(sql, &tokens, &[]))
+    Some(sketch(sql, &tokens, &[], names))
 }
 
-fn sketch(sql: &[u8], tokens: &[Token], splices: &[Splice]) -> String {
-    let mut out = Sketch { sql, tokens, text: String::new(), end: None };
+fn sketch(sql: &[u8], tokens: &[Token], splices: &[Splice], names: Names<'_>) -> String {
+    let mut out = Sketch { sql, tokens, names, text: String::new(), end: None };
     let mut splices = splices.iter().peekable();
     let mut at = 0_usize;
     while let Some(token) = tokens.get(at) {
@@ -34,7 +44,7 @@ fn sketch(sql: &[u8], tokens: &[Token], splices: &[Splice]) -> String {
                 at = last.saturating_add(1);
             }
             None => {
-                out.token(*token);
+                put(*token, sql, names, &mut out.text);
                 out.end = Some(token.end);
                 at += 1;
             }
@@ -43,9 +53,18 @@ fn sketch(sql: &[u8], tokens: &[Token], splices: &[Splice]) -> String {
     out.text
 }
 
+fn put(token: Token, sql: &[u8], names: Names<'_>, out: &mut String) {
+    match names {
+        Names::AsWritten if token.kind.is_value() => out.push('?'),
+        Names::AsWritten => out.push_str(&shown(token.bytes(sql))),
+        Names::Known(vocabulary) => vocabulary.put(token, sql, out),
+    }
+}
+
 struct Sketch<'a> {
     sql: &'a [u8],
     tokens: &'a [Token],
+    names: Names<'a>,
     text: String,
     /// Where the last token ended.
     end: Option<u32>,
@@ -55,58 +74,6 @@ impl Sketch<'_> {
     fn gap(&mut self, next: Token) {
         if self.end.is_some_and(|end| end < next.start) {
             self.text.push(' ');
-        }
-    }
-
-    fn token(&mut self, token: Token) {
-        match token.kind {
-            TokenKind::String
-            | TokenKind::NationalString
-            | TokenKind::Hex
-            | TokenKind::Bit
-            | TokenKind::Integer
-            | TokenKind::Decimal
-            | TokenKind::Float
-            | TokenKind::Param => self.text.push('?'),
-            TokenKind::Word
-            | TokenKind::Identifier
-            | TokenKind::QuotedIdentifier
-            | TokenKind::Introducer
-            | TokenKind::Null
-            | TokenKind::UserVariable
-            | TokenKind::SystemVariable
-            | TokenKind::Equal
-            | TokenKind::NullSafeEqual
-            | TokenKind::NotEqual
-            | TokenKind::Less
-            | TokenKind::LessEqual
-            | TokenKind::Greater
-            | TokenKind::GreaterEqual
-            | TokenKind::ShiftLeft
-            | TokenKind::ShiftRight
-            | TokenKind::Pipe
-            | TokenKind::PipePipe
-            | TokenKind::Ampersand
-            | TokenKind::AmpersandAmpersand
-            | TokenKind::Caret
-            | TokenKind::Plus
-            | TokenKind::Minus
-            | TokenKind::Star
-            | TokenKind::Slash
-            | TokenKind::Percent
-            | TokenKind::Tilde
-            | TokenKind::Bang
-            | TokenKind::Assign
-            | TokenKind::Arrow
-            | TokenKind::ArrowText
-            | TokenKind::LeftParen
-            | TokenKind::RightParen
-            | TokenKind::LeftBrace
-            | TokenKind::RightBrace
-            | TokenKind::Comma
-            | TokenKind::Dot
-            | TokenKind::Colon
-            | TokenKind::Semicolon => self.text.push_str(&shown(token.bytes(self.sql))),
         }
     }
 
@@ -175,11 +142,8 @@ impl Sketch<'_> {
             Comparison::NullSafeEqual => "<=>",
         };
         self.text.push_str(&format!("{} {operator} ", self.name(pair.column_tokens)));
-        let range = pair.other_tokens;
-        let tokens = usize::try_from(range.first).and_then(|first| Ok(first..=usize::try_from(range.last)?));
-        for token in tokens.ok().and_then(|range| self.tokens.get(range)).unwrap_or_default() {
-            self.token(*token);
-        }
+        let other = self.name(pair.other_tokens);
+        self.text.push_str(&other);
     }
 
     fn compared(&mut self, one: TokenRange, comparison: Comparison, other: TokenRange) {
@@ -195,7 +159,11 @@ impl Sketch<'_> {
     fn name(&self, range: TokenRange) -> String {
         let tokens = usize::try_from(range.first).and_then(|first| Ok(first..=usize::try_from(range.last)?));
         let tokens = tokens.ok().and_then(|range| self.tokens.get(range)).unwrap_or_default();
-        tokens.iter().map(|token| shown(token.bytes(self.sql))).collect()
+        let mut name = String::new();
+        for token in tokens {
+            put(*token, self.sql, self.names, &mut name);
+        }
+        name
     }
 }
 

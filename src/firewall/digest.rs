@@ -94,16 +94,5 @@ fn same(sql: &[u8], one: Token, other: Token) -> bool {
 }
 
 fn is_literal(kind: TokenKind) -> bool {
-    matches!(
-        kind,
-        TokenKind::String
-            | TokenKind::NationalString
-            | TokenKind::Hex
-            | TokenKind::Bit
-            | TokenKind::Integer
-            | TokenKind::Decimal
-            | TokenKind::Float
-            | TokenKind::Null
-            | TokenKind::Param
-    )
+    kind.is_value() || kind == TokenKind::Null
 }

@@ -14,7 +14,7 @@ pub mod rules;
 mod tests;
 
 pub use digest::Digest;
-pub use outline::{CatalogNames, outline};
+pub use outline::{CatalogNames, LatestNames, UNKNOWN, Vocabulary, outline};
 pub use reading::{Reading, Words};
 pub use rules::RuleId;
 use rules::{Rule, Weight};

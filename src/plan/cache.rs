@@ -14,7 +14,7 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 
 use super::protected_names::ProtectedNames;
 use super::{QueryPlan, Refusal};
-use crate::firewall::CatalogNames;
+use crate::firewall::LatestNames;
 use crate::firewall::profile::Sighting;
 use crate::policy::Policy;
 use crate::schema::Catalog;
@@ -42,7 +42,8 @@ pub(super) enum Decision {
 pub struct PlanCache {
     decisions: Cache<Box<[u8]>, Decision, ByOctets, RandomState>,
     names: ArcSwapOption<ProtectedNames>,
-    catalog_names: ArcSwapOption<CatalogNames>,
+    /// The names that the catalog knows.
+    pub(super) catalog_names: LatestNames,
 }
 
 impl PlanCache {
@@ -58,7 +59,7 @@ impl PlanCache {
             RandomState::new(),
             DefaultLifecycle::default(),
         );
-        Self { decisions, names: ArcSwapOption::empty(), catalog_names: ArcSwapOption::empty() }
+        Self { decisions, names: ArcSwapOption::empty(), catalog_names: LatestNames::default() }
     }
 
     /// How many decisions are held.
@@ -88,18 +89,6 @@ impl PlanCache {
         }
         let names = Arc::new(ProtectedNames::collect(policy, catalog));
         self.names.store(Some(names.clone()));
-        names
-    }
-
-    /// The names that a catalog knows; collected once for each version.
-    pub(super) fn catalog_names(&self, catalog: &Catalog) -> Arc<CatalogNames> {
-        if let Some(names) = self.catalog_names.load_full()
-            && names.is_of(catalog)
-        {
-            return names;
-        }
-        let names = Arc::new(CatalogNames::collect(catalog));
-        self.catalog_names.store(Some(names.clone()));
         names
     }
 }

@@ -14,7 +14,7 @@ use crate::firewall::profile::{
     self, AccountProfile, Growth, Loaded, Novelty, PROFILE, PROFILE_MISSING, Shape, Sighting, is_everybodys,
 };
 use crate::firewall::rules::{self, POINTS_MAX, RuleId, Weight};
-use crate::firewall::{self, Digest, Reading, Verdict, outline};
+use crate::firewall::{self, Digest, Reading, Verdict, Vocabulary, outline};
 use crate::policy::FirewallMode;
 use crate::sql::tree::Statement;
 use crate::sql::{ReservedWords, StatementClass};
@@ -87,12 +87,10 @@ impl Judge<'_> {
             }
             Growth::Learning => {
                 let sighting = known.sightings.of(&known.place, digest, || {
-                    let names = self.cache.catalog_names(self.catalog);
+                    let names = self.cache.catalog_names.of(self.catalog);
                     let reserved = ReservedWords::of_catalog(self.catalog);
-                    (
-                        Shape::of(reading, &names),
-                        outline(text.sql, text.tokens, &names, &reserved, profile::TEXT_OCTETS),
-                    )
+                    let vocabulary = Vocabulary { names: &names, reserved: &reserved };
+                    (Shape::of(reading, &names), outline(text.sql, text.tokens, vocabulary, profile::TEXT_OCTETS))
                 });
                 Passed { sighting, ..Passed::observed(hit) }
             }
@@ -107,7 +105,7 @@ impl Judge<'_> {
         let Some(known @ AccountProfile { loaded: Loaded::Yes, .. }) = self.profile else {
             return Some(PROFILE_MISSING);
         };
-        let shape = || Shape::of(reading, &self.cache.catalog_names(self.catalog));
+        let shape = || Shape::of(reading, &self.cache.catalog_names.of(self.catalog));
         match known.novelty(digest, shape) {
             Novelty::Known => None,
             Novelty::Unknown(points) => {

@@ -118,6 +118,18 @@ pub enum UnknownName {
     Routine(String),
 }
 
+impl UnknownName {
+    /// The same with another name, for those who may not see what was written.
+    #[must_use]
+    pub fn called(&self, name: &str) -> Self {
+        match self {
+            Self::Table(_) => Self::Table(name.to_owned()),
+            Self::Column(_) => Self::Column(name.to_owned()),
+            Self::Routine(_) => Self::Routine(name.to_owned()),
+        }
+    }
+}
+
 impl fmt::Display for UnknownName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -126,7 +126,8 @@ impl Desk {
             admitted.note_sent();
         }
         let database = reading.database.as_deref();
-        let sent = Sent { sql, dialect: reading.dialect, database, role };
+        let catalog = &snapshot.catalog;
+        let sent = Sent { sql, dialect: reading.dialect, database, role, catalog };
         shadow.note(sent, &decision, &snapshot.policy, occasion);
         let effect = match &decision {
             Ok(admitted) => admitted.plan().effect,

@@ -157,6 +157,24 @@ pub enum TokenKind {
     Semicolon,
 }
 
+impl TokenKind {
+    /// Whether it is a literal or a parameter: what a text that may be shown has `?` for. NULL tells nothing.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other kind is a name or a sign")]
+    pub fn is_value(self) -> bool {
+        match self {
+            Self::String
+            | Self::NationalString
+            | Self::Hex
+            | Self::Bit
+            | Self::Integer
+            | Self::Decimal
+            | Self::Float
+            | Self::Param => true,
+            _ => false,
+        }
+    }
+}
+
 /// The identifier as the catalog would spell it: without quotes, doubled quotes undone, decoded to UTF-8. A variable's
 /// name comes without its `@` signs. Characters beyond the basic plane become `?`, as the server's own names do.
 pub fn name(sql: &[u8], token: Token) -> Cow<'_, str> {

@@ -190,7 +190,7 @@ pub(super) fn judge(pieces: &[Piece<'_>], dialect: Dialect, learned: Option<&Lea
         match refused.iter_mut().find(|hit| hit.digest.is_some() && hit.digest == digest && hit.rule == rule) {
             Some(hit) => hit.count += 1,
             None => {
-                let text = explain::of_text(piece.sql, &dialect);
+                let text = explain::of_text(piece.sql, &dialect, explain::Names::AsWritten);
                 let far = learned.filter(|_| rule == PROFILE.0);
                 let distance = far.map(|learned| learned.distance(piece.sql));
                 refused.push(Hit { rule, digest, count: 1, line: piece.line, text, distance });

@@ -6,7 +6,13 @@ use crate::policy::RoleId;
 
 fn note(table: &ShadowTable, sql: &str, occasion: Occasion) {
     let (catalog, policy) = (catalog(), policy());
-    let sent = Sent { sql: sql.as_bytes(), dialect: super::dialect(), database: Some("shop"), role: RoleId(0) };
+    let sent = Sent {
+        sql: sql.as_bytes(),
+        dialect: super::dialect(),
+        database: Some("shop"),
+        role: RoleId(0),
+        catalog: &catalog,
+    };
     decided(sql, &catalog, &policy, |decision| table.note(sent, decision, &policy, occasion));
 }
 
@@ -36,6 +42,30 @@ fn statements_of_one_digest_and_outcome_are_one_line() {
         [(Verdict::Relayed, 2, 0, Some("SELECT id FROM plain WHERE id = ?")), (Verdict::Rewritten, 1, 1, Some(range)),]
     );
     assert!(!serde_json::to_string(&lines).unwrap().contains("secret"));
+}
+
+#[test]
+fn what_the_schema_does_not_know_stands_nowhere() {
+    let table = ShadowTable::new(10);
+    let pasted = [
+        "SELECT id FROM customers WHERE phone = Baker7Street",
+        "SELECT id FROM plain WHERE name = Baker7Street",
+        "SELECT id FROM customers ORDER BY phone, `Baker7Street`",
+        "SELECT name, @Baker7Street FROM customers WHERE phone = 'x'",
+        "SELECT id FROM customers WHERE id = 1 OR 1 = 1 OR name = Baker7Street",
+    ];
+    for sql in pasted {
+        note(&table, sql, Occasion::Executed);
+    }
+    let lines = table.lines();
+    assert_eq!(lines.len(), pasted.len());
+    assert!(
+        lines.iter().all(|line| line.explained.text.as_ref().is_some_and(|text| text.contains("<id>"))),
+        "{lines:?}"
+    );
+    let written = serde_json::to_string(&lines).unwrap();
+    assert!(!written.contains("Baker7Street"), "{written}");
+    assert!(written.contains("column <id> is unknown or ambiguous"), "{written}");
 }
 
 #[test]

@@ -9,21 +9,23 @@ mod words;
 
 use std::borrow::Cow;
 
-pub use names::CatalogNames;
-use names::UNKNOWN;
 pub(super) use names::is_system;
+pub use names::{CatalogNames, LatestNames, UNKNOWN};
 
 use crate::sql::{self, ReservedWords, Token, TokenKind};
 
+/// What may be shown of a statement: names of the schema, and words of SQL.
+#[derive(Clone, Copy, Debug)]
+pub struct Vocabulary<'a> {
+    /// Names that the schema knows.
+    pub names: &'a CatalogNames,
+    /// Words that are reserved.
+    pub reserved: &'a ReservedWords<'a>,
+}
+
 /// The outline of a lexed statement. It ends with three dots where it would become much longer than `octets_max`: the
 /// structure that a rule found is rarely far behind.
-pub fn outline(
-    sql: &[u8],
-    tokens: &[Token],
-    names: &CatalogNames,
-    reserved: &ReservedWords<'_>,
-    octets_max: usize,
-) -> String {
+pub fn outline(sql: &[u8], tokens: &[Token], vocabulary: Vocabulary<'_>, octets_max: usize) -> String {
     let mut out = String::new();
     let mut end = None;
     for token in tokens {
@@ -35,79 +37,48 @@ pub fn outline(
             out.push(' ');
         }
         end = Some(token.end);
-        put(*token, sql, names, reserved, &mut out);
+        vocabulary.put(*token, sql, &mut out);
     }
     out
 }
 
-fn put(token: Token, sql: &[u8], names: &CatalogNames, reserved: &ReservedWords<'_>, out: &mut String) {
-    let name = || sql::name(sql, token);
-    match token.kind {
-        TokenKind::String
-        | TokenKind::NationalString
-        | TokenKind::Hex
-        | TokenKind::Bit
-        | TokenKind::Integer
-        | TokenKind::Decimal
-        | TokenKind::Float
-        | TokenKind::Param => out.push('?'),
-        TokenKind::Word => {
-            let name = name();
-            let is_known = reserved.contains(name.as_bytes()) || words::is_of_sql(&name) || names.knows(&name);
-            out.push_str(&if is_known { printable(&name) } else { Cow::Borrowed(UNKNOWN) });
+impl Vocabulary<'_> {
+    /// Appends a token as it may be shown.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other kind is a sign, or MariaDB's NULL")]
+    pub fn put(&self, token: Token, sql: &[u8], out: &mut String) {
+        let name = || sql::name(sql, token);
+        match token.kind {
+            kind if kind.is_value() => out.push('?'),
+            TokenKind::Word => {
+                let name = name();
+                let is_of_sql = self.reserved.contains(name.as_bytes()) || words::is_of_sql(&name);
+                out.push_str(&self.shown(is_of_sql, name));
+            }
+            TokenKind::Identifier | TokenKind::QuotedIdentifier => {
+                let name = name();
+                out.push_str(&self.shown(words::is_of_system(&name), name));
+            }
+            TokenKind::UserVariable => {
+                out.push('@');
+                out.push_str(UNKNOWN);
+            }
+            TokenKind::SystemVariable => {
+                let name = name();
+                out.push_str("@@");
+                out.push_str(if words::is_of_system(&name) { &name } else { UNKNOWN });
+            }
+            _ => out.push_str(&name()),
         }
-        TokenKind::Identifier | TokenKind::QuotedIdentifier => {
-            let name = name();
-            let is_known = words::is_of_system(&name) || names.knows(&name);
-            out.push_str(&if is_known { printable(&name) } else { Cow::Borrowed(UNKNOWN) });
-        }
-        TokenKind::UserVariable => {
-            out.push('@');
-            out.push_str(UNKNOWN);
-        }
-        TokenKind::SystemVariable => {
-            let name = name();
-            out.push_str("@@");
-            out.push_str(if words::is_of_system(&name) { &name } else { UNKNOWN });
-        }
-        TokenKind::Introducer
-        | TokenKind::Null
-        | TokenKind::Equal
-        | TokenKind::NullSafeEqual
-        | TokenKind::NotEqual
-        | TokenKind::Less
-        | TokenKind::LessEqual
-        | TokenKind::Greater
-        | TokenKind::GreaterEqual
-        | TokenKind::ShiftLeft
-        | TokenKind::ShiftRight
-        | TokenKind::Pipe
-        | TokenKind::PipePipe
-        | TokenKind::Ampersand
-        | TokenKind::AmpersandAmpersand
-        | TokenKind::Caret
-        | TokenKind::Plus
-        | TokenKind::Minus
-        | TokenKind::Star
-        | TokenKind::Slash
-        | TokenKind::Percent
-        | TokenKind::Tilde
-        | TokenKind::Bang
-        | TokenKind::Assign
-        | TokenKind::Arrow
-        | TokenKind::ArrowText
-        | TokenKind::LeftParen
-        | TokenKind::RightParen
-        | TokenKind::LeftBrace
-        | TokenKind::RightBrace
-        | TokenKind::Comma
-        | TokenKind::Dot
-        | TokenKind::Colon
-        | TokenKind::Semicolon => out.push_str(&name()),
     }
-}
 
-/// What can stand on a line: a quoted name may hold anything.
-fn printable(name: &str) -> Cow<'_, str> {
-    if name.chars().any(char::is_control) { Cow::Owned(name.escape_debug().to_string()) } else { Cow::Borrowed(name) }
+    fn shown<'n>(&self, is_of_server: bool, name: Cow<'n, str>) -> Cow<'n, str> {
+        if !is_of_server && !self.names.knows(&name) {
+            Cow::Borrowed(UNKNOWN)
+        } else if name.chars().any(char::is_control) {
+            // A quoted name may hold anything, and this stands on one line.
+            Cow::Owned(name.escape_debug().to_string())
+        } else {
+            name
+        }
+    }
 }

@@ -3,11 +3,14 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
 
 use crate::schema::Catalog;
 
 /// What stands for a name that the schema does not know.
-pub(super) const UNKNOWN: &str = "<id>";
+pub const UNKNOWN: &str = "<id>";
 
 /// The servers' own databases, which the catalog leaves out.
 const SYSTEM: [&str; 4] = ["information_schema", "mysql", "performance_schema", "sys"];
@@ -32,8 +35,7 @@ impl CatalogNames {
         Self { version: catalog.version, names }
     }
 
-    /// Whether they are those of that version of the catalog.
-    pub fn is_of(&self, catalog: &Catalog) -> bool {
+    fn is_of(&self, catalog: &Catalog) -> bool {
         self.version == catalog.version
     }
 
@@ -45,6 +47,24 @@ impl CatalogNames {
     /// The name, or `<id>`.
     pub fn shown<'n>(&self, name: Cow<'n, str>) -> Cow<'n, str> {
         if self.knows(&name) { name } else { Cow::Borrowed(UNKNOWN) }
+    }
+}
+
+/// The names of the catalog that was asked about last: collected once for each version.
+#[derive(Debug, Default)]
+pub struct LatestNames(ArcSwapOption<CatalogNames>);
+
+impl LatestNames {
+    /// The names of a catalog.
+    pub fn of(&self, catalog: &Catalog) -> Arc<CatalogNames> {
+        match self.0.load_full().filter(|names| names.is_of(catalog)) {
+            Some(names) => names,
+            None => {
+                let names = Arc::new(CatalogNames::collect(catalog));
+                self.0.store(Some(names.clone()));
+                names
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::entry::{self, ProfileEntry};
 use super::*;
-use crate::firewall::{CatalogNames, Digest, Reading, outline};
+use crate::firewall::{CatalogNames, Digest, Reading, Vocabulary, outline};
 use crate::policy::Account;
 use crate::schema::{Catalog, Charset, Column, ServerKind, ServerVersion, Table, TableKind, TableRef};
 use crate::sql::{self, Dialect, ReservedWords, SqlMode};
@@ -55,7 +55,8 @@ fn shape(text: &str) -> Option<Shape> {
 fn shown(text: &str) -> String {
     let mut tokens = Vec::new();
     sql::lex(text.as_bytes(), &DIALECT, &mut tokens).unwrap();
-    outline(text.as_bytes(), &tokens, &names(), &ReservedWords::Default(ServerKind::MySql), TEXT_OCTETS)
+    let vocabulary = Vocabulary { names: &names(), reserved: &ReservedWords::Default(ServerKind::MySql) };
+    outline(text.as_bytes(), &tokens, vocabulary, TEXT_OCTETS)
 }
 
 fn profile(known: &[&str]) -> Profile {

@@ -6,7 +6,7 @@
 //!
 //! | layer | modules | what they are |
 //! |---|---|---|
-//! | 0 | [`schema`], [`wire`] | names and catalog; bytes of the protocol |
+//! | 0 | [`schema`], [`wire`], [`http`] | names and catalog; bytes of the protocol; calls to services |
 //! | 1 | [`sql`], [`policy`] | reading a statement; what is protected and who may see it |
 //! | 2 | [`firewall`], [`crypto`] | judging a statement; envelopes and blind indexes |
 //! | 3 | [`keys`], [`events`] | key ring and key providers; firewall events on their way to their sinks |
@@ -17,6 +17,7 @@
 //! | 7 | [`proxy`], [`control`] | the data plane; the control plane |
 //! | 8 | [`app`], [`cli`], [`config`], [`telemetry`] | composition |
 
+pub mod http;
 pub mod schema;
 pub mod wire;
 

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use crate::http::AddressError;
+
 /// What becomes of events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -101,15 +103,7 @@ impl std::fmt::Debug for Token {
 /// Why a sink cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// The address is none that events may be sent to.
-    #[error("[events.http] url: {0}")]
-    Url(&'static str),
-    /// The file with authorities cannot be used.
-    #[error("[events.http] ca_file {path}: {what}")]
-    Authority {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        what: String,
-    },
+    /// The collector's address is none that events may be sent to, or the file with its authorities cannot be used.
+    #[error("[events.http] {0}")]
+    Collector(#[from] AddressError),
 }

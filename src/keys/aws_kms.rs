@@ -24,12 +24,12 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use zeroize::Zeroizing;
 
-use super::endpoint::is_protected;
 use super::{
     BoxFuture, EncryptionContext, KekDescription, KekRef, KekRotation, KekStatus, KeyError, KeyProvider, ProviderKind,
     Unwrapper, WrappedKey,
 };
 use crate::crypto::KeySecret;
+use crate::http::is_protected;
 pub use admin::AwsKmsAdmin;
 
 /// Limit for one attempt.

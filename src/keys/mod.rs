@@ -2,7 +2,6 @@
 
 #[cfg(feature = "aws-kms")]
 mod aws_kms;
-mod endpoint;
 mod key_file;
 mod lifecycle;
 mod provider;

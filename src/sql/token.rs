@@ -159,19 +159,18 @@ pub enum TokenKind {
 
 impl TokenKind {
     /// Whether it is a literal or a parameter: what a text that may be shown has `?` for. NULL tells nothing.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "every other kind is a name or a sign")]
     pub fn is_value(self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::String
-            | Self::NationalString
-            | Self::Hex
-            | Self::Bit
-            | Self::Integer
-            | Self::Decimal
-            | Self::Float
-            | Self::Param => true,
-            _ => false,
-        }
+                | Self::NationalString
+                | Self::Hex
+                | Self::Bit
+                | Self::Integer
+                | Self::Decimal
+                | Self::Float
+                | Self::Param
+        )
     }
 }
 

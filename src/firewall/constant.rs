@@ -1,7 +1,7 @@
 //! Which expressions have one value whatever the rows are.
 
 use super::Reading;
-use crate::sql::tree::{BinaryOp, Expr, ExprKind, LiteralKind, Query, QueryBody, SelectItem};
+use crate::sql::tree::{BinaryFamily, BinaryOp, Expr, ExprKind, LiteralKind, Query, QueryBody, SelectItem};
 
 /// Functions whose value follows from their arguments alone.
 const PURE: &[&str] = &[
@@ -151,16 +151,7 @@ pub(super) fn literal(expr: &Expr) -> Option<LiteralKind> {
 
 /// Whether the operator compares.
 pub(super) fn compares(op: BinaryOp) -> bool {
-    matches!(
-        op,
-        BinaryOp::Equal
-            | BinaryOp::NullSafeEqual
-            | BinaryOp::NotEqual
-            | BinaryOp::Less
-            | BinaryOp::LessEqual
-            | BinaryOp::Greater
-            | BinaryOp::GreaterEqual
-    )
+    matches!(op.family(), BinaryFamily::Equality | BinaryFamily::Order)
 }
 
 /// The largest number in the comparisons by which query builders say "never": `0 = 1`, `1 != 1`, `1 = 2`. A probe takes

@@ -573,6 +573,41 @@ pub enum BinaryOp {
     Concat,
 }
 
+/// What infix operators have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BinaryFamily {
+    /// AND, OR, XOR.
+    Boolean,
+    /// `=`, `<>`, `<=>`.
+    Equality,
+    /// `<`, `<=`, `>`, `>=`.
+    Order,
+    /// Calculation with numbers and bits.
+    Arithmetic,
+    /// `||` of strings.
+    Concat,
+}
+
+impl BinaryOp {
+    /// What it does, roughly.
+    pub fn family(self) -> BinaryFamily {
+        match self {
+            Self::Or | Self::And | Self::Xor => BinaryFamily::Boolean,
+            Self::Equal | Self::NullSafeEqual | Self::NotEqual => BinaryFamily::Equality,
+            Self::Less | Self::LessEqual | Self::Greater | Self::GreaterEqual => BinaryFamily::Order,
+            Self::BitOr
+            | Self::BitAnd
+            | Self::Shift
+            | Self::Add
+            | Self::Subtract
+            | Self::Multiply
+            | Self::Divide
+            | Self::BitXor => BinaryFamily::Arithmetic,
+            Self::Concat => BinaryFamily::Concat,
+        }
+    }
+}
+
 /// What IS tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum IsTest {

@@ -9,8 +9,8 @@ use std::fmt;
 use crate::firewall::Reading;
 use crate::firewall::outline::{CatalogNames, is_system};
 use crate::sql::tree::{
-    Assignment, BinaryOp, Expr, ExprKind, InsertSource, InsertVerb, LiteralKind, MatchOp, Path, Query, QueryBody,
-    Select, Statement, TableReference, UnaryOp,
+    Assignment, BinaryFamily, BinaryOp, Expr, ExprKind, InsertSource, InsertVerb, LiteralKind, MatchOp, Path, Query,
+    QueryBody, Select, Statement, TableReference, UnaryOp,
 };
 use crate::sql::walk::{self, Visitor};
 use crate::sql::{self, Marks, TokenKind};
@@ -290,27 +290,20 @@ impl Collect<'_, '_> {
     }
 
     fn binary(&mut self, op: BinaryOp, left: &Expr, right: &Expr) {
-        match op {
-            BinaryOp::Or | BinaryOp::Xor => self.add(PartKind::Or, ""),
-            BinaryOp::And => self.add(PartKind::And, ""),
-            BinaryOp::Equal | BinaryOp::NullSafeEqual => self.compared(left, right),
-            BinaryOp::NotEqual => {
-                self.add(PartKind::Predicate, "<>");
+        match op.family() {
+            BinaryFamily::Boolean if op == BinaryOp::And => self.add(PartKind::And, ""),
+            BinaryFamily::Boolean => self.add(PartKind::Or, ""),
+            BinaryFamily::Equality => {
+                if op == BinaryOp::NotEqual {
+                    self.add(PartKind::Predicate, "<>");
+                }
                 self.compared(left, right);
             }
-            BinaryOp::Less | BinaryOp::LessEqual | BinaryOp::Greater | BinaryOp::GreaterEqual => {
+            BinaryFamily::Order => {
                 self.add(PartKind::Predicate, "<");
                 self.compared(left, right);
             }
-            BinaryOp::BitOr
-            | BinaryOp::BitAnd
-            | BinaryOp::Shift
-            | BinaryOp::Add
-            | BinaryOp::Subtract
-            | BinaryOp::Multiply
-            | BinaryOp::Divide
-            | BinaryOp::BitXor
-            | BinaryOp::Concat => self.add(PartKind::Arithmetic, ""),
+            BinaryFamily::Arithmetic | BinaryFamily::Concat => self.add(PartKind::Arithmetic, ""),
         }
     }
 

@@ -5,7 +5,7 @@
 use super::{Rule, RuleId, Weight};
 use crate::firewall::Reading;
 use crate::firewall::constant::{compares, literal};
-use crate::sql::tree::{BinaryOp, Expr, ExprKind, LiteralKind};
+use crate::sql::tree::{BinaryFamily, Expr, ExprKind, LiteralKind};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("literal-chain"),
@@ -40,34 +40,10 @@ fn matches(reading: &Reading<'_>) -> bool {
         if compares(*op) {
             return is_comparison(left) && strings > 0;
         }
-        calculates(*op) && strings > 0 && literal(left).is_some() && literal(right).is_some()
+        op.family() == BinaryFamily::Arithmetic && strings > 0 && literal(left).is_some() && literal(right).is_some()
     })
 }
 
 fn is_comparison(expr: &Expr) -> bool {
     matches!(expr.kind, ExprKind::Binary { op, .. } if compares(op))
-}
-
-fn calculates(op: BinaryOp) -> bool {
-    match op {
-        BinaryOp::BitOr
-        | BinaryOp::BitAnd
-        | BinaryOp::Shift
-        | BinaryOp::Add
-        | BinaryOp::Subtract
-        | BinaryOp::Multiply
-        | BinaryOp::Divide
-        | BinaryOp::BitXor => true,
-        BinaryOp::Or
-        | BinaryOp::And
-        | BinaryOp::Xor
-        | BinaryOp::Equal
-        | BinaryOp::NullSafeEqual
-        | BinaryOp::NotEqual
-        | BinaryOp::Less
-        | BinaryOp::LessEqual
-        | BinaryOp::Greater
-        | BinaryOp::GreaterEqual
-        | BinaryOp::Concat => false,
-    }
 }

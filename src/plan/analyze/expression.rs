@@ -7,7 +7,7 @@ use super::construct::{self, Construct};
 use super::query::Place;
 use super::{Analysis, Meaning, Refusal, Scope, Verb};
 use crate::plan::scope::Search;
-use crate::sql::tree::{BinaryOp, Expr, ExprKind, Function, IsTest, MatchOp, Path, UnaryOp};
+use crate::sql::tree::{BinaryFamily, BinaryOp, Expr, ExprKind, Function, IsTest, MatchOp, Path, UnaryOp};
 
 impl Analysis<'_> {
     /// Visits an expression; a protected column in it is refused as that construct unless a nearer one says better.
@@ -159,18 +159,11 @@ fn unary(op: UnaryOp) -> Construct {
 }
 
 fn binary(op: BinaryOp) -> Construct {
-    match op {
-        BinaryOp::Or | BinaryOp::And | BinaryOp::Xor => construct::BOOLEAN,
-        BinaryOp::Equal | BinaryOp::NullSafeEqual | BinaryOp::NotEqual => construct::COMPARE_PLACE,
-        BinaryOp::Less | BinaryOp::LessEqual | BinaryOp::Greater | BinaryOp::GreaterEqual => construct::ORDERING,
-        BinaryOp::Concat => construct::FUNCTION,
-        BinaryOp::BitOr
-        | BinaryOp::BitAnd
-        | BinaryOp::Shift
-        | BinaryOp::Add
-        | BinaryOp::Subtract
-        | BinaryOp::Multiply
-        | BinaryOp::Divide
-        | BinaryOp::BitXor => construct::ARITHMETIC,
+    match op.family() {
+        BinaryFamily::Boolean => construct::BOOLEAN,
+        BinaryFamily::Equality => construct::COMPARE_PLACE,
+        BinaryFamily::Order => construct::ORDERING,
+        BinaryFamily::Concat => construct::FUNCTION,
+        BinaryFamily::Arithmetic => construct::ARITHMETIC,
     }
 }

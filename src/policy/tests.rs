@@ -192,3 +192,5 @@ fn rates_have_defaults_that_only_log_and_bounds() {
         assert!(problems.contains(said), "{wrong}: {problems}");
     }
 }
+
+mod masks;

@@ -16,8 +16,8 @@ use super::mask::WrittenMask;
 use super::rates::WrittenRates;
 use super::written::{Problems, Text, suggestion};
 use super::{
-    Access, AccountPattern, Basis, ColumnId, FirewallMode, IndexSpec, LogicalType, Mask, Normaliser, Padding, Policy,
-    ProtectedColumn, Role, RoleId, TextSize,
+    Access, AccountPattern, Basis, Binding, ColumnId, FirewallMode, IndexSpec, LogicalType, Mask, MysqlRole,
+    Normaliser, Padding, Policy, ProtectedColumn, Role, RoleId, TextSize,
 };
 use crate::schema::ColumnRef;
 
@@ -97,8 +97,9 @@ struct WrittenRole {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenAccount {
-    user: Spanned<String>,
+    user: Option<Spanned<String>>,
     host: Option<String>,
+    mysql_role: Option<Spanned<String>>,
     role: Spanned<String>,
     #[serde(default)]
     firewall: WrittenFirewall,
@@ -156,7 +157,8 @@ pub fn parse(file: &str, text: &str, version: u64) -> Result<Policy, Problems> {
     let unlisted = RoleId(u16::try_from(roles.len()).unwrap_or(u16::MAX));
     roles.push(Role { name: UNLISTED.into(), default_access: Access::Deny, columns: HashMap::new() });
     let rates = written.rates.checked(&mut text);
-    let policy = Policy::new(version, columns, roles, bindings, unlisted, written.unlisted.firewall.into());
+    let policy = Policy::new(version, columns, roles, Vec::new(), unlisted, written.unlisted.firewall.into());
+    let policy = policy.with_bindings(bindings);
     text.finish(policy.with_rates(rates).with_masks(details.masks).with_bases(details.bases))
 }
 
@@ -424,35 +426,55 @@ fn roles(
     (roles, details)
 }
 
-fn bindings(
-    text: &mut Text<'_>,
-    written: &[WrittenAccount],
-    roles: &[Role],
-) -> Vec<(AccountPattern, RoleId, FirewallMode)> {
-    let mut bindings: Vec<(AccountPattern, RoleId, FirewallMode)> = Vec::with_capacity(written.len());
+fn bindings(text: &mut Text<'_>, written: &[WrittenAccount], roles: &[Role]) -> Vec<Binding> {
+    let mut bindings: Vec<Binding> = Vec::with_capacity(written.len());
     for account in written {
-        let user = account.user.get_ref();
-        let pattern = AccountPattern { user: user.as_str().into(), host: account.host.as_deref().map(Arc::from) };
-        // The first match wins, so an entry behind one that takes all its accounts is never used.
-        let shadowed = bindings.iter().any(|(earlier, _, _)| {
-            earlier.user == pattern.user
-                && (earlier.host.is_none()
-                    || matches!((&earlier.host, &pattern.host), (Some(a), Some(b)) if a.eq_ignore_ascii_case(b)))
-        });
-        if shadowed {
-            text.wrong(
-                &account.user.span(),
-                format!("an earlier entry takes all accounts of this one (user `{user}`)"),
-            );
-        }
         let role = account.role.get_ref();
-        match (0_u16..).zip(roles).find(|(_, known)| *known.name == **role) {
-            Some((id, _)) => bindings.push((pattern, RoleId(id), account.firewall.into())),
-            None => {
-                let hint = suggestion(role, roles.iter().map(|role| &*role.name));
-                text.wrong(&account.role.span(), format!("role `{role}` is not declared{hint}"));
-            }
+        let Some((id, _)) = (0_u16..).zip(roles).find(|(_, known)| *known.name == **role) else {
+            let hint = suggestion(role, roles.iter().map(|role| &*role.name));
+            text.wrong(&account.role.span(), format!("role `{role}` is not declared{hint}"));
+            continue;
+        };
+        let binding = account.binding(text, RoleId(id));
+        // The first match wins, so an entry behind one that takes all its accounts is never used.
+        if bindings.iter().any(|earlier| earlier.covers(&binding)) {
+            let user = account.user.as_ref().map(Spanned::get_ref);
+            let of = user.map_or_else(|| binding.to_string(), |user| format!("user `{user}`"));
+            text.wrong(&account.place(), format!("an earlier entry takes all accounts of this one ({of})"));
         }
+        bindings.push(binding);
     }
     bindings
+}
+
+impl WrittenAccount {
+    /// Where it stands in the file.
+    fn place(&self) -> Range<usize> {
+        let name = self.user.as_ref().or(self.mysql_role.as_ref());
+        name.map_or_else(|| self.role.span(), Spanned::span)
+    }
+
+    fn binding(&self, text: &mut Text<'_>, role: RoleId) -> Binding {
+        let mysql_role = self.mysql_role.as_ref().and_then(|written| {
+            let role = MysqlRole::from_policy(written.get_ref());
+            if role.is_none() {
+                text.wrong(&written.span(), "mysql_role is `name` or `name@host`");
+            }
+            role
+        });
+        let host = self.host.as_deref().map(Arc::from);
+        let pattern = match (&self.user, &self.mysql_role) {
+            (Some(user), _) => Some(AccountPattern { user: user.get_ref().as_str().into(), host }),
+            (None, Some(_)) if host.is_none() => None,
+            (None, Some(written)) => {
+                text.wrong(&written.span(), "host belongs to a `user`");
+                None
+            }
+            (None, None) => {
+                text.wrong(&self.role.span(), "an account has a `user`, a `mysql_role`, or both");
+                None
+            }
+        };
+        Binding { pattern, mysql_role, role, firewall: self.firewall.into() }
+    }
 }

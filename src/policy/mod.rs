@@ -7,6 +7,7 @@ mod access;
 mod column;
 pub mod file;
 mod mask;
+mod mysql_role;
 #[expect(clippy::module_inception, reason = "the module's one central type")]
 mod policy;
 mod rates;
@@ -19,6 +20,7 @@ pub use access::Basis;
 pub use column::{ColumnId, IndexSpec, LogicalType, Normaliser, Padding, ProtectedColumn, TextSize};
 pub use file::RESERVED_KEYSET;
 pub use mask::{AddressPart, HIDDEN, Mask, PSEUDONYM_CHARS, Piece, Reads};
-pub use policy::{Access, DecryptGrant, Policy};
+pub use mysql_role::MysqlRole;
+pub use policy::{Access, Binding, DecryptGrant, Policy};
 pub use rates::{Rates, Reaction};
 pub use role::{Account, AccountPattern, FirewallMode, Role, RoleId};

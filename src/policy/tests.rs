@@ -193,4 +193,5 @@ fn rates_have_defaults_that_only_log_and_bounds() {
     }
 }
 
+mod bindings;
 mod masks;

@@ -36,6 +36,7 @@ mod lease;
 mod lifecycle;
 mod login;
 mod masks;
+mod mysql_roles;
 mod nested;
 #[cfg(feature = "aws-kms")]
 mod operations;

@@ -1,15 +1,18 @@
-//! Rows of a result set: 1,000 rows of 20 columns, of which 0, 1, 3 or 5 are opened.
+//! Rows of a result set: 1,000 rows of 20 columns, of which 0, 1, 3 or 5 are opened, or 3 are masked.
 //!
 //! The difference between an arm and the one without protected columns is what opening costs over the relay.
 
 use std::collections::{HashMap, HashSet};
 use std::hint::black_box;
 use std::num::NonZeroU16;
+use std::sync::Arc;
 
 use candado::crypto::{KeyId, KeyPurpose, KeySecret, Plaintext};
 use candado::keys::{KeyRecord, KeyRing, KeyState, RingBuilder};
 use candado::plan::CellAction;
-use candado::policy::{Access, ColumnId, FirewallMode, LogicalType, Padding, Policy, ProtectedColumn, Role, RoleId};
+use candado::policy::{
+    Access, ColumnId, FirewallMode, LogicalType, Mask, Padding, Policy, ProtectedColumn, Role, RoleId,
+};
 use candado::rewrite::{Context, ResultColumn, RowPlan};
 use candado::schema::{Catalog, Charset, ColumnRef, ServerKind, ServerVersion};
 use candado::sql::{Dialect, SqlMode};
@@ -63,7 +66,33 @@ pub(crate) fn bench(criterion: &mut Criterion) {
             });
         }
     }
+    for mask in [Mask::Phone { shown: 2, region: None }, Mask::Email { shown: 1 }, Mask::Last(4), Mask::Null] {
+        let name = mask.name();
+        let actions = masked(&actions(&policy, 3), &mask.into());
+        let rows = text_rows(&ring, 3);
+        let columns = [ResultColumn::new(&COLUMN); COLUMNS];
+        let mut plan = RowPlan::new(&actions, &columns).expect("a plan that fits").expect("masked columns");
+        let mut out = Vec::with_capacity(1 << 20);
+        group.bench_function(BenchmarkId::new("masked", name), |bencher| {
+            bencher.iter(|| {
+                out.clear();
+                for row in &rows {
+                    plan.text_row(row, &cx, &mut out).expect("a sealed row");
+                }
+                black_box(&out);
+            });
+        });
+    }
     group.finish();
+}
+
+/// The same, with a mask of each value that was to be opened.
+fn masked(actions: &[CellAction], mask: &Arc<Mask>) -> Vec<CellAction> {
+    let masked = |action: &CellAction| match action {
+        CellAction::Open(grant) => CellAction::Mask(grant.clone(), mask.clone()),
+        CellAction::Relay | CellAction::Mask(..) | CellAction::Ciphertext(_) => action.clone(),
+    };
+    actions.iter().map(masked).collect()
 }
 
 fn policy() -> Policy {

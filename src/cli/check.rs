@@ -211,11 +211,14 @@ impl Report {
                 self.add("policy", Verdict::Warning, text);
             }
         }
-        for (pattern, firewall) in policy.accounts() {
-            match firewall {
+        for hole in super::roles::holes(policy) {
+            self.add("policy", Verdict::Warning, hole);
+        }
+        for binding in policy.bindings() {
+            match binding.firewall {
                 FirewallMode::Learn | FirewallMode::Block | FirewallMode::Protect => {}
                 FirewallMode::Observe | FirewallMode::Off => {
-                    let text = format!("account {pattern}: the firewall refuses nothing");
+                    let text = format!("account {binding}: the firewall refuses nothing");
                     self.add("policy", Verdict::Warning, text);
                 }
             }

@@ -15,6 +15,7 @@ mod inspect;
 mod keys;
 mod moment;
 mod output;
+mod roles;
 mod script;
 mod serve;
 mod shadow_report;
@@ -129,6 +130,12 @@ enum Command {
         after_help = "Examples:\n  candado approve 12 --key ben.pem\n  candado approve 12 --signature request.sig"
     )]
     Approve(approvals::ApproveArguments),
+    /// Tell who sees what of the protected columns, and why.
+    #[command(subcommand)]
+    #[command(after_help = "Examples:
+  candado roles who support@10.0.0.%
+  candado roles list --json")]
+    Roles(roles::Command),
     /// Print the fields of a sealed value. Needs no key and opens nothing.
     #[command(after_help = "Examples:
   candado inspect 0xC1FE1D01100001EC88E68B...
@@ -149,6 +156,7 @@ impl Command {
             | Self::Audit(_)
             | Self::Approvals(_)
             | Self::Approve(_)
+            | Self::Roles(_)
             | Self::Inspect(_) => Children::Unprivileged,
         }
     }
@@ -227,6 +235,7 @@ pub fn main() -> ExitCode {
         Command::Audit(command) => audit::run(&command),
         Command::Approvals(command) => approvals::run(&command),
         Command::Approve(arguments) => approvals::approve(&arguments),
+        Command::Roles(command) => roles::run(&command),
         Command::Inspect(arguments) => inspect::run(&arguments),
     };
     match outcome {

@@ -11,11 +11,13 @@ use std::sync::Arc;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::access::{self, Lines, Protected, WrittenAccess, WrittenRight};
+use super::mask::WrittenMask;
 use super::rates::WrittenRates;
 use super::written::{Problems, Text, suggestion};
 use super::{
-    Access, AccountPattern, ColumnId, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy,
-    ProtectedColumn, Role, RoleId, TextSize,
+    Access, AccountPattern, Basis, Binding, ColumnId, FirewallMode, IndexSpec, LogicalType, Mask, MysqlRole,
+    Normaliser, Padding, Policy, ProtectedColumn, Role, RoleId, TextSize,
 };
 use crate::schema::ColumnRef;
 
@@ -61,6 +63,7 @@ struct Column {
     index: Option<Index>,
     padding: Option<Spanned<u8>>,
     subject: Option<Spanned<String>>,
+    mask: Option<Spanned<WrittenMask>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -81,26 +84,22 @@ enum WrittenNormaliser {
     E164,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum WrittenAccess {
-    Plain,
-    Deny,
-}
-
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenRole {
     access: WrittenAccess,
     #[serde(default)]
-    columns: BTreeMap<String, Spanned<WrittenAccess>>,
+    keysets: BTreeMap<String, Spanned<WrittenAccess>>,
+    #[serde(default)]
+    columns: BTreeMap<String, Spanned<WrittenRight>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenAccount {
-    user: Spanned<String>,
+    user: Option<Spanned<String>>,
     host: Option<String>,
+    mysql_role: Option<Spanned<String>>,
     role: Spanned<String>,
     #[serde(default)]
     firewall: WrittenFirewall,
@@ -136,15 +135,6 @@ impl From<WrittenFirewall> for FirewallMode {
     }
 }
 
-impl From<WrittenAccess> for Access {
-    fn from(written: WrittenAccess) -> Self {
-        match written {
-            WrittenAccess::Plain => Self::Plain,
-            WrittenAccess::Deny => Self::Deny,
-        }
-    }
-}
-
 /// Reads the text of a policy file. `file` is its name in messages, `version` the new snapshot's.
 ///
 /// # Errors
@@ -158,13 +148,18 @@ pub fn parse(file: &str, text: &str, version: u64) -> Result<Policy, Problems> {
         (0_u32..).zip(&columns).map(|(id, column)| (column.column.to_string().to_lowercase(), ColumnId(id))).collect();
     domains(&mut text, &written.column, &columns);
     subjects(&mut text, &written.column, &columns);
-    let mut roles = roles(&mut text, &written.role, &by_name);
+    let mut protected = Protected { columns: &columns, by_name: &by_name, keysets: &keysets, masks: HashMap::new() };
+    let masks =
+        written.column.iter().filter_map(|column| Some((column.name.get_ref().as_str(), column.mask.as_ref()?)));
+    protected.masks = access::masks(&mut text, masks, &protected);
+    let (mut roles, details) = roles(&mut text, &written.role, &protected);
     let bindings = bindings(&mut text, &written.account, &roles);
     let unlisted = RoleId(u16::try_from(roles.len()).unwrap_or(u16::MAX));
     roles.push(Role { name: UNLISTED.into(), default_access: Access::Deny, columns: HashMap::new() });
     let rates = written.rates.checked(&mut text);
-    let policy = Policy::new(version, columns, roles, bindings, unlisted, written.unlisted.firewall.into());
-    text.finish(policy.with_rates(rates))
+    let policy = Policy::new(version, columns, roles, Vec::new(), unlisted, written.unlisted.firewall.into());
+    let policy = policy.with_bindings(bindings);
+    text.finish(policy.with_rates(rates).with_masks(details.masks).with_bases(details.bases))
 }
 
 fn keysets<'a>(text: &mut Text<'_>, written: &'a [Spanned<String>]) -> Vec<&'a str> {
@@ -400,63 +395,86 @@ fn region(text: &mut Text<'_>, index: &Index) -> Arc<str> {
     region.get_ref().as_str().into()
 }
 
+/// What policy says of roles beside their accesses.
+#[derive(Default)]
+struct Details {
+    masks: HashMap<(RoleId, ColumnId), Arc<Mask>>,
+    bases: HashMap<(RoleId, ColumnId), Basis>,
+}
+
 fn roles(
     text: &mut Text<'_>,
     written: &BTreeMap<String, Spanned<WrittenRole>>,
-    by_name: &HashMap<String, ColumnId>,
-) -> Vec<Role> {
+    protected: &Protected<'_>,
+) -> (Vec<Role>, Details) {
     let mut roles = Vec::with_capacity(written.len() + 1);
-    for (name, role) in written {
+    let mut details = Details::default();
+    for (id, (name, role)) in (0_u16..).map(RoleId).zip(written) {
         if name == UNLISTED {
             text.wrong(&role.span(), "role name `unlisted` is taken: it is what accounts without an entry have");
         }
-        let mut columns = HashMap::new();
-        for (column, access) in &role.get_ref().columns {
-            let id = column_ref(column).and_then(|name| by_name.get(&name.to_string().to_lowercase()));
-            let Some(id) = id else {
-                let hint = suggestion(column, by_name.keys().map(String::as_str));
-                text.wrong(&access.span(), format!("role `{name}`: `{column}` is no protected column{hint}"));
-                continue;
-            };
-            columns.insert(*id, Access::from(*access.get_ref()));
-        }
-        roles.push(Role { name: name.as_str().into(), default_access: role.get_ref().access.into(), columns });
+        let WrittenRole { access, keysets, columns } = role.get_ref();
+        let lines = Lines { name, at: role.span(), access: (*access).into(), keysets, columns };
+        let rights = access::rights(text, &lines, protected);
+        details.masks.extend(rights.masks.into_iter().map(|(column, mask)| ((id, column), mask)));
+        details.bases.extend(rights.bases.into_iter().map(|(column, basis)| ((id, column), basis)));
+        roles.push(Role { name: name.as_str().into(), default_access: lines.access, columns: rights.columns });
     }
-    if roles.len() >= usize::from(u16::MAX) {
+    if written.len() >= usize::from(u16::MAX) {
         text.wrong(&Range { start: 0, end: 0 }, "too many roles");
     }
-    roles
+    (roles, details)
 }
 
-fn bindings(
-    text: &mut Text<'_>,
-    written: &[WrittenAccount],
-    roles: &[Role],
-) -> Vec<(AccountPattern, RoleId, FirewallMode)> {
-    let mut bindings: Vec<(AccountPattern, RoleId, FirewallMode)> = Vec::with_capacity(written.len());
+fn bindings(text: &mut Text<'_>, written: &[WrittenAccount], roles: &[Role]) -> Vec<Binding> {
+    let mut bindings: Vec<Binding> = Vec::with_capacity(written.len());
     for account in written {
-        let user = account.user.get_ref();
-        let pattern = AccountPattern { user: user.as_str().into(), host: account.host.as_deref().map(Arc::from) };
-        // The first match wins, so an entry behind one that takes all its accounts is never used.
-        let shadowed = bindings.iter().any(|(earlier, _, _)| {
-            earlier.user == pattern.user
-                && (earlier.host.is_none()
-                    || matches!((&earlier.host, &pattern.host), (Some(a), Some(b)) if a.eq_ignore_ascii_case(b)))
-        });
-        if shadowed {
-            text.wrong(
-                &account.user.span(),
-                format!("an earlier entry takes all accounts of this one (user `{user}`)"),
-            );
-        }
         let role = account.role.get_ref();
-        match (0_u16..).zip(roles).find(|(_, known)| *known.name == **role) {
-            Some((id, _)) => bindings.push((pattern, RoleId(id), account.firewall.into())),
-            None => {
-                let hint = suggestion(role, roles.iter().map(|role| &*role.name));
-                text.wrong(&account.role.span(), format!("role `{role}` is not declared{hint}"));
-            }
+        let Some((id, _)) = (0_u16..).zip(roles).find(|(_, known)| *known.name == **role) else {
+            let hint = suggestion(role, roles.iter().map(|role| &*role.name));
+            text.wrong(&account.role.span(), format!("role `{role}` is not declared{hint}"));
+            continue;
+        };
+        let binding = account.binding(text, RoleId(id));
+        // The first match wins, so an entry behind one that takes all its accounts is never used.
+        if bindings.iter().any(|earlier| earlier.covers(&binding)) {
+            let user = account.user.as_ref().map(Spanned::get_ref);
+            let of = user.map_or_else(|| binding.to_string(), |user| format!("user `{user}`"));
+            text.wrong(&account.place(), format!("an earlier entry takes all accounts of this one ({of})"));
         }
+        bindings.push(binding);
     }
     bindings
+}
+
+impl WrittenAccount {
+    /// Where it stands in the file.
+    fn place(&self) -> Range<usize> {
+        let name = self.user.as_ref().or(self.mysql_role.as_ref());
+        name.map_or_else(|| self.role.span(), Spanned::span)
+    }
+
+    fn binding(&self, text: &mut Text<'_>, role: RoleId) -> Binding {
+        let mysql_role = self.mysql_role.as_ref().and_then(|written| {
+            let role = MysqlRole::from_policy(written.get_ref());
+            if role.is_none() {
+                text.wrong(&written.span(), "mysql_role is `name` or `name@host`");
+            }
+            role
+        });
+        let host = self.host.as_deref().map(Arc::from);
+        let pattern = match (&self.user, &self.mysql_role) {
+            (Some(user), _) => Some(AccountPattern { user: user.get_ref().as_str().into(), host }),
+            (None, Some(_)) if host.is_none() => None,
+            (None, Some(written)) => {
+                text.wrong(&written.span(), "host belongs to a `user`");
+                None
+            }
+            (None, None) => {
+                text.wrong(&self.role.span(), "an account has a `user`, a `mysql_role`, or both");
+                None
+            }
+        };
+        Binding { pattern, mysql_role, role, firewall: self.firewall.into() }
+    }
 }

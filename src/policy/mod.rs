@@ -3,8 +3,11 @@
 //! [`mod@file`] holds `policy.toml` as written; [`Policy`] is the checked form that statements are judged by. Knows neither
 //! keys nor SQL.
 
+mod access;
 mod column;
 pub mod file;
+mod mask;
+mod mysql_role;
 #[expect(clippy::module_inception, reason = "the module's one central type")]
 mod policy;
 mod rates;
@@ -13,8 +16,11 @@ mod role;
 mod tests;
 pub mod written;
 
+pub use access::Basis;
 pub use column::{ColumnId, IndexSpec, LogicalType, Normaliser, Padding, ProtectedColumn, TextSize};
 pub use file::RESERVED_KEYSET;
-pub use policy::{Access, DecryptGrant, Policy};
+pub use mask::{AddressPart, HIDDEN, Mask, PSEUDONYM_CHARS, Piece, Reads};
+pub use mysql_role::MysqlRole;
+pub use policy::{Access, Binding, DecryptGrant, Policy};
 pub use rates::{Rates, Reaction};
 pub use role::{Account, AccountPattern, FirewallMode, Role, RoleId};

@@ -1,10 +1,13 @@
 //! The checked policy that statements are judged by.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::{Account, AccountPattern, ColumnId, FirewallMode, ProtectedColumn, Rates, Role, RoleId};
+use super::{
+    Account, AccountPattern, Basis, ColumnId, FirewallMode, Mask, MysqlRole, ProtectedColumn, Rates, Role, RoleId,
+};
 use crate::schema::TableRef;
 
 /// What a role may do with a protected column.
@@ -12,12 +15,17 @@ use crate::schema::TableRef;
 pub enum Access {
     /// Reads and writes the value.
     Plain,
+    /// Sees a mask in place of the value, in a column of a result that is the column itself. Every other use is refused
+    /// with error 1143.
+    Masked,
+    /// The same, and sees the envelope with random bytes in place of its blind index.
+    Ciphertext,
     /// Every statement that names the column is refused with error 1143.
     Deny,
 }
 
-/// Proof that a column may be opened. Only [`Policy::access`], for a role, and [`Policy::backfill_grant`] make one, so no
-/// cell is opened unasked.
+/// Proof that a column may be opened. Only [`Policy::access`] and [`Policy::masked`], for a role, and
+/// [`Policy::backfill_grant`] make one, so no cell is opened unasked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DecryptGrant {
     column: ColumnId,
@@ -30,12 +38,49 @@ impl DecryptGrant {
     }
 }
 
-/// An account pattern with what it is bound to. The first match in file order wins.
+/// An `[[account]]` of policy: accounts with what they are bound to. The first match in file order wins.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Binding {
-    pub(super) pattern: AccountPattern,
-    pub(super) role: RoleId,
-    pub(super) firewall: FirewallMode,
+pub struct Binding {
+    /// The accounts; `None`: all of them.
+    pub pattern: Option<AccountPattern>,
+    /// The role of the server's own that they must have active when they log in.
+    pub mysql_role: Option<MysqlRole>,
+    /// Their role.
+    pub role: RoleId,
+    /// How their statements are judged.
+    pub firewall: FirewallMode,
+}
+
+impl Binding {
+    fn matches(&self, account: &Account, mysql_roles: &[MysqlRole]) -> bool {
+        self.pattern.as_ref().is_none_or(|pattern| pattern.matches(account))
+            && self.mysql_role.as_ref().is_none_or(|role| mysql_roles.contains(role))
+    }
+
+    /// Whether it takes all accounts that another one would.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        let users = match (&self.pattern, &other.pattern) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(own), Some(other)) => {
+                own.user == other.user
+                    && (own.host.is_none()
+                        || matches!((&own.host, &other.host), (Some(a), Some(b)) if a.eq_ignore_ascii_case(b)))
+            }
+        };
+        users && (self.mysql_role.is_none() || self.mysql_role == other.mysql_role)
+    }
+}
+
+impl std::fmt::Display for Binding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.pattern, &self.mysql_role) {
+            (Some(pattern), Some(role)) => write!(f, "{pattern} with MySQL role {role}"),
+            (Some(pattern), None) => write!(f, "{pattern}"),
+            (None, Some(role)) => write!(f, "every account with MySQL role {role}"),
+            (None, None) => f.write_str("every account"),
+        }
+    }
 }
 
 /// An immutable snapshot of `policy.toml`.
@@ -48,6 +93,8 @@ pub struct Policy {
     default_role: RoleId,
     default_firewall: FirewallMode,
     rates: Rates,
+    masks: HashMap<(RoleId, ColumnId), Arc<Mask>>,
+    bases: HashMap<(RoleId, ColumnId), Basis>,
     by_table: HashMap<(Box<str>, Box<str>), Vec<ColumnId>>,
 }
 
@@ -65,9 +112,22 @@ impl Policy {
         for (id, protected) in (0_u32..).zip(&columns) {
             by_table.entry(table_key(&protected.column.table_ref())).or_default().push(ColumnId(id));
         }
-        let bindings =
-            bindings.into_iter().map(|(pattern, role, firewall)| Binding { pattern, role, firewall }).collect();
-        Self { version, columns, roles, bindings, default_role, default_firewall, rates: Rates::default(), by_table }
+        let bound = |(pattern, role, firewall)| Binding { pattern: Some(pattern), mysql_role: None, role, firewall };
+        let bindings = bindings.into_iter().map(bound).collect();
+        let (rates, masks, bases) = (Rates::default(), HashMap::new(), HashMap::new());
+        Self { version, columns, roles, bindings, default_role, default_firewall, rates, masks, bases, by_table }
+    }
+
+    /// The same with other bindings, which may be by roles of the server's own.
+    #[must_use]
+    pub fn with_bindings(self, bindings: Vec<Binding>) -> Self {
+        Self { bindings, ..self }
+    }
+
+    /// The same with what roles see of columns that are masked for them.
+    #[must_use]
+    pub fn with_masks(self, masks: HashMap<(RoleId, ColumnId), Arc<Mask>>) -> Self {
+        Self { masks, ..self }
     }
 
     /// The same with other thresholds than the defaults.
@@ -132,8 +192,32 @@ impl Policy {
             .map_or(Access::Deny, |role| role.columns.get(&column).copied().unwrap_or(role.default_access));
         match access {
             Access::Plain => (Access::Plain, Some(DecryptGrant { column })),
-            Access::Deny => (Access::Deny, None),
+            Access::Masked | Access::Ciphertext | Access::Deny => (access, None),
         }
+    }
+
+    /// What a role sees of a column that is masked for it, and the grant that the mask is computed with. `None` for every
+    /// other access.
+    pub fn masked(&self, role: RoleId, column: ColumnId) -> Option<(DecryptGrant, Arc<Mask>)> {
+        match self.access(role, column).0 {
+            Access::Masked => {
+                let mask = self.masks.get(&(role, column)).cloned();
+                // The one that shows least, should none be named.
+                Some((DecryptGrant { column }, mask.unwrap_or_else(|| Arc::new(Mask::Null))))
+            }
+            Access::Plain | Access::Ciphertext | Access::Deny => None,
+        }
+    }
+
+    /// The same with the lines that decide about columns, where these are not the roles' own.
+    #[must_use]
+    pub(super) fn with_bases(self, bases: HashMap<(RoleId, ColumnId), Basis>) -> Self {
+        Self { bases, ..self }
+    }
+
+    /// Which line of a role decides about a column.
+    pub fn basis(&self, role: RoleId, column: ColumnId) -> Basis {
+        self.bases.get(&(role, column)).copied().unwrap_or(Basis::Role)
     }
 
     /// The grant of the engine that converts whole columns. It shows no value to anybody and has no role: who may run it
@@ -147,17 +231,35 @@ impl Policy {
         self.roles.get(usize::from(id.0))
     }
 
+    /// All roles with their ids; the last one is that of accounts that no binding names.
+    pub fn roles(&self) -> impl Iterator<Item = (RoleId, &Role)> {
+        (0_u16..).map(RoleId).zip(&self.roles)
+    }
+
+    /// All bindings, in order.
+    pub fn bindings(&self) -> &[Binding] {
+        &self.bindings
+    }
+
     /// All account patterns with their firewall modes, in order.
     pub fn accounts(&self) -> impl Iterator<Item = (&AccountPattern, FirewallMode)> {
-        self.bindings.iter().map(|binding| (&binding.pattern, binding.firewall))
+        self.bindings.iter().filter_map(|binding| Some((binding.pattern.as_ref()?, binding.firewall)))
     }
 
     /// The role and firewall mode of an account: the first binding that matches, else the safe default.
     pub fn resolve(&self, account: &Account) -> (RoleId, FirewallMode) {
-        self.bindings
-            .iter()
-            .find(|binding| binding.pattern.matches(account))
-            .map_or((self.default_role, self.default_firewall), |binding| (binding.role, binding.firewall))
+        self.resolve_with(account, &[])
+    }
+
+    /// The same for an account with roles of the server's own.
+    pub fn resolve_with(&self, account: &Account, mysql_roles: &[MysqlRole]) -> (RoleId, FirewallMode) {
+        self.binding_of(account, mysql_roles)
+            .map_or((self.default_role, self.default_firewall), |(_, binding)| (binding.role, binding.firewall))
+    }
+
+    /// The binding that an account falls under, with its position in the file, from 1. `None`: no binding names it.
+    pub fn binding_of(&self, account: &Account, mysql_roles: &[MysqlRole]) -> Option<(usize, &Binding)> {
+        (1..).zip(&self.bindings).find(|(_, binding)| binding.matches(account, mysql_roles))
     }
 }
 

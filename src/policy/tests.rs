@@ -192,3 +192,6 @@ fn rates_have_defaults_that_only_log_and_bounds() {
         assert!(problems.contains(said), "{wrong}: {problems}");
     }
 }
+
+mod bindings;
+mod masks;

@@ -11,7 +11,7 @@ use crate::wire::response::{EndMarker, Event, Response, RowFormat};
 use crate::wire::{WireError, lenenc, packet};
 
 const QUERY: &str = "SELECT @@session_track_system_variables, @@sql_mode, @@character_set_client, \
-     @@character_set_results, CURRENT_USER(), DATABASE()";
+     @@character_set_results, CURRENT_USER(), DATABASE(), CURRENT_ROLE()";
 /// Bytes of one packet of the answers.
 const PACKET_MAX: usize = 1 << 20;
 
@@ -156,6 +156,7 @@ fn probed(cells: Vec<Option<Vec<u8>>>, results_collation: u16) -> Option<Probed>
         results_charset: next()?.filter(|name| name != "binary"),
         account: next()??,
         database: next()?,
+        roles: next()?,
         results_collation,
     })
 }

@@ -118,8 +118,9 @@ impl Desk {
 
     /// In shadow mode nothing is done to anybody.
     fn is_judged(&self) -> bool {
+        let policy = &self.shared.snapshot.load().policy;
         self.shared.shadow.is_none()
-            && self.shared.snapshot.load().policy.resolve(&self.state.account).1 != FirewallMode::Off
+            && policy.resolve_with(&self.state.account, &self.state.mysql_roles).1 != FirewallMode::Off
     }
 }
 

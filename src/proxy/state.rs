@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::policy::Account;
+use crate::policy::{Account, MysqlRole};
 use crate::schema::{Charset, ServerKind, ServerVersion};
 use crate::sql::{Dialect, SqlMode};
 use crate::wire::WireError;
@@ -57,12 +57,16 @@ pub(super) struct Probed {
     pub(super) results_collation: u16,
     pub(super) account: String,
     pub(super) database: Option<String>,
+    /// `CURRENT_ROLE()`.
+    pub(super) roles: Option<String>,
 }
 
 /// The state of a session.
 #[derive(Clone, Debug)]
 pub(super) struct State {
     pub(super) account: Account,
+    /// The roles of the server's own that were active when the account logged in. What SET ROLE does later is no matter.
+    pub(super) mysql_roles: Arc<[MysqlRole]>,
     pub(super) database: Option<Arc<str>>,
     pub(super) mode: SqlMode,
     /// `None`: a set that Candado does not read; statements are refused.
@@ -128,8 +132,16 @@ impl State {
             Some(before) if before.standing == Standing::Ordinary && before.tracked == own => before.hidden,
             Some(_) | None => TRACKED.map(|name| !all && !own.iter().any(|own| own == name)),
         };
+        let account = Account { user: user.into(), host: host.into() };
+        let mysql_roles = match before {
+            Some(before) if before.standing == Standing::Ordinary && before.account == account => {
+                before.mysql_roles.clone()
+            }
+            Some(_) | None => MysqlRole::active(&probed.roles.unwrap_or_default()).into(),
+        };
         Some(Self {
-            account: Account { user: user.into(), host: host.into() },
+            account,
+            mysql_roles,
             database: probed.database.map(Arc::from),
             mode: SqlMode::from_variable(&probed.sql_mode),
             client_charset: Charset::from_name(&probed.client_charset),
@@ -150,6 +162,7 @@ impl State {
     pub(super) fn expired(server: ServerVersion) -> Self {
         Self {
             account: Account { user: "".into(), host: "".into() },
+            mysql_roles: Arc::default(),
             database: None,
             mode: SqlMode::empty(),
             client_charset: None,

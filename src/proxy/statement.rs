@@ -154,7 +154,7 @@ impl Desk {
         match self.rights {
             Some(rights) if rights.policy_version == version => rights,
             Some(_) | None => {
-                let (role, firewall) = snapshot.policy.resolve(&self.state.account);
+                let (role, firewall) = snapshot.policy.resolve_with(&self.state.account, &self.state.mysql_roles);
                 let rights = Rights { policy_version: version, role, firewall };
                 self.rights = Some(rights);
                 rights

@@ -35,6 +35,8 @@ mod leaks;
 mod lease;
 mod lifecycle;
 mod login;
+mod masks;
+mod mysql_roles;
 mod nested;
 #[cfg(feature = "aws-kms")]
 mod operations;

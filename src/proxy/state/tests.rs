@@ -10,6 +10,7 @@ fn probed(tracked_before: &str) -> Probed {
         results_collation: 255,
         account: "a@b@10.0.0.%".into(),
         database: None,
+        roles: Some("`reporting`@`%`".into()),
     }
 }
 
@@ -129,5 +130,21 @@ fn versions_are_those_of_versioned_comments() {
         ("", ServerKind::MySql, 0),
     ] {
         assert_eq!(parse_version(text.as_bytes()), ServerVersion { kind, number }, "{text}");
+    }
+}
+
+#[test]
+fn the_roles_are_those_of_the_login() {
+    let server = ServerVersion { kind: ServerKind::MySql, number: 90_704 };
+    let before = state("");
+    assert_eq!(*before.mysql_roles, MysqlRole::active("`reporting`@`%`"));
+    for later in [Some("NONE"), Some("`everything`@`%`"), None] {
+        let probed = Probed { roles: later.map(str::to_owned), ..probed("") };
+        assert_eq!(State::new(probed.clone(), server, Some(&before)).unwrap().mysql_roles, before.mysql_roles);
+        // A login has none before it, and neither has another account.
+        let own: Vec<MysqlRole> = MysqlRole::active(later.unwrap_or_default());
+        assert_eq!(*State::new(probed.clone(), server, None).unwrap().mysql_roles, own);
+        let other = Probed { account: "other@%".into(), ..probed };
+        assert_eq!(*State::new(other, server, Some(&before)).unwrap().mysql_roles, own);
     }
 }

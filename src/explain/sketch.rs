@@ -3,7 +3,7 @@
 //! Literals are `?` like parameters. What keys would make is named in angle brackets: an envelope, and the bounds of a
 //! blind index. While two index keys are in use, or a column is being converted, the real text has more alternatives.
 
-use crate::plan::{Admitted, Among, Comparison, Pair, Splice, SpliceKind, Value};
+use crate::plan::{Admitted, Among, Comparison, Pair, Piece, Splice, SpliceKind, Value};
 use crate::sql::tree::TokenRange;
 use crate::sql::{self, Dialect, Token, TokenKind};
 
@@ -137,6 +137,7 @@ impl Sketch<'_> {
                 self.compared(*column_tokens, *comparison, *other_tokens);
             }
             SpliceKind::Rows { comparison, rows } => self.rows(*comparison, rows),
+            SpliceKind::Sorted(pieces) => self.pieces(pieces),
             SpliceKind::Search { column_tokens, comparison, values } => {
                 let name = self.name(*column_tokens);
                 let terms: Vec<String> = values.iter().map(|value| term(&name, *comparison, *value)).collect();
@@ -145,6 +146,27 @@ impl Sketch<'_> {
                 match comparison {
                     Comparison::Equal | Comparison::NullSafeEqual => self.text.push_str(&any),
                     Comparison::NotEqual => self.text.push_str(&format!("(NOT {any})")),
+                }
+            }
+        }
+    }
+
+    fn pieces(&mut self, pieces: &[Piece]) {
+        for (position, piece) in pieces.iter().enumerate() {
+            if position > 0 {
+                self.text.push(' ');
+            }
+            match piece {
+                Piece::Words(words) => self.text.push_str(words),
+                Piece::Tokens(range) => {
+                    let range = usize::try_from(range.first).and_then(|first| Ok(first..=usize::try_from(range.last)?));
+                    let tokens = range.ok().and_then(|range| self.tokens.get(range)).unwrap_or_default();
+                    self.end = None;
+                    for token in tokens {
+                        self.gap(*token);
+                        self.token(*token);
+                        self.end = Some(token.end);
+                    }
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! The plan of a statement: which tokens are replaced by what, and which cells of the result are opened.
 
+use super::Sort;
 use crate::policy::{ColumnId, DecryptGrant};
 use crate::schema::{SubjectForm, SubjectPlace};
 use crate::sql::tree::{TokenIndex, TokenRange};
@@ -13,6 +14,8 @@ pub struct QueryPlan {
     pub outputs: Outputs,
     /// Columns of the result that the server would name by text that is replaced.
     pub names: Vec<ResultName>,
+    /// How the proxy sorts the rows, if it does.
+    pub sort: Option<Sort>,
     /// What the statement changes for later ones.
     pub effect: Effect,
     /// How many `?` the statement has as the client wrote it.
@@ -22,7 +25,7 @@ pub struct QueryPlan {
 impl QueryPlan {
     /// The plan of a statement that touches nothing protected.
     pub fn relay(effect: Effect, params: u16) -> Self {
-        Self { splices: Vec::new(), outputs: Outputs::Relay, names: Vec::new(), effect, params }
+        Self { splices: Vec::new(), outputs: Outputs::Relay, names: Vec::new(), sort: None, effect, params }
     }
 
     /// Whether carrying it out takes data keys. Other statements work before the key ring is there.
@@ -94,7 +97,8 @@ impl Splice {
             | SpliceKind::NullIf { .. }
             | SpliceKind::Operand
             | SpliceKind::Tag { .. }
-            | SpliceKind::AnyOf { .. } => vec![self],
+            | SpliceKind::AnyOf { .. }
+            | SpliceKind::Sorted(_) => vec![self],
         }
     }
 }
@@ -183,6 +187,17 @@ pub enum SpliceKind {
         /// The token of the name that the column of the result has without an alias.
         name: Option<TokenIndex>,
     },
+    /// A part of a statement whose rows the proxy sorts: replaced by these pieces, with blanks between them.
+    Sorted(Vec<Piece>),
+}
+
+/// A piece of what stands in the place of tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Words of our own.
+    Words(Box<str>),
+    /// Tokens of the statement, as the client wrote them.
+    Tokens(TokenRange),
 }
 
 /// A column and what it is compared with, of a comparison of rows.

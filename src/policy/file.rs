@@ -12,10 +12,11 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::rates::WrittenRates;
+use super::sort::{self, WrittenSort};
 use super::written::{Problems, Text, suggestion};
 use super::{
     Access, AccountPattern, ColumnId, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy,
-    ProtectedColumn, Role, RoleId, TextSize,
+    ProtectedColumn, Role, RoleId, SortRule, TextSize,
 };
 use crate::schema::ColumnRef;
 
@@ -61,6 +62,8 @@ struct Column {
     index: Option<Index>,
     padding: Option<Spanned<u8>>,
     subject: Option<Spanned<String>>,
+    sort: Option<Spanned<WrittenSort>>,
+    sort_rows: Option<Spanned<u32>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -158,13 +161,24 @@ pub fn parse(file: &str, text: &str, version: u64) -> Result<Policy, Problems> {
         (0_u32..).zip(&columns).map(|(id, column)| (column.column.to_string().to_lowercase(), ColumnId(id))).collect();
     domains(&mut text, &written.column, &columns);
     subjects(&mut text, &written.column, &columns);
+    let sorts = sorts(&mut text, &written.column, &by_name);
     let mut roles = roles(&mut text, &written.role, &by_name);
     let bindings = bindings(&mut text, &written.account, &roles);
     let unlisted = RoleId(u16::try_from(roles.len()).unwrap_or(u16::MAX));
     roles.push(Role { name: UNLISTED.into(), default_access: Access::Deny, columns: HashMap::new() });
     let rates = written.rates.checked(&mut text);
     let policy = Policy::new(version, columns, roles, bindings, unlisted, written.unlisted.firewall.into());
-    text.finish(policy.with_rates(rates))
+    text.finish(policy.with_rates(rates).with_sorts(sorts))
+}
+
+fn sorts(text: &mut Text<'_>, written: &[Column], by_name: &HashMap<String, ColumnId>) -> HashMap<ColumnId, SortRule> {
+    let mut sorts = HashMap::new();
+    for column in written {
+        let rule = sort::rule(text, column.sort.as_ref(), column.sort_rows.as_ref(), column.collation.as_ref());
+        let id = column_ref(column.name.get_ref()).and_then(|name| by_name.get(&name.to_string().to_lowercase()));
+        sorts.extend(id.zip(rule).map(|(id, rule)| (*id, rule)));
+    }
+    sorts
 }
 
 fn keysets<'a>(text: &mut Text<'_>, written: &'a [Spanned<String>]) -> Vec<&'a str> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
-use super::{Account, AccountPattern, ColumnId, FirewallMode, ProtectedColumn, Rates, Role, RoleId};
+use super::{Account, AccountPattern, ColumnId, FirewallMode, ProtectedColumn, Rates, Role, RoleId, SortRule};
 use crate::schema::TableRef;
 
 /// What a role may do with a protected column.
@@ -48,6 +48,7 @@ pub struct Policy {
     default_role: RoleId,
     default_firewall: FirewallMode,
     rates: Rates,
+    sorts: HashMap<ColumnId, SortRule>,
     by_table: HashMap<(Box<str>, Box<str>), Vec<ColumnId>>,
 }
 
@@ -67,7 +68,17 @@ impl Policy {
         }
         let bindings =
             bindings.into_iter().map(|(pattern, role, firewall)| Binding { pattern, role, firewall }).collect();
-        Self { version, columns, roles, bindings, default_role, default_firewall, rates: Rates::default(), by_table }
+        Self {
+            version,
+            columns,
+            roles,
+            bindings,
+            default_role,
+            default_firewall,
+            rates: Rates::default(),
+            sorts: HashMap::new(),
+            by_table,
+        }
     }
 
     /// The same with other thresholds than the defaults.
@@ -75,6 +86,18 @@ impl Policy {
     pub(super) fn with_rates(mut self, rates: Rates) -> Self {
         self.rates = rates;
         self
+    }
+
+    /// The same with columns by whose values the proxy sorts.
+    #[must_use]
+    pub(crate) fn with_sorts(mut self, sorts: HashMap<ColumnId, SortRule>) -> Self {
+        self.sorts = sorts;
+        self
+    }
+
+    /// How the proxy sorts by a column, if it does.
+    pub fn sort(&self, column: ColumnId) -> Option<SortRule> {
+        self.sorts.get(&column).copied()
     }
 
     /// From when on errors and unknown statements are too many.

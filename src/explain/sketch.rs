@@ -4,7 +4,7 @@
 //! blind index. While two index keys are in use, or a column is being converted, the real text has more alternatives.
 
 use crate::firewall::Vocabulary;
-use crate::plan::{Admitted, Among, Comparison, Pair, Splice, SpliceKind, Value};
+use crate::plan::{Admitted, Among, Comparison, Pair, Piece, Splice, SpliceKind, Value};
 use crate::sql::tree::TokenRange;
 use crate::sql::{self, Dialect, Token};
 
@@ -104,6 +104,7 @@ impl Sketch<'_> {
                 self.compared(*column_tokens, *comparison, *other_tokens);
             }
             SpliceKind::Rows { comparison, rows } => self.rows(*comparison, rows),
+            SpliceKind::Sorted(pieces) => self.pieces(pieces),
             SpliceKind::Search { column_tokens, comparison, values } => {
                 let name = self.name(*column_tokens);
                 let terms: Vec<String> = values.iter().map(|value| term(&name, *comparison, *value)).collect();
@@ -112,6 +113,27 @@ impl Sketch<'_> {
                 match comparison {
                     Comparison::Equal | Comparison::NullSafeEqual => self.text.push_str(&any),
                     Comparison::NotEqual => self.text.push_str(&format!("(NOT {any})")),
+                }
+            }
+        }
+    }
+
+    fn pieces(&mut self, pieces: &[Piece]) {
+        for (position, piece) in pieces.iter().enumerate() {
+            if position > 0 {
+                self.text.push(' ');
+            }
+            match piece {
+                Piece::Words(words) => self.text.push_str(words),
+                Piece::Tokens(range) => {
+                    let range = usize::try_from(range.first).and_then(|first| Ok(first..=usize::try_from(range.last)?));
+                    let tokens = range.ok().and_then(|range| self.tokens.get(range)).unwrap_or_default();
+                    self.end = None;
+                    for token in tokens {
+                        self.gap(*token);
+                        put(*token, self.sql, self.names, &mut self.text);
+                        self.end = Some(token.end);
+                    }
                 }
             }
         }

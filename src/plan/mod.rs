@@ -16,6 +16,7 @@ mod plan;
 mod protected_names;
 mod refusal;
 mod scope;
+mod sort;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -23,7 +24,8 @@ mod text;
 pub use cache::PlanCache;
 pub use inspect::{Admitted, Inspection, Scratch, inspect};
 pub use plan::{
-    Among, CellAction, Comparison, Effect, Outputs, Pair, QueryPlan, ResultName, Splice, SpliceKind, SubjectSource,
-    SubjectValue, Value,
+    Among, CellAction, Comparison, Effect, Outputs, Pair, Piece, QueryPlan, ResultName, Splice, SpliceKind,
+    SubjectSource, SubjectValue, Value,
 };
 pub use refusal::{Refusal, Subject, UnknownName, Verb};
+pub use sort::{Direction, Sort, SortBound, SortBy, SortKey};

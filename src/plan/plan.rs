@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Sort;
 use crate::policy::{ColumnId, DecryptGrant, Mask};
 use crate::schema::{SubjectForm, SubjectPlace};
 use crate::sql::tree::{TokenIndex, TokenRange};
@@ -15,6 +16,8 @@ pub struct QueryPlan {
     pub outputs: Outputs,
     /// Columns of the result that the server would name by text that is replaced.
     pub names: Vec<ResultName>,
+    /// How the proxy sorts the rows, if it does.
+    pub sort: Option<Sort>,
     /// What the statement changes for later ones.
     pub effect: Effect,
     /// How many `?` the statement has as the client wrote it.
@@ -24,7 +27,7 @@ pub struct QueryPlan {
 impl QueryPlan {
     /// The plan of a statement that touches nothing protected.
     pub fn relay(effect: Effect, params: u16) -> Self {
-        Self { splices: Vec::new(), outputs: Outputs::Relay, names: Vec::new(), effect, params }
+        Self { splices: Vec::new(), outputs: Outputs::Relay, names: Vec::new(), sort: None, effect, params }
     }
 
     /// Whether carrying it out takes data keys. Other statements work before the key ring is there.
@@ -100,7 +103,8 @@ impl Splice {
             | SpliceKind::NullIf { .. }
             | SpliceKind::Operand
             | SpliceKind::Tag { .. }
-            | SpliceKind::AnyOf { .. } => vec![self],
+            | SpliceKind::AnyOf { .. }
+            | SpliceKind::Sorted(_) => vec![self],
         }
     }
 }
@@ -189,6 +193,17 @@ pub enum SpliceKind {
         /// The token of the name that the column of the result has without an alias.
         name: Option<TokenIndex>,
     },
+    /// A part of a statement whose rows the proxy sorts: replaced by these pieces, with blanks between them.
+    Sorted(Vec<Piece>),
+}
+
+/// A piece of what stands in the place of tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Words of our own.
+    Words(Box<str>),
+    /// Tokens of the statement, as the client wrote them.
+    Tokens(TokenRange),
 }
 
 /// A column and what it is compared with, of a comparison of rows.

@@ -14,10 +14,11 @@ use std::sync::Arc;
 use super::*;
 use crate::firewall::profile::AccountProfile;
 use crate::policy::{
-    Access, Account, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy, ProtectedColumn, Role, RoleId,
+    Access, Account, ColumnId, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy, ProtectedColumn,
+    Role, RoleId, SortRule,
 };
 use crate::schema::{
-    Catalog, Charset, Column, ColumnRef, Routine, ServerKind, ServerVersion, Table, TableKind, TableRef,
+    Catalog, Charset, Column, ColumnRef, Routine, ServerKind, ServerVersion, SortOrder, Table, TableKind, TableRef,
 };
 use crate::sql::tree::TokenRange;
 use crate::sql::{Dialect, SqlMode, Token, TokenKind};
@@ -26,6 +27,9 @@ const PLAIN: RoleId = RoleId(0);
 const ENGINEER: RoleId = RoleId(1);
 const MASKED: RoleId = RoleId(2);
 const CIPHERTEXT: RoleId = RoleId(3);
+/// `shop.customers.email`, and `note` behind it.
+const EMAIL: ColumnId = ColumnId(1);
+const NOTE: ColumnId = ColumnId(2);
 
 /// Everything around a statement; fields are changed by the tests that care.
 struct Shop {
@@ -124,6 +128,14 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
                 SpliceKind::NullIf { column_tokens, value: compared } => {
                     writeln!(out, "null {column}: if {} = {}", text(*column_tokens), value(compared)).unwrap();
                 }
+                SpliceKind::Sorted(pieces) => {
+                    let pieces = pieces.iter().map(|piece| match piece {
+                        Piece::Words(words) => words.to_string(),
+                        Piece::Tokens(range) => text(*range),
+                    });
+                    let pieces = pieces.collect::<Vec<_>>().join(" ");
+                    writeln!(out, "for the sort: «{}» becomes «{pieces}»", text(splice.tokens)).unwrap();
+                }
                 SpliceKind::Seal(sealed) => writeln!(out, "seal {column}: {}", value(sealed)).unwrap(),
                 SpliceKind::Search { column_tokens, comparison, values } => {
                     let values: Vec<_> = values.iter().map(value).collect();
@@ -150,6 +162,13 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
             })
             .collect();
         writeln!(out, "result: {}", cells.join(", ")).unwrap();
+    }
+    if let Some(sort) = &plan.sort {
+        for SortKey { output, by, direction } in &sort.keys {
+            writeln!(out, "sorted by {output} as {by:?}, {direction:?}").unwrap();
+        }
+        let (hidden, rows) = (sort.hidden, sort.rows_max);
+        writeln!(out, "of {rows} rows: {:?} from {:?}, without {hidden}", sort.count, sort.offset).unwrap();
     }
     for name in &plan.names {
         writeln!(out, "column {} is named «{}»", name.output, text(name.tokens)).unwrap();
@@ -205,7 +224,7 @@ fn assert_well_formed(admitted: &Admitted<'_>) {
         assert!(inside(splice.tokens, whole));
         match &splice.kind {
             SpliceKind::Rows { .. } => panic!("rows are made of comparisons"),
-            SpliceKind::Operand | SpliceKind::Tag { .. } | SpliceKind::AnyOf { .. } => {}
+            SpliceKind::Operand | SpliceKind::Tag { .. } | SpliceKind::AnyOf { .. } | SpliceKind::Sorted(_) => {}
             SpliceKind::NullIf { value, .. } => check(value, splice.tokens),
             SpliceKind::Seal(value) | SpliceKind::Constant(value) => {
                 check(value, splice.tokens);
@@ -337,5 +356,8 @@ fn policy(version: u64) -> Policy {
         role("masked", Access::Masked),
         role("ciphertext", Access::Ciphertext),
     ];
-    Policy::new(version, columns, roles, Vec::new(), ENGINEER, FirewallMode::Block)
+    // By telephone numbers nobody sorts.
+    let rule = |rows_max| SortRule { order: SortOrder::Padded, rows_max };
+    let sorts = HashMap::from([(EMAIL, rule(500)), (NOTE, rule(200))]);
+    Policy::new(version, columns, roles, Vec::new(), ENGINEER, FirewallMode::Block).with_sorts(sorts)
 }

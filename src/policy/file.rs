@@ -14,10 +14,11 @@ use toml::Spanned;
 use super::access::{self, Lines, Protected, WrittenAccess, WrittenRight};
 use super::mask::WrittenMask;
 use super::rates::WrittenRates;
+use super::sort::{self, WrittenSort};
 use super::written::{Problems, Text, suggestion};
 use super::{
     Access, AccountPattern, Basis, Binding, ColumnId, FirewallMode, IndexSpec, LogicalType, Mask, MysqlRole,
-    Normaliser, Padding, Policy, ProtectedColumn, Role, RoleId, TextSize,
+    Normaliser, Padding, Policy, ProtectedColumn, Role, RoleId, SortRule, TextSize,
 };
 use crate::schema::ColumnRef;
 
@@ -64,6 +65,8 @@ struct Column {
     padding: Option<Spanned<u8>>,
     subject: Option<Spanned<String>>,
     mask: Option<Spanned<WrittenMask>>,
+    sort: Option<Spanned<WrittenSort>>,
+    sort_rows: Option<Spanned<u32>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -152,6 +155,7 @@ pub fn parse(file: &str, text: &str, version: u64) -> Result<Policy, Problems> {
     let masks =
         written.column.iter().filter_map(|column| Some((column.name.get_ref().as_str(), column.mask.as_ref()?)));
     protected.masks = access::masks(&mut text, masks, &protected);
+    let sorts = sorts(&mut text, &written.column, &by_name);
     let (mut roles, details) = roles(&mut text, &written.role, &protected);
     let bindings = bindings(&mut text, &written.account, &roles);
     let unlisted = RoleId(u16::try_from(roles.len()).unwrap_or(u16::MAX));
@@ -159,7 +163,17 @@ pub fn parse(file: &str, text: &str, version: u64) -> Result<Policy, Problems> {
     let rates = written.rates.checked(&mut text);
     let policy = Policy::new(version, columns, roles, Vec::new(), unlisted, written.unlisted.firewall.into());
     let policy = policy.with_bindings(bindings);
-    text.finish(policy.with_rates(rates).with_masks(details.masks).with_bases(details.bases))
+    text.finish(policy.with_rates(rates).with_sorts(sorts).with_masks(details.masks).with_bases(details.bases))
+}
+
+fn sorts(text: &mut Text<'_>, written: &[Column], by_name: &HashMap<String, ColumnId>) -> HashMap<ColumnId, SortRule> {
+    let mut sorts = HashMap::new();
+    for column in written {
+        let rule = sort::rule(text, column.sort.as_ref(), column.sort_rows.as_ref(), column.collation.as_ref());
+        let id = column_ref(column.name.get_ref()).and_then(|name| by_name.get(&name.to_string().to_lowercase()));
+        sorts.extend(id.zip(rule).map(|(id, rule)| (*id, rule)));
+    }
+    sorts
 }
 
 fn keysets<'a>(text: &mut Text<'_>, written: &'a [Spanned<String>]) -> Vec<&'a str> {

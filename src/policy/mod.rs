@@ -12,6 +12,7 @@ mod mysql_role;
 mod policy;
 mod rates;
 mod role;
+mod sort;
 #[cfg(test)]
 mod tests;
 pub mod written;
@@ -24,3 +25,4 @@ pub use mysql_role::MysqlRole;
 pub use policy::{Access, Binding, DecryptGrant, Policy};
 pub use rates::{Rates, Reaction};
 pub use role::{Account, AccountPattern, FirewallMode, Role, RoleId};
+pub use sort::SortRule;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Account, AccountPattern, Basis, ColumnId, FirewallMode, Mask, MysqlRole, ProtectedColumn, Rates, Role, RoleId,
+    Account, AccountPattern, Basis, ColumnId, FirewallMode, Mask, MysqlRole, ProtectedColumn, Rates, Role, RoleId, SortRule,
 };
 use crate::schema::TableRef;
 
@@ -95,6 +95,7 @@ pub struct Policy {
     rates: Rates,
     masks: HashMap<(RoleId, ColumnId), Arc<Mask>>,
     bases: HashMap<(RoleId, ColumnId), Basis>,
+    sorts: HashMap<ColumnId, SortRule>,
     by_table: HashMap<(Box<str>, Box<str>), Vec<ColumnId>>,
 }
 
@@ -114,8 +115,19 @@ impl Policy {
         }
         let bound = |(pattern, role, firewall)| Binding { pattern: Some(pattern), mysql_role: None, role, firewall };
         let bindings = bindings.into_iter().map(bound).collect();
-        let (rates, masks, bases) = (Rates::default(), HashMap::new(), HashMap::new());
-        Self { version, columns, roles, bindings, default_role, default_firewall, rates, masks, bases, by_table }
+        Self {
+            version,
+            columns,
+            roles,
+            bindings,
+            default_role,
+            default_firewall,
+            rates: Rates::default(),
+            masks: HashMap::new(),
+            bases: HashMap::new(),
+            sorts: HashMap::new(),
+            by_table,
+        }
     }
 
     /// The same with other bindings, which may be by roles of the server's own.
@@ -135,6 +147,18 @@ impl Policy {
     pub(super) fn with_rates(mut self, rates: Rates) -> Self {
         self.rates = rates;
         self
+    }
+
+    /// The same with columns by whose values the proxy sorts.
+    #[must_use]
+    pub(crate) fn with_sorts(mut self, sorts: HashMap<ColumnId, SortRule>) -> Self {
+        self.sorts = sorts;
+        self
+    }
+
+    /// How the proxy sorts by a column, if it does.
+    pub fn sort(&self, column: ColumnId) -> Option<SortRule> {
+        self.sorts.get(&column).copied()
     }
 
     /// From when on errors and unknown statements are too many.

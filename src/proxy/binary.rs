@@ -12,7 +12,7 @@ use super::snapshot::Snapshot;
 use super::statement::{NotSent, Opening, check_lease, is_protected, not_rewritten, opens, refuse};
 use crate::client_error::{ClientError, Complaint};
 use crate::plan::QueryPlan;
-use crate::rewrite::{self, Context, LongData, ParamMap, ParamTypes, RewriteError, Rewritten, Unifications};
+use crate::rewrite::{self, Context, LongData, ParamMap, ParamTypes, RewriteError, Rewritten, Unifications, Window};
 use crate::sql;
 use crate::wire::command::{self, Command};
 use crate::wire::response::{Response, RowFormat};
@@ -157,11 +157,55 @@ impl Desk {
         // Values come in the character set of now, whatever it was at COM_STMT_PREPARE.
         let dialect = self.reading().map_err(NotSent::Refused)?.dialect;
         let opening = self.opening(&plan, dialect, &snapshot).naming(&prepared.names);
+        let window = self.window_of(payload, prepared, &opening).map_err(NotSent::Refused)?;
+        let opening = opening.showing(window);
         self.unify_before_execute(payload, prepared, &opening).map_err(NotSent::Refused)?;
-        let send = self.send_execute(payload, prepared, Some(&opening))?;
+        let mut send = self.send_execute(payload, prepared, Some(&opening))?;
+        if plan.sort.is_some() {
+            send = self.without_cursor(payload, send);
+        }
         let cells =
             if opens(&plan) { Cells::Open { opening, statement: Some(id) } } else { Cells::Relay(guard(&snapshot)) };
         Ok(Decision::Forward { send, pending: Pending { response, cells, then, prepared: None } })
+    }
+
+    /// Which rows of a sorted result an execution shows.
+    fn window_of(
+        &mut self,
+        payload: &[u8],
+        prepared: &mut Prepared,
+        opening: &Opening,
+    ) -> Result<Option<Window>, ClientError> {
+        let Some(sort) = &prepared.plan.sort else { return Ok(None) };
+        let (Some(map), Some(context)) = (&prepared.map, opening.context()) else {
+            return Err(Complaint::KeysNotLoaded.into());
+        };
+        let mut tokens = Vec::new();
+        let lexed = sql::lex(&prepared.sql, &prepared.reading.dialect, &mut tokens);
+        let bounds = lexed
+            .map_err(|_| RewriteError::PlanMismatch("tokens"))
+            .and_then(|_| rewrite::sort_bounds(payload, sort, map, &mut prepared.types, &prepared.long_data, &context));
+        let window = bounds.and_then(|bounds| Window::of(sort, &prepared.sql, &tokens, &bounds));
+        window.map(Some).map_err(|error| refuse(&error, &self.connection))
+    }
+
+    /// An execution that opens no cursor: rows that are sorted come all at once, as a server may always decide.
+    fn without_cursor(&mut self, payload: &[u8], send: Send) -> Send {
+        const FLAGS: usize = 5;
+        if payload.get(FLAGS) == Some(&0) {
+            return send;
+        }
+        match send {
+            Send::AsItCame => {
+                self.out.clear();
+                self.out.extend_from_slice(payload);
+            }
+            Send::Rewritten => {}
+        }
+        if let Some(flags) = self.out.get_mut(FLAGS) {
+            *flags = 0;
+        }
+        Send::Rewritten
     }
 
     /// Finds what the execution stores in UNIQUE columns of mixed forms, in its parameters and in the statement's text.

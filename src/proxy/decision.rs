@@ -279,7 +279,8 @@ impl Desk {
             }
         }
         let cells = if opens(&plan) {
-            let opening = self.opening(&plan, reading.dialect, &snapshot).naming(&planned.names);
+            let opening =
+                self.opening(&plan, reading.dialect, &snapshot).naming(&planned.names).showing(planned.window);
             Cells::Open { opening, statement: None }
         } else {
             Cells::Relay(guard(&snapshot))

@@ -4,6 +4,8 @@
 //! Packets are renumbered, because some are left out and some change their length. What is wrong with a result is said in
 //! its place, and the rest of it is read and dropped, so that the connection stays in step.
 
+mod sorted;
+
 use super::decision::{Cells, Desk, Pending, put_error};
 use super::end::End;
 use super::keys::KeysWanted;
@@ -16,7 +18,7 @@ use crate::crypto::{Envelope, KeyId, MAGIC};
 use crate::keys::KeyRing;
 use crate::plan::CellAction;
 use crate::policy::{Access, RoleId};
-use crate::rewrite::{self, ParamMap, ResultColumn, RewriteError, RowPlan};
+use crate::rewrite::{self, ParamMap, ResultColumn, RewriteError, RowPlan, Sorter};
 use crate::wire::column::ColumnDefinition;
 use crate::wire::ok::{OkPacket, Status};
 use crate::wire::packet::{self, HEADER_LENGTH, Header, PAYLOAD_MAX, Whole};
@@ -55,6 +57,8 @@ struct Reader {
     columns: Vec<ResultColumn>,
     params_seen: usize,
     rows: Option<RowPlan>,
+    /// Rows that wait to be sorted.
+    sorter: Option<Sorter>,
     /// Sequence id of the next packet to the client.
     sequence: u8,
     first_sequence: u8,
@@ -233,6 +237,7 @@ impl Reader {
             columns,
             params_seen: 0,
             rows,
+            sorter: None,
             sequence,
             first_sequence: sequence,
             written: false,
@@ -245,7 +250,8 @@ impl Reader {
     fn take(&mut self, event: Event<'_>, bytes: &[u8], next: Response, desk: &mut Desk) -> Result<(), Untaken> {
         let emit = match event {
             Event::Row(row) => {
-                return self.row(row, next).map_err(|error| {
+                let taken = if self.sorts() { self.sorted_row(row, next) } else { self.row(row, next) };
+                return taken.map_err(|error| {
                     if let RewriteError::UnknownKey { kid, .. } = error {
                         return Untaken::UnknownKey { kid, error };
                     }
@@ -257,13 +263,17 @@ impl Reader {
                     let mismatch = RewriteError::PlanMismatch("number of result columns");
                     return Err(refuse(&mismatch, &desk.connection).into());
                 }
-                Emit::AsItIs
+                self.column_count()
             }
             Event::Column(definition) => self.column(definition).map_err(|error| refuse(&error, &desk.connection))?,
             Event::Param(_) => self.param(),
             Event::Prepared(ok) => self.prepared(ok, bytes, desk)?,
-            Event::Ok(ok) => self.ok(&ok, next, desk)?,
+            Event::Ok(ok) => {
+                self.put_sorted();
+                self.ok(&ok, next, desk)?
+            }
             Event::Eof(status) => {
+                self.put_sorted();
                 desk.state.observe_status(status);
                 no_more_results(next)?;
                 Emit::AsItIs
@@ -398,6 +408,7 @@ impl Reader {
             }
         };
         let at = self.columns.len();
+        let is_shown = matches!(self.kind, Kind::Fields(_)) || at < self.shown();
         self.columns.push(ResultColumn::new(&parsed.attributes));
         self.payload.clear();
         rewrite::column_definition(definition, &action, &context, &mut self.payload)?;
@@ -406,7 +417,7 @@ impl Reader {
             ColumnDefinition::parse(&self.payload)?.put_named(&restored.name, &mut named);
             self.payload = named;
         }
-        Ok(Emit::Changed)
+        Ok(if is_shown { Emit::Changed } else { Emit::Skip })
     }
 
     /// A parameter's definition: left out if the client's statement has no such parameter.
@@ -422,6 +433,7 @@ impl Reader {
 
     /// COM_STMT_PREPARE's OK: the client sees its own number of parameters.
     fn prepared(&mut self, ok: PrepareOk, bytes: &[u8], desk: &mut Desk) -> Result<Emit, ClientError> {
+        let hidden = u16::try_from(self.hidden()).unwrap_or(u16::MAX);
         let Kind::Prepare { prepared, map } = &mut self.kind else { return Ok(Emit::AsItIs) };
         let Some(prepared) = prepared.take() else { return Ok(Emit::AsItIs) };
         let (at_server, at_client) = match map {
@@ -429,6 +441,7 @@ impl Reader {
             None => (usize::from(prepared.plan.params), prepared.plan.params),
         };
         let columns = self.opening.actions().len();
+        let shown = PrepareOk { columns: ok.columns.saturating_sub(hidden), ..ok };
         if usize::from(ok.params) != at_server || columns > 0 && usize::from(ok.columns) != columns {
             return Err(refuse(&RewriteError::PlanMismatch("prepared statement"), &desk.connection));
         }
@@ -437,7 +450,10 @@ impl Reader {
         if let Some(place) = self.payload.get_mut(7..9) {
             place.copy_from_slice(&at_client.to_le_bytes());
         }
-        desk.statements.insert(ok, *prepared);
+        if let Some(place) = self.payload.get_mut(5..7) {
+            place.copy_from_slice(&shown.columns.to_le_bytes());
+        }
+        desk.statements.insert(shown, *prepared);
         Ok(Emit::Changed)
     }
 

@@ -44,6 +44,12 @@ impl Reprepare {
     fn server_params(&self) -> usize {
         self.map.as_ref().map_or(usize::from(self.plan.params), ParamMap::server_params)
     }
+
+    /// Columns of the result that the client gets.
+    fn shown_columns(&self, ok: PrepareOk) -> u16 {
+        let hidden = self.plan.sort.as_ref().map_or(0, |sort| sort.hidden);
+        ok.columns.saturating_sub(u16::try_from(hidden).unwrap_or(u16::MAX))
+    }
 }
 
 /// How it went.
@@ -103,7 +109,7 @@ impl Session {
         };
         let (id, expected) = (again.id, again.server_params());
         let shown = self.desk.statements.find(id).map(|prepared| (prepared.columns, prepared.plan.params));
-        if usize::from(ok.params) != expected || shown != Some((ok.columns, again.plan.params)) {
+        if usize::from(ok.params) != expected || shown != Some((again.shown_columns(ok), again.plan.params)) {
             self.close_at_server(ok.statement).await?;
             return Ok(Reprepared::Refused(Complaint::NeedsReprepare.into()));
         }

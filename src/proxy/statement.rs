@@ -12,7 +12,7 @@ use crate::crypto::KeyId;
 use crate::events::{Hit, Outcome};
 use crate::plan::{self, CellAction, Effect, Inspection, Outputs, QueryPlan, Refusal, SpliceKind};
 use crate::policy::{Account, FirewallMode, RoleId};
-use crate::rewrite::{self, ColumnName, Context, RewriteError, Rewritten, Unifications, WantedSubject};
+use crate::rewrite::{self, ColumnName, Context, RewriteError, Rewritten, Unifications, WantedSubject, Window};
 use crate::schema::Charset;
 use crate::sql::Dialect;
 
@@ -32,11 +32,14 @@ pub(super) struct Planned {
     pub(super) names: Arc<[ColumnName]>,
     /// Literals that it stores in UNIQUE columns of mixed forms.
     pub(super) unique: Unifications,
+    /// Which rows of a sorted result are shown, if no parameter says so.
+    pub(super) window: Option<Window>,
 }
 
 impl Planned {
     fn as_written(plan: Arc<QueryPlan>) -> Self {
-        Self { plan, rewritten: Rewritten::Unchanged, names: Arc::default(), unique: Unifications::default() }
+        let (names, unique) = (Arc::default(), Unifications::default());
+        Self { plan, rewritten: Rewritten::Unchanged, names, unique, window: None }
     }
 }
 
@@ -71,6 +74,8 @@ pub(super) struct Opening {
     pub(super) results_collation: u16,
     /// Names of the result's columns that are restored.
     pub(super) names: Arc<[ColumnName]>,
+    /// Which rows of a sorted result are shown.
+    pub(super) window: Option<Window>,
 }
 
 impl Opening {
@@ -94,6 +99,11 @@ impl Opening {
     /// The same with names to restore.
     pub(super) fn naming(self, names: &Arc<[ColumnName]>) -> Self {
         Self { names: names.clone(), ..self }
+    }
+
+    /// The same for a result that is sorted.
+    pub(super) fn showing(self, window: Option<Window>) -> Self {
+        Self { window, ..self }
     }
 
     /// What happens to the result's columns; none for an answer that is relayed.
@@ -120,6 +130,7 @@ pub(super) fn seals(plan: &QueryPlan) -> bool {
         | SpliceKind::Operand
         | SpliceKind::Tag { .. }
         | SpliceKind::AnyOf { .. }
+        | SpliceKind::Sorted(_)
         | SpliceKind::Match { .. }
         | SpliceKind::Rows { .. } => false,
     })
@@ -228,10 +239,11 @@ impl Desk {
                 unique.add_literals(sql, tokens, &plan, &context)?;
             }
             let names = rewrite::column_names(&admitted, rewritten, &context)?;
-            Ok((rewritten, names.into()))
+            let window = plan.sort.as_ref().map(|sort| Window::of(sort, sql, tokens, &[])).transpose()?;
+            Ok((rewritten, names.into(), window))
         });
         match rewritten {
-            Ok((rewritten, names)) => Ok(Planned { plan, rewritten, names, unique }),
+            Ok((rewritten, names, window)) => Ok(Planned { plan, rewritten, names, unique, window }),
             Err(error) => Err(not_rewritten(&error, connection)),
         }
     }
@@ -245,6 +257,7 @@ impl Desk {
             results_charset: self.state.results.charset(),
             results_collation: self.state.results_collation.unwrap_or_default(),
             names: Arc::default(),
+            window: None,
         }
     }
 }

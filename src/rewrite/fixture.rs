@@ -229,5 +229,5 @@ impl<'a> Lexed<'a> {
 }
 
 pub(super) fn plan(splices: Vec<Splice>, params: u16) -> QueryPlan {
-    QueryPlan { splices, outputs: Outputs::Relay, names: Vec::new(), effect: Effect::None, params }
+    QueryPlan { splices, outputs: Outputs::Relay, names: Vec::new(), sort: None, effect: Effect::None, params }
 }

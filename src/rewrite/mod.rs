@@ -16,6 +16,7 @@ mod name;
 mod params;
 mod row;
 mod search;
+mod sort;
 mod statement;
 mod subject;
 mod unify;
@@ -36,8 +37,9 @@ pub use form::ResultColumn;
 pub use long_data::{LongData, LongDataRoute};
 pub use metadata::{column_definition, names_protected};
 pub use name::{ColumnName, column_names};
-pub use params::{ParamMap, ParamTypes, execute, execute_copied};
+pub use params::{ParamMap, ParamTypes, execute, execute_copied, sort_bounds};
 pub use row::RowPlan;
+pub use sort::{RowCells, Sorter, Window};
 pub use statement::{Rewritten, statement};
 pub use unify::{Unification, Unifications, conversion, lookup, not_allowed, too_many_rows};
 

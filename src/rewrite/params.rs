@@ -4,6 +4,8 @@
 //! itself where the column may hold it, in the order in which [`super::statement()`] wrote their `?`. All others are
 //! copied.
 
+mod bound;
+
 use super::form::{LiteralForm, SearchForm};
 use super::search::Beside;
 use super::statement::{PLAIN_NEVER, column, index_versions, keys, may_be_stored, search_error, show, store};
@@ -11,12 +13,14 @@ use super::subject::{Wanted, unclear};
 use super::value::{self, Purpose};
 use super::{Context, LongData, LongDataRoute, PAYLOAD_OCTETS_MAX, RewriteError};
 use crate::crypto::{ColumnKeys, Plaintext, SubjectDigest, Writes};
-use crate::plan::{Comparison, QueryPlan, Splice, SpliceKind, SubjectSource, SubjectValue, Value};
+use crate::plan::{Comparison, QueryPlan, Sort, Splice, SpliceKind, SubjectSource, SubjectValue, Value};
 use crate::policy::{ColumnId, ProtectedColumn};
 use crate::schema::UnclearSubject;
 use crate::wire::WireError;
 use crate::wire::column::ColumnType;
 use crate::wire::execute::{Arrival, Execute, ExecuteWriter, ParamType, ParamValue};
+
+pub use bound::sort_bounds;
 
 /// What becomes of one parameter of the client's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +33,8 @@ enum Use {
     Show(ColumnId, Writes),
     /// Looked up in a column.
     Search(Search),
+    /// The proxy's own affair; the server is given this integer.
+    Given(u64),
 }
 
 /// A parameter that is looked up.
@@ -62,7 +68,7 @@ enum NullTerm {
 impl Use {
     fn server_params(self) -> usize {
         match self {
-            Self::Copy | Self::Store(..) | Self::Show(..) => 1,
+            Self::Copy | Self::Store(..) | Self::Show(..) | Self::Given(_) => 1,
             Self::Search(Search { versions, beside, null, .. }) => {
                 versions.saturating_mul(2).saturating_add(match (beside, null) {
                     (Beside::Nothing, NullTerm::Bounds) => 0,
@@ -92,7 +98,8 @@ impl Use {
             | SpliceKind::Rows { .. }
             | SpliceKind::Operand
             | SpliceKind::Tag { .. }
-            | SpliceKind::AnyOf { .. } => {
+            | SpliceKind::AnyOf { .. }
+            | SpliceKind::Sorted(_) => {
                 return Ok(Self::Copy);
             }
         };
@@ -114,7 +121,7 @@ impl Use {
         match (self, value) {
             (Self::Search(search), Value::Pattern(_)) => Self::Search(Search { reading: Reading::Pattern, ..search }),
             (
-                Self::Copy | Self::Store(..) | Self::Show(..) | Self::Search(_),
+                Self::Copy | Self::Store(..) | Self::Show(..) | Self::Search(_) | Self::Given(_),
                 Value::Literal(_) | Value::Param(_) | Value::Pattern(_) | Value::Null,
             ) => self,
         }
@@ -157,7 +164,7 @@ impl ParamMap {
                 }
                 SpliceKind::Search { values, .. } => values.as_slice(),
                 // Its parts are here one by one.
-                SpliceKind::Rows { .. } => &[],
+                SpliceKind::Rows { .. } | SpliceKind::Sorted(_) => &[],
                 SpliceKind::Match { other, .. } | SpliceKind::Tag { like: other, .. } => {
                     let compared = column(cx, *other)?;
                     literals.push(LiteralForm::searched(keys, protected, cx));
@@ -186,11 +193,15 @@ impl ParamMap {
                         let SubjectValue::Param(owner) = source.value else { return Err(MISFIT) };
                         subjects.push((u16::try_from(param).map_err(|_| MISFIT)?, owner, source));
                     }
-                    (Use::Store(..) | Use::Show(..) | Use::Copy | Use::Search(_), _) => {}
+                    (Use::Store(..) | Use::Show(..) | Use::Copy | Use::Search(_) | Use::Given(_), _) => {}
                 }
             }
         }
-        Ok((next > 0 || !literals.is_empty()).then(|| Self { subjects, ..Self::new(uses, literals) }))
+        for (param, given) in plan.sort.iter().flat_map(Sort::params) {
+            *uses.get_mut(usize::from(param)).ok_or(MISFIT)? = Use::Given(given);
+        }
+        Ok((next > 0 || !literals.is_empty() || plan.sort.is_some())
+            .then(|| Self { subjects, ..Self::new(uses, literals) }))
     }
 
     /// The map of a statement of so many parameters, all of them copied: for a statement that the server does not know
@@ -235,7 +246,7 @@ impl ParamMap {
         let param = usize::from(param);
         match (self.uses.get(param), self.firsts.get(param).map(|first| u16::try_from(*first))) {
             (Some(Use::Copy), Some(Ok(server_param))) => LongDataRoute::Forward { server_param },
-            (Some(Use::Store(..) | Use::Show(..) | Use::Search(_)), _) => LongDataRoute::Hold,
+            (Some(Use::Store(..) | Use::Show(..) | Use::Search(_) | Use::Given(_)), _) => LongDataRoute::Hold,
             (Some(Use::Copy) | None, _) => LongDataRoute::Unknown,
         }
     }
@@ -333,6 +344,10 @@ fn put_execute(
                     writer.put_value(*param_type, payload.get(whole).unwrap_or_default());
                 }
             },
+            Use::Given(integer) => {
+                let param_type = ParamType { column_type: ColumnType::LongLong, flags: 0x80 };
+                writer.put_value(param_type, &integer.to_le_bytes());
+            }
             Use::Store(id, _) => {
                 let owner = owners.binary_search_by_key(&param, |(stored, _)| *stored).ok();
                 let owner = owner.and_then(|at| owners.get(at)).map(|(_, owner)| owner);
@@ -442,7 +457,8 @@ fn literal_form(splice: &Splice, keys: &ColumnKeys, protected: &ProtectedColumn,
         | SpliceKind::Rows { .. }
         | SpliceKind::Operand
         | SpliceKind::Tag { .. }
-        | SpliceKind::AnyOf { .. } => LiteralForm::searched(keys, protected, cx),
+        | SpliceKind::AnyOf { .. }
+        | SpliceKind::Sorted(_) => LiteralForm::searched(keys, protected, cx),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::crypto::{
     ColumnKeys, IndexKeys, MAGIC, NormaliseError, Plaintext, SealError, SearchError, SubjectDigest, Writes,
 };
 use crate::plan::{
-    Admitted, Among, Comparison, Pair, QueryPlan, Splice, SpliceKind, SubjectSource, SubjectValue, Value,
+    Admitted, Among, Comparison, Pair, Piece, QueryPlan, Splice, SpliceKind, SubjectSource, SubjectValue, Value,
 };
 use crate::policy::{ColumnId, ProtectedColumn};
 use crate::schema::{ColumnRef, UnclearSubject};
@@ -113,6 +113,8 @@ enum Replacement<'a> {
     NullIf { column_tokens: TokenRange, value: Value, beside: Beside },
     /// A look-up.
     Search { column_tokens: TokenRange, comparison: Comparison, values: &'a [Value], beside: Beside },
+    /// What the proxy's own sort leaves of a part of the statement.
+    Sorted(&'a [Piece]),
     /// Comparisons of rows.
     Rows { comparison: Comparison, rows: &'a [Vec<Pair>] },
     /// A comparison of two columns by so many bytes of their envelopes.
@@ -163,6 +165,7 @@ fn replacement<'a>(
             };
             Some(Replacement::Search { column_tokens: *column_tokens, comparison: *comparison, values, beside })
         }
+        SpliceKind::Sorted(pieces) => Some(Replacement::Sorted(pieces)),
         SpliceKind::Rows { comparison, rows } => rows::replacement_of(*comparison, rows, cx)?,
         SpliceKind::Match { column_tokens, other, other_tokens, comparison } => {
             match_octets((protected, keys), *other, cx)?.map(|octets| Replacement::Match {
@@ -224,6 +227,17 @@ fn put_replacement(
 ) -> Result<(), RewriteError> {
     match replacement {
         Replacement::Nothing => {}
+        Replacement::Sorted(pieces) => {
+            for (position, piece) in pieces.iter().enumerate() {
+                if position > 0 {
+                    out.push(b' ');
+                }
+                match piece {
+                    Piece::Words(words) => out.extend_from_slice(words.as_bytes()),
+                    Piece::Tokens(tokens) => out.extend_from_slice(source.name(*tokens, protected)?),
+                }
+            }
+        }
         Replacement::Constant(tokens) => {
             let plain = source.literal(*tokens, protected, cx)?;
             let mut shown = Vec::new();

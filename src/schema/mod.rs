@@ -1,10 +1,12 @@
-//! Names of databases, tables and columns, the catalog of the connected server, and character sets.
+//! Names of databases, tables and columns, the catalog of the connected server, character sets, and the order
+//! of collations.
 //!
 //! Knows nothing of SQL text, keys or sockets. The catalog is filled by [`crate::control`].
 
 mod catalog;
 mod collation;
 mod names;
+mod sort_order;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -12,4 +14,5 @@ mod tests;
 pub use catalog::{Catalog, Column, Routine, ServerKind, ServerVersion, Table, TableKind, UniqueKey};
 pub use collation::Charset;
 pub use names::{ColumnRef, TableRef};
+pub use sort_order::SortOrder;
 pub use subject::{SubjectForm, SubjectPlace, UnclearSubject, UnfitSubject};

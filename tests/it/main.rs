@@ -52,6 +52,8 @@ mod roles;
 mod round_trip;
 mod search;
 mod shadow;
+mod sort;
+mod sort_weights;
 mod sql_oracle;
 mod stages;
 mod statements;

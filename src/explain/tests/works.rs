@@ -33,6 +33,12 @@ name = "shop.customers.note"
 keyset = "main"
 type = "text"
 [[column]]
+name = "shop.labels.label"
+keyset = "main"
+type = "varchar(40)"
+collation = "utf8mb4_0900_ai_ci"
+sort = "proxy"
+[[column]]
 name = "shop.orders.phone"
 keyset = "main"
 type = "varchar(40)"
@@ -67,6 +73,7 @@ pub(super) fn catalog() -> Catalog {
     let tables = vec![
         table("customers", &["id", "name", "phone", "email", "note"]),
         table("orders", &["id", "customer_id", "phone", "total"]),
+        table("labels", &["id", "name", "label"]),
         table("plain", &["id", "name", "total"]),
         view,
     ];

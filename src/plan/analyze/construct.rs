@@ -75,6 +75,17 @@ pub(super) const NULL_SAFE_LISTED: Construct =
     construct("<=> in the select list", "compare by = there, or by <=> in WHERE, ON or HAVING");
 pub(super) const ORDER_BY: Construct =
     construct("ORDER BY", "order by an unprotected column, or sort in the application: envelopes have no order");
+pub(super) const ORDER_FETCH: Construct =
+    construct("ORDER BY in the proxy with this form of LIMIT", "write LIMIT with integers or parameters");
+pub(super) const ORDER_HIDDEN: Construct = construct(
+    "ORDER BY what such a query does not show",
+    "name the column in the select list, and order by it before all else",
+);
+pub(super) const ORDER_MIXED: Construct = construct(
+    "ORDER BY behind this expression",
+    "order by the protected column first, or put a column or a comparison of columns before it, by names that the select \
+     list gives to nothing else",
+);
 pub(super) const ORDERING: Construct = construct("comparison by <, <=, > or >=", COMPARE_WITH_VALUE);
 pub(super) const OVERLAP: Construct = construct("this combination of clauses", "split the statement");
 pub(super) const PARTITION: Construct =

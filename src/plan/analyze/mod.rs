@@ -4,7 +4,7 @@
 //! [`query`] walks query expressions, [`mod@output`] tells what their columns carry and [`carry`] what expressions do,
 //! [`cte`] brings common table expressions and [`view`] views into sight, [`from`] builds the scope of a FROM clause, [`expression`] refuses and
 //! [`predicate`] and [`row`] accept protected columns in expressions, [`tag`] has values compared with one another, [`mod@write`] plans INSERT, UPDATE and DELETE, and [`subject`]
-//! finds whose the rows are that they write.
+//! finds whose the rows are that they write. [`mod@sort`] takes out what the proxy sorts by.
 
 mod carry;
 mod construct;
@@ -15,6 +15,7 @@ mod output;
 mod predicate;
 mod query;
 mod row;
+mod sort;
 mod subject;
 mod tag;
 mod view;
@@ -23,6 +24,7 @@ mod write;
 use std::borrow::Cow;
 
 use self::construct::Construct;
+use self::sort::Sorting;
 use self::view::Views;
 use super::inspect::Remember;
 use super::protected_names::{ProtectedNames, fold};
@@ -56,6 +58,7 @@ pub(super) fn analyze(cx: Context<'_>, statement: &Statement, params: u16) -> (R
         ctes: Vec::new(),
         splices: Vec::new(),
         names: Vec::new(),
+        sorting: None,
         remember: Remember::Yes,
     };
     let plan = analysis.statement(statement).and_then(|outputs| analysis.plan(outputs, params));
@@ -69,6 +72,7 @@ struct Analysis<'a> {
     ctes: Vec<Cte>,
     splices: Vec<Splice>,
     names: Vec<ResultName>,
+    sorting: Option<Sorting>,
     remember: Remember,
 }
 
@@ -110,6 +114,7 @@ impl<'a> Analysis<'a> {
             Statement::Explain(inner) => {
                 self.statement(inner)?;
                 self.names.clear();
+                self.sorting = None;
                 Ok(Outputs::Relay)
             }
         }
@@ -125,7 +130,8 @@ impl<'a> Analysis<'a> {
             return Err(self.unsupported_data(construct::OVERLAP));
         }
         let names = std::mem::take(&mut self.names);
-        Ok(QueryPlan { splices, outputs, names, effect: Effect::None, params })
+        let sort = self.sorting.take().map(|sorting| sorting.sort);
+        Ok(QueryPlan { splices, outputs, names, sort, effect: Effect::None, params })
     }
 
     /// The base table, view or common table expression behind a name.

@@ -6,7 +6,7 @@ use super::expression::column_path;
 use super::tag::Named;
 use super::{Analysis, Refusal, ResultName, Scope, SourceColumn, Usage, Visibility};
 use crate::plan::Among;
-use crate::plan::scope::{Clause, Output, Search};
+use crate::plan::scope::{Clause, Output, Search, Slot};
 use crate::policy::ColumnId;
 use crate::sql::tree::{Expr, SelectItem, SetOperator, TokenIndex};
 
@@ -176,8 +176,13 @@ impl Column<'_> {
 
 /// The columns that `*` shows.
 fn visible<'s>(scope: &'s Scope<'_>) -> impl Iterator<Item = &'s SourceColumn> {
-    let columns = scope.slots.iter().filter_map(|slot| scope.column(*slot));
-    columns.filter(|column| column.visibility == Visibility::Visible)
+    visible_slots(scope).map(|(_, column)| column)
+}
+
+/// The same with their positions.
+pub(super) fn visible_slots<'s>(scope: &'s Scope<'_>) -> impl Iterator<Item = (Slot, &'s SourceColumn)> {
+    let columns = scope.slots.iter().filter_map(|slot| Some((*slot, scope.column(*slot)?)));
+    columns.filter(|(_, column)| column.visibility == Visibility::Visible)
 }
 
 /// Where an expression of a select list stands. Where the server's name for it would be seen, nothing may be replaced

@@ -3,6 +3,7 @@
 use super::construct::{self, Construct};
 use super::from::{Rows, Surroundings, level};
 use super::output::{Naming, protected_of};
+use super::sort::Sorts;
 use super::{Analysis, Named, Outputs, Refusal, Remember, Scope};
 use crate::plan::scope::{Aliases, Output, Search, Slot};
 use crate::policy::ColumnId;
@@ -14,6 +15,8 @@ use crate::sql::tree::{Expr, ExprKind, LiteralKind, OrderItem, Path, Query, Quer
 pub(super) enum Place {
     /// Its rows are the statement's result.
     Top,
+    /// They are, by way of parentheses.
+    Enclosed,
     /// Its rows feed a part of the statement that knows for each of their columns whether it carries envelopes.
     Carried,
     /// Its rows are compared with values of that column, by what is equal for equal ones.
@@ -28,7 +31,7 @@ impl Place {
     /// Whether the names of its columns are the client's to see, and nobody else's.
     fn naming(self) -> Naming {
         match self {
-            Self::Top => Naming::Restored,
+            Self::Top | Self::Enclosed => Naming::Restored,
             Self::Carried | Self::Tagged(_) | Self::Nested(_) | Self::Exists => Naming::Servers,
         }
     }
@@ -36,8 +39,16 @@ impl Place {
     /// The place of an operand of UNION, INTERSECT or EXCEPT.
     fn operand(self) -> Self {
         match self {
-            Self::Top | Self::Carried | Self::Exists => Self::Carried,
+            Self::Top | Self::Enclosed | Self::Carried | Self::Exists => Self::Carried,
             Self::Nested(_) | Self::Tagged(_) => self,
+        }
+    }
+
+    /// The place of a query in parentheses.
+    fn enclosed(self) -> Self {
+        match self {
+            Self::Top | Self::Enclosed => Self::Enclosed,
+            Self::Carried | Self::Exists | Self::Nested(_) | Self::Tagged(_) => self,
         }
     }
 }
@@ -46,10 +57,13 @@ impl<'a> Analysis<'a> {
     /// Plans the query that a statement consists of.
     pub(super) fn top_query(&mut self, query: &Query) -> Result<Outputs, Refusal> {
         let outputs = self.query(query, None, Place::Top)?;
-        if outputs.iter().all(|output| output.protected.is_none()) && self.names.is_empty() {
+        let added = self.sorting.as_ref().map(|sorting| sorting.added.clone()).unwrap_or_default();
+        let opens = outputs.iter().any(|output| output.protected.is_some());
+        if !opens && self.names.is_empty() && self.sorting.is_none() {
             return Ok(Outputs::Relay);
         }
-        outputs.iter().map(|output| self.cell(output.protected)).collect::<Result<_, _>>().map(Outputs::Columns)
+        let actions = outputs.iter().map(|output| self.cell(output.protected)).chain(added.into_iter().map(Ok));
+        actions.collect::<Result<_, _>>().map(Outputs::Columns)
     }
 
     /// Visits a query expression and tells its columns.
@@ -67,7 +81,7 @@ impl<'a> Analysis<'a> {
                 let left = self.query(left, outer, place.operand())?;
                 let right = self.query(right, outer, place.operand())?;
                 let outputs = self.together(*operator, left, &right)?;
-                self.order_of(&query.order_by, &outputs, outer)?;
+                self.order_of(&query.order_by, &outputs, outer, place)?;
                 outputs
             }
             QueryBody::Table(path) => {
@@ -75,7 +89,7 @@ impl<'a> Analysis<'a> {
                 let source = self.source(path, None)?;
                 let outputs: Vec<Output> = source.visible().map(Output::of).collect();
                 self.granted(&outputs)?;
-                self.order_of(&query.order_by, &outputs, outer)?;
+                self.order_of(&query.order_by, &outputs, outer, place)?;
                 outputs
             }
             QueryBody::Values(rows) => {
@@ -86,17 +100,20 @@ impl<'a> Analysis<'a> {
                 let outputs: Vec<Output> = (0..width)
                     .map(|at| Output { name: Some(format!("column_{at}").into()), protected: None })
                     .collect();
-                self.order_of(&query.order_by, &outputs, outer)?;
+                self.order_of(&query.order_by, &outputs, outer, place)?;
                 outputs
             }
             QueryBody::Parenthesised(inner) => {
-                let outputs = self.query(inner, outer, place)?;
-                self.order_of(&query.order_by, &outputs, outer)?;
+                let outputs = self.query(inner, outer, place.enclosed())?;
+                self.order_of(&query.order_by, &outputs, outer, place)?;
                 outputs
             }
         };
         let limit = Scope { outer, ..Scope::EMPTY };
         self.values(&query.limit, &limit, construct::LIMIT)?;
+        if let Place::Top = place {
+            self.sorted_limit(query)?;
+        }
         self.ctes.truncate(in_sight);
         if let (Some(_), Some(name)) = (query.into, self.names.first()) {
             return Err(self.unsupported(name.column, construct::INTO));
@@ -107,7 +124,7 @@ impl<'a> Analysis<'a> {
             }
             match place {
                 Place::Nested(construct) => return Err(self.unsupported(column, construct)),
-                Place::Top | Place::Carried | Place::Tagged(_) | Place::Exists => {}
+                Place::Top | Place::Enclosed | Place::Carried | Place::Tagged(_) | Place::Exists => {}
             }
         }
         Ok(outputs)
@@ -117,7 +134,7 @@ impl<'a> Analysis<'a> {
     fn not_tagged(&self, place: Place) -> Result<(), Refusal> {
         match place {
             Place::Tagged(column) => Err(self.unsupported(column, construct::SUBQUERY)),
-            Place::Top | Place::Carried | Place::Nested(_) | Place::Exists => Ok(()),
+            Place::Top | Place::Enclosed | Place::Carried | Place::Nested(_) | Place::Exists => Ok(()),
         }
     }
 
@@ -136,7 +153,7 @@ impl<'a> Analysis<'a> {
         let outputs = match place {
             // The same prefix is the key of the group.
             Place::Tagged(like) => self.tagged_output(&select.items, like, &scope)?,
-            Place::Top | Place::Carried | Place::Nested(_) | Place::Exists => {
+            Place::Top | Place::Enclosed | Place::Carried | Place::Nested(_) | Place::Exists => {
                 self.outputs(&select.items, &Scope { grouped: &grouped, ..scope }, place.naming())?
             }
         };
@@ -161,7 +178,10 @@ impl<'a> Analysis<'a> {
         }
         select.windows.iter().try_for_each(|window| self.window(window, &visible))?;
         self.values(&select.qualify, &visible, construct::WINDOW)?;
-        self.order(order_by, &visible, construct::ORDER_BY)?;
+        match self.outermost_sort(order_by, &visible, place, Some(select))? {
+            Sorts::Yes => {}
+            Sorts::No => self.order(order_by, &visible, construct::ORDER_BY)?,
+        }
         Ok(outputs)
     }
 
@@ -171,14 +191,31 @@ impl<'a> Analysis<'a> {
         order_by: &[OrderItem],
         outputs: &[Output],
         outer: Option<&Scope<'_>>,
+        place: Place,
     ) -> Result<(), Refusal> {
         let scope = Scope { outer, outputs, aliases: Aliases::Visible, ..Scope::EMPTY };
-        self.order(order_by, &scope, construct::ORDER_BY)
+        match self.outermost_sort(order_by, &scope, place, None)? {
+            Sorts::Yes => Ok(()),
+            Sorts::No => self.order(order_by, &scope, construct::ORDER_BY),
+        }
+    }
+
+    fn outermost_sort(
+        &mut self,
+        order_by: &[OrderItem],
+        scope: &Scope<'_>,
+        place: Place,
+        select: Option<&Select>,
+    ) -> Result<Sorts, Refusal> {
+        match place {
+            Place::Top => self.sort(order_by, scope, select),
+            Place::Enclosed | Place::Carried | Place::Tagged(_) | Place::Nested(_) | Place::Exists => Ok(Sorts::No),
+        }
     }
 
     /// Visits ORDER BY or GROUP BY. An integer there is a position in the select list. The digest holds it where it
     /// stands bare; the server also looks through parentheses and a plus sign.
-    fn order(&mut self, list: &[OrderItem], scope: &Scope<'_>, construct: Construct) -> Result<(), Refusal> {
+    pub(super) fn order(&mut self, list: &[OrderItem], scope: &Scope<'_>, construct: Construct) -> Result<(), Refusal> {
         for item in list {
             let Some(column) = protected_of(scope.outputs) else {
                 self.value(&item.expr, scope, construct)?;
@@ -226,7 +263,7 @@ impl<'a> Analysis<'a> {
 
 /// Whether an expression of ORDER BY or GROUP BY is a position in the select list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Position {
+pub(super) enum Position {
     None,
     Integer,
     /// A constant that some server may take for one.
@@ -234,7 +271,7 @@ enum Position {
 }
 
 impl Position {
-    fn of(expr: &Expr) -> Self {
+    pub(super) fn of(expr: &Expr) -> Self {
         if let ExprKind::Literal(kind) = &expr.kind {
             match kind {
                 LiteralKind::Integer => Self::Integer,

@@ -235,7 +235,7 @@ impl Analysis<'_> {
     }
 
     /// Whether one of the expressions calls an aggregate function, so that rows are grouped.
-    fn aggregates(&self, items: &[SelectItem]) -> bool {
+    pub(super) fn aggregates(&self, items: &[SelectItem]) -> bool {
         let mut calls = Calls { analysis: self, found: 0 };
         for item in items {
             if let SelectItem::Expr { expr, .. } = item {

@@ -58,8 +58,15 @@ impl Analysis<'_> {
             default_database: Some(&view.name.database),
             ..self.cx
         };
-        let mut inner =
-            Analysis { cx, views, ctes: Vec::new(), splices: Vec::new(), names: Vec::new(), remember: Remember::Yes };
+        let mut inner = Analysis {
+            cx,
+            views,
+            ctes: Vec::new(),
+            splices: Vec::new(),
+            names: Vec::new(),
+            sorting: None,
+            remember: Remember::Yes,
+        };
         let outputs = inner.query(&query, None, Place::Carried)?;
         if let Some(splice) = inner.splices.first() {
             return Err(self.unsupported(splice.column, construct::VIEW_COMPARISON));

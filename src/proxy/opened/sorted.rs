@@ -1,0 +1,68 @@
+//! Results that the proxy sorts: definitions and cells of columns that the client did not ask for are left out, and rows
+//! wait until the last one is there.
+
+use zeroize::Zeroizing;
+
+use super::{Emit, Kind, Reader};
+use crate::rewrite::{RewriteError, RowCells, RowPlan, Sorter};
+use crate::wire::lenenc;
+use crate::wire::packet;
+use crate::wire::response::{Response, RowFormat};
+
+impl Reader {
+    /// Columns at the end of the result that the client does not get.
+    pub(super) fn hidden(&self) -> usize {
+        self.opening.plan.sort.as_ref().map_or(0, |sort| sort.hidden)
+    }
+
+    /// Columns that the client gets.
+    pub(super) fn shown(&self) -> usize {
+        self.opening.actions().len().saturating_sub(self.hidden())
+    }
+
+    /// The number of columns.
+    pub(super) fn column_count(&mut self) -> Emit {
+        if self.hidden() == 0 {
+            return Emit::AsItIs;
+        }
+        let shown = self.shown();
+        self.payload.clear();
+        lenenc::put_integer(shown as u64, &mut self.payload);
+        Emit::Changed
+    }
+
+    /// Whether rows wait to be sorted.
+    pub(super) fn sorts(&self) -> bool {
+        matches!(self.kind, Kind::Result { .. }) && self.opening.plan.sort.is_some()
+    }
+
+    /// Opens a row and keeps it.
+    pub(super) fn sorted_row(&mut self, row: &[u8], next: Response) -> Result<(), RewriteError> {
+        const MISFIT: RewriteError = RewriteError::PlanMismatch("sort");
+        let context = self.opening.context().ok_or(RewriteError::PlanMismatch("keys"))?;
+        if self.rows.is_none() {
+            self.rows = RowPlan::new(self.opening.actions(), &self.columns)?;
+        }
+        let is_binary = next == Response::Rows(RowFormat::Binary);
+        if self.sorter.is_none() {
+            let (Some(sort), Some(window)) = (&self.opening.plan.sort, self.opening.window) else { return Err(MISFIT) };
+            let cells = if is_binary { RowCells::binary(&self.columns)? } else { RowCells::Text };
+            self.sorter = Some(Sorter::new(sort, window, cells, self.columns.len(), &context)?);
+        }
+        let (Some(rows), Some(sorter)) = (&mut self.rows, &mut self.sorter) else { return Err(MISFIT) };
+        let mut opened = Zeroizing::new(Vec::new());
+        if is_binary {
+            rows.binary_row(row, &context, &mut opened)?;
+        } else {
+            rows.text_row(row, &context, &mut opened)?;
+        }
+        sorter.push(&opened)
+    }
+
+    /// Gathers the rows that waited.
+    pub(super) fn put_sorted(&mut self) {
+        let Some(sorter) = self.sorter.take() else { return };
+        let Self { gathered, sequence, .. } = self;
+        sorter.finish(|row| *sequence = packet::put(row, *sequence, gathered));
+    }
+}

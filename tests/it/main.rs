@@ -48,6 +48,7 @@ mod replicas;
 mod reprepare;
 mod roles;
 mod round_trip;
+mod sample_app;
 mod search;
 mod shadow;
 mod sql_oracle;

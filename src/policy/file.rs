@@ -11,10 +11,11 @@ use std::sync::Arc;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::password_hash::{WrittenCosts, WrittenKind};
 use super::rates::WrittenRates;
 use super::written::{Problems, Text, suggestion};
 use super::{
-    Access, AccountPattern, ColumnId, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy,
+    Access, AccountPattern, ColumnId, FirewallMode, HashCosts, IndexSpec, LogicalType, Normaliser, Padding, Policy,
     ProtectedColumn, Role, RoleId, TextSize,
 };
 use crate::schema::ColumnRef;
@@ -47,6 +48,7 @@ struct File {
     unlisted: Unlisted,
     #[serde(default)]
     rates: WrittenRates,
+    password_hash: Option<Spanned<WrittenCosts>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -61,6 +63,7 @@ struct Column {
     index: Option<Index>,
     padding: Option<Spanned<u8>>,
     subject: Option<Spanned<String>>,
+    kind: Option<Spanned<WrittenKind>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -158,13 +161,14 @@ pub fn parse(file: &str, text: &str, version: u64) -> Result<Policy, Problems> {
         (0_u32..).zip(&columns).map(|(id, column)| (column.column.to_string().to_lowercase(), ColumnId(id))).collect();
     domains(&mut text, &written.column, &columns);
     subjects(&mut text, &written.column, &columns);
+    let hashes = password_hashes(&mut text, &written);
     let mut roles = roles(&mut text, &written.role, &by_name);
     let bindings = bindings(&mut text, &written.account, &roles);
     let unlisted = RoleId(u16::try_from(roles.len()).unwrap_or(u16::MAX));
     roles.push(Role { name: UNLISTED.into(), default_access: Access::Deny, columns: HashMap::new() });
     let rates = written.rates.checked(&mut text);
     let policy = Policy::new(version, columns, roles, bindings, unlisted, written.unlisted.firewall.into());
-    text.finish(policy.with_rates(rates))
+    text.finish(policy.with_rates(rates).with_password_hashes(hashes))
 }
 
 fn keysets<'a>(text: &mut Text<'_>, written: &'a [Spanned<String>]) -> Vec<&'a str> {
@@ -268,6 +272,33 @@ fn subjects(text: &mut Text<'_>, written: &[Column], columns: &[ProtectedColumn]
             }
         }
     }
+}
+
+/// The columns that take nothing but hashes of passwords. Nobody looks one up: each has a salt of its own.
+fn password_hashes(text: &mut Text<'_>, written: &File) -> HashMap<ColumnRef, HashCosts> {
+    let costs = written.password_hash.as_ref().map(|costs| costs.get_ref().checked(text)).unwrap_or_default();
+    let mut columns = HashMap::new();
+    for column in &written.column {
+        let Some(kind) = &column.kind else { continue };
+        match kind.get_ref() {
+            WrittenKind::PasswordHash => {
+                if column.index.is_some() {
+                    text.wrong(
+                        &kind.span(),
+                        "a column of password hashes has no index: equal passwords have other hashes",
+                    );
+                }
+                columns.extend(column_ref(column.name.get_ref()).map(|name| (name, costs)));
+            }
+        }
+    }
+    if let (Some(costs), true) = (&written.password_hash, columns.is_empty()) {
+        text.wrong(
+            &costs.span(),
+            "[password_hash] belongs to columns with `kind = \"password_hash\"`, and there is none",
+        );
+    }
+    columns
 }
 
 /// `database.table.column`, each part bare or in backticks (a backtick inside is doubled).

@@ -5,6 +5,7 @@
 
 mod column;
 pub mod file;
+mod password_hash;
 #[expect(clippy::module_inception, reason = "the module's one central type")]
 mod policy;
 mod rates;
@@ -15,6 +16,7 @@ pub mod written;
 
 pub use column::{ColumnId, IndexSpec, LogicalType, Normaliser, Padding, ProtectedColumn, TextSize};
 pub use file::RESERVED_KEYSET;
+pub use password_hash::{HashCosts, NotAHash, PasswordHash, Pbkdf2Digest};
 pub use policy::{Access, DecryptGrant, Policy};
 pub use rates::{Rates, Reaction};
 pub use role::{Account, AccountPattern, FirewallMode, Role, RoleId};

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
-use super::{Account, AccountPattern, ColumnId, FirewallMode, ProtectedColumn, Rates, Role, RoleId};
-use crate::schema::TableRef;
+use super::{Account, AccountPattern, ColumnId, FirewallMode, HashCosts, ProtectedColumn, Rates, Role, RoleId};
+use crate::schema::{ColumnRef, TableRef};
 
 /// What a role may do with a protected column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,6 +48,7 @@ pub struct Policy {
     default_role: RoleId,
     default_firewall: FirewallMode,
     rates: Rates,
+    password_hashes: HashMap<ColumnRef, HashCosts>,
     by_table: HashMap<(Box<str>, Box<str>), Vec<ColumnId>>,
 }
 
@@ -67,7 +68,17 @@ impl Policy {
         }
         let bindings =
             bindings.into_iter().map(|(pattern, role, firewall)| Binding { pattern, role, firewall }).collect();
-        Self { version, columns, roles, bindings, default_role, default_firewall, rates: Rates::default(), by_table }
+        Self {
+            version,
+            columns,
+            roles,
+            bindings,
+            default_role,
+            default_firewall,
+            rates: Rates::default(),
+            password_hashes: HashMap::new(),
+            by_table,
+        }
     }
 
     /// The same with other thresholds than the defaults.
@@ -75,6 +86,18 @@ impl Policy {
     pub(super) fn with_rates(mut self, rates: Rates) -> Self {
         self.rates = rates;
         self
+    }
+
+    /// The same with columns that take nothing but hashes of passwords.
+    #[must_use]
+    pub(crate) fn with_password_hashes(mut self, columns: HashMap<ColumnRef, HashCosts>) -> Self {
+        self.password_hashes = columns;
+        self
+    }
+
+    /// What a hash must cost to be stored in the column, if it takes nothing but hashes of passwords.
+    pub fn password_hash(&self, column: &ColumnRef) -> Option<&HashCosts> {
+        self.password_hashes.get(column)
     }
 
     /// From when on errors and unknown statements are too many.

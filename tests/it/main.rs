@@ -38,6 +38,7 @@ mod login;
 mod nested;
 #[cfg(feature = "aws-kms")]
 mod operations;
+mod password_hashes;
 mod process;
 mod profiles;
 mod protected;

@@ -14,7 +14,7 @@ use super::aad::{Aad, CONTEXT_OCTETS_MAX};
 use super::envelope::{
     ENVELOPE_OCTETS_MAX, Envelope, EnvelopeError, Field, NONCE_LENGTH, Padded, RowBinding, write_key, write_prefix,
 };
-use super::index::{ColumnIndex, IndexKeys, KeyedIndex, PrefixRange, SearchError};
+use super::index::{ColumnIndex, IndexKeys, KeyedIndex, PrefixRange, Pseudonym, SearchError};
 use super::normalise::NormaliseError;
 use super::padding::{pad, unpadded_length};
 use super::{
@@ -399,6 +399,11 @@ impl ColumnKeys {
     /// The ranges of envelopes that carry the value, one for each index key that stored envelopes may carry.
     pub fn search(&self, plain: &Plaintext) -> Result<Vec<PrefixRange>, SearchError> {
         self.index.as_ref().ok_or(SearchError::NotIndexed)?.search(plain)
+    }
+
+    /// What stands for a value where only its equality is shown. `None` without a blind index, and while none is written.
+    pub(super) fn pseudonym(&self, plain: &Plaintext) -> Option<Pseudonym> {
+        self.index.as_ref()?.pseudonym(plain)
     }
 
     /// Whether a stored envelope carries exactly the blind index that `plain` has today. The tag binds the index to the

@@ -195,6 +195,25 @@ pub fn is_envelope(bytes: &[u8]) -> bool {
     Envelope::parse(bytes).is_ok()
 }
 
+/// Appends an envelope with random bytes in place of its blind index, so that equal values do not show. It opens nowhere:
+/// the index is authenticated. `None`, and nothing is appended, if the bytes are no envelope or the system's random number
+/// generator failed.
+pub fn blurred(stored: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let envelope = Envelope::parse(stored).ok()?;
+    let start = out.len();
+    let Some((version, tag)) = envelope.index else {
+        out.extend_from_slice(stored);
+        return Some(());
+    };
+    let mut random = [0; 16];
+    let random = random.get_mut(..tag.len())?;
+    getrandom::fill(random).ok()?;
+    write_prefix(out, Some((version, random)))?;
+    let prefix = out.len().saturating_sub(start);
+    out.extend_from_slice(stored.get(prefix..).unwrap_or_default());
+    Some(())
+}
+
 /// Appends magic, version, index length, index version and blind index: the part that an index search compares.
 /// `None` if the blind index has a length that the format does not know.
 pub(super) fn write_prefix(out: &mut Vec<u8>, index: Option<(IndexVersion, &[u8])>) -> Option<()> {

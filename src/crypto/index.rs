@@ -13,6 +13,25 @@ use crate::policy::{IndexSpec, Normaliser};
 const SALT: &[u8] = b"candado/v1/index";
 /// The name of the equality index, the only one a column has.
 const NAME: &[u8] = b"eq";
+/// The name of the pseudonyms, which are nothing that the database stores: another key makes them.
+const PSEUDONYM_NAME: &[u8] = b"pseudonym";
+
+/// What stands for a value where only its equality is shown: the same for values that are equal to a blind index, under
+/// one index key.
+#[derive(Clone, Copy)]
+pub(super) struct Pseudonym(u64);
+
+impl Pseudonym {
+    /// Appends it as [`PSEUDONYM_CHARS`](crate::policy::PSEUDONYM_CHARS) hexadecimal digits.
+    pub(super) fn put(self, out: &mut Plaintext) {
+        const DIGITS: [u8; 16] = *b"0123456789abcdef";
+        for byte in self.0.to_be_bytes() {
+            for nibble in [byte >> 4, byte & 0xf] {
+                out.push(DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0'));
+            }
+        }
+    }
+}
 
 /// The envelopes whose bytes lie in `low ≤ envelope < high` carry the value searched for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,18 +69,22 @@ pub enum IndexKeys {
 pub(super) struct KeyedIndex {
     version: IndexVersion,
     state: Box<Hmac<Sha256>>,
+    pseudonyms: Box<Hmac<Sha256>>,
 }
 
 impl KeyedIndex {
     /// `K_idx = HKDF(key, "candado/v1/index", u16be(|domain|) ‖ domain ‖ name)`. `None` if the domain is too long.
     pub(super) fn new(version: IndexVersion, key: &IndexKey, domain: &str, normaliser: &Normaliser) -> Option<Self> {
         let domain_length = u16::try_from(domain.len()).ok()?.to_be_bytes();
-        let mut derived = Zeroizing::new([0; 32]);
-        key.0.derive(SALT, &[&domain_length, domain.as_bytes(), NAME], &mut derived);
-        let mut state = Box::new(Hmac::new_from_slice(&*derived).ok()?);
-        state.update(normaliser_id(normaliser).as_bytes());
-        state.update(&[0]);
-        Some(Self { version, state })
+        let state = |name: &[u8]| {
+            let mut derived = Zeroizing::new([0; 32]);
+            key.0.derive(SALT, &[&domain_length, domain.as_bytes(), name], &mut derived);
+            let mut state = Box::new(Hmac::<Sha256>::new_from_slice(&*derived).ok()?);
+            state.update(normaliser_id(normaliser).as_bytes());
+            state.update(&[0]);
+            Some(state)
+        };
+        Some(Self { version, state: state(NAME)?, pseudonyms: state(PSEUDONYM_NAME)? })
     }
 
     fn tag(&self, normalised: &Plaintext) -> [u8; 32] {
@@ -136,6 +159,16 @@ impl ColumnIndex {
             PrefixRange { low, high }
         });
         Ok(ranges.collect())
+    }
+
+    /// What stands for a value under the active key. `None` if nothing is written at present, or if it is no text.
+    pub(super) fn pseudonym(&self, plain: &Plaintext) -> Option<Pseudonym> {
+        let mut normalised = Plaintext::new();
+        normalise(&self.normaliser, plain, &mut normalised).ok()?;
+        let mut state = Hmac::clone(&self.active.as_ref()?.pseudonyms);
+        state.update(normalised.expose());
+        let bytes: [u8; 32] = state.finalize().into_bytes().into();
+        bytes.first_chunk().map(|bytes| Pseudonym(u64::from_be_bytes(*bytes)))
     }
 
     /// The index keys that stored envelopes may carry, the active one first.

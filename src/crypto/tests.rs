@@ -69,6 +69,11 @@ fn phone_keys() -> ColumnKeys {
     keys_of(ColumnId(0), &column("shop.users.phone", Some(e164()), Padding::Block(16)))
 }
 
+/// Keys of a column that is searched by its text.
+pub(super) fn text_keys() -> ColumnKeys {
+    keys_of(ColumnId(0), &column("shop.users.phone", Some(Normaliser::Text), Padding::Block(16)))
+}
+
 /// Grants are made by policy only, in tests too.
 fn grant(id: ColumnId) -> DecryptGrant {
     let columns = (0..=id.0).map(|_| column("c", None, Padding::None)).collect();

@@ -68,6 +68,12 @@ pub struct Explained {
     /// Columns whose values are opened in the result.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub opens: Vec<String>,
+    /// Columns of which masks are shown in the result.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub masks: Vec<String>,
+    /// Columns that are shown in the result as envelopes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub envelopes: Vec<String>,
     /// The error that the client gets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorShown>,
@@ -98,7 +104,8 @@ impl Explained {
 
     fn admitted(admitted: &Admitted<'_>, policy: &Policy) -> Self {
         let plan = admitted.plan();
-        let (mut seals, mut index, mut opens) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut seals, mut index) = (Vec::new(), Vec::new());
+        let (mut opens, mut masks, mut envelopes) = (Vec::new(), Vec::new(), Vec::new());
         for splice in plan.splices.iter().flat_map(Splice::parts) {
             match &splice.kind {
                 SpliceKind::Seal(_) => note(policy, splice.column, &mut seals),
@@ -116,12 +123,14 @@ impl Explained {
                     match cell {
                         CellAction::Relay => {}
                         CellAction::Open(grant) => note(policy, grant.column(), &mut opens),
+                        CellAction::Mask(grant, _) => note(policy, grant.column(), &mut masks),
+                        CellAction::Ciphertext(column) => note(policy, *column, &mut envelopes),
                     }
                 }
             }
         }
         let verdict = if plan.splices.is_empty() { Verdict::Relayed } else { Verdict::Rewritten };
-        Self { verdict, text: Some(text(admitted)), seals, index, opens, error: None }
+        Self { verdict, text: Some(text(admitted)), seals, index, opens, masks, envelopes, error: None }
     }
 
     fn refused(refusal: &Refusal, audience: Audience) -> Self {
@@ -145,6 +154,8 @@ impl Explained {
             seals: Vec::new(),
             index: Vec::new(),
             opens: Vec::new(),
+            masks: Vec::new(),
+            envelopes: Vec::new(),
             error: Some(ErrorShown { code: error.code, sqlstate, text, remedy }),
         }
     }
@@ -153,7 +164,13 @@ impl Explained {
     pub fn parts(&self) -> Vec<(&'static str, String)> {
         let mut parts = vec![("outcome", self.verdict.name().to_owned())];
         parts.extend(self.text.iter().map(|text| ("sent", text.clone())));
-        for (part, columns) in [("seals", &self.seals), ("index", &self.index), ("opens", &self.opens)] {
+        for (part, columns) in [
+            ("seals", &self.seals),
+            ("index", &self.index),
+            ("opens", &self.opens),
+            ("masks", &self.masks),
+            ("envelopes", &self.envelopes),
+        ] {
             if !columns.is_empty() {
                 parts.push((part, columns.join(", ")));
             }

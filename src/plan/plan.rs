@@ -1,6 +1,8 @@
 //! The plan of a statement: which tokens are replaced by what, and which cells of the result are opened.
 
-use crate::policy::{ColumnId, DecryptGrant};
+use std::sync::Arc;
+
+use crate::policy::{ColumnId, DecryptGrant, Mask};
 use crate::schema::{SubjectForm, SubjectPlace};
 use crate::sql::tree::{TokenIndex, TokenRange};
 
@@ -58,6 +60,10 @@ pub enum CellAction {
     Relay,
     /// Its cells are envelopes of the granted column: they are opened and the definition is restored.
     Open(DecryptGrant),
+    /// Its cells are envelopes of the granted column, and a mask of each value is shown.
+    Mask(DecryptGrant, Arc<Mask>),
+    /// Its cells are envelopes of that column, and are shown as such, without their blind index.
+    Ciphertext(ColumnId),
 }
 
 /// What a statement changes for later ones.

@@ -5,6 +5,7 @@ mod carriers;
 mod modes;
 mod plans;
 mod property;
+mod shown;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
@@ -23,6 +24,8 @@ use crate::sql::{Dialect, SqlMode, Token, TokenKind};
 
 const PLAIN: RoleId = RoleId(0);
 const ENGINEER: RoleId = RoleId(1);
+const MASKED: RoleId = RoleId(2);
+const CIPHERTEXT: RoleId = RoleId(3);
 
 /// Everything around a statement; fields are changed by the tests that care.
 struct Shop {
@@ -142,6 +145,8 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
             .map(|cell| match cell {
                 CellAction::Relay => "-".to_owned(),
                 CellAction::Open(grant) => format!("open {}", name(grant.column())),
+                CellAction::Mask(grant, mask) => format!("mask {} by {}", name(grant.column()), mask.name()),
+                CellAction::Ciphertext(column) => format!("envelopes of {}", name(*column)),
             })
             .collect();
         writeln!(out, "result: {}", cells.join(", ")).unwrap();
@@ -326,6 +331,11 @@ fn policy(version: u64) -> Policy {
     };
     let columns = vec![protected("phone", true), protected("email", true), protected("note", false)];
     let role = |name: &str, default_access| Role { name: name.into(), default_access, columns: HashMap::new() };
-    let roles = vec![role("plain", Access::Plain), role("engineer", Access::Deny)];
+    let roles = vec![
+        role("plain", Access::Plain),
+        role("engineer", Access::Deny),
+        role("masked", Access::Masked),
+        role("ciphertext", Access::Ciphertext),
+    ];
     Policy::new(version, columns, roles, Vec::new(), ENGINEER, FirewallMode::Block)
 }

@@ -11,12 +11,14 @@ use std::sync::Arc;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::access::{self, Lines, Protected, WrittenAccess, WrittenRight};
+use super::mask::WrittenMask;
 use super::password_hash::{WrittenCosts, WrittenKind};
 use super::rates::WrittenRates;
 use super::written::{Problems, Text, suggestion};
 use super::{
-    Access, AccountPattern, ColumnId, FirewallMode, HashCosts, IndexSpec, LogicalType, Normaliser, Padding, Policy,
-    ProtectedColumn, Role, RoleId, TextSize,
+    Access, AccountPattern, Basis, ColumnId, FirewallMode, HashCosts, IndexSpec, LogicalType, Mask, Normaliser,
+    Padding, Policy, ProtectedColumn, Role, RoleId, TextSize,
 };
 use crate::schema::ColumnRef;
 
@@ -64,6 +66,7 @@ struct Column {
     padding: Option<Spanned<u8>>,
     subject: Option<Spanned<String>>,
     kind: Option<Spanned<WrittenKind>>,
+    mask: Option<Spanned<WrittenMask>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -84,19 +87,14 @@ enum WrittenNormaliser {
     E164,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum WrittenAccess {
-    Plain,
-    Deny,
-}
-
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenRole {
     access: WrittenAccess,
     #[serde(default)]
-    columns: BTreeMap<String, Spanned<WrittenAccess>>,
+    keysets: BTreeMap<String, Spanned<WrittenAccess>>,
+    #[serde(default)]
+    columns: BTreeMap<String, Spanned<WrittenRight>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -139,15 +137,6 @@ impl From<WrittenFirewall> for FirewallMode {
     }
 }
 
-impl From<WrittenAccess> for Access {
-    fn from(written: WrittenAccess) -> Self {
-        match written {
-            WrittenAccess::Plain => Self::Plain,
-            WrittenAccess::Deny => Self::Deny,
-        }
-    }
-}
-
 /// Reads the text of a policy file. `file` is its name in messages, `version` the new snapshot's.
 ///
 /// # Errors
@@ -162,13 +151,19 @@ pub fn parse(file: &str, text: &str, version: u64) -> Result<Policy, Problems> {
     domains(&mut text, &written.column, &columns);
     subjects(&mut text, &written.column, &columns);
     let hashes = password_hashes(&mut text, &written);
-    let mut roles = roles(&mut text, &written.role, &by_name);
+    let mut protected = Protected { columns: &columns, by_name: &by_name, keysets: &keysets, masks: HashMap::new() };
+    let masks =
+        written.column.iter().filter_map(|column| Some((column.name.get_ref().as_str(), column.mask.as_ref()?)));
+    protected.masks = access::masks(&mut text, masks, &protected);
+    let (mut roles, details) = roles(&mut text, &written.role, &protected);
     let bindings = bindings(&mut text, &written.account, &roles);
     let unlisted = RoleId(u16::try_from(roles.len()).unwrap_or(u16::MAX));
     roles.push(Role { name: UNLISTED.into(), default_access: Access::Deny, columns: HashMap::new() });
     let rates = written.rates.checked(&mut text);
     let policy = Policy::new(version, columns, roles, bindings, unlisted, written.unlisted.firewall.into());
-    text.finish(policy.with_rates(rates).with_password_hashes(hashes))
+    text.finish(
+        policy.with_rates(rates).with_masks(details.masks).with_bases(details.bases).with_password_hashes(hashes),
+    )
 }
 
 fn keysets<'a>(text: &mut Text<'_>, written: &'a [Spanned<String>]) -> Vec<&'a str> {
@@ -431,32 +426,35 @@ fn region(text: &mut Text<'_>, index: &Index) -> Arc<str> {
     region.get_ref().as_str().into()
 }
 
+/// What policy says of roles beside their accesses.
+#[derive(Default)]
+struct Details {
+    masks: HashMap<(RoleId, ColumnId), Arc<Mask>>,
+    bases: HashMap<(RoleId, ColumnId), Basis>,
+}
+
 fn roles(
     text: &mut Text<'_>,
     written: &BTreeMap<String, Spanned<WrittenRole>>,
-    by_name: &HashMap<String, ColumnId>,
-) -> Vec<Role> {
+    protected: &Protected<'_>,
+) -> (Vec<Role>, Details) {
     let mut roles = Vec::with_capacity(written.len() + 1);
-    for (name, role) in written {
+    let mut details = Details::default();
+    for (id, (name, role)) in (0_u16..).map(RoleId).zip(written) {
         if name == UNLISTED {
             text.wrong(&role.span(), "role name `unlisted` is taken: it is what accounts without an entry have");
         }
-        let mut columns = HashMap::new();
-        for (column, access) in &role.get_ref().columns {
-            let id = column_ref(column).and_then(|name| by_name.get(&name.to_string().to_lowercase()));
-            let Some(id) = id else {
-                let hint = suggestion(column, by_name.keys().map(String::as_str));
-                text.wrong(&access.span(), format!("role `{name}`: `{column}` is no protected column{hint}"));
-                continue;
-            };
-            columns.insert(*id, Access::from(*access.get_ref()));
-        }
-        roles.push(Role { name: name.as_str().into(), default_access: role.get_ref().access.into(), columns });
+        let WrittenRole { access, keysets, columns } = role.get_ref();
+        let lines = Lines { name, at: role.span(), access: (*access).into(), keysets, columns };
+        let rights = access::rights(text, &lines, protected);
+        details.masks.extend(rights.masks.into_iter().map(|(column, mask)| ((id, column), mask)));
+        details.bases.extend(rights.bases.into_iter().map(|(column, basis)| ((id, column), basis)));
+        roles.push(Role { name: name.as_str().into(), default_access: lines.access, columns: rights.columns });
     }
-    if roles.len() >= usize::from(u16::MAX) {
+    if written.len() >= usize::from(u16::MAX) {
         text.wrong(&Range { start: 0, end: 0 }, "too many roles");
     }
-    roles
+    (roles, details)
 }
 
 fn bindings(

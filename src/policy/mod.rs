@@ -3,8 +3,10 @@
 //! [`mod@file`] holds `policy.toml` as written; [`Policy`] is the checked form that statements are judged by. Knows neither
 //! keys nor SQL.
 
+mod access;
 mod column;
 pub mod file;
+mod mask;
 mod password_hash;
 #[expect(clippy::module_inception, reason = "the module's one central type")]
 mod policy;
@@ -14,8 +16,10 @@ mod role;
 mod tests;
 pub mod written;
 
+pub use access::Basis;
 pub use column::{ColumnId, IndexSpec, LogicalType, Normaliser, Padding, ProtectedColumn, TextSize};
 pub use file::RESERVED_KEYSET;
+pub use mask::{AddressPart, HIDDEN, Mask, PSEUDONYM_CHARS, Piece, Reads};
 pub use password_hash::{HashCosts, NotAHash, PasswordHash, Pbkdf2Digest};
 pub use policy::{Access, DecryptGrant, Policy};
 pub use rates::{Rates, Reaction};

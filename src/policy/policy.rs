@@ -1,10 +1,13 @@
 //! The checked policy that statements are judged by.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::{Account, AccountPattern, ColumnId, FirewallMode, HashCosts, ProtectedColumn, Rates, Role, RoleId};
+use super::{
+    Account, AccountPattern, Basis, ColumnId, FirewallMode, HashCosts, Mask, ProtectedColumn, Rates, Role, RoleId,
+};
 use crate::schema::{ColumnRef, TableRef};
 
 /// What a role may do with a protected column.
@@ -12,12 +15,17 @@ use crate::schema::{ColumnRef, TableRef};
 pub enum Access {
     /// Reads and writes the value.
     Plain,
+    /// Sees a mask in place of the value, in a column of a result that is the column itself. Every other use is refused
+    /// with error 1143.
+    Masked,
+    /// The same, and sees the envelope with random bytes in place of its blind index.
+    Ciphertext,
     /// Every statement that names the column is refused with error 1143.
     Deny,
 }
 
-/// Proof that a column may be opened. Only [`Policy::access`], for a role, and [`Policy::backfill_grant`] make one, so no
-/// cell is opened unasked.
+/// Proof that a column may be opened. Only [`Policy::access`] and [`Policy::masked`], for a role, and
+/// [`Policy::backfill_grant`] make one, so no cell is opened unasked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DecryptGrant {
     column: ColumnId,
@@ -48,6 +56,8 @@ pub struct Policy {
     default_role: RoleId,
     default_firewall: FirewallMode,
     rates: Rates,
+    masks: HashMap<(RoleId, ColumnId), Arc<Mask>>,
+    bases: HashMap<(RoleId, ColumnId), Basis>,
     password_hashes: HashMap<ColumnRef, HashCosts>,
     by_table: HashMap<(Box<str>, Box<str>), Vec<ColumnId>>,
 }
@@ -76,9 +86,17 @@ impl Policy {
             default_role,
             default_firewall,
             rates: Rates::default(),
+            masks: HashMap::new(),
+            bases: HashMap::new(),
             password_hashes: HashMap::new(),
             by_table,
         }
+    }
+
+    /// The same with what roles see of columns that are masked for them.
+    #[must_use]
+    pub fn with_masks(self, masks: HashMap<(RoleId, ColumnId), Arc<Mask>>) -> Self {
+        Self { masks, ..self }
     }
 
     /// The same with other thresholds than the defaults.
@@ -155,8 +173,32 @@ impl Policy {
             .map_or(Access::Deny, |role| role.columns.get(&column).copied().unwrap_or(role.default_access));
         match access {
             Access::Plain => (Access::Plain, Some(DecryptGrant { column })),
-            Access::Deny => (Access::Deny, None),
+            Access::Masked | Access::Ciphertext | Access::Deny => (access, None),
         }
+    }
+
+    /// What a role sees of a column that is masked for it, and the grant that the mask is computed with. `None` for every
+    /// other access.
+    pub fn masked(&self, role: RoleId, column: ColumnId) -> Option<(DecryptGrant, Arc<Mask>)> {
+        match self.access(role, column).0 {
+            Access::Masked => {
+                let mask = self.masks.get(&(role, column)).cloned();
+                // The one that shows least, should none be named.
+                Some((DecryptGrant { column }, mask.unwrap_or_else(|| Arc::new(Mask::Null))))
+            }
+            Access::Plain | Access::Ciphertext | Access::Deny => None,
+        }
+    }
+
+    /// The same with the lines that decide about columns, where these are not the roles' own.
+    #[must_use]
+    pub(super) fn with_bases(self, bases: HashMap<(RoleId, ColumnId), Basis>) -> Self {
+        Self { bases, ..self }
+    }
+
+    /// Which line of a role decides about a column.
+    pub fn basis(&self, role: RoleId, column: ColumnId) -> Basis {
+        self.bases.get(&(role, column)).copied().unwrap_or(Basis::Role)
     }
 
     /// The grant of the engine that converts whole columns. It shows no value to anybody and has no role: who may run it

@@ -212,3 +212,4 @@ fn a_column_of_password_hashes_asks_for_costs_and_has_no_index() {
     let misspelt = problems(|good| good.replace("type = \"text\"", "type = \"text\"\nkind = \"password\""));
     assert!(misspelt.contains("password_hash"), "{misspelt}");
 }
+mod masks;

@@ -4,9 +4,11 @@
 //! Knows no file's meaning and opens none: callers hand in the text. Used for `policy.toml` and `candado.toml`.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::Range;
 
-use serde::de::DeserializeOwned;
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
 
 /// How different a written key may be from a known one to be suggested: 0 is nothing in common, 1 is equal.
 const SIMILARITY_MIN: f64 = 0.6;
@@ -94,6 +96,42 @@ pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> O
 /// `; did you mean ...?` for a word that is unknown, or nothing.
 pub fn suggestion<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(written, known).map_or_else(String::new, |word| format!("; did you mean `{word}`?"))
+}
+
+/// Reads what may be written as one word or as a table. `expected` says so.
+pub(super) fn word_or_table<'de, D, W, T>(
+    deserializer: D,
+    expected: &'static str,
+    by_word: impl FnOnce(W) -> T,
+) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    W: Deserialize<'de>,
+    T: Deserialize<'de>,
+{
+    deserializer.deserialize_any(WordOrTable { expected, by_word, read: PhantomData })
+}
+
+struct WordOrTable<W, T, F> {
+    expected: &'static str,
+    by_word: F,
+    read: PhantomData<(W, T)>,
+}
+
+impl<'de, W: Deserialize<'de>, T: Deserialize<'de>, F: FnOnce(W) -> T> Visitor<'de> for WordOrTable<W, T, F> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expected)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<T, E> {
+        W::deserialize(StrDeserializer::new(word)).map(self.by_word)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(table))
+    }
 }
 
 /// Serde's complaint in our words. It lists the known names in backticks after the unknown one.

@@ -382,11 +382,16 @@ impl Reader {
         let action = match self.kind {
             Kind::Fields(role) => {
                 let named = rewrite::names_protected(&parsed, context.policy, context.results_charset);
-                match named.map(|id| context.policy.access(role, id)) {
-                    Some((Access::Plain, Some(grant))) => CellAction::Open(grant),
+                let Some(id) = named else { return Ok(Emit::AsItIs) };
+                let policy = context.policy;
+                let action = match policy.access(role, id) {
+                    (Access::Plain, grant) => grant.map(CellAction::Open),
+                    (Access::Masked, _) => policy.masked(role, id).map(|(grant, mask)| CellAction::Mask(grant, mask)),
                     // What is shown of a column that the role may not read is how it is stored.
-                    Some((Access::Deny | Access::Plain, _)) | None => return Ok(Emit::AsItIs),
-                }
+                    (Access::Ciphertext | Access::Deny, _) => None,
+                };
+                let Some(action) = action else { return Ok(Emit::AsItIs) };
+                action
             }
             Kind::Result { .. } | Kind::Prepare { .. } => {
                 self.opening.actions().get(self.columns.len()).cloned().unwrap_or(CellAction::Relay)

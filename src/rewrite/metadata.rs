@@ -5,7 +5,7 @@
 
 use super::{Context, ResultColumn, RewriteError};
 use crate::plan::CellAction;
-use crate::policy::{ColumnId, LogicalType, Policy, ProtectedColumn, TextSize};
+use crate::policy::{ColumnId, LogicalType, Mask, Policy, ProtectedColumn, TextSize};
 use crate::schema::{Charset, ServerKind};
 use crate::wire::column::{ColumnAttributes, ColumnDefinition, ColumnType, flag};
 
@@ -43,7 +43,14 @@ pub fn column_definition(
                 Ok(())
             }
         },
-        CellAction::Open(grant) => {
+        CellAction::Ciphertext(id) => match named.filter(|named| named != id) {
+            Some(other) => Err(unplanned(cx, other)),
+            None => {
+                out.extend_from_slice(payload);
+                Ok(())
+            }
+        },
+        CellAction::Open(grant) | CellAction::Mask(grant, _) => {
             // Two columns of one envelope context may stand in one result column, but that is not planned yet.
             if let Some(id) = named.filter(|id| *id != grant.column()) {
                 return Err(unplanned(cx, id));
@@ -55,7 +62,13 @@ pub fn column_definition(
                 out.extend_from_slice(payload);
                 return Ok(());
             }
-            definition.put_with(&restored(definition.attributes, protected, cx), out);
+            let mut attributes = restored(definition.attributes, protected, cx);
+            if let CellAction::Mask(_, mask) = action
+                && **mask == Mask::Null
+            {
+                attributes.flags &= !flag::NOT_NULL;
+            }
+            definition.put_with(&attributes, out);
             Ok(())
         }
     }

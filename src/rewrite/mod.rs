@@ -10,6 +10,7 @@ mod error;
 mod fit;
 mod form;
 mod long_data;
+mod mask;
 mod metadata;
 mod name;
 mod params;

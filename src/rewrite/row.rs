@@ -1,10 +1,11 @@
-//! Rows: cells of protected columns are opened, all others are copied in as few runs as possible.
+//! Rows: cells of protected columns are opened, masked or shown as envelopes, all others are copied in as few runs as
+//! possible.
 
 use super::charset::{converted_length, is_relayed, put_converted};
-use super::{Context, ResultColumn, RewriteError};
+use super::{Context, ResultColumn, RewriteError, mask};
 use crate::crypto::{OpenError, Plaintext};
 use crate::plan::CellAction;
-use crate::policy::DecryptGrant;
+use crate::policy::{DecryptGrant, Mask};
 use crate::schema::{Charset, ColumnRef};
 use crate::wire::binary_row::BinaryCells;
 use crate::wire::column::ColumnType;
@@ -16,8 +17,17 @@ use crate::wire::text_row::{Cell, TextCells};
 struct Step {
     /// Columns that are copied before it, since the last protected one.
     skipped: usize,
-    grant: DecryptGrant,
+    /// Its position, from 0.
+    at: usize,
+    action: CellAction,
     column: ResultColumn,
+}
+
+/// The buffers that cells are opened in.
+#[derive(Debug)]
+struct Buffers {
+    plain: Plaintext,
+    masked: Plaintext,
 }
 
 /// What happens to each row of one result set. Made once per result set; opening a cell allocates nothing.
@@ -28,7 +38,7 @@ struct Step {
 pub struct RowPlan {
     steps: Vec<Step>,
     types: Vec<ColumnType>,
-    plain: Plaintext,
+    buffers: Buffers,
 }
 
 impl RowPlan {
@@ -40,11 +50,11 @@ impl RowPlan {
         }
         let mut steps = Vec::new();
         let mut skipped = 0_usize;
-        for (action, column) in actions.iter().zip(columns) {
+        for (at, (action, column)) in actions.iter().zip(columns).enumerate() {
             match action {
                 CellAction::Relay => skipped = skipped.saturating_add(1),
-                CellAction::Open(grant) => {
-                    steps.push(Step { skipped, grant: grant.clone(), column: *column });
+                CellAction::Open(_) | CellAction::Mask(..) | CellAction::Ciphertext(_) => {
+                    steps.push(Step { skipped, at, action: action.clone(), column: *column });
                     skipped = 0;
                 }
             }
@@ -53,7 +63,8 @@ impl RowPlan {
             return Ok(None);
         }
         let types = columns.iter().map(|column| ColumnType::from_byte(column.column_type)).collect::<Result<_, _>>()?;
-        Ok(Some(Self { steps, types, plain: Plaintext::new() }))
+        let buffers = Buffers { plain: Plaintext::new(), masked: Plaintext::new() };
+        Ok(Some(Self { steps, types, buffers }))
     }
 
     /// Appends a row of a text result as the client is to see it.
@@ -66,7 +77,7 @@ impl RowPlan {
         done
     }
 
-    /// Appends a row of a binary result as the client is to see it. A NULL bitmap stays as it is.
+    /// Appends a row of a binary result as the client is to see it. Its NULL bitmap gets the cells that are masked as NULL.
     pub fn binary_row(&mut self, row: &[u8], cx: &Context<'_>, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         let start = out.len();
         let done = self.put_binary_row(row, cx, out);
@@ -85,7 +96,13 @@ impl RowPlan {
                 cells.next_cell()?;
             }
             let cell = cells.next_cell()?;
-            copied = put_read(row, copied, &cell, step, &mut self.plain, cx, out)?;
+            if step.is_null() {
+                out.extend_from_slice(row.get(copied..cell.start).unwrap_or_default());
+                out.push(lenenc::NULL);
+                copied = cell.end;
+                continue;
+            }
+            copied = put_read(row, copied, &cell, step, &mut self.buffers, cx, out)?;
         }
         out.extend_from_slice(row.get(copied..).unwrap_or_default());
         Ok(())
@@ -95,6 +112,7 @@ impl RowPlan {
         let mut cells = BinaryCells::new(row, self.types.len())?;
         let mut types = self.types.iter().copied();
         let mut copied = 0_usize;
+        let start = out.len();
         out.reserve(row.len());
         for step in &self.steps {
             for column_type in types.by_ref().take(step.skipped) {
@@ -102,10 +120,27 @@ impl RowPlan {
             }
             let column_type = types.next().ok_or(RewriteError::PlanMismatch("number of result columns"))?;
             let cell = cells.next_cell(column_type)?;
-            copied = put_read(row, copied, &cell, step, &mut self.plain, cx, out)?;
+            if step.is_null() {
+                out.extend_from_slice(row.get(copied..cell.start).unwrap_or_default());
+                // The bitmap stands before all cells, so it has been copied.
+                set_null(out.get_mut(start..).unwrap_or_default(), step.at);
+                copied = cell.end;
+                continue;
+            }
+            copied = put_read(row, copied, &cell, step, &mut self.buffers, cx, out)?;
         }
         out.extend_from_slice(row.get(copied..).unwrap_or_default());
         Ok(())
+    }
+}
+
+impl Step {
+    /// Whether NULL stands for every value.
+    fn is_null(&self) -> bool {
+        match &self.action {
+            CellAction::Mask(_, mask) => **mask == Mask::Null,
+            CellAction::Relay | CellAction::Open(_) | CellAction::Ciphertext(_) => false,
+        }
     }
 }
 
@@ -117,12 +152,29 @@ fn put_read(
     copied: usize,
     cell: &Cell,
     step: &Step,
-    plain: &mut Plaintext,
+    buffers: &mut Buffers,
     cx: &Context<'_>,
     out: &mut Vec<u8>,
 ) -> Result<usize, RewriteError> {
     let Some(value) = &cell.value else { return Ok(copied) };
-    let grant = &step.grant;
+    let grant = match &step.action {
+        CellAction::Open(grant) => grant,
+        CellAction::Mask(grant, mask) => {
+            out.extend_from_slice(row.get(copied..cell.start).unwrap_or_default());
+            let stored = row.get(value.clone()).unwrap_or_default();
+            let Buffers { plain, masked } = buffers;
+            mask::read(stored, (grant, mask), step.column, (plain, masked), cx)?;
+            put_text(masked.expose(), cx.results_charset, out);
+            return Ok(cell.end);
+        }
+        CellAction::Ciphertext(id) => {
+            out.extend_from_slice(row.get(copied..cell.start).unwrap_or_default());
+            mask::put_envelope(row.get(value.clone()).unwrap_or_default(), *id, cx, out)?;
+            return Ok(cell.end);
+        }
+        CellAction::Relay => return Ok(copied),
+    };
+    let plain = &mut buffers.plain;
     let Some(keys) = cx.ring.column(grant.column()) else {
         return Err(RewriteError::KeyUnavailable { column: name(grant, cx)? });
     };
@@ -134,6 +186,14 @@ fn put_read(
     keys.read(grant, stored, plain).map_err(|error| open_error(&error, grant, cx))?;
     put_text(plain.expose(), cx.results_charset, out);
     Ok(cell.end)
+}
+
+/// Sets the bit of a column in the NULL bitmap of a binary row, which two bits of no meaning begin.
+fn set_null(row: &mut [u8], column: usize) {
+    let bit = column.saturating_add(2);
+    if let Some(byte) = row.get_mut(1_usize.saturating_add(bit >> 3)) {
+        *byte |= 1 << (bit & 7);
+    }
 }
 
 /// Appends a value as a length-encoded string in the character set of results.
@@ -165,7 +225,7 @@ pub(super) fn open_error(error: &OpenError, grant: &DecryptGrant, cx: &Context<'
     }
 }
 
-fn name(grant: &DecryptGrant, cx: &Context<'_>) -> Result<ColumnRef, RewriteError> {
+pub(super) fn name(grant: &DecryptGrant, cx: &Context<'_>) -> Result<ColumnRef, RewriteError> {
     let protected = cx.policy.column(grant.column()).ok_or(RewriteError::PlanMismatch("column"))?;
     Ok(protected.column.clone())
 }

@@ -130,6 +130,8 @@ impl ColumnType {
 
 /// Flag bits of a column definition that Candado changes.
 pub mod flag {
+    /// The column cannot be NULL.
+    pub const NOT_NULL: u16 = 1;
     /// The column is a BLOB or TEXT.
     pub const BLOB: u16 = 0x10;
     /// The column's own collation is binary.

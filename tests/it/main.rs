@@ -35,6 +35,7 @@ mod leaks;
 mod lease;
 mod lifecycle;
 mod login;
+mod masks;
 mod nested;
 #[cfg(feature = "aws-kms")]
 mod operations;

@@ -21,9 +21,7 @@ const INPUT_OCTETS_MAX: usize = 250;
 /// digits in a class of its own, because an INSERT must not fail for it; a value without any digit by its characters,
 /// because unlike values would otherwise all be equal.
 pub(super) fn normalise(value: &str, region: &str, out: &mut Plaintext) {
-    let mut unified = Plaintext::new();
-    unified.reserve(value.len());
-    value.nfkc().map(unify_dash).for_each(|char| unified.push_char(char));
+    let unified = unified(value);
     // Made of characters only, so this cannot fail; the fallback is the value itself.
     let unified = std::str::from_utf8(unified.expose()).unwrap_or(value).trim();
 
@@ -44,6 +42,22 @@ pub(super) fn normalise(value: &str, region: &str, out: &mut Plaintext) {
             }
         }
     }
+}
+
+/// Appends a valid number in E.164, without its extension. Tells how many octets `+` and the country's code take; `None`:
+/// it is no valid number, and nothing is appended.
+pub(super) fn telephone(value: &str, region: &str, out: &mut Plaintext) -> Option<usize> {
+    let unified = unified(value);
+    let number = valid_number(std::str::from_utf8(unified.expose()).ok()?.trim(), region)?;
+    push_international(&number, out);
+    Some(number.code().value().to_string().len().saturating_add(1))
+}
+
+fn unified(value: &str) -> Plaintext {
+    let mut unified = Plaintext::new();
+    unified.reserve(value.len());
+    value.nfkc().map(unify_dash).for_each(|char| unified.push_char(char));
+    unified
 }
 
 /// Appends `+`, the country's code and the national number. The crate's formatter writes the same for [`Mode::E164`]; it

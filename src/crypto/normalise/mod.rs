@@ -42,6 +42,11 @@ pub fn normalise(normaliser: &Normaliser, value: &Plaintext, out: &mut Plaintext
     Ok(())
 }
 
+/// Appends a valid telephone number in E.164 and tells how long `+` and its country's code are.
+pub(super) fn telephone(value: &str, region: &str, out: &mut Plaintext) -> Option<usize> {
+    e164::telephone(value, region, out)
+}
+
 /// Loads the telephone metadata, which takes a good part of a second. Call it at start, not under the first statement.
 pub fn warm_up() {
     e164::warm_up();

@@ -9,7 +9,7 @@ use super::expression::bare;
 use super::output::protected_of;
 use super::predicate::{ColumnOperand, value};
 use super::query::Place;
-use super::{Analysis, Meaning, Refusal, Scope, Verb};
+use super::{Analysis, Meaning, Refusal, Scope, Usage, Verb};
 use crate::plan::scope::Search;
 use crate::plan::{Comparison, Splice, SpliceKind, Value};
 use crate::policy::ColumnId;
@@ -79,7 +79,10 @@ impl Analysis<'_> {
         if let ExprKind::Subquery(query) = &expr.kind {
             let outputs = self.query(query, Some(scope), Place::Carried)?;
             return match (outputs.as_slice(), protected_of(&outputs)) {
-                ([output], _) => Ok(Carried { rows: Rows::Any, ..Carried::of(output.protected) }),
+                ([output], _) => {
+                    output.protected.map_or(Ok(()), |column| self.may(column, Usage::Used(Verb::Select)))?;
+                    Ok(Carried { rows: Rows::Any, ..Carried::of(output.protected) })
+                }
                 // As many columns as a value has not: the server refuses it.
                 (_, None) => Ok(Carried::of(None)),
                 (_, Some(column)) => Err(self.unsupported(column, construct::SUBQUERY)),

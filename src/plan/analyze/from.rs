@@ -2,7 +2,7 @@
 
 use super::construct;
 use super::query::Place;
-use super::{Analysis, Named, Refusal, Scope, SourceColumn, UnknownName, Verb, Visibility};
+use super::{Analysis, Named, Refusal, Scope, SourceColumn, UnknownName, Usage, Verb, Visibility};
 use crate::plan::scope::{Aliases, Clause, Output, Qualifier, Search, Slot, Source, merge};
 use crate::schema::Table;
 use crate::sql::tree::{JoinCondition, JoinKind, Path, Query, TableReference, TokenIndex};
@@ -182,7 +182,7 @@ impl Analysis<'_> {
         };
         match scope.column(*slot).and_then(|column| column.protected) {
             Some(column) => {
-                self.grant(column, Verb::Select)?;
+                self.may(column, Usage::Used(Verb::Select))?;
                 Err(self.unsupported(column, construct::JOIN_COLUMNS))
             }
             None => Ok(*slot),

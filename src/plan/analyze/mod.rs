@@ -30,7 +30,7 @@ use super::refusal::{Subject, UnknownName, Verb};
 use super::scope::{Certainty, Meaning, Qualifier, Scope, SourceColumn, TableNames, Visibility};
 use super::text::Text;
 use super::{CellAction, Effect, Outputs, QueryPlan, Refusal, ResultName, Splice};
-use crate::policy::{Access, Account, ColumnId, DecryptGrant, Policy, RoleId};
+use crate::policy::{Access, Account, ColumnId, Policy, RoleId};
 use crate::schema::{Catalog, Table, TableKind};
 use crate::sql::Dialect;
 use crate::sql::tree::{Path, Statement, TokenIndex};
@@ -77,6 +77,15 @@ struct Cte {
     name: Box<str>,
     /// `None` while its query has not been read: what it carries is not known yet.
     columns: Option<Vec<SourceColumn>>,
+}
+
+/// What a statement does with a protected column that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Usage {
+    /// Its values are a column of a result, or of a part of the statement that hands them on as such.
+    Shown,
+    /// Anything else. Only a role that sees the values may: the outcome depends on them.
+    Used(Verb),
 }
 
 /// A table name of a statement, resolved.
@@ -164,15 +173,16 @@ impl<'a> Analysis<'a> {
 
     /// What a column name means here, after the role was asked about each protected column that it can mean.
     fn meaning(&self, path: &Path, scope: &Scope<'_>, verb: Verb) -> Result<Meaning, Refusal> {
+        self.meaning_as(path, scope, Usage::Used(verb))
+    }
+
+    /// The same for a name whose column is used in that way.
+    fn meaning_as(&self, path: &Path, scope: &Scope<'_>, usage: Usage) -> Result<Meaning, Refusal> {
         let meaning = self.with_name(path, |qualifier, column| scope.resolve(qualifier, column, self.table_names()))?;
         match &meaning {
             Meaning::Unknown => return Err(self.unknown_column(path)),
             Meaning::Unprotected => {}
-            Meaning::Protected(columns) => {
-                for column in columns {
-                    self.grant(*column, verb)?;
-                }
-            }
+            Meaning::Protected(columns) => columns.iter().try_for_each(|column| self.may(*column, usage))?,
         }
         Ok(meaning)
     }
@@ -193,26 +203,51 @@ impl<'a> Analysis<'a> {
         })
     }
 
-    /// The role's right to name a protected column at all.
-    fn grant(&self, column: ColumnId, verb: Verb) -> Result<DecryptGrant, Refusal> {
-        let denied = || match self.cx.policy.column(column) {
+    /// The role's right to use a protected column in that way.
+    fn may(&self, column: ColumnId, usage: Usage) -> Result<(), Refusal> {
+        match (self.access(column), usage) {
+            (Access::Plain, _) | (Access::Masked | Access::Ciphertext, Usage::Shown) => Ok(()),
+            (Access::Masked | Access::Ciphertext | Access::Deny, _) => Err(self.denied(column, usage)),
+        }
+    }
+
+    fn access(&self, column: ColumnId) -> Access {
+        self.cx.policy.access(self.cx.role, column).0
+    }
+
+    fn denied(&self, column: ColumnId, usage: Usage) -> Refusal {
+        let verb = match usage {
+            Usage::Shown => Verb::Select,
+            Usage::Used(verb) => verb,
+        };
+        match self.cx.policy.column(column) {
             Some(found) => Refusal::Denied { verb, column: found.column.clone(), account: self.cx.account.clone() },
             None => self.unsupported_data(construct::OVERLAP),
-        };
-        match self.cx.policy.access(self.cx.role, column) {
-            (Access::Plain, Some(grant)) => Ok(grant),
-            (Access::Plain, None) | (Access::Deny, _) => Err(denied()),
         }
     }
 
     fn cell(&self, protected: Option<ColumnId>) -> Result<CellAction, Refusal> {
-        match protected {
-            Some(column) => self.grant(column, Verb::Select).map(CellAction::Open),
-            None => Ok(CellAction::Relay),
+        let Some(column) = protected else { return Ok(CellAction::Relay) };
+        let (policy, role) = (self.cx.policy, self.cx.role);
+        let action = match policy.access(role, column) {
+            (Access::Plain, grant) => grant.map(CellAction::Open),
+            (Access::Masked, _) => policy.masked(role, column).map(|(grant, mask)| CellAction::Mask(grant, mask)),
+            (Access::Ciphertext, _) => Some(CellAction::Ciphertext(column)),
+            (Access::Deny, _) => None,
+        };
+        action.ok_or_else(|| self.denied(column, Usage::Shown))
+    }
+
+    /// Refuses what cannot be done to a column. To a role that may do nothing of the kind it is denied.
+    fn unsupported(&self, column: ColumnId, construct: Construct) -> Refusal {
+        match self.access(column) {
+            Access::Plain => self.unsupported_to_all(column, construct),
+            Access::Masked | Access::Ciphertext | Access::Deny => self.denied(column, Usage::Used(Verb::Select)),
         }
     }
 
-    fn unsupported(&self, column: ColumnId, construct: Construct) -> Refusal {
+    /// Refuses what is not done to the column itself.
+    fn unsupported_to_all(&self, column: ColumnId, construct: Construct) -> Refusal {
         let subject =
             self.cx.policy.column(column).map_or(Subject::Data, |found| Subject::Column(found.column.clone()));
         Refusal::Unsupported { subject, construct: construct.name, remedy: construct.remedy }

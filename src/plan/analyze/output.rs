@@ -4,7 +4,7 @@
 use super::construct;
 use super::expression::column_path;
 use super::tag::Named;
-use super::{Analysis, Refusal, ResultName, Scope, SourceColumn, Verb, Visibility};
+use super::{Analysis, Refusal, ResultName, Scope, SourceColumn, Usage, Visibility};
 use crate::plan::Among;
 use crate::plan::scope::{Clause, Output, Search};
 use crate::policy::ColumnId;
@@ -56,7 +56,7 @@ impl Analysis<'_> {
                             }
                             found
                         } else {
-                            self.column_operand(expr, scope)?
+                            self.listed_column(expr, scope)?
                         };
                         Column::Known(Output { name, protected: found.map(|operand| operand.column) })
                     });
@@ -159,12 +159,9 @@ impl Analysis<'_> {
         Ok(left)
     }
 
-    /// The role's right to every protected column that a query returns.
+    /// The role's right to see every protected column that a query returns.
     pub(super) fn granted(&self, outputs: &[Output]) -> Result<(), Refusal> {
-        outputs
-            .iter()
-            .filter_map(|output| output.protected)
-            .try_for_each(|column| self.grant(column, Verb::Select).map(drop))
+        outputs.iter().filter_map(|output| output.protected).try_for_each(|column| self.may(column, Usage::Shown))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::construct;
 use super::expression::{bare, column_path};
 use super::row::ComparedRows;
-use super::{Analysis, Certainty, Meaning, Refusal, Remember, Scope, Verb};
+use super::{Analysis, Certainty, Meaning, Refusal, Remember, Scope, Usage, Verb};
 use crate::plan::scope::{Clause, Search};
 use crate::plan::{Comparison, Splice, SpliceKind, Value};
 use crate::policy::ColumnId;
@@ -87,7 +87,16 @@ impl Analysis<'_> {
     /// The protected column that an operand consists of, parentheses aside. A name that could mean two is refused, and
     /// so is one that stands for the values of many rows.
     pub(super) fn column_operand(&self, operand: &Expr, scope: &Scope<'_>) -> Result<Option<ColumnOperand>, Refusal> {
-        let found = self.resolved_operand(operand, scope)?;
+        self.operand_as(operand, scope, Usage::Used(Verb::Select))
+    }
+
+    /// The same for a column of a select list.
+    pub(super) fn listed_column(&self, operand: &Expr, scope: &Scope<'_>) -> Result<Option<ColumnOperand>, Refusal> {
+        self.operand_as(operand, scope, Usage::Shown)
+    }
+
+    fn operand_as(&self, operand: &Expr, scope: &Scope<'_>, usage: Usage) -> Result<Option<ColumnOperand>, Refusal> {
+        let found = self.resolved_as(operand, scope, usage)?;
         if let (Some(found), Some(path)) = (found, column_path(operand)) {
             let rule = self.table_names();
             if self.with_name(path, |qualifier, column| scope.is_grouped(qualifier, column, rule))? {
@@ -99,8 +108,12 @@ impl Analysis<'_> {
 
     /// The same for a column by whose values rows may be grouped.
     pub(super) fn resolved_operand(&self, operand: &Expr, scope: &Scope<'_>) -> Result<Option<ColumnOperand>, Refusal> {
+        self.resolved_as(operand, scope, Usage::Used(Verb::Select))
+    }
+
+    fn resolved_as(&self, operand: &Expr, scope: &Scope<'_>, usage: Usage) -> Result<Option<ColumnOperand>, Refusal> {
         let Some(path) = column_path(operand) else { return Ok(None) };
-        match self.meaning(path, scope, Verb::Select)? {
+        match self.meaning_as(path, scope, usage)? {
             Meaning::Protected(columns) => match columns.as_slice() {
                 [column] if self.certainty(path, scope)? == Certainty::Certain => {
                     Ok(Some(ColumnOperand { column: *column, tokens: path.tokens }))

@@ -130,7 +130,7 @@ impl Analysis<'_> {
             let subject = self.cx.policy.column(*column).and_then(|protected| protected.subject.as_deref());
             let Some(subject) = subject.map(fold) else { continue };
             if assignments.iter().any(|assignment| self.is_named(&assignment.column, &subject)) {
-                return Err(self.unsupported(*column, construct));
+                return Err(self.unsupported_to_all(*column, construct));
             }
         }
         Ok(())

@@ -8,7 +8,7 @@ use super::output::Naming;
 use super::predicate::value;
 use super::query::Place;
 use super::subject::Owner;
-use super::{Analysis, Meaning, Refusal, Scope, SourceColumn, Verb, Visibility, fold};
+use super::{Analysis, Meaning, Refusal, Scope, SourceColumn, Usage, Verb, Visibility, fold};
 use crate::plan::scope::{Search, Slot, Source};
 use crate::plan::{Splice, SpliceKind, Value};
 use crate::policy::ColumnId;
@@ -98,7 +98,7 @@ impl Analysis<'_> {
             .map(|column| {
                 let protected = self.cx.policy.column_named(&table.name, &column.name);
                 if let Some(column) = protected {
-                    self.grant(column, Verb::Insert)?;
+                    self.may(column, Usage::Used(Verb::Insert))?;
                 }
                 Ok(Target { name: fold(&column.name), protected })
             })

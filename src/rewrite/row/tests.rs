@@ -1,6 +1,7 @@
 #![expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
 
 use super::*;
+use crate::crypto::Stage;
 use crate::policy::ColumnId;
 use crate::rewrite::fixture::{Fixture, NOTES, PHONE, announced};
 use crate::wire::WireError;
@@ -116,6 +117,64 @@ fn what_is_no_envelope_of_the_column_is_refused() {
     let short = text_row(&[Some(b"1")]);
     let truncated = Err(RewriteError::Wire(WireError::Truncated("text row")));
     assert_eq!(text(&mut plan, &short, &fixture.cx()), truncated);
+}
+
+#[test]
+fn masks_and_envelopes_stand_in_the_place_of_values() {
+    let fixture = Fixture::new();
+    let cx = fixture.cx();
+    let phone = fixture.seal(PHONE, b"090-1234-5678");
+    let mask = |mask: Mask| CellAction::Mask(fixture.grant(PHONE), mask.into());
+    let stored = [Some(&b"1"[..]), Some(&phone), None, Some(b"x")];
+    for (action, shown) in [
+        (mask(Mask::Last(4)), Some(&b"****5678"[..])),
+        (mask(Mask::Fixed("none of yours".into())), Some(b"none of yours")),
+        (mask(Mask::Null), None),
+    ] {
+        let actions = [CellAction::Relay, action.clone(), action, CellAction::Relay];
+        let mut plan = RowPlan::new(&actions, &announced(&[VAR_STRING; 4])).unwrap().unwrap();
+        let shown = [Some(&b"1"[..]), shown, None, Some(b"x")];
+        assert_eq!(text(&mut plan, &text_row(&stored), &cx).unwrap(), text_row(&shown));
+        let actions = [vec![CellAction::Relay], actions.to_vec()].concat();
+        let types = [vec![LONG_LONG], vec![VAR_STRING; 4]].concat();
+        let mut plan = RowPlan::new(&actions, &announced(&types)).unwrap().unwrap();
+        let mut out = b"before".to_vec();
+        plan.binary_row(&binary_row(5, &stored), &cx, &mut out).unwrap();
+        assert_eq!(out, [b"before".to_vec(), binary_row(5, &shown)].concat());
+    }
+}
+
+#[test]
+fn envelopes_are_shown_without_what_makes_equal_values_equal() {
+    let fixture = Fixture::new();
+    let phone = fixture.seal(PHONE, b"090-1234-5678");
+    let actions = [CellAction::Ciphertext(PHONE)];
+    let mut plan = RowPlan::new(&actions, &announced(&[VAR_STRING])).unwrap().unwrap();
+    let mut shown = || text(&mut plan, &text_row(&[Some(&phone)]), &fixture.cx()).unwrap();
+    let (one, other) = (shown(), shown());
+    // A length byte, and 7 bytes before the index.
+    assert_eq!((one.len(), &one[1..8], &one[24..]), (phone.len() + 1, &phone[..7], &phone[23..]));
+    assert_ne!(one[8..24], phone[7..23]);
+    assert_ne!(one[8..24], other[8..24]);
+    assert!(!fixture.opens(PHONE, &one[1..]), "the index is authenticated");
+    let tampered = Err(RewriteError::Tampered { column: fixture.name(PHONE) });
+    assert_eq!(text(&mut plan, &text_row(&[Some(b"090-1234-5678")]), &fixture.cx()), tampered);
+}
+
+#[test]
+fn a_value_that_is_not_encrypted_yet_is_masked_and_never_passes_for_an_envelope() {
+    for stage in [Stage::Plain, Stage::Encrypting, Stage::Decrypting] {
+        let fixture = Fixture::with(1, stage);
+        let row = text_row(&[Some(b"090-1234-5678")]);
+        let actions = [CellAction::Mask(fixture.grant(PHONE), Mask::Last(4).into())];
+        for columns in [announced(&[VAR_STRING]), vec![ResultColumn { column_type: VAR_STRING, collation_id: 255 }]] {
+            let mut plan = RowPlan::new(&actions, &columns).unwrap().unwrap();
+            assert_eq!(text(&mut plan, &row, &fixture.cx()).unwrap(), text_row(&[Some(b"****5678")]), "{stage:?}");
+            let mut plan = RowPlan::new(&[CellAction::Ciphertext(PHONE)], &columns).unwrap().unwrap();
+            let refused = text(&mut plan, &row, &fixture.cx());
+            assert!(matches!(refused, Err(RewriteError::Unsupported { .. })), "{stage:?}: {refused:?}");
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,123 @@
+//! Roles that see a mask or an envelope: a protected column may be a column of the result, and nothing else.
+
+use super::*;
+
+/// What a role without the values may do: `phone` stands for the column in each.
+const SHOWN: &[&str] = &[
+    "SELECT phone FROM customers",
+    "SELECT c.phone AS p, id FROM customers c WHERE id > 1 ORDER BY id LIMIT 3",
+    "SELECT (phone) FROM customers",
+    "SELECT id, phone FROM customers UNION ALL SELECT id, phone FROM customers",
+    "SELECT d.p FROM (SELECT phone AS p FROM customers) d",
+    "WITH d AS (SELECT phone FROM customers) SELECT phone FROM d",
+    "SELECT id FROM customers WHERE EXISTS (SELECT phone FROM customers)",
+    "SELECT phone FROM customers FOR UPDATE",
+    "SELECT phone FROM customers GROUP BY id",
+    "EXPLAIN SELECT phone FROM customers",
+];
+
+/// What it may do, and no cell of the column is shown.
+const UNCONCERNED: &[&str] = &[
+    "SELECT COUNT(*), MAX(id) FROM customers",
+    "UPDATE customers SET name = 'x' WHERE id = 1",
+    "DELETE FROM customers WHERE id = 1",
+    "INSERT INTO customers (id, name) VALUES (1, 'x')",
+    "INSERT INTO orders (id) SELECT id FROM customers",
+];
+
+/// What it may not.
+const USED: &[&str] = &[
+    "SELECT id FROM customers WHERE phone = 'x'",
+    "SELECT id FROM customers WHERE phone IS NULL",
+    "SELECT id FROM customers WHERE phone <=> NULL",
+    "SELECT COUNT(phone) FROM customers",
+    "SELECT COUNT(DISTINCT phone) AS n FROM customers",
+    "SELECT ANY_VALUE(phone) AS p FROM customers",
+    "SELECT COALESCE(phone, 'x') AS p FROM customers",
+    "SELECT IF(id = 1, phone, NULL) AS p FROM customers",
+    "SELECT (SELECT phone FROM customers LIMIT 1) AS p",
+    "SELECT phone FROM customers GROUP BY phone",
+    "SELECT phone AS p FROM customers GROUP BY p",
+    "SELECT phone FROM customers GROUP BY 1",
+    "SELECT DISTINCT phone FROM customers",
+    "SELECT DISTINCT d.p FROM (SELECT phone AS p FROM customers) d",
+    "SELECT phone FROM customers ORDER BY phone",
+    "SELECT phone AS p FROM customers ORDER BY p",
+    "SELECT phone FROM customers ORDER BY 1",
+    "SELECT phone AS p FROM customers HAVING p = 'x'",
+    "SELECT d.p FROM (SELECT phone AS p FROM customers) d WHERE d.p = 'x'",
+    "SELECT phone FROM customers UNION SELECT phone FROM customers",
+    "SELECT phone FROM customers INTERSECT SELECT phone FROM customers",
+    "SELECT phone INTO @p FROM customers",
+    "SELECT @p := phone FROM customers",
+    "SELECT id FROM orders WHERE id IN (SELECT phone FROM customers)",
+    "SELECT id FROM customers WHERE phone IN (SELECT phone FROM customers)",
+    "SELECT a.id FROM customers a JOIN customers b ON a.phone = b.phone",
+    "SELECT id FROM customers a JOIN customers b USING (phone)",
+    "SELECT LAG(phone) OVER (ORDER BY id) AS p FROM customers",
+    "SELECT COUNT(*) OVER (PARTITION BY phone) AS n FROM customers",
+    "INSERT INTO orders (id) SELECT phone FROM customers",
+    "INSERT INTO customers (id, phone) VALUES (1, 'x')",
+    "INSERT INTO customers (id) VALUES (1) ON DUPLICATE KEY UPDATE phone = 'x'",
+    "UPDATE customers SET phone = 'x' WHERE id = 1",
+    "UPDATE customers SET phone = phone",
+    "UPDATE customers SET phone = NULL",
+    "UPDATE customers SET name = phone",
+    "UPDATE customers SET name = 'x' WHERE phone = 'x'",
+    "UPDATE customers SET name = 'x' ORDER BY phone LIMIT 1",
+    "DELETE FROM customers WHERE phone = 'x'",
+    "REPLACE INTO customers SET id = 1, phone = 'x'",
+    "EXPLAIN SELECT id FROM customers WHERE phone = 'x'",
+];
+
+fn with_role(role: RoleId) -> Shop {
+    Shop { role, ..Shop::open() }
+}
+
+#[test]
+fn a_column_of_the_result_is_shown_as_the_role_sees_it() {
+    for (role, shown) in [(MASKED, "mask phone by null"), (CIPHERTEXT, "envelopes of phone")] {
+        let shop = with_role(role);
+        for sql in SHOWN {
+            let dump = shop.dump(sql);
+            let is_shown = dump.lines().any(|line| line.starts_with("result: ") && line.contains(shown));
+            let hides = sql.contains("EXISTS") || sql.starts_with("EXPLAIN");
+            assert!(is_shown != hides && !dump.contains("refused") && !dump.contains("open "), "{sql}: {dump}");
+        }
+        for sql in UNCONCERNED {
+            assert_eq!(shop.dump(sql), "relay\n", "{sql}");
+        }
+    }
+}
+
+#[test]
+fn every_other_use_is_denied_in_the_words_of_the_server() {
+    for role in [MASKED, CIPHERTEXT, ENGINEER] {
+        let shop = with_role(role);
+        for sql in USED {
+            let refusal = shop.refusal(sql);
+            assert!(matches!(refusal, Some(Refusal::Denied { .. })), "{sql}: {refusal:?}");
+        }
+    }
+    // The statements are well formed: the role with the values is refused for other reasons, or not at all.
+    let plain = with_role(PLAIN);
+    for sql in SHOWN.iter().chain(UNCONCERNED).chain(USED) {
+        let refusal = plain.refusal(sql);
+        assert!(!matches!(refusal, Some(Refusal::Denied { .. } | Refusal::UnknownName { .. })), "{sql}: {refusal:?}");
+    }
+}
+
+#[test]
+fn a_view_may_show_the_column_and_not_use_it() {
+    let shop = with_role(MASKED);
+    let views: Vec<_> = shop.catalog.tables().filter(|table| table.kind == TableKind::View).collect();
+    assert!(!views.is_empty());
+    for view in views {
+        let dump = shop.dump(&format!("SELECT * FROM {}", view.name.table));
+        let uses = view
+            .definition
+            .as_deref()
+            .is_some_and(|text| text.split(" from ").nth(1).is_some_and(|rest| rest.contains("`phone`")));
+        assert!(!uses || dump.contains("refused"), "{}: {dump}", view.name.table);
+    }
+}

@@ -133,6 +133,7 @@ impl From<&RewriteError> for ClientError {
             RewriteError::NotText { column } => {
                 Self::new(WRONG_VALUE, format!("Incorrect string value for column '{}'", column.column))
             }
+            RewriteError::NotAHash { .. } => Self::new(WRONG_VALUE, text),
             RewriteError::Unsupported { .. } => Self::new(NOT_SUPPORTED, text),
             RewriteError::KeyUnavailable { .. }
             | RewriteError::NoActiveKey { .. }

@@ -11,6 +11,10 @@ quoted() {
 mysql --user=root --password="$MYSQL_ROOT_PASSWORD" <<SQL
 ALTER USER 'candado_proxy'@'%' IDENTIFIED BY $(quoted "$CONTROL_PASSWORD") ACCOUNT UNLOCK;
 ALTER USER 'candado_security'@'%' IDENTIFIED BY $(quoted "$SECURITY_PASSWORD") ACCOUNT UNLOCK;
-CREATE USER IF NOT EXISTS 'shop'@'%' IDENTIFIED BY $(quoted "$SHOP_PASSWORD");
-GRANT SELECT, INSERT, UPDATE, DELETE ON shop.* TO 'shop'@'%';
+CREATE USER IF NOT EXISTS 'shop_backend'@'%' IDENTIFIED BY $(quoted "$BACKEND_PASSWORD");
+CREATE USER IF NOT EXISTS 'shop_support'@'%' IDENTIFIED BY $(quoted "$SUPPORT_PASSWORD");
+CREATE USER IF NOT EXISTS 'shop_engineer'@'%' IDENTIFIED BY $(quoted "$ENGINEER_PASSWORD");
+GRANT SELECT, INSERT, UPDATE, DELETE ON shop.* TO 'shop_backend'@'%';
+GRANT SELECT, UPDATE ON shop.* TO 'shop_support'@'%';
+GRANT SELECT ON shop.* TO 'shop_engineer'@'%';
 SQL

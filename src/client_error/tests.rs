@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::plan::{Subject, UnknownName, Verb};
-use crate::policy::Account;
+use crate::policy::{Account, NotAHash};
 use crate::schema::{ColumnRef, TableRef};
 
 fn column() -> ColumnRef {
@@ -28,6 +28,8 @@ fn rewrites() -> Vec<RewriteError> {
     vec![
         RewriteError::TooLong { column: column() },
         RewriteError::NotText { column: column() },
+        RewriteError::NotAHash { column: column(), why: NotAHash::Unknown },
+        RewriteError::NotAHash { column: column(), why: NotAHash::TooCheap("bcrypt") },
         RewriteError::Unsupported { column: column(), construct: "a number", remedy: "use a string" },
         RewriteError::KeyUnavailable { column: column() },
         RewriteError::NoActiveKey { column: column() },
@@ -105,7 +107,10 @@ fn the_codes_are_those_that_drivers_class_rightly() {
     let code = |error: &RewriteError| ClientError::from(error).code;
     assert_eq!(
         rewrites().iter().map(code).collect::<Vec<_>>(),
-        [1406, 1366, 1235, 3185, 3185, 3185, 3185, 3185, 1105, 1105, 1143, 1615, 1153, 1835, 1835, 1153, 1156, 1105]
+        [
+            1406, 1366, 1366, 1366, 1235, 3185, 3185, 3185, 3185, 3185, 1105, 1105, 1143, 1615, 1153, 1835, 1835, 1153,
+            1156, 1105
+        ]
     );
 }
 

@@ -13,11 +13,12 @@ use toml::Spanned;
 
 use super::access::{self, Lines, Protected, WrittenAccess, WrittenRight};
 use super::mask::WrittenMask;
+use super::password_hash::{WrittenCosts, WrittenKind};
 use super::rates::WrittenRates;
 use super::sort::{self, WrittenSort};
 use super::written::{Problems, Text, suggestion};
 use super::{
-    Access, AccountPattern, Basis, Binding, ColumnId, FirewallMode, IndexSpec, LogicalType, Mask, MysqlRole,
+    Access, AccountPattern, Basis, Binding, ColumnId, FirewallMode, HashCosts, IndexSpec, LogicalType, Mask, MysqlRole,
     Normaliser, Padding, Policy, ProtectedColumn, Role, RoleId, SortRule, TextSize,
 };
 use crate::schema::ColumnRef;
@@ -50,6 +51,7 @@ struct File {
     unlisted: Unlisted,
     #[serde(default)]
     rates: WrittenRates,
+    password_hash: Option<Spanned<WrittenCosts>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -64,6 +66,7 @@ struct Column {
     index: Option<Index>,
     padding: Option<Spanned<u8>>,
     subject: Option<Spanned<String>>,
+    kind: Option<Spanned<WrittenKind>>,
     mask: Option<Spanned<WrittenMask>>,
     sort: Option<Spanned<WrittenSort>>,
     sort_rows: Option<Spanned<u32>>,
@@ -151,6 +154,7 @@ pub fn parse(file: &str, text: &str, version: u64) -> Result<Policy, Problems> {
         (0_u32..).zip(&columns).map(|(id, column)| (column.column.to_string().to_lowercase(), ColumnId(id))).collect();
     domains(&mut text, &written.column, &columns);
     subjects(&mut text, &written.column, &columns);
+    let hashes = password_hashes(&mut text, &written);
     let mut protected = Protected { columns: &columns, by_name: &by_name, keysets: &keysets, masks: HashMap::new() };
     let masks =
         written.column.iter().filter_map(|column| Some((column.name.get_ref().as_str(), column.mask.as_ref()?)));
@@ -163,7 +167,14 @@ pub fn parse(file: &str, text: &str, version: u64) -> Result<Policy, Problems> {
     let rates = written.rates.checked(&mut text);
     let policy = Policy::new(version, columns, roles, Vec::new(), unlisted, written.unlisted.firewall.into());
     let policy = policy.with_bindings(bindings);
-    text.finish(policy.with_rates(rates).with_sorts(sorts).with_masks(details.masks).with_bases(details.bases))
+    text.finish(
+        policy
+            .with_rates(rates)
+            .with_sorts(sorts)
+            .with_masks(details.masks)
+            .with_bases(details.bases)
+            .with_password_hashes(hashes),
+    )
 }
 
 fn sorts(text: &mut Text<'_>, written: &[Column], by_name: &HashMap<String, ColumnId>) -> HashMap<ColumnId, SortRule> {
@@ -277,6 +288,33 @@ fn subjects(text: &mut Text<'_>, written: &[Column], columns: &[ProtectedColumn]
             }
         }
     }
+}
+
+/// The columns that take nothing but hashes of passwords. Nobody looks one up: each has a salt of its own.
+fn password_hashes(text: &mut Text<'_>, written: &File) -> HashMap<ColumnRef, HashCosts> {
+    let costs = written.password_hash.as_ref().map(|costs| costs.get_ref().checked(text)).unwrap_or_default();
+    let mut columns = HashMap::new();
+    for column in &written.column {
+        let Some(kind) = &column.kind else { continue };
+        match kind.get_ref() {
+            WrittenKind::PasswordHash => {
+                if column.index.is_some() {
+                    text.wrong(
+                        &kind.span(),
+                        "a column of password hashes has no index: equal passwords have other hashes",
+                    );
+                }
+                columns.extend(column_ref(column.name.get_ref()).map(|name| (name, costs)));
+            }
+        }
+    }
+    if let (Some(costs), true) = (&written.password_hash, columns.is_empty()) {
+        text.wrong(
+            &costs.span(),
+            "[password_hash] belongs to columns with `kind = \"password_hash\"`, and there is none",
+        );
+    }
+    columns
 }
 
 /// `database.table.column`, each part bare or in backticks (a backtick inside is doubled).

@@ -8,6 +8,7 @@ mod column;
 pub mod file;
 mod mask;
 mod mysql_role;
+mod password_hash;
 #[expect(clippy::module_inception, reason = "the module's one central type")]
 mod policy;
 mod rates;
@@ -22,6 +23,7 @@ pub use column::{ColumnId, IndexSpec, LogicalType, Normaliser, Padding, Protecte
 pub use file::RESERVED_KEYSET;
 pub use mask::{AddressPart, HIDDEN, Mask, PSEUDONYM_CHARS, Piece, Reads};
 pub use mysql_role::MysqlRole;
+pub use password_hash::{HashCosts, NotAHash, PasswordHash, Pbkdf2Digest};
 pub use policy::{Access, Binding, DecryptGrant, Policy};
 pub use rates::{Rates, Reaction};
 pub use role::{Account, AccountPattern, FirewallMode, Role, RoleId};

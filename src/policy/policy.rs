@@ -6,9 +6,10 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Account, AccountPattern, Basis, ColumnId, FirewallMode, Mask, MysqlRole, ProtectedColumn, Rates, Role, RoleId, SortRule,
+    Account, AccountPattern, Basis, ColumnId, FirewallMode, HashCosts, Mask, MysqlRole, ProtectedColumn, Rates, Role,
+    RoleId, SortRule,
 };
-use crate::schema::TableRef;
+use crate::schema::{ColumnRef, TableRef};
 
 /// What a role may do with a protected column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -96,6 +97,7 @@ pub struct Policy {
     masks: HashMap<(RoleId, ColumnId), Arc<Mask>>,
     bases: HashMap<(RoleId, ColumnId), Basis>,
     sorts: HashMap<ColumnId, SortRule>,
+    password_hashes: HashMap<ColumnRef, HashCosts>,
     by_table: HashMap<(Box<str>, Box<str>), Vec<ColumnId>>,
 }
 
@@ -126,6 +128,7 @@ impl Policy {
             masks: HashMap::new(),
             bases: HashMap::new(),
             sorts: HashMap::new(),
+            password_hashes: HashMap::new(),
             by_table,
         }
     }
@@ -159,6 +162,18 @@ impl Policy {
     /// How the proxy sorts by a column, if it does.
     pub fn sort(&self, column: ColumnId) -> Option<SortRule> {
         self.sorts.get(&column).copied()
+    }
+
+    /// The same with columns that take nothing but hashes of passwords.
+    #[must_use]
+    pub(crate) fn with_password_hashes(mut self, columns: HashMap<ColumnRef, HashCosts>) -> Self {
+        self.password_hashes = columns;
+        self
+    }
+
+    /// What a hash must cost to be stored in the column, if it takes nothing but hashes of passwords.
+    pub fn password_hash(&self, column: &ColumnRef) -> Option<&HashCosts> {
+        self.password_hashes.get(column)
     }
 
     /// From when on errors and unknown statements are too many.

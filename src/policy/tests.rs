@@ -193,5 +193,24 @@ fn rates_have_defaults_that_only_log_and_bounds() {
     }
 }
 
+#[test]
+fn a_column_of_password_hashes_asks_for_costs_and_has_no_index() {
+    let with = |column: &str, costs: &str| {
+        let kind = GOOD.replace("type = \"text\"", &format!("type = \"text\"\nkind = \"password_hash\"\n{column}"));
+        parse("policy.toml", &format!("{kind}{costs}"), 1)
+    };
+    let policy = with("", "[password_hash]\nbcrypt_cost = 12\n").unwrap();
+    let costs = policy.password_hash(&ColumnRef::new("shop", "customers", "address")).unwrap();
+    assert_eq!(*costs, HashCosts { bcrypt_cost: 12, ..HashCosts::default() });
+    assert_eq!(policy.password_hash(&ColumnRef::new("shop", "customers", "phone")), None);
+    let wrong = |column: &str, costs: &str| with(column, costs).expect_err("refused").to_string();
+    assert!(wrong("index = { normaliser = \"raw\" }", "").contains("a column of password hashes has no index"));
+    assert!(wrong("", "[password_hash]\nbcrypt_cost = 32\n").contains("bcrypt_cost is 1 to 31"));
+    assert!(wrong("", "[password_hash]\nbcrypt = 12\n").contains("bcrypt"));
+    let nowhere = problems(|good| format!("{good}[password_hash]\nbcrypt_cost = 12\n"));
+    assert!(nowhere.contains("and there is none"), "{nowhere}");
+    let misspelt = problems(|good| good.replace("type = \"text\"", "type = \"text\"\nkind = \"password\""));
+    assert!(misspelt.contains("password_hash"), "{misspelt}");
+}
 mod bindings;
 mod masks;

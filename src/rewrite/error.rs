@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::crypto::{KeyId, SubjectDigest};
+use crate::policy::NotAHash;
 use crate::schema::ColumnRef;
 use crate::wire::WireError;
 
@@ -20,6 +21,14 @@ pub enum RewriteError {
     NotText {
         /// The column.
         column: ColumnRef,
+    },
+    /// The column takes hashes of passwords, and the value is none that it takes (MySQL: 1366).
+    #[error("column {column} takes nothing but hashes of passwords: {why}")]
+    NotAHash {
+        /// The column.
+        column: ColumnRef,
+        /// Why not.
+        why: NotAHash,
     },
     /// The value's form cannot be sealed or searched.
     #[error("{construct} is not supported with protected column {column}; {remedy}")]

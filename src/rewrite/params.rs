@@ -486,7 +486,7 @@ fn put_stored(
     let protected = column(cx, id)?;
     value::read(bytes, param_type, Purpose::Seal, cx.dialect.charset, &protected.column, plain)?;
     let mut stored = Vec::new();
-    store(protected, keys(cx, id, protected)?, owner, plain, &mut stored)?;
+    store((protected, keys(cx, id, protected)?), owner, plain, cx, &mut stored)?;
     writer.put_string(ParamType::BLOB, &stored);
     Ok(())
 }
@@ -506,7 +506,7 @@ fn put_shown(
     let protected = column(cx, id)?;
     value::read(bytes, param_type, Purpose::Seal, cx.dialect.charset, &protected.column, plain)?;
     let mut shown = Vec::new();
-    show(protected, keys(cx, id, protected)?, plain, &mut shown)?;
+    show((protected, keys(cx, id, protected)?), plain, cx, &mut shown)?;
     writer.put_string(ParamType::BLOB, &shown);
     Ok(())
 }

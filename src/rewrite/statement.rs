@@ -241,7 +241,7 @@ fn put_replacement(
         Replacement::Constant(tokens) => {
             let plain = source.literal(*tokens, protected, cx)?;
             let mut shown = Vec::new();
-            show(protected, keys, &plain, &mut shown)?;
+            show((protected, keys), &plain, cx, &mut shown)?;
             put_text_introducer(keys, out);
             put_hex(&shown, out);
         }
@@ -272,7 +272,7 @@ fn put_replacement(
                 Some(subject) => Some(source.subject(subject, protected, cx)?),
                 None => None,
             };
-            store(protected, keys, subject.as_ref(), &plain, &mut stored)?;
+            store((protected, keys), subject.as_ref(), &plain, cx, &mut stored)?;
             put_text_introducer(keys, out);
             put_hex(&stored, out);
         }
@@ -436,13 +436,13 @@ fn literal_subjects(source: Source<'_>, plan: &QueryPlan, cx: &Context<'_>) -> R
 /// Appends what is stored of a value, if it fits the logical type: its envelope, or the value itself at a stage that
 /// writes plaintext.
 ///
-/// Plaintext must be UTF-8, as in a character column. No envelope is: who pastes a stolen one into a column that is
+/// A column of password hashes takes nothing else. Plaintext must be UTF-8, as in a character column. No envelope is: who pastes a stolen one into a column that is
 /// not sealed is refused, for it would be opened when it is read.
 pub(super) fn store(
-    protected: &ProtectedColumn,
-    keys: &ColumnKeys,
+    (protected, keys): (&ProtectedColumn, &ColumnKeys),
     subject: Option<&SubjectDigest>,
     plain: &Plaintext,
+    cx: &Context<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), RewriteError> {
     let seal = |plain: &Plaintext, out: &mut Vec<u8>| match subject {
@@ -453,6 +453,10 @@ pub(super) fn store(
     let octets =
         fitting_octets(protected, value).ok_or_else(|| RewriteError::TooLong { column: protected.column.clone() })?;
     let fitting = value.get(..octets).unwrap_or(value);
+    if let Some(costs) = cx.policy.password_hash(&protected.column) {
+        let refused = |why| RewriteError::NotAHash { column: protected.column.clone(), why };
+        costs.check(fitting).map_err(refused)?;
+    }
     match keys.stage().writes() {
         Writes::Plaintext => {
             let text = str::from_utf8(fitting);
@@ -469,13 +473,13 @@ pub(super) fn store(
 /// Appends a value that stands beside a column's in an expression, in the form in which the column's are written. It is
 /// shown as it is, so nothing of it is cut off, and one that is wider than the column has no room in its definition.
 pub(super) fn show(
-    protected: &ProtectedColumn,
-    keys: &ColumnKeys,
+    (protected, keys): (&ProtectedColumn, &ColumnKeys),
     plain: &Plaintext,
+    cx: &Context<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), RewriteError> {
     match fitting_octets(protected, plain.expose()) {
-        Some(octets) if octets == plain.len() => store(protected, keys, None, plain, out),
+        Some(octets) if octets == plain.len() => store((protected, keys), None, plain, cx, out),
         Some(_) | None => Err(RewriteError::TooLong { column: protected.column.clone() }),
     }
 }

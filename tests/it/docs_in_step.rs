@@ -52,3 +52,40 @@ fn the_error_table_of_operations_has_the_rows_of_the_code() {
         ROWS.iter().map(|row| (row.code.to_string(), std::str::from_utf8(&row.sqlstate).unwrap().to_owned())).collect();
     assert_eq!(documented, coded);
 }
+
+#[test]
+fn the_tests_that_security_names_exist() {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let security = std::fs::read_to_string(package.join("SECURITY.md")).unwrap();
+    let sections = security
+        .split("\n## ")
+        .filter(|section| section.starts_with("What shows it") || section.starts_with("OWASP Top 10"));
+    let names: Vec<&str> = sections
+        .flat_map(|section| section.split('`').skip(1).step_by(2))
+        .filter(|code| code.contains("::") && !code.contains(' '))
+        .collect();
+    assert!(names.len() > 30, "{names:?}");
+    for name in names {
+        let (module, test) = (name.split("::").next().unwrap(), name.rsplit("::").next().unwrap());
+        let unit = name.contains("::tests::");
+        let root = package.join(if unit { "src" } else { "tests/it" }).join(module);
+        let found = sources_of(&root).iter().any(|text| text.contains(&format!("fn {test}(")));
+        assert!(found, "SECURITY.md names {name}, which is no test");
+    }
+}
+
+/// The texts of a module: its file, and all below its folder.
+fn sources_of(module: &Path) -> Vec<String> {
+    let mut texts: Vec<String> = std::fs::read_to_string(module.with_extension("rs")).into_iter().collect();
+    let mut folders = vec![module.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                texts.extend(std::fs::read_to_string(path));
+            }
+        }
+    }
+    texts
+}

@@ -40,6 +40,7 @@ mod mysql_roles;
 mod nested;
 #[cfg(feature = "aws-kms")]
 mod operations;
+mod password_hashes;
 mod process;
 mod profiles;
 mod protected;
@@ -50,6 +51,7 @@ mod replicas;
 mod reprepare;
 mod roles;
 mod round_trip;
+mod sample_app;
 mod search;
 mod shadow;
 mod sort;

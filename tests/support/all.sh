@@ -10,7 +10,7 @@ cd "$SUPPORT/../.."
 FUZZ_SMOKE_SECONDS=${FUZZ_SMOKE_SECONDS:-10}
 STEPS=(setup fmt clippy doc unit it clients deny fuzz bench)
 
-step_setup() { "$SUPPORT/setup.sh" build mysql mariadb samples python node deny fuzz netns; }
+step_setup() { "$SUPPORT/setup.sh" build mysql mariadb samples python sample-app node deny fuzz netns; }
 step_fmt() { cargo fmt --check; }
 step_clippy() { cargo clippy --locked --all-targets -- -D warnings; }
 step_doc() { RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items; }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests, the demo and the benchmarks need and prints one line per step.
 #
-#   setup.sh [build] [tls] [mysql] [mariadb] [samples] [python] [node] [php] [bench] [deny] [fuzz] [netns] | all
+#   setup.sh [build] [tls] [mysql] [mariadb] [samples] [python] [sample-app] [node] [php] [bench] [deny] [fuzz] [netns] | all
 #
 # Without arguments: build, mysql, mariadb. Every part is skipped quickly when it is there.
 # Database servers are not installed into the system: their packages are unpacked into the
@@ -285,6 +285,26 @@ setup_python() {
     say "python: $("$CANDADO_CACHE/python/bin/python" --version) with drivers ready"
 }
 
+# The sample application has an environment of its own, made from what its image is made from.
+make_sample_app() {
+    local folder=$CANDADO_CACHE/sample-app wanted from=$SUPPORT/../../docker/sample-app/requirements-test.txt
+    wanted=$(sha256sum <"$from")
+    [ "$(cat "$folder/made-from" 2>/dev/null)" != "$wanted" ] || return 0
+    say "sample-app: installing what it needs"
+    rm -rf "$folder"
+    python3 -m venv --without-pip "$folder" >&2
+    "$CANDADO_CACHE/python/bin/pip" --python "$folder/bin/python" install --quiet --disable-pip-version-check \
+        --no-compile --only-binary=:all: --require-hashes -r "$from" >&2 ||
+        die "sample-app: its requirements cannot be installed"
+    echo "$wanted" >"$folder/made-from"
+}
+
+setup_sample_app() {
+    setup_python
+    once sample-app make_sample_app
+    say "sample-app: ready"
+}
+
 # sqlmap attacks the vulnerable application of the tests, in a run of its own. It has an environment of its own too.
 SQLMAP=sqlmap==1.10.10
 
@@ -407,9 +427,9 @@ main() {
     local part
     for part in "$@"; do
         case $part in
-        build | tls | mysql | mariadb | samples | python | sqlmap | node | php | bench | deny | fuzz | netns) "setup_$part" ;;
-        all) main build mysql mariadb samples python node php bench deny fuzz netns ;;
-        *) die "unknown part '$part'; parts are build, tls, mysql, mariadb, samples, python, sqlmap, node, php, bench, deny, fuzz, netns, all" ;;
+        build | tls | mysql | mariadb | samples | python | sample-app | sqlmap | node | php | bench | deny | fuzz | netns) "setup_${part//-/_}" ;;
+        all) main build mysql mariadb samples python sample-app node php bench deny fuzz netns ;;
+        *) die "unknown part '$part'; parts are build, tls, mysql, mariadb, samples, python, sample-app, sqlmap, node, php, bench, deny, fuzz, netns, all" ;;
         esac
     done
 }

@@ -235,9 +235,7 @@ impl Analysis<'_> {
                 Key::Protected { column, rule, place } => {
                     let output = match place {
                         KeyPlace::Output(output) => *output,
-                        KeyPlace::Column(tokens) => {
-                            columns.add([Piece::Tokens(*tokens)], self.cell(Some(*column))?)
-                        }
+                        KeyPlace::Column(tokens) => columns.add([Piece::Tokens(*tokens)], self.cell(Some(*column))?),
                     };
                     found.push(SortKey { output, by: SortBy::Value(rule.order), direction: self.direction(item) });
                     at = at.saturating_add(1);

@@ -1,0 +1,1 @@
+"""A shop as small as it can be: customers, orders, a support desk and reports, written as if all columns were text."""

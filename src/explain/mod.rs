@@ -105,7 +105,10 @@ impl Explained {
                 SpliceKind::Search { .. } => note(policy, splice.column, &mut index),
                 SpliceKind::Constant(_) | SpliceKind::Operand | SpliceKind::NullIf { .. } => {}
                 // Prefixes of both are compared, by no index of the server's.
-                SpliceKind::Match { .. } | SpliceKind::Tag { .. } | SpliceKind::AnyOf { .. } => {}
+                SpliceKind::Match { .. }
+                | SpliceKind::Tag { .. }
+                | SpliceKind::AnyOf { .. }
+                | SpliceKind::Joined(_) => {}
                 SpliceKind::Rows { .. } => {}
             }
         }

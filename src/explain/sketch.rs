@@ -3,24 +3,24 @@
 //! Literals are `?` like parameters. What keys would make is named in angle brackets: an envelope, and the bounds of a
 //! blind index. While two index keys are in use, or a column is being converted, the real text has more alternatives.
 
-use crate::plan::{Admitted, Among, Comparison, Pair, Splice, SpliceKind, Value};
+use crate::plan::{Admitted, Among, Comparison, Joined, Pair, Qualified, Splice, SpliceKind, TableColumn, Value};
 use crate::sql::tree::TokenRange;
 use crate::sql::{self, Dialect, Token, TokenKind};
 
 /// The text of a statement that may be sent. Comments are left out, runs of white space are one blank.
 pub fn text(admitted: &Admitted<'_>) -> String {
-    sketch(admitted.sql(), admitted.tokens(), &admitted.plan().splices)
+    sketch(admitted.sql(), admitted.tokens(), &admitted.plan().splices, &admitted.plan().qualified)
 }
 
 /// The text of any statement that the lexer can read.
 pub fn of_text(sql: &[u8], dialect: &Dialect) -> Option<String> {
     let mut tokens = Vec::new();
     sql::lex(sql, dialect, &mut tokens).ok()?;
-    Some(sketch(sql, &tokens, &[]))
+    Some(sketch(sql, &tokens, &[], &[]))
 }
 
-fn sketch(sql: &[u8], tokens: &[Token], splices: &[Splice]) -> String {
-    let mut out = Sketch { sql, tokens, text: String::new(), end: None };
+fn sketch(sql: &[u8], tokens: &[Token], splices: &[Splice], qualified: &[Qualified]) -> String {
+    let mut out = Sketch { sql, tokens, qualified, text: String::new(), end: None };
     let mut splices = splices.iter().peekable();
     let mut at = 0_usize;
     while let Some(token) = tokens.get(at) {
@@ -34,6 +34,7 @@ fn sketch(sql: &[u8], tokens: &[Token], splices: &[Splice]) -> String {
                 at = last.saturating_add(1);
             }
             None => {
+                out.text.push_str(&out.table_of(*token));
                 out.token(*token);
                 out.end = Some(token.end);
                 at += 1;
@@ -46,6 +47,7 @@ fn sketch(sql: &[u8], tokens: &[Token], splices: &[Splice]) -> String {
 struct Sketch<'a> {
     sql: &'a [u8],
     tokens: &'a [Token],
+    qualified: &'a [Qualified],
     text: String,
     /// Where the last token ended.
     end: Option<u32>,
@@ -137,6 +139,7 @@ impl Sketch<'_> {
                 self.compared(*column_tokens, *comparison, *other_tokens);
             }
             SpliceKind::Rows { comparison, rows } => self.rows(*comparison, rows),
+            SpliceKind::Joined(joined) => self.joined(joined, splice.tokens),
             SpliceKind::Search { column_tokens, comparison, values } => {
                 let name = self.name(*column_tokens);
                 let terms: Vec<String> = values.iter().map(|value| term(&name, *comparison, *value)).collect();
@@ -195,7 +198,38 @@ impl Sketch<'_> {
     fn name(&self, range: TokenRange) -> String {
         let tokens = usize::try_from(range.first).and_then(|first| Ok(first..=usize::try_from(range.last)?));
         let tokens = tokens.ok().and_then(|range| self.tokens.get(range)).unwrap_or_default();
-        tokens.iter().map(|token| shown(token.bytes(self.sql))).collect()
+        tokens.iter().map(|token| self.table_of(*token) + &shown(token.bytes(self.sql))).collect()
+    }
+
+    /// The table that is sent before a name, with its dot.
+    fn table_of(&self, token: Token) -> String {
+        let is_it = |name: &&Qualified| {
+            let named = usize::try_from(name.token).ok().and_then(|at| self.tokens.get(at));
+            named.is_some_and(|named| named.start == token.start)
+        };
+        self.qualified.iter().find(is_it).map(|name| format!("`{}`.", name.table)).unwrap_or_default()
+    }
+
+    fn joined(&mut self, joined: &Joined, tokens: TokenRange) {
+        let column = |column: &TableColumn| format!("`{}`.`{}`", column.table, column.column);
+        let on: Vec<String> = joined
+            .pairs()
+            .iter()
+            .map(|pair| {
+                let (left, right) = (column(&pair.left), column(&pair.right));
+                match pair.protected {
+                    Some(_) => format!("(<tag of {left}> = <tag of {right}>)"),
+                    None => format!("{left} = {right}"),
+                }
+            })
+            .collect();
+        let text = match joined {
+            Joined::Natural => String::new(),
+            Joined::Using(_) => format!("ON ({})", on.join(" AND ")),
+            Joined::Behind(_) => format!("{} ON ({})", self.name(tokens), on.join(" AND ")),
+            Joined::Star(columns) => columns.iter().map(column).collect::<Vec<_>>().join(", "),
+        };
+        self.text.push_str(&text);
     }
 }
 

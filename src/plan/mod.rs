@@ -23,7 +23,7 @@ mod text;
 pub use cache::PlanCache;
 pub use inspect::{Admitted, Inspection, Scratch, inspect};
 pub use plan::{
-    Among, CellAction, Comparison, Effect, Outputs, Pair, QueryPlan, ResultName, Splice, SpliceKind, SubjectSource,
-    SubjectValue, Value,
+    Among, CellAction, CommonPair, Comparison, Effect, Joined, Outputs, Pair, Qualified, QueryPlan, ResultName, Splice,
+    SpliceKind, SubjectSource, SubjectValue, TableColumn, Value,
 };
 pub use refusal::{Refusal, Subject, UnknownName, Verb};

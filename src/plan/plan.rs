@@ -13,6 +13,8 @@ pub struct QueryPlan {
     pub outputs: Outputs,
     /// Columns of the result that the server would name by text that is replaced.
     pub names: Vec<ResultName>,
+    /// Names of columns that are sent with their table before them, in order.
+    pub qualified: Vec<Qualified>,
     /// What the statement changes for later ones.
     pub effect: Effect,
     /// How many `?` the statement has as the client wrote it.
@@ -22,7 +24,7 @@ pub struct QueryPlan {
 impl QueryPlan {
     /// The plan of a statement that touches nothing protected.
     pub fn relay(effect: Effect, params: u16) -> Self {
-        Self { splices: Vec::new(), outputs: Outputs::Relay, names: Vec::new(), effect, params }
+        Self { splices: Vec::new(), outputs: Outputs::Relay, names: Vec::new(), qualified: Vec::new(), effect, params }
     }
 
     /// Whether carrying it out takes data keys. Other statements work before the key ring is there.
@@ -94,7 +96,8 @@ impl Splice {
             | SpliceKind::NullIf { .. }
             | SpliceKind::Operand
             | SpliceKind::Tag { .. }
-            | SpliceKind::AnyOf { .. } => vec![self],
+            | SpliceKind::AnyOf { .. }
+            | SpliceKind::Joined(_) => vec![self],
         }
     }
 }
@@ -183,6 +186,60 @@ pub enum SpliceKind {
         /// The token of the name that the column of the result has without an alias.
         name: Option<TokenIndex>,
     },
+    /// A join by columns of equal names, whose condition is written out.
+    Joined(Joined),
+}
+
+/// A name of a column that USING or NATURAL let stand for two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Qualified {
+    /// The name.
+    pub token: TokenIndex,
+    /// The table or alias whose column it means.
+    pub table: Box<str>,
+}
+
+/// What is written in the place of USING, NATURAL and a star beside them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Joined {
+    /// The word NATURAL: left out.
+    Natural,
+    /// USING and its columns: replaced by ON and comparisons.
+    Using(Vec<CommonPair>),
+    /// The end of the right operand of a natural join: ON and comparisons follow it.
+    Behind(Vec<CommonPair>),
+    /// A star: replaced by the columns that it shows.
+    Star(Vec<TableColumn>),
+}
+
+impl Joined {
+    /// The comparisons.
+    pub fn pairs(&self) -> &[CommonPair] {
+        match self {
+            Self::Using(pairs) | Self::Behind(pairs) => pairs,
+            Self::Natural | Self::Star(_) => &[],
+        }
+    }
+}
+
+/// A common column of the operands of a join.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommonPair {
+    /// The left operand's.
+    pub left: TableColumn,
+    /// The right operand's.
+    pub right: TableColumn,
+    /// The protected columns that they carry.
+    pub protected: Option<(ColumnId, ColumnId)>,
+}
+
+/// A column of a table of the statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableColumn {
+    /// The table's name or alias.
+    pub table: Box<str>,
+    /// The column's name.
+    pub column: Box<str>,
 }
 
 /// A column and what it is compared with, of a comparison of rows.

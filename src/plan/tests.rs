@@ -113,10 +113,11 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
                     writeln!(out, "tag {column} like {}: {named} in «{whole}»", name(*like)).unwrap();
                 }
                 SpliceKind::AnyOf { column_tokens, among, name } => {
-                    let shown = name.map(|at| text(TokenRange { first: at, last: at })).unwrap_or_default();
+                    let shown = name.map(|at| text(one(at))).unwrap_or_default();
                     let (whole, named) = (text(splice.tokens), text(*column_tokens));
                     writeln!(out, "any {column} of {among:?}: {named} in «{whole}» {shown}").unwrap();
                 }
+                SpliceKind::Joined(joined) => writeln!(out, "{}", joined_text(&text(splice.tokens), joined)).unwrap(),
                 SpliceKind::Operand => writeln!(out, "without {column}: «{}»", text(splice.tokens)).unwrap(),
                 SpliceKind::NullIf { column_tokens, value: compared } => {
                     writeln!(out, "null {column}: if {} = {}", text(*column_tokens), value(compared)).unwrap();
@@ -146,6 +147,7 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
             .collect();
         writeln!(out, "result: {}", cells.join(", ")).unwrap();
     }
+    out.extend(plan.qualified.iter().map(|name| format!("{} is {}'s\n", text(one(name.token)), name.table)));
     for name in &plan.names {
         writeln!(out, "column {} is named «{}»", name.output, text(name.tokens)).unwrap();
     }
@@ -156,6 +158,27 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
         out.push_str("relay\n");
     }
     out
+}
+
+fn one(token: u32) -> TokenRange {
+    TokenRange { first: token, last: token }
+}
+
+fn joined_text(replaced: &str, joined: &Joined) -> String {
+    let column = |column: &TableColumn| format!("{}.{}", column.table, column.column);
+    let pair = |pair: &CommonPair| {
+        let tag = if pair.protected.is_some() { "tags of " } else { "" };
+        format!("{tag}{} = {}", column(&pair.left), column(&pair.right))
+    };
+    let pairs = joined.pairs().iter().map(pair).collect::<Vec<_>>().join(", ");
+    match joined {
+        Joined::Natural => format!("without «{replaced}»"),
+        Joined::Using(_) => format!("on {pairs} instead of «{replaced}»"),
+        Joined::Behind(_) => format!("on {pairs} behind «{replaced}»"),
+        Joined::Star(columns) => {
+            format!("star «{replaced}»: {}", columns.iter().map(column).collect::<Vec<_>>().join(", "))
+        }
+    }
 }
 
 fn value_text(admitted: &Admitted<'_>, value: &Value) -> String {
@@ -200,7 +223,7 @@ fn assert_well_formed(admitted: &Admitted<'_>) {
         assert!(inside(splice.tokens, whole));
         match &splice.kind {
             SpliceKind::Rows { .. } => panic!("rows are made of comparisons"),
-            SpliceKind::Operand | SpliceKind::Tag { .. } | SpliceKind::AnyOf { .. } => {}
+            SpliceKind::Operand | SpliceKind::Tag { .. } | SpliceKind::AnyOf { .. } | SpliceKind::Joined(_) => {}
             SpliceKind::NullIf { value, .. } => check(value, splice.tokens),
             SpliceKind::Seal(value) | SpliceKind::Constant(value) => {
                 check(value, splice.tokens);

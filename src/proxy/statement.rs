@@ -120,6 +120,7 @@ pub(super) fn seals(plan: &QueryPlan) -> bool {
         | SpliceKind::Operand
         | SpliceKind::Tag { .. }
         | SpliceKind::AnyOf { .. }
+        | SpliceKind::Joined(_)
         | SpliceKind::Match { .. }
         | SpliceKind::Rows { .. } => false,
     })

@@ -92,7 +92,8 @@ impl Use {
             | SpliceKind::Rows { .. }
             | SpliceKind::Operand
             | SpliceKind::Tag { .. }
-            | SpliceKind::AnyOf { .. } => {
+            | SpliceKind::AnyOf { .. }
+            | SpliceKind::Joined(_) => {
                 return Ok(Self::Copy);
             }
         };
@@ -158,6 +159,14 @@ impl ParamMap {
                 SpliceKind::Search { values, .. } => values.as_slice(),
                 // Its parts are here one by one.
                 SpliceKind::Rows { .. } => &[],
+                SpliceKind::Joined(joined) => {
+                    for id in joined.pairs().iter().filter_map(|pair| pair.protected).flat_map(|(one, two)| [one, two])
+                    {
+                        let compared = column(cx, id)?;
+                        literals.push(LiteralForm::searched(self::keys(cx, id, compared)?, compared, cx));
+                    }
+                    &[]
+                }
                 SpliceKind::Match { other, .. } | SpliceKind::Tag { like: other, .. } => {
                     let compared = column(cx, *other)?;
                     literals.push(LiteralForm::searched(keys, protected, cx));
@@ -442,7 +451,8 @@ fn literal_form(splice: &Splice, keys: &ColumnKeys, protected: &ProtectedColumn,
         | SpliceKind::Rows { .. }
         | SpliceKind::Operand
         | SpliceKind::Tag { .. }
-        | SpliceKind::AnyOf { .. } => LiteralForm::searched(keys, protected, cx),
+        | SpliceKind::AnyOf { .. }
+        | SpliceKind::Joined(_) => LiteralForm::searched(keys, protected, cx),
     }
 }
 

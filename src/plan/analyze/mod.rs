@@ -3,10 +3,11 @@
 //!
 //! [`query`] walks query expressions, [`mod@output`] tells what their columns carry and [`carry`] what expressions do,
 //! [`cte`] brings common table expressions and [`view`] views into sight, [`from`] builds the scope of a FROM clause, [`expression`] refuses and
-//! [`predicate`] and [`row`] accept protected columns in expressions, [`tag`] has values compared with one another, [`mod@write`] plans INSERT, UPDATE and DELETE, and [`subject`]
+//! [`predicate`] and [`row`] accept protected columns in expressions, [`common`] writes USING and NATURAL out, [`tag`] has values compared with one another, [`mod@write`] plans INSERT, UPDATE and DELETE, and [`subject`]
 //! finds whose the rows are that they write.
 
 mod carry;
+mod common;
 mod construct;
 mod cte;
 mod expression;
@@ -21,7 +22,9 @@ mod view;
 mod write;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
+use self::common::CommonJoin;
 use self::construct::Construct;
 use self::view::Views;
 use super::inspect::Remember;
@@ -29,7 +32,7 @@ use super::protected_names::{ProtectedNames, fold};
 use super::refusal::{Subject, UnknownName, Verb};
 use super::scope::{Certainty, Meaning, Qualifier, Scope, SourceColumn, TableNames, Visibility};
 use super::text::Text;
-use super::{CellAction, Effect, Outputs, QueryPlan, Refusal, ResultName, Splice};
+use super::{CellAction, Effect, Outputs, Qualified, QueryPlan, Refusal, ResultName, Splice};
 use crate::policy::{Access, Account, ColumnId, DecryptGrant, Policy, RoleId};
 use crate::schema::{Catalog, Table, TableKind};
 use crate::sql::Dialect;
@@ -56,6 +59,8 @@ pub(super) fn analyze(cx: Context<'_>, statement: &Statement, params: u16) -> (R
         ctes: Vec::new(),
         splices: Vec::new(),
         names: Vec::new(),
+        common: Vec::new(),
+        qualified: BTreeMap::new(),
         remember: Remember::Yes,
     };
     let plan = analysis.statement(statement).and_then(|outputs| analysis.plan(outputs, params));
@@ -69,6 +74,10 @@ struct Analysis<'a> {
     ctes: Vec<Cte>,
     splices: Vec<Splice>,
     names: Vec<ResultName>,
+    /// Joins of the FROM clause that is read whose conditions are written out.
+    common: Vec<CommonJoin>,
+    /// Names that are sent with their table, by their token.
+    qualified: BTreeMap<TokenIndex, Box<str>>,
     remember: Remember,
 }
 
@@ -116,7 +125,9 @@ impl<'a> Analysis<'a> {
             return Err(self.unsupported_data(construct::OVERLAP));
         }
         let names = std::mem::take(&mut self.names);
-        Ok(QueryPlan { splices, outputs, names, effect: Effect::None, params })
+        let qualified = std::mem::take(&mut self.qualified).into_iter();
+        let qualified = qualified.map(|(token, table)| Qualified { token, table }).collect();
+        Ok(QueryPlan { splices, outputs, names, qualified, effect: Effect::None, params })
     }
 
     /// The base table, view or common table expression behind a name.
@@ -158,6 +169,7 @@ impl<'a> Analysis<'a> {
                 name: Some(fold(&column.name)),
                 protected: self.cx.policy.column_named(&table.name, &column.name),
                 visibility: if column.is_invisible() { Visibility::Invisible } else { Visibility::Visible },
+                spelled: Some((&*column.name).into()),
             })
             .collect()
     }

@@ -3,6 +3,8 @@
 //! The server keeps a view's text in a canonical form, with every name qualified and every star spelled out. Nothing can
 //! be replaced in it, so a view that compares a protected column with a value is refused.
 
+use std::collections::BTreeMap;
+
 use super::construct::{self, Construct};
 use super::query::Place;
 use super::{Analysis, Context, Refusal, Remember, SourceColumn, Visibility, fold};
@@ -58,8 +60,16 @@ impl Analysis<'_> {
             default_database: Some(&view.name.database),
             ..self.cx
         };
-        let mut inner =
-            Analysis { cx, views, ctes: Vec::new(), splices: Vec::new(), names: Vec::new(), remember: Remember::Yes };
+        let mut inner = Analysis {
+            cx,
+            views,
+            ctes: Vec::new(),
+            splices: Vec::new(),
+            names: Vec::new(),
+            common: Vec::new(),
+            qualified: BTreeMap::new(),
+            remember: Remember::Yes,
+        };
         let outputs = inner.query(&query, None, Place::Carried)?;
         if let Some(splice) = inner.splices.first() {
             return Err(self.unsupported(splice.column, construct::VIEW_COMPARISON));
@@ -71,6 +81,7 @@ impl Analysis<'_> {
             name: Some(fold(&column.name)),
             protected: output.protected,
             visibility: Visibility::Visible,
+            spelled: Some((&*column.name).into()),
         });
         Ok(columns.collect())
     }

@@ -114,14 +114,8 @@ impl Explained {
         }
         match &plan.outputs {
             Outputs::Relay => {}
-            Outputs::Columns(cells) => {
-                for cell in cells {
-                    match cell {
-                        CellAction::Relay => {}
-                        CellAction::Open(grant) => note(policy, grant.column(), &mut opens),
-                    }
-                }
-            }
+            Outputs::Columns(cells) => note_opened(policy, cells, &mut opens),
+            Outputs::Results(results) => results.iter().for_each(|cells| note_opened(policy, cells, &mut opens)),
         }
         let verdict = if plan.splices.is_empty() { Verdict::Relayed } else { Verdict::Rewritten };
         Self { verdict, text: Some(text(admitted)), seals, index, opens, error: None }
@@ -175,6 +169,15 @@ impl ErrorShown {
     pub fn reason(&self) -> &str {
         let before = |remedy: &String| self.text.strip_suffix(remedy.as_str())?.strip_suffix("; ");
         self.remedy.as_ref().and_then(before).unwrap_or(&self.text)
+    }
+}
+
+fn note_opened(policy: &Policy, cells: &[CellAction], opens: &mut Vec<String>) {
+    for cell in cells {
+        match cell {
+            CellAction::Relay => {}
+            CellAction::Open(grant) => note(policy, grant.column(), opens),
+        }
     }
 }
 

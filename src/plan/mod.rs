@@ -7,6 +7,7 @@
 mod alter;
 mod analyze;
 mod cache;
+mod call;
 mod inspect;
 mod judge;
 mod mode;

@@ -29,7 +29,7 @@ impl QueryPlan {
 
     /// Whether carrying it out takes data keys. Other statements work before the key ring is there.
     pub fn needs_keys(&self) -> bool {
-        !self.splices.is_empty() || matches!(self.outputs, Outputs::Columns(_))
+        !self.splices.is_empty() || matches!(self.outputs, Outputs::Columns(_) | Outputs::Results(_))
     }
 }
 
@@ -40,6 +40,8 @@ pub enum Outputs {
     Relay,
     /// One action for each column of the result, in order. A result with another number of columns is refused.
     Columns(Vec<CellAction>),
+    /// The same for each result of a CALL, in order. A result more than these is refused.
+    Results(Vec<Vec<CellAction>>),
 }
 
 /// A column of the result without an alias, whose name is the client's own text.

@@ -1,6 +1,7 @@
 //! A small shop to plan statements for, and a readable form of plans.
 
 mod cache;
+mod calls;
 mod carriers;
 mod modes;
 mod plans;
@@ -20,6 +21,7 @@ use crate::schema::{
 };
 use crate::sql::tree::TokenRange;
 use crate::sql::{Dialect, SqlMode, Token, TokenKind};
+use calls::routines;
 
 const PLAIN: RoleId = RoleId(0);
 const ENGINEER: RoleId = RoleId(1);
@@ -137,16 +139,12 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
             }
         }
     }
-    if let Outputs::Columns(cells) = &plan.outputs {
-        let cells: Vec<_> = cells
-            .iter()
-            .map(|cell| match cell {
-                CellAction::Relay => "-".to_owned(),
-                CellAction::Open(grant) => format!("open {}", name(grant.column())),
-            })
-            .collect();
-        writeln!(out, "result: {}", cells.join(", ")).unwrap();
-    }
+    let results = match &plan.outputs {
+        Outputs::Relay => &[][..],
+        Outputs::Columns(cells) => std::slice::from_ref(cells),
+        Outputs::Results(results) => results,
+    };
+    out.extend(results.iter().map(|cells| result_text(cells, policy)));
     out.extend(plan.qualified.iter().map(|name| format!("{} is {}'s\n", text(one(name.token)), name.table)));
     for name in &plan.names {
         writeln!(out, "column {} is named «{}»", name.output, text(name.tokens)).unwrap();
@@ -162,6 +160,14 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
 
 fn one(token: u32) -> TokenRange {
     TokenRange { first: token, last: token }
+}
+
+fn result_text(cells: &[CellAction], policy: &Policy) -> String {
+    let cell = |cell: &CellAction| match cell {
+        CellAction::Relay => "-".to_owned(),
+        CellAction::Open(grant) => format!("open {}", policy.column(grant.column()).unwrap().column.column),
+    };
+    format!("result: {}\n", cells.iter().map(cell).collect::<Vec<_>>().join(", "))
 }
 
 fn joined_text(replaced: &str, joined: &Joined) -> String {
@@ -331,6 +337,8 @@ fn catalog(server: ServerVersion, lower_case_table_names: u8) -> Catalog {
         routine("count_orders", Some("BEGIN SELECT COUNT(*) FROM orders; END")),
         routine("dynamic", Some("BEGIN PREPARE s FROM @t; EXECUTE s; END")),
         routine("unreadable", None),
+        routine("touch", Some("BEGIN INSERT INTO customers (phone) VALUES (p); END")),
+        routine("look", None),
         routine("rebuild", Some("BEGIN TRUNCATE orders; DROP TABLE old; END")),
     ];
     Catalog::new(7, server, lower_case_table_names, HashSet::new(), tables, routines)
@@ -350,5 +358,6 @@ fn policy(version: u64) -> Policy {
     let columns = vec![protected("phone", true), protected("email", true), protected("note", false)];
     let role = |name: &str, default_access| Role { name: name.into(), default_access, columns: HashMap::new() };
     let roles = vec![role("plain", Access::Plain), role("engineer", Access::Deny)];
-    Policy::new(version, columns, roles, Vec::new(), ENGINEER, FirewallMode::Block)
+    let policy = Policy::new(version, columns, roles, Vec::new(), ENGINEER, FirewallMode::Block);
+    policy.with_routines(routines())
 }

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::rates::WrittenRates;
+use super::routine::{self, WrittenRoutine};
 use super::written::{Problems, Text, suggestion};
 use super::{
     Access, AccountPattern, ColumnId, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy,
@@ -47,6 +48,8 @@ struct File {
     unlisted: Unlisted,
     #[serde(default)]
     rates: WrittenRates,
+    #[serde(default)]
+    routine: Vec<WrittenRoutine>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -163,8 +166,9 @@ pub fn parse(file: &str, text: &str, version: u64) -> Result<Policy, Problems> {
     let unlisted = RoleId(u16::try_from(roles.len()).unwrap_or(u16::MAX));
     roles.push(Role { name: UNLISTED.into(), default_access: Access::Deny, columns: HashMap::new() });
     let rates = written.rates.checked(&mut text);
+    let routines = routine::routines(&mut text, &written.routine, &by_name);
     let policy = Policy::new(version, columns, roles, bindings, unlisted, written.unlisted.firewall.into());
-    text.finish(policy.with_rates(rates))
+    text.finish(policy.with_rates(rates).with_routines(routines))
 }
 
 fn keysets<'a>(text: &mut Text<'_>, written: &'a [Spanned<String>]) -> Vec<&'a str> {

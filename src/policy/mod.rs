@@ -9,6 +9,7 @@ pub mod file;
 mod policy;
 mod rates;
 mod role;
+mod routine;
 #[cfg(test)]
 mod tests;
 pub mod written;
@@ -18,3 +19,4 @@ pub use file::RESERVED_KEYSET;
 pub use policy::{Access, DecryptGrant, Policy};
 pub use rates::{Rates, Reaction};
 pub use role::{Account, AccountPattern, FirewallMode, Role, RoleId};
+pub use routine::AllowedRoutine;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
-use super::{Account, AccountPattern, ColumnId, FirewallMode, ProtectedColumn, Rates, Role, RoleId};
+use super::{Account, AccountPattern, AllowedRoutine, ColumnId, FirewallMode, ProtectedColumn, Rates, Role, RoleId};
 use crate::schema::TableRef;
 
 /// What a role may do with a protected column.
@@ -48,6 +48,7 @@ pub struct Policy {
     default_role: RoleId,
     default_firewall: FirewallMode,
     rates: Rates,
+    routines: Vec<AllowedRoutine>,
     by_table: HashMap<(Box<str>, Box<str>), Vec<ColumnId>>,
 }
 
@@ -67,7 +68,17 @@ impl Policy {
         }
         let bindings =
             bindings.into_iter().map(|(pattern, role, firewall)| Binding { pattern, role, firewall }).collect();
-        Self { version, columns, roles, bindings, default_role, default_firewall, rates: Rates::default(), by_table }
+        Self {
+            version,
+            columns,
+            roles,
+            bindings,
+            default_role,
+            default_firewall,
+            rates: Rates::default(),
+            routines: Vec::new(),
+            by_table,
+        }
     }
 
     /// The same with other thresholds than the defaults.
@@ -75,6 +86,18 @@ impl Policy {
     pub(super) fn with_rates(mut self, rates: Rates) -> Self {
         self.rates = rates;
         self
+    }
+
+    /// The same with procedures that may be called.
+    #[must_use]
+    pub fn with_routines(mut self, routines: Vec<AllowedRoutine>) -> Self {
+        self.routines = routines;
+        self
+    }
+
+    /// What policy says of a procedure that may be called although it reaches protected tables.
+    pub fn routine(&self, database: &str, name: &str) -> Option<&AllowedRoutine> {
+        self.routines.iter().find(|routine| routine.is_named(database, name))
     }
 
     /// From when on errors and unknown statements are too many.

@@ -192,3 +192,23 @@ fn rates_have_defaults_that_only_log_and_bounds() {
         assert!(problems.contains(said), "{wrong}: {problems}");
     }
 }
+
+#[test]
+fn routines_are_declared_by_columns_that_are_there() {
+    let wrong = |routine: &str| {
+        let text = format!(
+            "keysets = [\"main\"]\n[[column]]\nname = \"a.b.c\"\nkeyset = \"main\"\ntype = \"text\"\n{routine}"
+        );
+        parse("policy", &text, 1).map(drop).unwrap_err().to_string()
+    };
+    expect_test::expect![
+        "policy:7: a routine's name is `database.routine`; a part with a dot in it stands in backticks"
+    ]
+    .assert_eq(&wrong("[[routine]]\nname = \"only\"\n"));
+    expect_test::expect![[r#"
+        policy:9: `a.b.x` is no protected column, and not `-`; did you mean `a.b.c`?
+        policy:11: routine `A.P` is allowed twice"#]]
+    .assert_eq(&wrong(
+        "[[routine]]\nname = \"a.p\"\nresults = [[\"-\", \"A.b.C\"],\n[\"a.b.x\"]]\n[[routine]]\nname = \"A.P\"\n",
+    ));
+}

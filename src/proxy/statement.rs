@@ -71,6 +71,8 @@ pub(super) struct Opening {
     pub(super) results_collation: u16,
     /// Names of the result's columns that are restored.
     pub(super) names: Arc<[ColumnName]>,
+    /// Which result of a CALL is read, from 0.
+    pub(super) result: usize,
 }
 
 impl Opening {
@@ -101,6 +103,7 @@ impl Opening {
         match &self.plan.outputs {
             Outputs::Relay => &[],
             Outputs::Columns(actions) => actions,
+            Outputs::Results(results) => results.get(self.result).map_or(&[], Vec::as_slice),
         }
     }
 }
@@ -130,7 +133,7 @@ pub(super) fn seals(plan: &QueryPlan) -> bool {
 pub(super) fn opens(plan: &QueryPlan) -> bool {
     match &plan.outputs {
         Outputs::Relay => false,
-        Outputs::Columns(_) => true,
+        Outputs::Columns(_) | Outputs::Results(_) => true,
     }
 }
 
@@ -246,6 +249,7 @@ impl Desk {
             results_charset: self.state.results.charset(),
             results_collation: self.state.results_collation.unwrap_or_default(),
             names: Arc::default(),
+            result: 0,
         }
     }
 }

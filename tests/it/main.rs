@@ -48,6 +48,7 @@ mod replicas;
 mod reprepare;
 mod roles;
 mod round_trip;
+mod routines;
 mod search;
 mod shadow;
 mod sql_oracle;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::client_error::ClientError;
 use crate::firewall::{UNKNOWN, Vocabulary};
-use crate::plan::{Admitted, CellAction, Outputs, Refusal, Splice, SpliceKind};
+use crate::plan::{Admitted, CellAction, Refusal, Splice, SpliceKind};
 use crate::policy::{ColumnId, Policy};
 use crate::sql::{self, Dialect};
 
@@ -128,21 +128,17 @@ impl Explained {
                 SpliceKind::Match { .. }
                 | SpliceKind::Tag { .. }
                 | SpliceKind::AnyOf { .. }
-                | SpliceKind::Sorted(_) => {}
+                | SpliceKind::Sorted(_)
+                | SpliceKind::Joined(_) => {}
                 SpliceKind::Rows { .. } => {}
             }
         }
-        match &plan.outputs {
-            Outputs::Relay => {}
-            Outputs::Columns(cells) => {
-                for cell in cells {
-                    match cell {
-                        CellAction::Relay => {}
-                        CellAction::Open(grant) => note(policy, grant.column(), &mut opens),
-                        CellAction::Mask(grant, _) => note(policy, grant.column(), &mut masks),
-                        CellAction::Ciphertext(column) => note(policy, *column, &mut envelopes),
-                    }
-                }
+        for cell in plan.outputs.cells() {
+            match cell {
+                CellAction::Relay => {}
+                CellAction::Open(grant) => note(policy, grant.column(), &mut opens),
+                CellAction::Mask(grant, _) => note(policy, grant.column(), &mut masks),
+                CellAction::Ciphertext(column) => note(policy, *column, &mut envelopes),
             }
         }
         let verdict = if plan.splices.is_empty() { Verdict::Relayed } else { Verdict::Rewritten };

@@ -4,7 +4,9 @@
 //! blind index. While two index keys are in use, or a column is being converted, the real text has more alternatives.
 
 use crate::firewall::Vocabulary;
-use crate::plan::{Admitted, Among, Comparison, Pair, Piece, Splice, SpliceKind, Value};
+use crate::plan::{
+    Admitted, Among, Comparison, Joined, Pair, Piece, Qualified, Splice, SpliceKind, TableColumn, Value,
+};
 use crate::sql::tree::TokenRange;
 use crate::sql::{self, Dialect, Token};
 
@@ -19,18 +21,19 @@ pub enum Names<'a> {
 
 /// The text of a statement that may be sent. Comments are left out, runs of white space are one blank.
 pub(super) fn text(admitted: &Admitted<'_>, names: Names<'_>) -> String {
-    sketch(admitted.sql(), admitted.tokens(), &admitted.plan().splices, names)
+    let plan = admitted.plan();
+    sketch(admitted.sql(), admitted.tokens(), (&plan.splices, &plan.qualified), names)
 }
 
 /// The text of any statement that the lexer can read.
 pub fn of_text(sql: &[u8], dialect: &Dialect, names: Names<'_>) -> Option<String> {
     let mut tokens = Vec::new();
     sql::lex(sql, dialect, &mut tokens).ok()?;
-    Some(sketch(sql, &tokens, &[], names))
+    Some(sketch(sql, &tokens, (&[], &[]), names))
 }
 
-fn sketch(sql: &[u8], tokens: &[Token], splices: &[Splice], names: Names<'_>) -> String {
-    let mut out = Sketch { sql, tokens, names, text: String::new(), end: None };
+fn sketch(sql: &[u8], tokens: &[Token], (splices, qualified): (&[Splice], &[Qualified]), names: Names<'_>) -> String {
+    let mut out = Sketch { sql, tokens, names, qualified, text: String::new(), end: None };
     let mut splices = splices.iter().peekable();
     let mut at = 0_usize;
     while let Some(token) = tokens.get(at) {
@@ -44,7 +47,7 @@ fn sketch(sql: &[u8], tokens: &[Token], splices: &[Splice], names: Names<'_>) ->
                 at = last.saturating_add(1);
             }
             None => {
-                put(*token, sql, names, &mut out.text);
+                out.token(*token);
                 out.end = Some(token.end);
                 at += 1;
             }
@@ -53,18 +56,11 @@ fn sketch(sql: &[u8], tokens: &[Token], splices: &[Splice], names: Names<'_>) ->
     out.text
 }
 
-fn put(token: Token, sql: &[u8], names: Names<'_>, out: &mut String) {
-    match names {
-        Names::AsWritten if token.kind.is_value() => out.push('?'),
-        Names::AsWritten => out.push_str(&shown(token.bytes(sql))),
-        Names::Known(vocabulary) => vocabulary.put(token, sql, out),
-    }
-}
-
 struct Sketch<'a> {
     sql: &'a [u8],
     tokens: &'a [Token],
     names: Names<'a>,
+    qualified: &'a [Qualified],
     text: String,
     /// Where the last token ended.
     end: Option<u32>,
@@ -75,6 +71,22 @@ impl Sketch<'_> {
         if self.end.is_some_and(|end| end < next.start) {
             self.text.push(' ');
         }
+    }
+
+    fn token(&mut self, token: Token) {
+        let text = self.shown(token);
+        self.text.push_str(&text);
+    }
+
+    /// A token as it is sent, with the table that is put before it.
+    fn shown(&self, token: Token) -> String {
+        let mut text = self.table_of(token);
+        match self.names {
+            Names::AsWritten if token.kind.is_value() => text.push('?'),
+            Names::AsWritten => text.push_str(&shown(token.bytes(self.sql))),
+            Names::Known(vocabulary) => vocabulary.put(token, self.sql, &mut text),
+        }
+        text
     }
 
     fn splice(&mut self, splice: &Splice) {
@@ -105,6 +117,7 @@ impl Sketch<'_> {
             }
             SpliceKind::Rows { comparison, rows } => self.rows(*comparison, rows),
             SpliceKind::Sorted(pieces) => self.pieces(pieces),
+            SpliceKind::Joined(joined) => self.joined(joined, splice.tokens),
             SpliceKind::Search { column_tokens, comparison, values } => {
                 let name = self.name(*column_tokens);
                 let terms: Vec<String> = values.iter().map(|value| term(&name, *comparison, *value)).collect();
@@ -131,7 +144,7 @@ impl Sketch<'_> {
                     self.end = None;
                     for token in tokens {
                         self.gap(*token);
-                        put(*token, self.sql, self.names, &mut self.text);
+                        self.token(*token);
                         self.end = Some(token.end);
                     }
                 }
@@ -181,11 +194,38 @@ impl Sketch<'_> {
     fn name(&self, range: TokenRange) -> String {
         let tokens = usize::try_from(range.first).and_then(|first| Ok(first..=usize::try_from(range.last)?));
         let tokens = tokens.ok().and_then(|range| self.tokens.get(range)).unwrap_or_default();
-        let mut name = String::new();
-        for token in tokens {
-            put(*token, self.sql, self.names, &mut name);
-        }
-        name
+        tokens.iter().map(|token| self.shown(*token)).collect()
+    }
+
+    /// The table that is sent before a name, with its dot.
+    fn table_of(&self, token: Token) -> String {
+        let is_it = |name: &&Qualified| {
+            let named = usize::try_from(name.token).ok().and_then(|at| self.tokens.get(at));
+            named.is_some_and(|named| named.start == token.start)
+        };
+        self.qualified.iter().find(is_it).map(|name| format!("`{}`.", name.table)).unwrap_or_default()
+    }
+
+    fn joined(&mut self, joined: &Joined, tokens: TokenRange) {
+        let column = |column: &TableColumn| format!("`{}`.`{}`", column.table, column.column);
+        let on: Vec<String> = joined
+            .pairs()
+            .iter()
+            .map(|pair| {
+                let (left, right) = (column(&pair.left), column(&pair.right));
+                match pair.protected {
+                    Some(_) => format!("(<tag of {left}> = <tag of {right}>)"),
+                    None => format!("{left} = {right}"),
+                }
+            })
+            .collect();
+        let text = match joined {
+            Joined::Natural => String::new(),
+            Joined::Using(_) => format!("ON ({})", on.join(" AND ")),
+            Joined::Behind(_) => format!("{} ON ({})", self.name(tokens), on.join(" AND ")),
+            Joined::Star(columns) => columns.iter().map(column).collect::<Vec<_>>().join(", "),
+        };
+        self.text.push_str(&text);
     }
 }
 

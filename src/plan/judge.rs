@@ -79,6 +79,11 @@ impl Judge<'_> {
                 (self.prepared(&text, params), Remember::No)
             }
             (None, class) => {
+                let allowed =
+                    (class == StatementClass::Call).then(|| self.allowed_call(&text, &words, params)).flatten();
+                if let Some((plan, remember)) = allowed {
+                    return (plan.map(|plan| (plan, passed)), remember.and(judged));
+                }
                 let (effect, remember) = words.decide(class);
                 let effect = effect.map(|effect| if stacked { Effect::Catalog } else { effect });
                 (effect.map(|effect| QueryPlan::relay(effect, params)), remember)
@@ -144,7 +149,7 @@ impl Judge<'_> {
             // DDL would take effect at an EXECUTE, which does not show what it runs.
             Outputs::Relay if is_prepare && plan.effect != Effect::None => Err(other::prepared()),
             Outputs::Relay if plan.splices.is_empty() => Ok(QueryPlan::relay(plan.effect, params)),
-            Outputs::Relay | Outputs::Columns(_) => Err(other::prepared()),
+            Outputs::Relay | Outputs::Columns(_) | Outputs::Results(_) => Err(other::prepared()),
         }
     }
 

@@ -7,6 +7,7 @@
 mod alter;
 mod analyze;
 mod cache;
+mod call;
 mod inspect;
 mod judge;
 mod mode;
@@ -24,8 +25,8 @@ mod text;
 pub use cache::PlanCache;
 pub use inspect::{Admitted, Inspection, Scratch, inspect};
 pub use plan::{
-    Among, CellAction, Comparison, Effect, Outputs, Pair, Piece, QueryPlan, ResultName, Splice, SpliceKind,
-    SubjectSource, SubjectValue, Value,
+    Among, CellAction, CommonPair, Comparison, Effect, Joined, Outputs, Pair, Piece, Qualified, QueryPlan, ResultName,
+    Splice, SpliceKind, SubjectSource, SubjectValue, TableColumn, Value,
 };
 pub use refusal::{Refusal, Subject, UnknownName, Verb};
 pub use sort::{Direction, Sort, SortBound, SortBy, SortKey};

@@ -111,13 +111,26 @@ impl Words<'_> {
     }
 
     fn call(&self) -> Result<Effect, Refusal> {
-        self.near("CALL of a routine that can reach protected data", "run its statements one by one")?;
+        self.near(
+            "CALL of a routine that can reach protected data",
+            "run its statements one by one, or allow it by [[routine]] in the policy",
+        )?;
+        self.effect_of_call()
+    }
+
+    /// Database and name of the routine that is called.
+    pub(super) fn called(&self) -> (Option<Cow<'_, str>>, Cow<'_, str>) {
         let first = self.text.name_at(1).unwrap_or_default();
-        let (database, name) = if self.text.is_kind(2, TokenKind::Dot) {
+        if self.text.is_kind(2, TokenKind::Dot) {
             (Some(first), self.text.name_at(3).unwrap_or_default())
         } else {
             (self.default_database.map(Into::into), first)
-        };
+        }
+    }
+
+    /// What the routine that is called may change.
+    pub(super) fn effect_of_call(&self) -> Result<Effect, Refusal> {
+        let (database, name) = self.called();
         let routines = database.map_or(&[][..], |database| self.catalog.routines_named(&database, &name));
         if routines.is_empty() && !self.names.is_empty() {
             return Err(Refusal::UnknownName { name: UnknownName::Routine(name.into_owned()) });

@@ -18,6 +18,8 @@ pub struct QueryPlan {
     pub names: Vec<ResultName>,
     /// How the proxy sorts the rows, if it does.
     pub sort: Option<Sort>,
+    /// Names of columns that are sent with their table before them, in order.
+    pub qualified: Vec<Qualified>,
     /// What the statement changes for later ones.
     pub effect: Effect,
     /// How many `?` the statement has as the client wrote it.
@@ -27,12 +29,20 @@ pub struct QueryPlan {
 impl QueryPlan {
     /// The plan of a statement that touches nothing protected.
     pub fn relay(effect: Effect, params: u16) -> Self {
-        Self { splices: Vec::new(), outputs: Outputs::Relay, names: Vec::new(), sort: None, effect, params }
+        Self {
+            splices: Vec::new(),
+            outputs: Outputs::Relay,
+            names: Vec::new(),
+            qualified: Vec::new(),
+            sort: None,
+            effect,
+            params,
+        }
     }
 
     /// Whether carrying it out takes data keys. Other statements work before the key ring is there.
     pub fn needs_keys(&self) -> bool {
-        !self.splices.is_empty() || matches!(self.outputs, Outputs::Columns(_))
+        !self.splices.is_empty() || matches!(self.outputs, Outputs::Columns(_) | Outputs::Results(_))
     }
 }
 
@@ -43,6 +53,20 @@ pub enum Outputs {
     Relay,
     /// One action for each column of the result, in order. A result with another number of columns is refused.
     Columns(Vec<CellAction>),
+    /// The same for each result of a CALL, in order. A result more than these is refused.
+    Results(Vec<Vec<CellAction>>),
+}
+
+impl Outputs {
+    /// All actions, of one result after the other.
+    pub fn cells(&self) -> impl Iterator<Item = &CellAction> {
+        let results = match self {
+            Self::Relay => &[][..],
+            Self::Columns(cells) => std::slice::from_ref(cells),
+            Self::Results(results) => results,
+        };
+        results.iter().flatten()
+    }
 }
 
 /// A column of the result without an alias, whose name is the client's own text.
@@ -104,7 +128,8 @@ impl Splice {
             | SpliceKind::Operand
             | SpliceKind::Tag { .. }
             | SpliceKind::AnyOf { .. }
-            | SpliceKind::Sorted(_) => vec![self],
+            | SpliceKind::Sorted(_)
+            | SpliceKind::Joined(_) => vec![self],
         }
     }
 }
@@ -195,6 +220,8 @@ pub enum SpliceKind {
     },
     /// A part of a statement whose rows the proxy sorts: replaced by these pieces, with blanks between them.
     Sorted(Vec<Piece>),
+    /// A join by columns of equal names, whose condition is written out.
+    Joined(Joined),
 }
 
 /// A piece of what stands in the place of tokens.
@@ -204,6 +231,58 @@ pub enum Piece {
     Words(Box<str>),
     /// Tokens of the statement, as the client wrote them.
     Tokens(TokenRange),
+}
+
+/// A name of a column that USING or NATURAL let stand for two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Qualified {
+    /// The name.
+    pub token: TokenIndex,
+    /// The table or alias whose column it means.
+    pub table: Box<str>,
+}
+
+/// What is written in the place of USING, NATURAL and a star beside them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Joined {
+    /// The word NATURAL: left out.
+    Natural,
+    /// USING and its columns: replaced by ON and comparisons.
+    Using(Vec<CommonPair>),
+    /// The end of the right operand of a natural join: ON and comparisons follow it.
+    Behind(Vec<CommonPair>),
+    /// A star: replaced by the columns that it shows.
+    Star(Vec<TableColumn>),
+}
+
+impl Joined {
+    /// The comparisons.
+    pub fn pairs(&self) -> &[CommonPair] {
+        match self {
+            Self::Using(pairs) | Self::Behind(pairs) => pairs,
+            Self::Natural | Self::Star(_) => &[],
+        }
+    }
+}
+
+/// A common column of the operands of a join.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommonPair {
+    /// The left operand's.
+    pub left: TableColumn,
+    /// The right operand's.
+    pub right: TableColumn,
+    /// The protected columns that they carry.
+    pub protected: Option<(ColumnId, ColumnId)>,
+}
+
+/// A column of a table of the statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableColumn {
+    /// The table's name or alias.
+    pub table: Box<str>,
+    /// The column's name.
+    pub column: Box<str>,
 }
 
 /// A column and what it is compared with, of a comparison of rows.

@@ -29,6 +29,8 @@ pub(super) struct SourceColumn {
     pub(super) protected: Option<ColumnId>,
     /// Whether `*` shows it.
     pub(super) visibility: Visibility,
+    /// How the catalog writes the name, if it is a table's or view's.
+    pub(super) spelled: Option<Box<str>>,
 }
 
 /// Whether `*` shows a column.

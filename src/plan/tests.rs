@@ -1,6 +1,7 @@
 //! A small shop to plan statements for, and a readable form of plans.
 
 mod cache;
+mod calls;
 mod carriers;
 mod modes;
 mod plans;
@@ -22,6 +23,7 @@ use crate::schema::{
 };
 use crate::sql::tree::TokenRange;
 use crate::sql::{Dialect, SqlMode, Token, TokenKind};
+use calls::routines;
 
 const PLAIN: RoleId = RoleId(0);
 const ENGINEER: RoleId = RoleId(1);
@@ -120,10 +122,11 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
                     writeln!(out, "tag {column} like {}: {named} in «{whole}»", name(*like)).unwrap();
                 }
                 SpliceKind::AnyOf { column_tokens, among, name } => {
-                    let shown = name.map(|at| text(TokenRange { first: at, last: at })).unwrap_or_default();
+                    let shown = name.map(|at| text(one(at))).unwrap_or_default();
                     let (whole, named) = (text(splice.tokens), text(*column_tokens));
                     writeln!(out, "any {column} of {among:?}: {named} in «{whole}» {shown}").unwrap();
                 }
+                SpliceKind::Joined(joined) => writeln!(out, "{}", joined_text(&text(splice.tokens), joined)).unwrap(),
                 SpliceKind::Operand => writeln!(out, "without {column}: «{}»", text(splice.tokens)).unwrap(),
                 SpliceKind::NullIf { column_tokens, value: compared } => {
                     writeln!(out, "null {column}: if {} = {}", text(*column_tokens), value(compared)).unwrap();
@@ -151,18 +154,12 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
             }
         }
     }
-    if let Outputs::Columns(cells) = &plan.outputs {
-        let cells: Vec<_> = cells
-            .iter()
-            .map(|cell| match cell {
-                CellAction::Relay => "-".to_owned(),
-                CellAction::Open(grant) => format!("open {}", name(grant.column())),
-                CellAction::Mask(grant, mask) => format!("mask {} by {}", name(grant.column()), mask.name()),
-                CellAction::Ciphertext(column) => format!("envelopes of {}", name(*column)),
-            })
-            .collect();
-        writeln!(out, "result: {}", cells.join(", ")).unwrap();
-    }
+    let results = match &plan.outputs {
+        Outputs::Relay => &[][..],
+        Outputs::Columns(cells) => std::slice::from_ref(cells),
+        Outputs::Results(results) => results,
+    };
+    out.extend(results.iter().map(|cells| result_text(cells, policy)));
     if let Some(sort) = &plan.sort {
         for SortKey { output, by, direction } in &sort.keys {
             writeln!(out, "sorted by {output} as {by:?}, {direction:?}").unwrap();
@@ -170,6 +167,7 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
         let (hidden, rows) = (sort.hidden, sort.rows_max);
         writeln!(out, "of {rows} rows: {:?} from {:?}, without {hidden}", sort.count, sort.offset).unwrap();
     }
+    out.extend(plan.qualified.iter().map(|name| format!("{} is {}'s\n", text(one(name.token)), name.table)));
     for name in &plan.names {
         writeln!(out, "column {} is named «{}»", name.output, text(name.tokens)).unwrap();
     }
@@ -180,6 +178,38 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
         out.push_str("relay\n");
     }
     out
+}
+
+fn one(token: u32) -> TokenRange {
+    TokenRange { first: token, last: token }
+}
+
+fn result_text(cells: &[CellAction], policy: &Policy) -> String {
+    let name = |id: ColumnId| policy.column(id).unwrap().column.column.to_string();
+    let cell = |cell: &CellAction| match cell {
+        CellAction::Relay => "-".to_owned(),
+        CellAction::Open(grant) => format!("open {}", name(grant.column())),
+        CellAction::Mask(grant, mask) => format!("mask {} by {}", name(grant.column()), mask.name()),
+        CellAction::Ciphertext(column) => format!("envelopes of {}", name(*column)),
+    };
+    format!("result: {}\n", cells.iter().map(cell).collect::<Vec<_>>().join(", "))
+}
+
+fn joined_text(replaced: &str, joined: &Joined) -> String {
+    let column = |column: &TableColumn| format!("{}.{}", column.table, column.column);
+    let pair = |pair: &CommonPair| {
+        let tag = if pair.protected.is_some() { "tags of " } else { "" };
+        format!("{tag}{} = {}", column(&pair.left), column(&pair.right))
+    };
+    let pairs = joined.pairs().iter().map(pair).collect::<Vec<_>>().join(", ");
+    match joined {
+        Joined::Natural => format!("without «{replaced}»"),
+        Joined::Using(_) => format!("on {pairs} instead of «{replaced}»"),
+        Joined::Behind(_) => format!("on {pairs} behind «{replaced}»"),
+        Joined::Star(columns) => {
+            format!("star «{replaced}»: {}", columns.iter().map(column).collect::<Vec<_>>().join(", "))
+        }
+    }
 }
 
 fn value_text(admitted: &Admitted<'_>, value: &Value) -> String {
@@ -224,7 +254,11 @@ fn assert_well_formed(admitted: &Admitted<'_>) {
         assert!(inside(splice.tokens, whole));
         match &splice.kind {
             SpliceKind::Rows { .. } => panic!("rows are made of comparisons"),
-            SpliceKind::Operand | SpliceKind::Tag { .. } | SpliceKind::AnyOf { .. } | SpliceKind::Sorted(_) => {}
+            SpliceKind::Operand
+            | SpliceKind::Tag { .. }
+            | SpliceKind::AnyOf { .. }
+            | SpliceKind::Sorted(_)
+            | SpliceKind::Joined(_) => {}
             SpliceKind::NullIf { value, .. } => check(value, splice.tokens),
             SpliceKind::Seal(value) | SpliceKind::Constant(value) => {
                 check(value, splice.tokens);
@@ -332,6 +366,8 @@ fn catalog(server: ServerVersion, lower_case_table_names: u8) -> Catalog {
         routine("count_orders", Some("BEGIN SELECT COUNT(*) FROM orders; END")),
         routine("dynamic", Some("BEGIN PREPARE s FROM @t; EXECUTE s; END")),
         routine("unreadable", None),
+        routine("touch", Some("BEGIN INSERT INTO customers (phone) VALUES (p); END")),
+        routine("look", None),
         routine("rebuild", Some("BEGIN TRUNCATE orders; DROP TABLE old; END")),
     ];
     Catalog::new(7, server, lower_case_table_names, HashSet::new(), tables, routines)
@@ -359,5 +395,6 @@ fn policy(version: u64) -> Policy {
     // By telephone numbers nobody sorts.
     let rule = |rows_max| SortRule { order: SortOrder::Padded, rows_max };
     let sorts = HashMap::from([(EMAIL, rule(500)), (NOTE, rule(200))]);
-    Policy::new(version, columns, roles, Vec::new(), ENGINEER, FirewallMode::Block).with_sorts(sorts)
+    let policy = Policy::new(version, columns, roles, Vec::new(), ENGINEER, FirewallMode::Block);
+    policy.with_sorts(sorts).with_routines(routines())
 }

@@ -15,6 +15,7 @@ use super::access::{self, Lines, Protected, WrittenAccess, WrittenRight};
 use super::mask::WrittenMask;
 use super::password_hash::{WrittenCosts, WrittenKind};
 use super::rates::WrittenRates;
+use super::routine::{self, WrittenRoutine};
 use super::sort::{self, WrittenSort};
 use super::written::{Problems, Text, suggestion};
 use super::{
@@ -52,6 +53,8 @@ struct File {
     #[serde(default)]
     rates: WrittenRates,
     password_hash: Option<Spanned<WrittenCosts>>,
+    #[serde(default)]
+    routine: Vec<WrittenRoutine>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -167,9 +170,11 @@ pub fn parse(file: &str, text: &str, version: u64) -> Result<Policy, Problems> {
     let rates = written.rates.checked(&mut text);
     let policy = Policy::new(version, columns, roles, Vec::new(), unlisted, written.unlisted.firewall.into());
     let policy = policy.with_bindings(bindings);
+    let routines = routine::routines(&mut text, &written.routine, &by_name);
     text.finish(
         policy
             .with_rates(rates)
+            .with_routines(routines)
             .with_sorts(sorts)
             .with_masks(details.masks)
             .with_bases(details.bases)

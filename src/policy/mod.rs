@@ -13,6 +13,7 @@ mod password_hash;
 mod policy;
 mod rates;
 mod role;
+mod routine;
 mod sort;
 #[cfg(test)]
 mod tests;
@@ -27,4 +28,5 @@ pub use password_hash::{HashCosts, NotAHash, PasswordHash, Pbkdf2Digest};
 pub use policy::{Access, Binding, DecryptGrant, Policy};
 pub use rates::{Rates, Reaction};
 pub use role::{Account, AccountPattern, FirewallMode, Role, RoleId};
+pub use routine::AllowedRoutine;
 pub use sort::SortRule;

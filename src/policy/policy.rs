@@ -6,8 +6,8 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Account, AccountPattern, Basis, ColumnId, FirewallMode, HashCosts, Mask, MysqlRole, ProtectedColumn, Rates, Role,
-    RoleId, SortRule,
+    Account, AccountPattern, AllowedRoutine, Basis, ColumnId, FirewallMode, HashCosts, Mask, MysqlRole,
+    ProtectedColumn, Rates, Role, RoleId, SortRule,
 };
 use crate::schema::{ColumnRef, TableRef};
 
@@ -98,6 +98,7 @@ pub struct Policy {
     bases: HashMap<(RoleId, ColumnId), Basis>,
     sorts: HashMap<ColumnId, SortRule>,
     password_hashes: HashMap<ColumnRef, HashCosts>,
+    routines: Vec<AllowedRoutine>,
     by_table: HashMap<(Box<str>, Box<str>), Vec<ColumnId>>,
 }
 
@@ -129,6 +130,7 @@ impl Policy {
             bases: HashMap::new(),
             sorts: HashMap::new(),
             password_hashes: HashMap::new(),
+            routines: Vec::new(),
             by_table,
         }
     }
@@ -174,6 +176,18 @@ impl Policy {
     /// What a hash must cost to be stored in the column, if it takes nothing but hashes of passwords.
     pub fn password_hash(&self, column: &ColumnRef) -> Option<&HashCosts> {
         self.password_hashes.get(column)
+    }
+
+    /// The same with procedures that may be called.
+    #[must_use]
+    pub fn with_routines(mut self, routines: Vec<AllowedRoutine>) -> Self {
+        self.routines = routines;
+        self
+    }
+
+    /// What policy says of a procedure that may be called although it reaches protected tables.
+    pub fn routine(&self, database: &str, name: &str) -> Option<&AllowedRoutine> {
+        self.routines.iter().find(|routine| routine.is_named(database, name))
     }
 
     /// From when on errors and unknown statements are too many.

@@ -194,6 +194,26 @@ fn rates_have_defaults_that_only_log_and_bounds() {
 }
 
 #[test]
+fn routines_are_declared_by_columns_that_are_there() {
+    let wrong = |routine: &str| {
+        let text = format!(
+            "keysets = [\"main\"]\n[[column]]\nname = \"a.b.c\"\nkeyset = \"main\"\ntype = \"text\"\n{routine}"
+        );
+        parse("policy", &text, 1).map(drop).unwrap_err().to_string()
+    };
+    expect_test::expect![
+        "policy:7: a routine's name is `database.routine`; a part with a dot in it stands in backticks"
+    ]
+    .assert_eq(&wrong("[[routine]]\nname = \"only\"\n"));
+    expect_test::expect![[r#"
+        policy:9: `a.b.x` is no protected column, and not `-`; did you mean `a.b.c`?
+        policy:11: routine `A.P` is allowed twice"#]]
+    .assert_eq(&wrong(
+        "[[routine]]\nname = \"a.p\"\nresults = [[\"-\", \"A.b.C\"],\n[\"a.b.x\"]]\n[[routine]]\nname = \"A.P\"\n",
+    ));
+}
+
+#[test]
 fn a_column_of_password_hashes_asks_for_costs_and_has_no_index() {
     let with = |column: &str, costs: &str| {
         let kind = GOOD.replace("type = \"text\"", &format!("type = \"text\"\nkind = \"password_hash\"\n{column}"));
@@ -212,5 +232,6 @@ fn a_column_of_password_hashes_asks_for_costs_and_has_no_index() {
     let misspelt = problems(|good| good.replace("type = \"text\"", "type = \"text\"\nkind = \"password\""));
     assert!(misspelt.contains("password_hash"), "{misspelt}");
 }
+
 mod bindings;
 mod masks;

@@ -13,10 +13,10 @@ use super::prepared::{Cursor, Prepared};
 use super::registry::Connection;
 use super::session::{Session, Shared};
 use super::statement::{Opening, refuse};
-use crate::client_error::{ClientError, Complaint};
+use crate::client_error::{ClientError, Complaint, without_envelope};
 use crate::crypto::{Envelope, KeyId, MAGIC};
 use crate::keys::KeyRing;
-use crate::plan::CellAction;
+use crate::plan::{CellAction, Outputs};
 use crate::policy::{Access, RoleId};
 use crate::rewrite::{self, ParamMap, ResultColumn, RewriteError, RowPlan, Sorter};
 use crate::wire::column::ColumnDefinition;
@@ -275,10 +275,17 @@ impl Reader {
             Event::Eof(status) => {
                 self.put_sorted();
                 desk.state.observe_status(status);
-                no_more_results(next)?;
+                self.end_of_result(next)?;
                 Emit::AsItIs
             }
-            Event::DefinitionsEnd | Event::Err(_) | Event::Line => Emit::AsItIs,
+            Event::Err(error) => match without_envelope(error) {
+                Some(changed) => {
+                    self.payload = changed;
+                    Emit::Changed
+                }
+                None => Emit::AsItIs,
+            },
+            Event::DefinitionsEnd | Event::Line => Emit::AsItIs,
         };
         match emit {
             Emit::AsItIs => self.sequence = packet::put(bytes, self.sequence, &mut self.gathered),
@@ -440,8 +447,12 @@ impl Reader {
             Some(map) => (map.server_params(), map.client_params()),
             None => (usize::from(prepared.plan.params), prepared.plan.params),
         };
-        let columns = self.opening.actions().len();
         let shown = PrepareOk { columns: ok.columns.saturating_sub(hidden), ..ok };
+        let columns = match &self.opening.plan.outputs {
+            Outputs::Columns(actions) => actions.len(),
+            // What a CALL returns is not announced.
+            Outputs::Relay | Outputs::Results(_) => 0,
+        };
         if usize::from(ok.params) != at_server || columns > 0 && usize::from(ok.columns) != columns {
             return Err(refuse(&RewriteError::PlanMismatch("prepared statement"), &desk.connection));
         }
@@ -459,7 +470,7 @@ impl Reader {
 
     fn ok(&mut self, ok: &OkPacket<'_>, next: Response, desk: &mut Desk) -> Result<Emit, ClientError> {
         desk.state.observe_status(ok.status);
-        no_more_results(next)?;
+        self.end_of_result(next)?;
         if !ok.status.contains(Status::SESSION_STATE_CHANGED) {
             return Ok(Emit::AsItIs);
         }
@@ -468,6 +479,20 @@ impl Reader {
         let state = &desk.state;
         ok.put_for_client(desk.track, |name| state.is_hidden(name), &mut self.payload)?;
         Ok(Emit::Changed)
+    }
+
+    /// A planned statement has one result: a second one would be opened by the wrong plan. A CALL has as many as policy
+    /// declares.
+    fn end_of_result(&mut self, next: Response) -> Result<(), ClientError> {
+        match (&self.opening.plan.outputs, no_more_results(next)) {
+            (Outputs::Results(_), Err(_)) => {
+                self.opening.result = self.opening.result.saturating_add(1);
+                self.columns.clear();
+                self.rows = None;
+                Ok(())
+            }
+            (Outputs::Relay | Outputs::Columns(_) | Outputs::Results(_), only) => only,
+        }
     }
 
     /// Puts an error in place of the answer, or of what of it is still to come.
@@ -493,7 +518,7 @@ fn named_subject_keys(bytes: &[u8], mut found: impl FnMut(KeyId)) {
     }
 }
 
-/// A planned statement has one result: a second one would be opened by the wrong plan.
+/// Refuses an answer that goes on with another result.
 fn no_more_results(next: Response) -> Result<(), ClientError> {
     match next {
         Response::Header(_) => Err(Complaint::ProtectedColumn.into()),

@@ -76,6 +76,8 @@ pub(super) struct Opening {
     pub(super) names: Arc<[ColumnName]>,
     /// Which rows of a sorted result are shown.
     pub(super) window: Option<Window>,
+    /// Which result of a CALL is read, from 0.
+    pub(super) result: usize,
 }
 
 impl Opening {
@@ -111,6 +113,7 @@ impl Opening {
         match &self.plan.outputs {
             Outputs::Relay => &[],
             Outputs::Columns(actions) => actions,
+            Outputs::Results(results) => results.get(self.result).map_or(&[], Vec::as_slice),
         }
     }
 }
@@ -131,6 +134,7 @@ pub(super) fn seals(plan: &QueryPlan) -> bool {
         | SpliceKind::Tag { .. }
         | SpliceKind::AnyOf { .. }
         | SpliceKind::Sorted(_)
+        | SpliceKind::Joined(_)
         | SpliceKind::Match { .. }
         | SpliceKind::Rows { .. } => false,
     })
@@ -140,7 +144,7 @@ pub(super) fn seals(plan: &QueryPlan) -> bool {
 pub(super) fn opens(plan: &QueryPlan) -> bool {
     match &plan.outputs {
         Outputs::Relay => false,
-        Outputs::Columns(_) => true,
+        Outputs::Columns(_) | Outputs::Results(_) => true,
     }
 }
 
@@ -258,6 +262,7 @@ impl Desk {
             results_collation: self.state.results_collation.unwrap_or_default(),
             names: Arc::default(),
             window: None,
+            result: 0,
         }
     }
 }

@@ -213,7 +213,7 @@ impl<'a> Lexed<'a> {
     }
 
     pub(super) fn splice(&self, splices: &[Splice], cx: &Context<'_>) -> Result<Option<Vec<u8>>, RewriteError> {
-        let source = super::statement::Source { sql: self.sql, tokens: &self.tokens };
+        let source = super::statement::Source { sql: self.sql, tokens: &self.tokens, qualified: &[] };
         let mut out = b"kept".to_vec();
         let result = super::statement::splice(source, &plan(splices.to_vec(), 0), cx, &mut out);
         assert_eq!(out.get(..4).unwrap(), b"kept");
@@ -229,5 +229,13 @@ impl<'a> Lexed<'a> {
 }
 
 pub(super) fn plan(splices: Vec<Splice>, params: u16) -> QueryPlan {
-    QueryPlan { splices, outputs: Outputs::Relay, names: Vec::new(), sort: None, effect: Effect::None, params }
+    QueryPlan {
+        splices,
+        outputs: Outputs::Relay,
+        names: Vec::new(),
+        qualified: Vec::new(),
+        sort: None,
+        effect: Effect::None,
+        params,
+    }
 }

@@ -30,7 +30,7 @@ pub fn column_names(
         Rewritten::Unchanged => return Ok(Vec::new()),
         Rewritten::Replaced => {}
     }
-    let source = Source { sql: admitted.sql(), tokens: admitted.tokens() };
+    let source = Source { sql: admitted.sql(), tokens: admitted.tokens(), qualified: &admitted.plan().qualified };
     let names = admitted.plan().names.iter().map(|named| {
         let column = || cx.policy.column(named.column).map(|protected| protected.column.clone());
         let run = source.token_run(named.tokens)?;

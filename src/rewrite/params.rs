@@ -99,7 +99,8 @@ impl Use {
             | SpliceKind::Operand
             | SpliceKind::Tag { .. }
             | SpliceKind::AnyOf { .. }
-            | SpliceKind::Sorted(_) => {
+            | SpliceKind::Sorted(_)
+            | SpliceKind::Joined(_) => {
                 return Ok(Self::Copy);
             }
         };
@@ -165,6 +166,14 @@ impl ParamMap {
                 SpliceKind::Search { values, .. } => values.as_slice(),
                 // Its parts are here one by one.
                 SpliceKind::Rows { .. } | SpliceKind::Sorted(_) => &[],
+                SpliceKind::Joined(joined) => {
+                    for id in joined.pairs().iter().filter_map(|pair| pair.protected).flat_map(|(one, two)| [one, two])
+                    {
+                        let compared = column(cx, id)?;
+                        literals.push(LiteralForm::searched(self::keys(cx, id, compared)?, compared, cx));
+                    }
+                    &[]
+                }
                 SpliceKind::Match { other, .. } | SpliceKind::Tag { like: other, .. } => {
                     let compared = column(cx, *other)?;
                     literals.push(LiteralForm::searched(keys, protected, cx));
@@ -458,7 +467,8 @@ fn literal_form(splice: &Splice, keys: &ColumnKeys, protected: &ProtectedColumn,
         | SpliceKind::Operand
         | SpliceKind::Tag { .. }
         | SpliceKind::AnyOf { .. }
-        | SpliceKind::Sorted(_) => LiteralForm::searched(keys, protected, cx),
+        | SpliceKind::Sorted(_)
+        | SpliceKind::Joined(_) => LiteralForm::searched(keys, protected, cx),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Statements: the text between the spans is copied, each span is replaced by what the plan says.
 
+mod joined;
 mod rows;
 
 use super::fit::fitting_octets;
@@ -12,7 +13,8 @@ use crate::crypto::{
     ColumnKeys, IndexKeys, MAGIC, NormaliseError, Plaintext, SealError, SearchError, SubjectDigest, Writes,
 };
 use crate::plan::{
-    Admitted, Among, Comparison, Pair, Piece, QueryPlan, Splice, SpliceKind, SubjectSource, SubjectValue, Value,
+    Admitted, Among, Comparison, Joined, Pair, Piece, Qualified, QueryPlan, Splice, SpliceKind, SubjectSource,
+    SubjectValue, Value,
 };
 use crate::policy::{ColumnId, ProtectedColumn};
 use crate::schema::{ColumnRef, UnclearSubject};
@@ -30,7 +32,8 @@ pub enum Rewritten {
 
 /// Carries out a plan on a statement, for COM_QUERY and COM_STMT_PREPARE alike, and appends the new text.
 pub fn statement(admitted: &Admitted<'_>, cx: &Context<'_>, out: &mut Vec<u8>) -> Result<Rewritten, RewriteError> {
-    splice(Source { sql: admitted.sql(), tokens: admitted.tokens() }, admitted.plan(), cx, out)
+    let qualified = &admitted.plan().qualified;
+    splice(Source { sql: admitted.sql(), tokens: admitted.tokens(), qualified }, admitted.plan(), cx, out)
 }
 
 /// A statement and its executed tokens.
@@ -38,6 +41,8 @@ pub fn statement(admitted: &Admitted<'_>, cx: &Context<'_>, out: &mut Vec<u8>) -
 pub(super) struct Source<'a> {
     pub(super) sql: &'a [u8],
     pub(super) tokens: &'a [Token],
+    /// Names that are sent with their table, in order.
+    pub(super) qualified: &'a [Qualified],
 }
 
 /// Carries out the splices; on an error nothing is left in `out`.
@@ -71,8 +76,7 @@ fn put_spliced(
         let Some(replacement) = replacement(splice, protected, keys, cx)? else { continue };
         let span = source.span(splice.tokens)?;
         source.must_be_plain(splice.tokens, protected)?;
-        let before = source.sql.get(copied..span.start).ok_or(MISFIT)?;
-        out.extend_from_slice(before);
+        source.put_text(copied..span.start, cx, out)?;
         copied = span.end;
         if out.last().is_some_and(|byte| is_word(*byte)) {
             out.push(b' ');
@@ -88,7 +92,7 @@ fn put_spliced(
     }
     match rewritten {
         Rewritten::Unchanged => {}
-        Rewritten::Replaced => out.extend_from_slice(source.sql.get(copied..).ok_or(MISFIT)?),
+        Rewritten::Replaced => source.put_text(copied..source.sql.len(), cx, out)?,
     }
     Ok(rewritten)
 }
@@ -119,6 +123,8 @@ enum Replacement<'a> {
     Rows { comparison: Comparison, rows: &'a [Vec<Pair>] },
     /// A comparison of two columns by so many bytes of their envelopes.
     Match { column_tokens: TokenRange, other_tokens: TokenRange, comparison: Comparison, octets: usize },
+    /// A part of a join that is written out, in the place of those tokens.
+    Joined(TokenRange, &'a Joined),
 }
 
 /// `None`: the tokens stay.
@@ -166,6 +172,7 @@ fn replacement<'a>(
             Some(Replacement::Search { column_tokens: *column_tokens, comparison: *comparison, values, beside })
         }
         SpliceKind::Sorted(pieces) => Some(Replacement::Sorted(pieces)),
+        SpliceKind::Joined(joined) => Some(Replacement::Joined(splice.tokens, joined)),
         SpliceKind::Rows { comparison, rows } => rows::replacement_of(*comparison, rows, cx)?,
         SpliceKind::Match { column_tokens, other, other_tokens, comparison } => {
             match_octets((protected, keys), *other, cx)?.map(|octets| Replacement::Match {
@@ -234,7 +241,7 @@ fn put_replacement(
                 }
                 match piece {
                     Piece::Words(words) => out.extend_from_slice(words.as_bytes()),
-                    Piece::Tokens(tokens) => out.extend_from_slice(source.name(*tokens, protected)?),
+                    Piece::Tokens(tokens) => out.extend_from_slice(&source.name(*tokens, protected, cx)?),
                 }
             }
         }
@@ -246,23 +253,23 @@ fn put_replacement(
             put_hex(&shown, out);
         }
         Replacement::Tag { column_tokens, octets } => {
-            put_tag(source.name(*column_tokens, protected)?, *octets, out);
+            put_tag(&source.name(*column_tokens, protected, cx)?, *octets, out);
         }
         Replacement::AnyOf { column_tokens, among, name, octets } => {
-            let column = source.name(*column_tokens, protected)?;
-            put_any_of(column, *among, *octets, cx.dialect.server.kind, out);
+            let column = source.name(*column_tokens, protected, cx)?;
+            put_any_of(&column, *among, *octets, cx.dialect.server.kind, out);
             if let Some(name) = name {
                 out.extend_from_slice(b" AS ");
                 put_name(&sql::name(source.sql, *source.token(*name)?), cx, out);
             }
         }
         Replacement::NullIf { column_tokens, value, beside } => {
-            let name = source.name(*column_tokens, protected)?;
+            let name = source.name(*column_tokens, protected, cx)?;
             let term = source.term(*value, *beside, (protected, keys), cx)?;
             out.extend_from_slice(b"IF(");
-            put_predicate(name, Comparison::Equal, &[term], out);
+            put_predicate(&name, Comparison::Equal, &[term], out);
             out.extend_from_slice(b", ");
-            out.extend_from_slice(name);
+            out.extend_from_slice(&name);
             out.extend_from_slice(b", NULL)");
         }
         Replacement::Stored(tokens, subject) => {
@@ -278,7 +285,7 @@ fn put_replacement(
         }
         Replacement::TextParam => out.extend_from_slice(TEXT_PARAM),
         Replacement::Search { column_tokens, comparison, values, beside } => {
-            let name = source.name(*column_tokens, protected)?;
+            let name = source.name(*column_tokens, protected, cx)?;
             let terms = values
                 .iter()
                 .map(|value| source.term(*value, *beside, (protected, keys), cx))
@@ -289,12 +296,13 @@ fn put_replacement(
                 }
                 (Comparison::Equal | Comparison::NotEqual | Comparison::NullSafeEqual, [_, ..]) => {}
             }
-            put_predicate(name, *comparison, &terms, out);
+            put_predicate(&name, *comparison, &terms, out);
         }
+        Replacement::Joined(tokens, joined) => joined::put(source, *tokens, joined, cx, out)?,
         Replacement::Rows { comparison, rows } => rows::put(source, *comparison, rows, cx, out)?,
         Replacement::Match { column_tokens, other_tokens, comparison, octets } => {
-            let (one, other) = (source.name(*column_tokens, protected)?, source.name(*other_tokens, protected)?);
-            put_match(one, *comparison, other, *octets, out);
+            let name = |tokens| source.name(tokens, protected, cx);
+            put_match(&name(*column_tokens)?, *comparison, &name(*other_tokens)?, *octets, out);
         }
     }
     Ok(())
@@ -329,12 +337,6 @@ impl<'a> Source<'a> {
 
     /// The bytes of tokens and what stands between them.
     pub(super) fn text(self, tokens: TokenRange) -> Result<&'a [u8], RewriteError> {
-        self.sql.get(self.span(tokens)?).ok_or(MISFIT)
-    }
-
-    /// The bytes of a column's name, which may stand outside of what is replaced.
-    fn name(self, tokens: TokenRange, protected: &ProtectedColumn) -> Result<&'a [u8], RewriteError> {
-        self.must_be_plain(tokens, protected)?;
         self.sql.get(self.span(tokens)?).ok_or(MISFIT)
     }
 

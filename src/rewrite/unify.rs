@@ -53,7 +53,7 @@ impl Unifications {
         plan: &QueryPlan,
         cx: &Context<'_>,
     ) -> Result<(), RewriteError> {
-        let source = Source { sql, tokens };
+        let source = Source { sql, tokens, qualified: &plan.qualified };
         for splice in plan.splices.iter().filter(|splice| is_mixed(splice.column, cx)) {
             if let SpliceKind::Seal(Value::Literal(literal)) = &splice.kind {
                 let protected = column(cx, splice.column)?;

@@ -231,8 +231,8 @@ pub enum JoinCondition {
     On(Expr),
     /// USING (columns).
     Using(Vec<TokenIndex>),
-    /// NATURAL.
-    Natural,
+    /// NATURAL: the word, and the last token of the right operand.
+    Natural(TokenIndex, TokenIndex),
 }
 
 /// An expression of ORDER BY or GROUP BY.

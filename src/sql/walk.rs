@@ -124,7 +124,8 @@ fn exprs<'t>(visitor: &mut impl Visitor<'t>, found: impl IntoIterator<Item = &'t
     }
 }
 
-fn select<'t>(visitor: &mut impl Visitor<'t>, found: &'t Select) {
+/// Visits a SELECT without the ORDER BY behind it.
+pub fn select<'t>(visitor: &mut impl Visitor<'t>, found: &'t Select) {
     visitor.select(found);
     items(visitor, &found.items);
     tables(visitor, &found.from);
@@ -181,7 +182,7 @@ fn table<'t>(visitor: &mut impl Visitor<'t>, found: &'t TableReference) {
             table(visitor, left);
             table(visitor, right);
             match condition {
-                JoinCondition::None | JoinCondition::Using(_) | JoinCondition::Natural => {}
+                JoinCondition::None | JoinCondition::Using(_) | JoinCondition::Natural(..) => {}
                 JoinCondition::On(inner) => expr(visitor, inner),
             }
         }

@@ -1,10 +1,14 @@
 //! Marked plaintexts are written in every way, and in every way that fails; then everything that lasts is searched for
 //! them: the server's data files, its binary and general logs, and what the proxy tells at its most talkative.
 
+#![allow(clippy::print_stderr, reason = "the figures are what a reader of the log wants")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::nested::generator::{Generated, Generator, Values};
+use crate::nested::number;
 use crate::support::on_each_server;
 use crate::support::proxy::{Deployment, Provider, Tls};
 use crate::support::server::Kind;
@@ -28,6 +32,7 @@ async fn no_marked_value_is_found_anywhere(kind: Kind) {
     let deployment = Deployment::own(kind, &options, Provider::File);
     let shop = Shop::open_on(&deployment, Tls::Off);
     let written = write_marks(&shop).await;
+    generate(&shop).await;
     write_open_values(&shop).await;
     // The rows are there: the search below does not succeed because nothing was written.
     let mut conn = shop.connect(Who::Application).await;
@@ -166,6 +171,43 @@ fn failing(next: &mut impl FnMut() -> String) -> Vec<(String, u16)> {
             6444,
         ),
     ]
+}
+
+/// Values for generated statements.
+const GENERATED: [&str; 4] =
+    ["zqMarkeKlartextxQ9001", "zqMarkeKlartextxQ9002", "zqMarkeKlartextxQ9003", "zqMarkeKlartextxQ9004"];
+
+/// Sends the statements that the twin compares, with marks for values. `CANDADO_TWIN_STATEMENTS` is their number in each
+/// protocol.
+async fn generate(shop: &Shop<'_>) {
+    let mut conn = shop.connect(Who::Application).await;
+    let [one, two, three, _] = GENERATED;
+    let rows = format!(
+        "INSERT INTO customers (id, code, phone, note) VALUES (30, '{one}', '{two}', '{three}'), (31, '{two}', NULL, \
+         '{one}'), (32, '{one}', '{three}', NULL)"
+    );
+    assert!(matches!(text(&mut conn, rows).await, Answer::Done { .. }));
+    let mut generator = Generator::of_protected(77, &GENERATED);
+    let count = number("CANDADO_TWIN_STATEMENTS").unwrap_or(150);
+    let (mut sent, mut rows) = (0, 0);
+    for values in (0..count).flat_map(|_| [Values::Literal, Values::Param]) {
+        let Generated { sql, params } = generator.next(values);
+        let sql = sql.replace("{t}", "customers");
+        let answer = match values {
+            Values::Literal => text(&mut conn, &sql).await,
+            Values::Param => prepared(&mut conn, &sql, params).await,
+        };
+        match answer {
+            Answer::Rows { rows: found, .. } => {
+                sent += 1;
+                rows += found.len();
+            }
+            Answer::Refused { .. } => {}
+            Answer::Done { .. } | Answer::Lost => panic!("{sql}: {answer:?}"),
+        }
+    }
+    eprintln!("{sent} of {} generated statements were answered, with {rows} rows", count * 2);
+    assert!(sent >= count / 2 && rows > 0, "{sent} sent, {rows} rows: too few tell anything");
 }
 
 /// The same kinds of values in an unprotected column.

@@ -51,6 +51,7 @@ mod replicas;
 mod reprepare;
 mod roles;
 mod round_trip;
+mod routines;
 mod sample_app;
 mod search;
 mod shadow;

@@ -2,8 +2,9 @@
 //! definitions included, in both protocols, or the statement is refused.
 #![allow(clippy::print_stderr, reason = "the figures are what a reader of the log wants")]
 
+mod common_columns;
 mod equal_values;
-mod generator;
+pub(crate) mod generator;
 mod handed_on;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use crate::support::on_each_server;
 use crate::support::proxy::Deployment;
 use crate::support::server::Kind;
 use crate::support::shop::{Answer, Shape, Shop, Who, assert_in_step, observing_policy, prepared, refused, text};
+use common_columns::common_columns_are_one;
 use equal_values::{equal_values_are_one, equal_values_are_told_only_while_all_cells_have_one_form};
 use generator::{Generated, Generator, Values};
 use handed_on::{changes_answer_like_a_plain_table, values_are_handed_on};
@@ -28,6 +30,7 @@ on_each_server!(
     views_are_followed_to_their_base_columns,
     values_are_handed_on,
     changes_answer_like_a_plain_table,
+    common_columns_are_one,
     equal_values_are_one,
     equal_values_are_told_only_while_all_cells_have_one_form,
 );
@@ -200,7 +203,6 @@ async fn written_statements_answer_like_a_plain_table(kind: Kind) {
         "SELECT a.id FROM customers a JOIN customers b ON a.note = b.note",
         "SELECT a.id FROM customers a JOIN customers b ON a.code = b.name",
         "SELECT a.id FROM customers a JOIN customers b ON a.code < b.code",
-        "SELECT a.id FROM customers a JOIN customers b USING (code)",
         "SELECT id AS code FROM customers HAVING code = 'x'",
         "WITH RECURSIVE n AS (SELECT id, code FROM customers UNION ALL SELECT id, 'x' FROM n WHERE id < 0) SELECT code FROM n",
         "UPDATE orders SET remark = (SELECT code FROM customers WHERE id = 1)",
@@ -320,7 +322,7 @@ impl Tally {
     }
 }
 
-fn number(name: &str) -> Option<u64> {
+pub(crate) fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().unwrap())
 }
 

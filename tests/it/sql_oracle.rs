@@ -6,8 +6,9 @@
 
 mod differences;
 mod expressions;
+mod soups;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use candado::schema::{Charset, ServerKind, ServerVersion};
@@ -18,6 +19,7 @@ use mysql_async::{Conn, OptsBuilder, Value};
 use crate::support::server::{Kind, Server};
 use differences::{Difference, known};
 use expressions::Expressions;
+use soups::Soups;
 
 crate::support::on_each_server!(
     a_statement_is_read_exactly_when_the_server_takes_it,
@@ -36,8 +38,14 @@ const FILES: &[(&str, &str)] = &[
 ];
 /// Error codes that say that a statement is no SQL: ER_PARSE_ERROR and ER_SYNTAX_ERROR.
 const SYNTAX_ERRORS: [u16; 2] = [1064, 1149];
-/// Expressions for each server and mode.
+/// Expressions for each server and mode, unless `CANDADO_EXPRESSIONS` says so.
 const EXPRESSIONS: usize = 1_200;
+/// Soups of tokens for each mode, unless `CANDADO_SOUPS` says so.
+const SOUPS: usize = 1_000;
+
+fn number(name: &str, default: usize) -> usize {
+    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
+}
 
 /// A connection with the dialect that its statements are read in.
 struct Session {
@@ -151,11 +159,12 @@ async fn operators_in_parentheses_of_our_tree_give_the_same_values(kind: Kind) {
     let mut session = Session::open(kind).await;
     session.conn.query_drop(expressions::TABLE).await.unwrap();
     session.conn.query_drop(expressions::ROWS).await.unwrap();
+    let count = number("CANDADO_EXPRESSIONS", EXPRESSIONS);
     for mode in ["", "PIPES_AS_CONCAT", "HIGH_NOT_PRECEDENCE"] {
         session.set_mode(mode).await;
         let mut expressions = Expressions::new(2);
         let (mut values, mut errors, mut invalid, mut unread) = (0, 0, 0, 0);
-        for _ in 0..EXPRESSIONS {
+        for _ in 0..count {
             let sql = expressions.next_statement();
             let written = session.ask(&sql).await;
             let is_valid = written != Err(SYNTAX_ERRORS[0]);
@@ -179,7 +188,7 @@ async fn operators_in_parentheses_of_our_tree_give_the_same_values(kind: Kind) {
         eprintln!(
             "{kind:?} {mode:?}: {values} equal values, {errors} equal errors, {invalid} invalid, {unread} unread"
         );
-        assert!(values >= EXPRESSIONS / 2, "{values}: too few tell anything");
+        assert!(values >= count / 2, "{values}: too few tell anything");
     }
 }
 
@@ -218,6 +227,56 @@ fn words_begin_and_end_where_the_server_sees_them() {
         eprintln!("{compared} statements have the server's words");
         assert!(wrong.is_empty(), "words differ:\n{wrong}");
         assert!(compared >= 300, "{compared}");
+    });
+}
+
+/// The same for soups, in every mode that changes how they are cut. What the server cannot parse tells nothing; what we
+/// refuse to cut is counted by the reason.
+#[test]
+fn soups_are_cut_as_the_server_cuts_them() {
+    crate::support::block_on(async {
+        let mut session = Session::open(Kind::MySql).await;
+        let count = number("CANDADO_SOUPS", SOUPS);
+        let (mut compared, mut unread) = (0, 0);
+        let mut refusals: BTreeMap<String, usize> = BTreeMap::new();
+        let mut wrong = Vec::new();
+        for (seed, mode) in (1..).zip([
+            "",
+            "ANSI_QUOTES",
+            "NO_BACKSLASH_ESCAPES",
+            "PIPES_AS_CONCAT",
+            "IGNORE_SPACE",
+            "HIGH_NOT_PRECEDENCE",
+        ]) {
+            session.set_mode(mode).await;
+            let mut soups = Soups::new(seed);
+            for _ in 0..count {
+                let sql = soups.next_statement();
+                let ask = format!("SELECT STATEMENT_DIGEST_TEXT({})", session.quoted(&sql));
+                let Ok(rows) = session.ask(&ask).await else {
+                    unread += 1;
+                    continue;
+                };
+                let [Value::Bytes(digest)] = rows[0].as_slice() else { panic!("{sql}: {rows:?}") };
+                match lex(sql.as_bytes(), &session.dialect, &mut session.tokens) {
+                    Ok(()) => {
+                        compared += 1;
+                        let digest = std::str::from_utf8(digest).unwrap();
+                        if our_words(&sql, &session.tokens) != their_words(digest) {
+                            wrong.push(format!("{mode:?}: {sql:?}\n    {digest}"));
+                        }
+                    }
+                    Err(error) => {
+                        let error = error.to_string();
+                        let reason = error.split(" at byte").next().unwrap().to_owned();
+                        *refusals.entry(reason).or_default() += 1;
+                    }
+                }
+            }
+        }
+        eprintln!("{compared} soups have the server's words, {unread} are no statement, refused: {refusals:#?}");
+        assert!(wrong.is_empty(), "{} differ, such as\n{}", wrong.len(), wrong[..wrong.len().min(20)].join("\n"));
+        assert!(compared * 4 >= count, "{compared}: too few tell anything");
     });
 }
 

@@ -43,6 +43,10 @@ name = "shop.orders.phone"
 keyset = "main"
 type = "varchar(40)"
 index = { normaliser = "e164", region = "JP", domain = "phone" }
+[[routine]]
+name = "shop.add_customer"
+arguments = ["-", "shop.customers.phone"]
+results = [["shop.customers.phone"]]
 [role.application]
 access = "plain"
 "#;
@@ -65,9 +69,9 @@ fn table(name: &str, columns: &[&str]) -> Table {
 pub(super) fn catalog() -> Catalog {
     let contact = "select `shop`.`customers`.`id` AS `id`,`shop`.`customers`.`phone` AS `tel` from `shop`.`customers`";
     let view = Table { kind: TableKind::View, definition: Some(contact.into()), ..table("contact", &["id", "tel"]) };
-    let routine = Routine {
+    let routine = |name: &str| Routine {
         database: "shop".into(),
-        name: "clean_up".into(),
+        name: name.into(),
         definition: Some("BEGIN DELETE FROM customers WHERE phone IS NULL; END".into()),
     };
     let tables = vec![
@@ -77,7 +81,7 @@ pub(super) fn catalog() -> Catalog {
         table("plain", &["id", "name", "total"]),
         view,
     ];
-    Catalog::new(7, dialect().server, 0, HashSet::new(), tables, vec![routine])
+    Catalog::new(7, dialect().server, 0, HashSet::new(), tables, vec![routine("clean_up"), routine("add_customer")])
 }
 
 pub(super) fn policy() -> Policy {

@@ -58,8 +58,10 @@ pub(super) const INSERT_QUERY: Construct =
 pub(super) const INSERT_VALUE: Construct =
     construct("a value other than a string literal, a parameter or NULL", "write the value as a string");
 pub(super) const INTO: Construct = construct("SELECT … INTO", "select the column without INTO");
-pub(super) const JOIN_COLUMNS: Construct =
-    construct("NATURAL JOIN or USING", "join on unprotected columns, named in ON");
+pub(super) const JOIN_COLUMNS: Construct = construct(
+    "NATURAL JOIN or USING beside nested queries, other columns of the name, or tables without names of their own,",
+    "write ON, and name each column with its table",
+);
 pub(super) const JSON: Construct = construct("a JSON operator", SELECT_ALONE);
 pub(super) const MIXTURE: Construct = construct(
     "an expression that can be something else than the column",

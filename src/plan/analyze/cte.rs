@@ -80,6 +80,7 @@ impl Analysis<'_> {
                 name: given.next().map(|column| self.folded(*column)).or(output.name),
                 protected: output.protected,
                 visibility: super::Visibility::Visible,
+                spelled: None,
             })
             .collect()
     }

@@ -1,5 +1,6 @@
 //! FROM clauses: sources, joins and the order in which `*` shows their columns.
 
+use super::common::Written;
 use super::construct;
 use super::query::Place;
 use super::{Analysis, Named, Refusal, Scope, SourceColumn, UnknownName, Usage, Verb, Visibility};
@@ -129,36 +130,39 @@ impl Analysis<'_> {
             }
             JoinCondition::Using(columns) => {
                 let names: Vec<Box<str>> = columns.iter().map(|column| self.folded(*column)).collect();
-                self.coalesce(sources, first, &names, &left, &right, kind)
+                self.coalesce(sources, first, &names, (&left, &right), kind, Written::Using(columns))
             }
-            JoinCondition::Natural => {
+            JoinCondition::Natural(word, last) => {
                 let names: Vec<Box<str>> = visible_names(sources, &left)
                     .filter(|name| visible_names(sources, &right).any(|other| other == *name))
                     .map(Box::from)
                     .collect();
-                self.coalesce(sources, first, &names, &left, &right, kind)
+                let written = Written::Natural { word: *word, last: *last };
+                self.coalesce(sources, first, &names, (&left, &right), kind, written)
             }
         }
     }
 
     /// Joins by equal names. A right join shows the right operand's common columns, in the right operand's order.
     fn coalesce(
-        &self,
+        &mut self,
         sources: &[Source],
         first: usize,
         names: &[Box<str>],
-        left: &[Slot],
-        right: &[Slot],
+        (left, right): (&[Slot], &[Slot]),
         kind: JoinKind,
+        written: Written<'_>,
     ) -> Result<Vec<Slot>, Refusal> {
-        let mut common = Vec::with_capacity(names.len());
+        let mut pairs = Vec::with_capacity(names.len());
         for name in names {
-            let pair = (self.one(sources, first, left, name)?, self.one(sources, first, right, name)?);
-            common.push(match kind {
-                JoinKind::Inner | JoinKind::Left => pair,
-                JoinKind::Right => (pair.1, pair.0),
-            });
+            pairs.push((self.one(sources, first, left, name)?, self.one(sources, first, right, name)?));
         }
+        let shown = pairs.iter().map(|(left, right)| match kind {
+            JoinKind::Inner | JoinKind::Left => (*left, *right),
+            JoinKind::Right => (*right, *left),
+        });
+        let mut common: Vec<(Slot, Slot)> = shown.collect();
+        self.write_out(sources, &pairs, common.iter().map(|(kept, _)| *kept).collect(), written)?;
         let operand = match kind {
             JoinKind::Inner | JoinKind::Left => left,
             JoinKind::Right => right,
@@ -171,7 +175,7 @@ impl Analysis<'_> {
         })
     }
 
-    /// The one column of that name in an operand, which must not be protected: envelopes of equal values differ.
+    /// The one column of that name in an operand.
     fn one(&self, sources: &[Source], first: usize, operand: &[Slot], name: &str) -> Result<Slot, Refusal> {
         let scope = Scope { sources, first, slots: operand, ..Scope::EMPTY };
         let mut found = operand
@@ -180,13 +184,10 @@ impl Analysis<'_> {
         let (Some(slot), None) = (found.next(), found.next()) else {
             return Err(Refusal::UnknownName { name: UnknownName::Column(name.to_owned()) });
         };
-        match scope.column(*slot).and_then(|column| column.protected) {
-            Some(column) => {
-                self.may(column, Usage::Used(Verb::Select))?;
-                Err(self.unsupported(column, construct::JOIN_COLUMNS))
-            }
-            None => Ok(*slot),
+        if let Some(column) = scope.column(*slot).and_then(|column| column.protected) {
+            self.may(column, Usage::Used(Verb::Select))?;
         }
+        Ok(*slot)
     }
 
     /// The sources that `t.*` names, or a refusal if there is none.

@@ -3,10 +3,11 @@
 //!
 //! [`query`] walks query expressions, [`mod@output`] tells what their columns carry and [`carry`] what expressions do,
 //! [`cte`] brings common table expressions and [`view`] views into sight, [`from`] builds the scope of a FROM clause, [`expression`] refuses and
-//! [`predicate`] and [`row`] accept protected columns in expressions, [`tag`] has values compared with one another, [`mod@write`] plans INSERT, UPDATE and DELETE, and [`subject`]
+//! [`predicate`] and [`row`] accept protected columns in expressions, [`common`] writes USING and NATURAL out, [`tag`] has values compared with one another, [`mod@write`] plans INSERT, UPDATE and DELETE, and [`subject`]
 //! finds whose the rows are that they write. [`mod@sort`] takes out what the proxy sorts by.
 
 mod carry;
+mod common;
 mod construct;
 mod cte;
 mod expression;
@@ -22,7 +23,9 @@ mod view;
 mod write;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
+use self::common::CommonJoin;
 use self::construct::Construct;
 use self::sort::Sorting;
 use self::view::Views;
@@ -31,7 +34,7 @@ use super::protected_names::{ProtectedNames, fold};
 use super::refusal::{Subject, UnknownName, Verb};
 use super::scope::{Certainty, Meaning, Qualifier, Scope, SourceColumn, TableNames, Visibility};
 use super::text::Text;
-use super::{CellAction, Effect, Outputs, QueryPlan, Refusal, ResultName, Splice};
+use super::{CellAction, Effect, Outputs, Qualified, QueryPlan, Refusal, ResultName, Splice};
 use crate::policy::{Access, Account, ColumnId, Policy, RoleId};
 use crate::schema::{Catalog, Table, TableKind};
 use crate::sql::Dialect;
@@ -59,6 +62,8 @@ pub(super) fn analyze(cx: Context<'_>, statement: &Statement, params: u16) -> (R
         splices: Vec::new(),
         names: Vec::new(),
         sorting: None,
+        common: Vec::new(),
+        qualified: BTreeMap::new(),
         remember: Remember::Yes,
     };
     let plan = analysis.statement(statement).and_then(|outputs| analysis.plan(outputs, params));
@@ -73,6 +78,10 @@ struct Analysis<'a> {
     splices: Vec<Splice>,
     names: Vec<ResultName>,
     sorting: Option<Sorting>,
+    /// Joins of the FROM clause that is read whose conditions are written out.
+    common: Vec<CommonJoin>,
+    /// Names that are sent with their table, by their token.
+    qualified: BTreeMap<TokenIndex, Box<str>>,
     remember: Remember,
 }
 
@@ -131,7 +140,9 @@ impl<'a> Analysis<'a> {
         }
         let names = std::mem::take(&mut self.names);
         let sort = self.sorting.take().map(|sorting| sorting.sort);
-        Ok(QueryPlan { splices, outputs, names, sort, effect: Effect::None, params })
+        let qualified = std::mem::take(&mut self.qualified).into_iter();
+        let qualified = qualified.map(|(token, table)| Qualified { token, table }).collect();
+        Ok(QueryPlan { splices, outputs, names, qualified, sort, effect: Effect::None, params })
     }
 
     /// The base table, view or common table expression behind a name.
@@ -173,6 +184,7 @@ impl<'a> Analysis<'a> {
                 name: Some(fold(&column.name)),
                 protected: self.cx.policy.column_named(&table.name, &column.name),
                 visibility: if column.is_invisible() { Visibility::Invisible } else { Visibility::Visible },
+                spelled: Some((&*column.name).into()),
             })
             .collect()
     }

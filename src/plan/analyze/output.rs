@@ -118,13 +118,17 @@ impl Analysis<'_> {
         splices_before: usize,
         (output, naming): (usize, Naming),
     ) -> Result<(), Refusal> {
-        let (None, Some(splice)) = (alias, self.splices.get(splices_before)) else { return Ok(()) };
+        let replaced = self.splices.get(splices_before).or_else(|| {
+            // A name that is sent with its table changes the text as well.
+            self.splices.first().filter(|_| self.is_qualified_within(expr))
+        });
+        let (None, Some(column)) = (alias, replaced.map(|splice| splice.column)) else { return Ok(()) };
         match naming {
             Naming::Restored => {
-                self.names.push(ResultName { output, tokens: expr.tokens, column: splice.column });
+                self.names.push(ResultName { output, tokens: expr.tokens, column });
                 Ok(())
             }
-            Naming::Servers => Err(self.unsupported(splice.column, construct::UNNAMED)),
+            Naming::Servers => Err(self.unsupported(column, construct::UNNAMED)),
         }
     }
 

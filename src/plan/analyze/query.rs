@@ -146,8 +146,11 @@ impl<'a> Analysis<'a> {
         place: Place,
     ) -> Result<Vec<Output>, Refusal> {
         let surroundings = Surroundings { outer, search: Search::Allowed };
+        let before = self.common.len();
         let Rows { sources, slots } = self.from(&select.from, surroundings)?;
         let scope = level(&sources, 0, &slots, surroundings);
+        let joins = self.common.split_off(before);
+        self.qualify(&joins, select, order_by, &scope)?;
         let keys = self.group_keys(select, &scope)?;
         let grouped: Vec<Slot> = keys.iter().flatten().map(|key| key.slot).collect();
         let outputs = match place {

@@ -3,6 +3,8 @@
 //! The server keeps a view's text in a canonical form, with every name qualified and every star spelled out. Nothing can
 //! be replaced in it, so a view that compares a protected column with a value is refused.
 
+use std::collections::BTreeMap;
+
 use super::construct::{self, Construct};
 use super::query::Place;
 use super::{Analysis, Context, Refusal, Remember, SourceColumn, Visibility, fold};
@@ -65,6 +67,8 @@ impl Analysis<'_> {
             splices: Vec::new(),
             names: Vec::new(),
             sorting: None,
+            common: Vec::new(),
+            qualified: BTreeMap::new(),
             remember: Remember::Yes,
         };
         let outputs = inner.query(&query, None, Place::Carried)?;
@@ -78,6 +82,7 @@ impl Analysis<'_> {
             name: Some(fold(&column.name)),
             protected: output.protected,
             visibility: Visibility::Visible,
+            spelled: Some((&*column.name).into()),
         });
         Ok(columns.collect())
     }

@@ -274,6 +274,7 @@ impl Analysis<'_> {
                 name: Some(given.next().map_or_else(|| target.name.clone(), |name| self.folded(*name))),
                 protected: target.protected,
                 visibility: Visibility::Visible,
+                spelled: None,
             })
             .collect();
         Source { label: self.cx.text.name(alias.name).into(), database: None, columns }
@@ -283,6 +284,7 @@ impl Analysis<'_> {
         self.with(update.with.as_ref(), None)?;
         let surroundings = Surroundings { outer: None, search: Search::Allowed };
         let Rows { sources, slots } = self.from(&update.tables, surroundings)?;
+        self.without_common()?;
         let scope = level(&sources, 0, &slots, surroundings);
         self.keep_subjects(&sources, &update.assignments)?;
         let assigning = Assigning { target: &scope, values: &scope, verb: Verb::Update };
@@ -303,6 +305,7 @@ impl Analysis<'_> {
         self.with(delete.with.as_ref(), None)?;
         let surroundings = Surroundings { outer: None, search: Search::Allowed };
         let Rows { sources, slots } = self.from(&delete.tables, surroundings)?;
+        self.without_common()?;
         let scope = level(&sources, 0, &slots, surroundings);
         if let Some(filter) = &delete.filter {
             self.condition(filter, &scope)?;

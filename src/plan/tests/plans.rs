@@ -42,7 +42,7 @@ plans! {
     outputs joins searches refused_comparisons null_tests refused_expressions grouping_and_ordering nested_queries lineage
     common_tables set_operations conditions orms views explain inserts refused_inserts duplicates updates deletes unknown_names outward_names opaque_carriers definitions
     alter_table harmless character_sets unreadable value_expressions case_operands several_tables
-    equal_values rows unnamed sorts
+    equal_values rows unnamed sorts calls
 }
 
 #[test]

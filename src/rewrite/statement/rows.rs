@@ -88,7 +88,8 @@ fn put_pair(
         let protected = column(cx, splice.column)?;
         return put_replacement(source, &replacement, (protected, keys(cx, splice.column, protected)?), cx, out);
     }
-    let (name, other) = (source.text(pair.column_tokens)?, source.text(pair.other_tokens)?);
+    let (name, other) = (source.sent(pair.column_tokens, cx)?, source.text(pair.other_tokens)?);
+    let name: &[u8] = &name;
     let parts: [&[u8]; 5] = match compared {
         Compared::Equal => [b"(", name, b" = ", other, b")"],
         Compared::NullSafe => [b"(", name, b" <=> ", other, b")"],

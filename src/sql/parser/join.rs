@@ -9,7 +9,8 @@ use crate::sql::tree::{Expr, JoinCondition, JoinKind, Query, QueryBody, TableRef
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Operator {
     kind: JoinKind,
-    natural: bool,
+    /// The word NATURAL.
+    natural: Option<TokenIndex>,
 }
 
 impl Parser<'_> {
@@ -35,8 +36,9 @@ impl Parser<'_> {
             if let Some(operator) = self.join_operator()? {
                 self.link()?;
                 let right = self.table_factor()?;
-                if operator.natural {
-                    current = join(current, right, operator.kind, JoinCondition::Natural);
+                if let Some(word) = operator.natural {
+                    let condition = JoinCondition::Natural(word, index(self.at - 1));
+                    current = join(current, right, operator.kind, condition);
                 } else {
                     pending.push((std::mem::replace(&mut current, right), operator));
                 }
@@ -67,17 +69,18 @@ impl Parser<'_> {
     }
 
     fn join_operator(&mut self) -> Parsed<Option<Operator>> {
-        let natural = self.eat_keyword(Keyword::Natural);
+        let word = index(self.at);
+        let natural = self.eat_keyword(Keyword::Natural).then_some(word);
         let kind = match self.keyword() {
             Keyword::Join => JoinKind::Inner,
             Keyword::Inner | Keyword::Cross => {
-                if natural && self.keyword() == Keyword::Cross {
+                if natural.is_some() && self.keyword() == Keyword::Cross {
                     return Err(self.unexpected());
                 }
                 self.at += 1;
                 JoinKind::Inner
             }
-            Keyword::StraightJoin if !natural => {
+            Keyword::StraightJoin if natural.is_none() => {
                 self.at += 1;
                 return Ok(Some(Operator { kind: JoinKind::Inner, natural }));
             }
@@ -87,7 +90,7 @@ impl Parser<'_> {
                 self.eat_keyword(Keyword::Outer);
                 kind
             }
-            _ if natural => return Err(self.unexpected()),
+            _ if natural.is_some() => return Err(self.unexpected()),
             _ => return Ok(None),
         };
         self.expect_keyword(Keyword::Join)?;

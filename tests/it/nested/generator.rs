@@ -25,23 +25,43 @@ struct Column {
 
 /// Whether values are parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Values {
+pub(crate) enum Values {
     Literal,
     Param,
 }
 
+/// What values are for.
+#[derive(Clone, Copy, Debug)]
+enum Compared {
+    /// Columns of all kinds.
+    All(&'static [&'static str]),
+    /// Protected columns alone.
+    Protected(&'static [&'static str]),
+}
+
+/// Which joins a statement has so far. Both servers take it for granted that a comparison of rows is never TRUE if one of
+/// its columns is NULL, and lose rows of outer joins by `(a.phone, b.id) NOT IN (('x', 2))`. What it is rewritten to has
+/// the right answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Joins {
+    Inner,
+    Outer,
+}
+
 /// A statement with its parameters in order.
 #[derive(Debug)]
-pub(super) struct Generated {
-    pub(super) sql: String,
-    pub(super) params: Vec<&'static str>,
+pub(crate) struct Generated {
+    pub(crate) sql: String,
+    pub(crate) params: Vec<&'static str>,
 }
 
 /// An endless row of statements.
-pub(super) struct Generator {
+pub(crate) struct Generator {
     state: u64,
     aliases: usize,
     values: Values,
+    compared: Compared,
+    joins: Joins,
     params: Vec<&'static str>,
     /// Common table expressions of the statement: name, text, columns.
     tables: Vec<(String, Vec<Column>)>,
@@ -55,20 +75,27 @@ const VALUES: [&str; 6] = ["x", "y", "", "1", "30", "none"];
 const OUTERMOST: usize = 3;
 
 impl Generator {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self {
             state: seed,
             aliases: 0,
             values: Values::Literal,
+            compared: Compared::All(&VALUES),
+            joins: Joins::Inner,
             params: Vec::new(),
             tables: Vec::new(),
             with: Vec::new(),
         }
     }
 
+    /// One that brings protected columns together with these values, and no other column with any of them.
+    pub(crate) fn of_protected(seed: u64, values: &'static [&'static str]) -> Self {
+        Self { compared: Compared::Protected(values), ..Self::new(seed) }
+    }
+
     /// The next statement.
-    pub(super) fn next(&mut self, values: Values) -> Generated {
-        (self.aliases, self.values) = (0, values);
+    pub(crate) fn next(&mut self, values: Values) -> Generated {
+        (self.aliases, self.values, self.joins) = (0, values, Joins::Inner);
         self.params.clear();
         self.tables.clear();
         self.with.clear();
@@ -103,7 +130,8 @@ impl Generator {
     }
 
     fn value(&mut self) -> String {
-        let value = VALUES[self.below(VALUES.len())];
+        let (Compared::All(values) | Compared::Protected(values)) = self.compared;
+        let value = values[self.below(values.len())];
         match (self.values, self.below(8)) {
             (_, 0) => "NULL".to_owned(),
             (Values::Literal, _) => format!("'{value}'"),
@@ -240,7 +268,8 @@ impl Generator {
     }
 
     fn stored(&mut self) -> Holds {
-        [Holds::Id, Holds::Name, Holds::Code, Holds::Phone, Holds::Note][self.below(5)]
+        let columns = self.table_columns();
+        columns[self.below(columns.len())].holds
     }
 
     /// A FROM clause and the columns that it brings into sight.
@@ -250,11 +279,33 @@ impl Generator {
             return (left, columns);
         }
         let (right, others) = self.source(depth - 1);
-        let (one, other) = (self.id_of(&columns), self.id_of(&others));
         let kind = ["JOIN", "LEFT JOIN", "RIGHT JOIN"][self.below(3)];
+        self.joins = if kind == "JOIN" { self.joins } else { Joins::Outer };
+        if self.below(3) == 0
+            && let Some(common) = self.common(&columns, &others)
+        {
+            let from = format!("{left} {kind} {right} USING ({})", common.name);
+            columns.extend(others);
+            columns.push(common);
+            return (from, columns);
+        }
+        let (one, other) = (self.id_of(&columns), self.id_of(&others));
         columns.extend(others);
         let also = if self.below(3) == 0 { format!(" AND {}", self.condition(&columns, 0)) } else { String::new() };
         (format!("{left} {kind} {right} ON {one} = {other}{also}"), columns)
+    }
+
+    /// A column that both operands of a join have once, by its bare name.
+    fn common(&mut self, left: &[Column], right: &[Column]) -> Option<Column> {
+        let bare = |column: &Column| column.name.rsplit('.').next().unwrap().to_owned();
+        let count = |columns: &[Column], name: &str| columns.iter().filter(|column| bare(column) == name).count();
+        let is_common = |column: &&Column| count(left, &bare(column)) == 1 && count(right, &bare(column)) == 1;
+        let common: Vec<&Column> = left.iter().filter(is_common).collect();
+        if common.is_empty() {
+            return None;
+        }
+        let column = common[self.below(common.len())];
+        Some(Column { name: bare(column), holds: column.holds })
     }
 
     fn source(&mut self, depth: usize) -> (String, Vec<Column>) {
@@ -272,9 +323,16 @@ impl Generator {
             let (query, columns) = self.query(depth - 1);
             return (format!("({query}) {alias}"), qualified(columns));
         }
-        let columns = [Holds::Id, Holds::Name, Holds::Code, Holds::Phone, Holds::Note];
-        let columns = columns.map(|holds| Column { name: named(holds).to_owned(), holds });
-        (format!("{{t}} {alias}"), qualified(columns.to_vec()))
+        (format!("{{t}} {alias}"), qualified(self.table_columns()))
+    }
+
+    /// The columns of the table.
+    fn table_columns(&self) -> Vec<Column> {
+        let columns: &[Holds] = match self.compared {
+            Compared::All(_) => &[Holds::Id, Holds::Name, Holds::Code, Holds::Phone, Holds::Note],
+            Compared::Protected(_) => &[Holds::Id, Holds::Code, Holds::Phone, Holds::Note],
+        };
+        columns.iter().map(|holds| Column { name: named(*holds).to_owned(), holds: *holds }).collect()
     }
 
     /// A column with ids, or a number.
@@ -341,7 +399,10 @@ impl Generator {
     }
 
     fn comparison(&mut self, columns: &[Column]) -> String {
-        if self.below(10) == 0 { self.row_comparison(columns) } else { self.value_comparison(columns) }
+        match (self.below(10), self.joins, self.compared) {
+            (0, Joins::Inner, Compared::All(_)) => self.row_comparison(columns),
+            (_, _, _) => self.value_comparison(columns),
+        }
     }
 
     fn value_comparison(&mut self, columns: &[Column]) -> String {

@@ -367,7 +367,8 @@ impl Answer {
     }
 }
 
-fn cell(value: &Value) -> Option<String> {
+/// A cell as text.
+pub(crate) fn cell(value: &Value) -> Option<String> {
     match value {
         Value::NULL => None,
         Value::Bytes(bytes) => Some(String::from_utf8(bytes.clone()).unwrap_or_else(|_| format!("{bytes:02x?}"))),

@@ -20,6 +20,8 @@ on_each_server!(
     no_attempt_tells_more_than_the_mask,
     field_lists_and_explanations_show_no_more,
     the_page_says_what_each_role_gets,
+    a_cursor_shows_masks,
+    the_error_of_a_key_shows_no_value,
 );
 
 /// Two customers who look alike to a masked role.
@@ -149,6 +151,42 @@ async fn what_a_role_sees_reaches_it_through_views_and_nested_queries(kind: Kind
     }
     for sql in ["SELECT p FROM chosen", "SELECT id FROM chosen", "SELECT id FROM shown WHERE p = 'x'"] {
         refused(&mut engineer, sql, 1143, "42000").await;
+    }
+}
+
+async fn a_cursor_shows_masks(kind: Kind) {
+    let shop = open(kind);
+    let mut application = shop.connect(Who::Application).await;
+    store(&mut application, ONE).await;
+    let login = Login { user: &shop.account(Who::Engineer), password: SECRET, ..Login::default() };
+    let mut raw = Raw::open(shop.proxy.port, &login);
+    assert_eq!(error_code(&raw.query(&format!("USE {}", shop.database))), 0);
+    let (id, packets) = raw.prepare("SELECT note, phone FROM customers");
+    assert_eq!(error_code(&packets), 0);
+    assert_eq!(error_code(&raw.statement(0x17, id, b"\x01\x01\0\0\0")), 0);
+    let fetched = raw.statement(0x1c, id, &5_u32.to_le_bytes());
+    // The NULL bitmap begins with two bits of no meaning: the first column is NULL.
+    assert_eq!(fetched[0].1.as_slice(), b"\0\x04\x09+81****78");
+}
+
+async fn the_error_of_a_key_shows_no_value(kind: Kind) {
+    let deployment = Deployment::shared(kind);
+    let shop = Shop::open_as(deployment, |database| {
+        deployment.server.sql(&format!("ALTER TABLE {database}.customers ADD UNIQUE KEY one_name (code(23), name)"));
+        masking(database)
+    });
+    let mut application = shop.connect(Who::Application).await;
+    let sql = "INSERT INTO customers (id, name, code) VALUES (1, 'Ana', 'KX-1111-77'), (2, 'Ben', 'KX-1111-77')";
+    assert!(matches!(text(&mut application, sql).await, Answer::Done { .. }));
+    for who in [Who::Engineer, Who::Support, Who::Nobody] {
+        let mut conn = shop.connect(who).await;
+        for answer in [
+            text(&mut conn, "UPDATE customers SET name = 'Ana' WHERE id = 2").await,
+            prepared(&mut conn, "UPDATE customers SET name = ? WHERE id = 2", ("Ana",)).await,
+        ] {
+            let Answer::Refused { code: 1062, text: said, .. } = &answer else { panic!("{answer:?}") };
+            assert!(said.starts_with("Duplicate entry '<protected>' for key ") && !said.contains("xC1"), "{said}");
+        }
     }
 }
 

@@ -214,8 +214,8 @@ async fn a_masked_value_cannot_be_written_back(kind: Kind) {
     assert_eq!(rows, [["Bea", ONE[0]].map(|cell| Some(cell.to_owned()))]);
 }
 
-/// Each attempt is made twice, with other values in the row that are masked alike: if the role is told anything of them,
-/// the answers differ, or one of them holds a piece of the value.
+/// Each attempt that is not denied is made twice, with other values in the row that are masked alike: if the role is told
+/// anything of them, the answers differ, or one of them holds a piece of the value.
 async fn no_attempt_tells_more_than_the_mask(kind: Kind) {
     let shop = open(kind);
     let mut application = shop.connect(Who::Application).await;
@@ -228,6 +228,10 @@ async fn no_attempt_tells_more_than_the_mask(kind: Kind) {
             let mut conn = shop.connect(who).await;
             let mut told = Vec::new();
             for attempt in ATTEMPTS.iter().filter(|attempt| attempt.server.is_none_or(|only| only == kind)) {
+                // What was denied is denied before the server hears of it.
+                if attempt.end == End::Denied && !answers.is_empty() {
+                    continue;
+                }
                 for (column, guess) in [("phone", ONE[0]), ("address", ONE[3])] {
                     // A second column, without an index, is tried by one role.
                     if column == "address" && who != Who::Engineer {
@@ -240,7 +244,9 @@ async fn no_attempt_tells_more_than_the_mask(kind: Kind) {
                             _ => prepared(&mut conn, &sql, ()).await,
                         };
                         judge(who, attempt.end, protocol, &sql, &answer);
-                        told.push(format!("{protocol} {sql}: {}", told_by(&answer)));
+                        if attempt.end != End::Denied {
+                            told.push(format!("{protocol} {sql}: {}", told_by(&answer)));
+                        }
                         tried += 1;
                     }
                 }
@@ -249,21 +255,23 @@ async fn no_attempt_tells_more_than_the_mask(kind: Kind) {
             answers.push(told);
         }
         let [one, other] = answers.as_slice() else { panic!("two rounds") };
+        assert_eq!(one.len(), other.len());
         for (one, other) in one.iter().zip(other) {
             assert_eq!(one, other, "{who:?} can tell the values apart");
         }
     }
-    assert!(ATTEMPTS.len() >= 100 && tried > 2000, "{} attempts, {tried} tried", ATTEMPTS.len());
+    assert!(ATTEMPTS.len() >= 180 && tried > 1500, "{} attempts, {tried} tried", ATTEMPTS.len());
 }
 
 fn judge(who: Who, end: End, protocol: &str, sql: &str, answer: &Answer) {
     let told = format!("{answer:?}");
+    let upper = told.to_uppercase();
     // The guess may be in the server's or Candado's words only as the client's own; what is stored may not.
     for secret in ONE.iter().chain(&OTHER).filter(|secret| !sql.contains(**secret)) {
         let bytes: Vec<String> = secret.bytes().map(|byte| byte.to_string()).collect();
         let hex: String = secret.bytes().map(|byte| format!("{byte:02X}")).collect();
         for form in [(*secret).to_owned(), bytes.join(", "), hex] {
-            assert!(!told.to_uppercase().contains(&form.to_uppercase()), "{who:?} {protocol} {sql}\n{told}");
+            assert!(!upper.contains(&form.to_uppercase()), "{who:?} {protocol} {sql}\n{told}");
         }
     }
     match (answer, end) {

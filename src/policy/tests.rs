@@ -146,10 +146,11 @@ fn names_with_dots_stand_in_backticks() {
 
 #[test]
 fn the_shipped_policies_load() {
-    for file in ["keys-policy/policy.toml", "keys-policy/examples/minimal.toml", "keys-policy/examples/rollout.toml"] {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let examples = ["minimal", "reporting", "rollout"].map(|name| format!("keys-policy/examples/{name}.toml"));
+    for file in [vec!["keys-policy/policy.toml".to_owned()], examples.to_vec()].concat() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(&file);
         let text = std::fs::read_to_string(path).unwrap();
-        let policy = parse(file, &text, 1).unwrap_or_else(|problems| panic!("{problems}"));
+        let policy = parse(&file, &text, 1).unwrap_or_else(|problems| panic!("{problems}"));
         assert!(!policy.columns().is_empty(), "{file}");
     }
 }

@@ -138,6 +138,10 @@ impl<'a> Analysis<'a> {
         if overlap {
             return Err(self.unsupported_data(construct::OVERLAP));
         }
+        // Whatever is replaced depends on the values, or becomes one. The names were asked about already.
+        for splice in splices.iter().flat_map(Splice::parts) {
+            self.may(splice.column, Usage::Used(Verb::Select))?;
+        }
         let names = std::mem::take(&mut self.names);
         let sort = self.sorting.take().map(|sorting| sorting.sort);
         let qualified = std::mem::take(&mut self.qualified).into_iter();

@@ -66,17 +66,19 @@ pub(super) async fn is_what_happens(kind: Kind) {
     let shop = open(kind);
     let mut application = shop.connect(Who::Application).await;
     let mut page = HEAD.to_owned();
+    let mut roles = Vec::new();
+    for who in [Who::Application, Who::Engineer, Who::Support, Who::Nobody] {
+        roles.push(shop.connect(who).await);
+    }
     for (construct, sql) in CONSTRUCTS {
         let mut cells = Vec::new();
-        for who in [Who::Application, Who::Engineer, Who::Support, Who::Nobody] {
+        for conn in &mut roles {
             let mut told = Vec::new();
-            let mut conn = shop.connect(who).await;
             for protocol in ["text", "prepared"] {
                 text(&mut application, "DELETE FROM customers").await;
                 text(&mut application, "DELETE FROM orders").await;
                 store(&mut application, ONE).await;
-                let answer =
-                    if protocol == "text" { text(&mut conn, sql).await } else { prepared(&mut conn, sql, ()).await };
+                let answer = if protocol == "text" { text(conn, sql).await } else { prepared(conn, sql, ()).await };
                 told.push(outcome(&answer));
             }
             told.dedup();

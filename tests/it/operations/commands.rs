@@ -7,7 +7,7 @@ use crate::support::proxy::{Deployment, KEYSET, Tls};
 use crate::support::server::Kind;
 use crate::support::shop::{Answer, Shop, Who, policy, prepare, text};
 
-on_each_server!(keys_are_listed_and_made_by_who_may, a_stored_value_is_inspected);
+on_each_server!(keys_are_listed_and_made_by_who_may, a_stored_value_is_inspected, a_view_is_told_with_its_reasons);
 
 fn candado(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_candado")).args(arguments).output().expect("candado runs")
@@ -30,6 +30,8 @@ fn every_command_helps_with_an_example() {
         &["explain"],
         &["firewall"],
         &["firewall", "test"],
+        &["roles"],
+        &["roles", "who"],
         &["inspect"],
     ] {
         let output = candado(&[command, &["--help"]].concat());
@@ -103,6 +105,32 @@ async fn keys_are_listed_and_made_by_who_may(kind: Kind) {
     let output = deployment.command("AKIAPROXY").args(["keys", "list", "--config"]).arg(&config).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty() && said(&output.stderr).contains("1045"), "{}", said(&output.stderr));
+}
+
+async fn a_view_is_told_with_its_reasons(kind: Kind) {
+    let deployment = Deployment::shared(kind);
+    let folder = tempfile::tempdir().unwrap();
+    let database = prepare(deployment);
+    let config = deployment.write(folder.path(), &policy(&database), Tls::On);
+    let config = config.to_str().unwrap();
+    let support = format!("{database}_sup@%");
+    let output = candado(&["roles", "who", &support, "--json", "--config", config]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output.stderr));
+    let view: serde_json::Value = serde_json::from_str(said(&output.stdout)).unwrap();
+    assert_eq!((&view["role"], &view["entry"], &view["firewall"]), (&"support".into(), &4.into(), &"block".into()));
+    let seen = |column: &str| {
+        let name = format!("{database}.customers.{column}");
+        let found = view["columns"].as_array().unwrap().iter().find(|seen| seen["column"] == *name).unwrap();
+        (found["access"].as_str().unwrap().to_owned(), found["by"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(seen("phone"), ("plain".to_owned(), "access".to_owned()));
+    assert_eq!(seen("address"), ("deny".to_owned(), "columns".to_owned()));
+    let output = candado(&["roles", "who", "nobody", "--config", config]);
+    assert!(
+        said(&output.stdout).starts_with("nobody@%: role unlisted by no [[account]], so [unlisted]; firewall block")
+    );
+    let output = candado(&["roles", "list", "--config", config]);
+    assert!(said(&output.stdout).contains(&format!("role support: {database}_sup from any host")));
 }
 
 async fn a_stored_value_is_inspected(kind: Kind) {

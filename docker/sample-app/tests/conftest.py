@@ -13,7 +13,7 @@ from sqlalchemy import delete
 
 from shop.accounts import Account, open_session
 from shop.app import app
-from shop.models import Customer, Order
+from shop.models import Call, Customer, Order
 
 HANAKO = {
     "name": "Hanako",
@@ -55,8 +55,8 @@ def client() -> Iterator[TestClient]:
 def shop(client: TestClient) -> Shop:
     """An empty shop with two customers."""
     with open_session(Account.BACKEND) as session:
-        session.execute(delete(Order))
-        session.execute(delete(Customer))
+        for table in (Call, Order, Customer):
+            session.execute(delete(table))
         session.commit()
 
     def register(customer: dict[str, str]) -> int:

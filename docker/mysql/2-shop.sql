@@ -18,6 +18,15 @@ CREATE TABLE IF NOT EXISTS shop.customers (
     CONSTRAINT candado_customers_password_hash_sealed CHECK (password_hash IS NULL OR SUBSTRING(password_hash, 1, 4) = 0xC1FE1D01)
 );
 
+CREATE TABLE IF NOT EXISTS shop.calls (
+    id        INT            NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    phone     VARBINARY(180) NOT NULL,
+    reason    VARCHAR(60)    NOT NULL,
+    called_at DATETIME       NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    KEY calls_phone (phone(23)),
+    CONSTRAINT candado_calls_phone_sealed CHECK (phone IS NULL OR SUBSTRING(phone, 1, 4) = 0xC1FE1D01)
+);
+
 CREATE TABLE IF NOT EXISTS shop.orders (
     id          INT            NOT NULL AUTO_INCREMENT PRIMARY KEY,
     customer_id INT            NOT NULL,

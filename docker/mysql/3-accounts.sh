@@ -15,6 +15,6 @@ CREATE USER IF NOT EXISTS 'shop_backend'@'%' IDENTIFIED BY $(quoted "$BACKEND_PA
 CREATE USER IF NOT EXISTS 'shop_support'@'%' IDENTIFIED BY $(quoted "$SUPPORT_PASSWORD");
 CREATE USER IF NOT EXISTS 'shop_engineer'@'%' IDENTIFIED BY $(quoted "$ENGINEER_PASSWORD");
 GRANT SELECT, INSERT, UPDATE, DELETE ON shop.* TO 'shop_backend'@'%';
-GRANT SELECT, UPDATE ON shop.* TO 'shop_support'@'%';
+GRANT SELECT, INSERT, UPDATE ON shop.* TO 'shop_support'@'%';
 GRANT SELECT ON shop.* TO 'shop_engineer'@'%';
 SQL

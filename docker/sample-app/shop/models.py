@@ -29,6 +29,18 @@ class Customer(Base):
     orders: Mapped[list["Order"]] = relationship(back_populates="customer", order_by="Order.id")
 
 
+class Call(Base):
+    """Somebody called the support desk: from which number, and why. He need not be a customer."""
+
+    __tablename__ = "calls"
+    __table_args__ = (Index("calls_phone", "phone"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    phone: Mapped[str] = mapped_column(String(24))
+    reason: Mapped[str] = mapped_column(String(60))
+    called_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
 class Order(Base):
     """What was bought, when and for how much."""
 

@@ -1,4 +1,7 @@
-"""The support desk: finds a caller by his number, shows him, corrects his address. Runs under the account `support`."""
+"""The support desk: notes a call, finds the caller by his number, shows him, corrects his address.
+
+Runs under the account `support`.
+"""
 
 from typing import Annotated
 
@@ -9,7 +12,7 @@ from sqlalchemy.orm import selectinload
 
 from .accounts import Support
 from .customers import KnownCustomer, KnownOrder, existing
-from .models import Customer
+from .models import Call, Customer
 
 router = APIRouter(prefix="/support", tags=["support"])
 
@@ -25,6 +28,20 @@ class Moved(BaseModel):
 
     address: Annotated[str, Field(min_length=1, max_length=255)]
     city: Annotated[str, Field(min_length=1, max_length=60)]
+
+
+class NewCall(BaseModel):
+    """Who calls, and why."""
+
+    phone: Annotated[str, Field(min_length=1, max_length=24)]
+    reason: Annotated[str, Field(min_length=1, max_length=60)]
+
+
+@router.post("/calls", status_code=204)
+def note(call: NewCall, session: Support) -> None:
+    """Notes a call."""
+    session.add(Call(**call.model_dump()))
+    session.commit()
 
 
 @router.get("/customers")

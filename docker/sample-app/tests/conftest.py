@@ -6,6 +6,7 @@ No test knows whether there is a proxy, or an encrypted column.
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import pytest
 from fastapi.testclient import TestClient
@@ -13,7 +14,8 @@ from sqlalchemy import delete
 
 from shop.accounts import Account, open_session
 from shop.app import app
-from shop.models import Customer, Order
+from shop.models import Call, Customer, Order
+from shop.passwords import hash_password
 
 HANAKO = {
     "name": "Hanako",
@@ -55,16 +57,21 @@ def client() -> Iterator[TestClient]:
 def shop(client: TestClient) -> Shop:
     """An empty shop with two customers."""
     with open_session(Account.BACKEND) as session:
-        session.execute(delete(Order))
-        session.execute(delete(Customer))
+        for table in (Call, Order, Customer):
+            session.execute(delete(table))
+        hanako, taro = known(HANAKO), known(TARO)
+        session.add_all([hanako, taro])
         session.commit()
+        return Shop(client, hanako.id, taro.id)
 
-    def register(customer: dict[str, str]) -> int:
-        answer = client.post("/customers", json=customer)
-        assert answer.status_code == 201, answer.text
-        return answer.json()["id"]
 
-    return Shop(client, register(HANAKO), register(TARO))
+def known(customer: dict[str, str]) -> Customer:
+    """A customer who has registered before; his password is hashed once for all tests."""
+    columns = {key: value for key, value in customer.items() if key != "password"}
+    return Customer(**columns, password_hash=hashed(customer["password"]))
+
+
+hashed = cache(hash_password)
 
 
 def shown(customer: dict[str, str], customer_id: int) -> dict[str, str | int]:

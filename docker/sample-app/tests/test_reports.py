@@ -1,6 +1,6 @@
 """The engineers' reports."""
 
-from .conftest import Shop
+from .conftest import HANAKO, TARO, Shop
 
 
 def test_sales_are_counted_by_city_and_month(shop: Shop) -> None:
@@ -23,3 +23,26 @@ def test_sales_are_counted_by_city_and_month(shop: Shop) -> None:
 
 def test_a_shop_without_orders_has_an_empty_report(shop: Shop) -> None:
     assert shop.client.get("/reports/sales").json() == []
+    assert shop.client.get("/reports/calls").json() == []
+
+
+def test_callers_are_joined_with_customers(shop: Shop) -> None:
+    for customer, item in [(shop.hanako, "tea"), (shop.hanako, "kettle"), (shop.taro, "tea")]:
+        shop.client.post(f"/customers/{customer}/orders", json={"item": item, "price": "5"})
+    stranger = "03-1234-5678"
+    for phone, reason in [
+        (HANAKO["phone"], "broken"),
+        (HANAKO["phone"], "broken"),
+        (stranger, "broken"),
+        (TARO["phone"], "late"),
+        (stranger, "wrong number"),
+    ]:
+        answer = shop.client.post("/support/calls", json={"phone": phone, "reason": reason})
+        assert answer.status_code == 204, answer.text
+    answer = shop.client.get("/reports/calls")
+    assert answer.status_code == 200, answer.text
+    assert [tuple(row.values()) for row in answer.json()] == [
+        ("broken", 3, 2, 1, 2),
+        ("late", 1, 1, 1, 1),
+        ("wrong number", 1, 1, 0, 0),
+    ]

@@ -1,5 +1,10 @@
 """The support desk."""
 
+from sqlalchemy import func, select
+
+from shop.accounts import Account, open_session
+from shop.models import Call
+
 from .conftest import HANAKO, TARO, Shop, shown
 
 
@@ -39,3 +44,12 @@ def test_an_address_is_corrected_and_nothing_else(shop: Shop) -> None:
     assert shop.client.get(f"/customers/{shop.hanako}").json() == shown(HANAKO, shop.hanako) | moved
     assert shop.client.get(f"/customers/{shop.taro}").json() == shown(TARO, shop.taro)
     assert shop.client.put("/support/customers/0/address", json=moved).status_code == 404
+
+
+def test_calls_are_noted(shop: Shop) -> None:
+    for phone in [TARO["phone"], "03-1234-5678"]:
+        answer = shop.client.post("/support/calls", json={"phone": phone, "reason": "late"})
+        assert answer.status_code == 204, answer.text
+    with open_session(Account.SUPPORT) as session:
+        assert session.scalars(select(Call.phone).order_by(Call.id)).all() == [TARO["phone"], "03-1234-5678"]
+        assert session.scalar(select(func.count()).where(Call.phone == TARO["phone"])) == 1

@@ -108,7 +108,8 @@ impl Explained {
                 SpliceKind::Match { .. }
                 | SpliceKind::Tag { .. }
                 | SpliceKind::AnyOf { .. }
-                | SpliceKind::Sorted(_) => {}
+                | SpliceKind::Sorted(_)
+                | SpliceKind::Kept(_) => {}
                 SpliceKind::Rows { .. } => {}
             }
         }

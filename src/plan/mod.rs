@@ -9,6 +9,7 @@ mod analyze;
 mod cache;
 mod inspect;
 mod judge;
+mod kept;
 mod mode;
 mod other;
 #[expect(clippy::module_inception, reason = "the module's one central type")]
@@ -23,6 +24,7 @@ mod text;
 
 pub use cache::PlanCache;
 pub use inspect::{Admitted, Inspection, Scratch, inspect};
+pub use kept::{ByName, KeptText};
 pub use plan::{
     Among, CellAction, Comparison, Effect, Outputs, Pair, Piece, QueryPlan, ResultName, Splice, SpliceKind,
     SubjectSource, SubjectValue, Value,

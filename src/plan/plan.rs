@@ -1,6 +1,6 @@
 //! The plan of a statement: which tokens are replaced by what, and which cells of the result are opened.
 
-use super::Sort;
+use super::{KeptText, Sort};
 use crate::policy::{ColumnId, DecryptGrant};
 use crate::schema::{SubjectForm, SubjectPlace};
 use crate::sql::tree::{TokenIndex, TokenRange};
@@ -98,7 +98,8 @@ impl Splice {
             | SpliceKind::Operand
             | SpliceKind::Tag { .. }
             | SpliceKind::AnyOf { .. }
-            | SpliceKind::Sorted(_) => vec![self],
+            | SpliceKind::Sorted(_)
+            | SpliceKind::Kept(_) => vec![self],
         }
     }
 }
@@ -189,6 +190,8 @@ pub enum SpliceKind {
     },
     /// A part of a statement whose rows the proxy sorts: replaced by these pieces, with blanks between them.
     Sorted(Vec<Piece>),
+    /// The text of PREPARE, which the proxy keeps: replaced by a placeholder.
+    Kept(KeptText),
 }
 
 /// A piece of what stands in the place of tokens.

@@ -125,12 +125,9 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
                 SpliceKind::NullIf { column_tokens, value: compared } => {
                     writeln!(out, "null {column}: if {} = {}", text(*column_tokens), value(compared)).unwrap();
                 }
+                SpliceKind::Kept(kept) => out.push_str(&kept_text(kept)),
                 SpliceKind::Sorted(pieces) => {
-                    let pieces = pieces.iter().map(|piece| match piece {
-                        Piece::Words(words) => words.to_string(),
-                        Piece::Tokens(range) => text(*range),
-                    });
-                    let pieces = pieces.collect::<Vec<_>>().join(" ");
+                    let pieces = pieces_text(admitted, pieces);
                     writeln!(out, "for the sort: «{}» becomes «{pieces}»", text(splice.tokens)).unwrap();
                 }
                 SpliceKind::Seal(sealed) => writeln!(out, "seal {column}: {}", value(sealed)).unwrap(),
@@ -148,23 +145,8 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
             }
         }
     }
-    if let Outputs::Columns(cells) = &plan.outputs {
-        let cells: Vec<_> = cells
-            .iter()
-            .map(|cell| match cell {
-                CellAction::Relay => "-".to_owned(),
-                CellAction::Open(grant) => format!("open {}", name(grant.column())),
-            })
-            .collect();
-        writeln!(out, "result: {}", cells.join(", ")).unwrap();
-    }
-    if let Some(sort) = &plan.sort {
-        for SortKey { output, by, direction } in &sort.keys {
-            writeln!(out, "sorted by {output} as {by:?}, {direction:?}").unwrap();
-        }
-        let (hidden, rows) = (sort.hidden, sort.rows_max);
-        writeln!(out, "of {rows} rows: {:?} from {:?}, without {hidden}", sort.count, sort.offset).unwrap();
-    }
+    out.push_str(&outputs_text(&plan.outputs, policy));
+    out.push_str(&plan.sort.as_ref().map(sort_text).unwrap_or_default());
     for name in &plan.names {
         writeln!(out, "column {} is named «{}»", name.output, text(name.tokens)).unwrap();
     }
@@ -175,6 +157,37 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
         out.push_str("relay\n");
     }
     out
+}
+
+fn outputs_text(outputs: &Outputs, policy: &Policy) -> String {
+    let Outputs::Columns(cells) = outputs else { return String::new() };
+    let cells = cells.iter().map(|cell| match cell {
+        CellAction::Relay => "-".to_owned(),
+        CellAction::Open(grant) => format!("open {}", policy.column(grant.column()).unwrap().column.column),
+    });
+    format!("result: {}\n", cells.collect::<Vec<_>>().join(", "))
+}
+
+fn sort_text(sort: &Sort) -> String {
+    let mut out = String::new();
+    for SortKey { output, by, direction } in &sort.keys {
+        writeln!(out, "sorted by {output} as {by:?}, {direction:?}").unwrap();
+    }
+    let (hidden, rows) = (sort.hidden, sort.rows_max);
+    writeln!(out, "of {rows} rows: {:?} from {:?}, without {hidden}", sort.count, sort.offset).unwrap();
+    out
+}
+
+fn pieces_text(admitted: &Admitted<'_>, pieces: &[Piece]) -> String {
+    let pieces = pieces.iter().map(|piece| match piece {
+        Piece::Words(words) => words.to_string(),
+        Piece::Tokens(range) => range_text(admitted, *range),
+    });
+    pieces.collect::<Vec<_>>().join(" ")
+}
+
+fn kept_text(kept: &KeptText) -> String {
+    format!("kept for EXECUTE with {} variables: {}\n", kept.params, std::str::from_utf8(&kept.sql).unwrap())
 }
 
 fn value_text(admitted: &Admitted<'_>, value: &Value) -> String {
@@ -219,7 +232,11 @@ fn assert_well_formed(admitted: &Admitted<'_>) {
         assert!(inside(splice.tokens, whole));
         match &splice.kind {
             SpliceKind::Rows { .. } => panic!("rows are made of comparisons"),
-            SpliceKind::Operand | SpliceKind::Tag { .. } | SpliceKind::AnyOf { .. } | SpliceKind::Sorted(_) => {}
+            SpliceKind::Operand
+            | SpliceKind::Tag { .. }
+            | SpliceKind::AnyOf { .. }
+            | SpliceKind::Sorted(_)
+            | SpliceKind::Kept(_) => {}
             SpliceKind::NullIf { value, .. } => check(value, splice.tokens),
             SpliceKind::Seal(value) | SpliceKind::Constant(value) => {
                 check(value, splice.tokens);

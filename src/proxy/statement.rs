@@ -131,6 +131,7 @@ pub(super) fn seals(plan: &QueryPlan) -> bool {
         | SpliceKind::Tag { .. }
         | SpliceKind::AnyOf { .. }
         | SpliceKind::Sorted(_)
+        | SpliceKind::Kept(_)
         | SpliceKind::Match { .. }
         | SpliceKind::Rows { .. } => false,
     })

@@ -99,7 +99,8 @@ impl Use {
             | SpliceKind::Operand
             | SpliceKind::Tag { .. }
             | SpliceKind::AnyOf { .. }
-            | SpliceKind::Sorted(_) => {
+            | SpliceKind::Sorted(_)
+            | SpliceKind::Kept(_) => {
                 return Ok(Self::Copy);
             }
         };
@@ -164,7 +165,7 @@ impl ParamMap {
                 }
                 SpliceKind::Search { values, .. } => values.as_slice(),
                 // Its parts are here one by one.
-                SpliceKind::Rows { .. } | SpliceKind::Sorted(_) => &[],
+                SpliceKind::Rows { .. } | SpliceKind::Sorted(_) | SpliceKind::Kept(_) => &[],
                 SpliceKind::Match { other, .. } | SpliceKind::Tag { like: other, .. } => {
                     let compared = column(cx, *other)?;
                     literals.push(LiteralForm::searched(keys, protected, cx));
@@ -458,7 +459,8 @@ fn literal_form(splice: &Splice, keys: &ColumnKeys, protected: &ProtectedColumn,
         | SpliceKind::Operand
         | SpliceKind::Tag { .. }
         | SpliceKind::AnyOf { .. }
-        | SpliceKind::Sorted(_) => LiteralForm::searched(keys, protected, cx),
+        | SpliceKind::Sorted(_)
+        | SpliceKind::Kept(_) => LiteralForm::searched(keys, protected, cx),
     }
 }
 

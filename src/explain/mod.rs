@@ -129,7 +129,8 @@ impl Explained {
                 | SpliceKind::Tag { .. }
                 | SpliceKind::AnyOf { .. }
                 | SpliceKind::Sorted(_)
-                | SpliceKind::Joined(_) => {}
+                | SpliceKind::Joined(_)
+                | SpliceKind::Kept(_) => {}
                 SpliceKind::Rows { .. } => {}
             }
         }

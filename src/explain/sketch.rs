@@ -118,6 +118,7 @@ impl Sketch<'_> {
             SpliceKind::Rows { comparison, rows } => self.rows(*comparison, rows),
             SpliceKind::Sorted(pieces) => self.pieces(pieces),
             SpliceKind::Joined(joined) => self.joined(joined, splice.tokens),
+            SpliceKind::Kept(_) => self.text.push_str("<kept in the proxy>"),
             SpliceKind::Search { column_tokens, comparison, values } => {
                 let name = self.name(*column_tokens);
                 let terms: Vec<String> = values.iter().map(|value| term(&name, *comparison, *value)).collect();

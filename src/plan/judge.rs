@@ -9,12 +9,12 @@ use super::mode::Passed;
 use super::other::{self, Words};
 use super::protected_names::ProtectedNames;
 use super::text::Text;
-use super::{Effect, Outputs, PlanCache, QueryPlan, Refusal};
+use super::{CellAction, Effect, KeptText, Outputs, PlanCache, QueryPlan, Refusal, Splice, SpliceKind, kept};
 use crate::firewall::profile::AccountProfile;
 use crate::firewall::rules::{PARSE, STACKED};
-use crate::policy::{Account, FirewallMode, Policy, RoleId};
+use crate::policy::{Account, ColumnId, FirewallMode, Policy, RoleId};
 use crate::schema::{Catalog, Charset};
-use crate::sql::tree::Statement;
+use crate::sql::tree::{Statement, TokenRange};
 use crate::sql::{self, Dialect, ReservedWords, StatementClass, TokenKind};
 
 /// Everything that a decision depends on beside the statement.
@@ -123,7 +123,8 @@ impl Judge<'_> {
     }
 
     /// PREPARE and EXECUTE IMMEDIATE pass if their text is a literal whose statement would pass as it is. Its splices
-    /// would have to be made inside the literal, and its result belongs to a later EXECUTE, so there must be none.
+    /// would have to be made inside the literal, and its result belongs to a later EXECUTE, so a PREPARE with any is kept
+    /// in the proxy.
     fn prepared(&self, text: &Text<'_>, params: u16) -> Result<QueryPlan, Refusal> {
         let is_prepare = text.is(0, "PREPARE");
         let start = if is_prepare { 3 } else { 2 };
@@ -149,8 +150,38 @@ impl Judge<'_> {
             // DDL would take effect at an EXECUTE, which does not show what it runs.
             Outputs::Relay if is_prepare && plan.effect != Effect::None => Err(other::prepared()),
             Outputs::Relay if plan.splices.is_empty() => Ok(QueryPlan::relay(plan.effect, params)),
-            Outputs::Relay | Outputs::Columns(_) | Outputs::Results(_) => Err(other::prepared()),
+            // A CALL announces nothing of its results.
+            Outputs::Results(_) => Err(other::prepared()),
+            Outputs::Relay | Outputs::Columns(_) if !is_prepare => Err(other::prepared()),
+            Outputs::Relay | Outputs::Columns(_) => {
+                let kept = self.kept(&inner, &plan, dialect)?;
+                let tokens = TokenRange { first: 3, last: u32::try_from(end.saturating_sub(1)).unwrap_or(u32::MAX) };
+                let splice = Splice { tokens, column: kept.1, kind: SpliceKind::Kept(kept.0), subject: None };
+                Ok(QueryPlan { splices: vec![splice], ..QueryPlan::relay(Effect::None, params) })
+            }
         }
+    }
+
+    /// The text of a PREPARE that the proxy keeps, and a protected column in it: EXECUTE runs it as a statement of its
+    /// own, so it is planned as such a one, and refused now if it would be then.
+    fn kept(&self, inner: &Text<'_>, plan: &QueryPlan, dialect: Dialect) -> Result<(KeptText, ColumnId), Refusal> {
+        let opened = plan.outputs.cells().find_map(|action| match action {
+            CellAction::Relay => None,
+            CellAction::Open(grant) | CellAction::Mask(grant, _) => Some(grant.column()),
+            CellAction::Ciphertext(column) => Some(*column),
+        });
+        let column = plan.splices.first().map(|splice| splice.column).or(opened).ok_or_else(other::prepared)?;
+        let readable = self.dialect.charset == Charset::Utf8mb4 || inner.sql.is_ascii();
+        if !readable || kept::shows_parameters(inner) {
+            return Err(other::prepared());
+        }
+        let executed = kept::with_variables(inner.sql, &dialect, || kept::ANY_VARIABLE);
+        let executed = executed.map_err(|_| other::prepared())?;
+        let mut tokens = Vec::new();
+        sql::lex(&executed, &dialect, &mut tokens).map_err(|_| other::prepared())?;
+        let (planned, _) = Self { dialect, ..*self }.plan(Text { sql: &executed, tokens: &tokens });
+        planned.map_err(other::by_variable)?;
+        Ok((KeptText { sql: inner.sql.into(), params: plan.params }, column))
     }
 
     fn words<'t>(&'t self, text: Text<'t>) -> Words<'t> {

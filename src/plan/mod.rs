@@ -10,6 +10,7 @@ mod cache;
 mod call;
 mod inspect;
 mod judge;
+mod kept;
 mod mode;
 mod other;
 #[expect(clippy::module_inception, reason = "the module's one central type")]
@@ -24,6 +25,7 @@ mod text;
 
 pub use cache::PlanCache;
 pub use inspect::{Admitted, Inspection, Scratch, inspect};
+pub use kept::{ByName, KeptText};
 pub use plan::{
     Among, CellAction, CommonPair, Comparison, Effect, Joined, Outputs, Pair, Piece, Qualified, QueryPlan, ResultName,
     Splice, SpliceKind, SubjectSource, SubjectValue, TableColumn, Value,

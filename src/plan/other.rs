@@ -297,6 +297,18 @@ pub(super) fn prepared() -> Refusal {
     opaque("PREPARE or EXECUTE IMMEDIATE", LITERALLY)
 }
 
+/// Refusal of text that could be prepared if its parameters were not user variables.
+pub(super) fn by_variable(refusal: Refusal) -> Refusal {
+    const REMEDY: &str =
+        "write the value into the text, or prepare it over the binary protocol: the server reads user variables";
+    match refusal {
+        Refusal::Unsupported { subject, construct, remedy: _ } => {
+            Refusal::Unsupported { subject, construct, remedy: REMEDY }
+        }
+        Refusal::Denied { .. } | Refusal::Firewall { .. } | Refusal::UnknownName { .. } | Refusal::NotReady => refusal,
+    }
+}
+
 /// Refusal of `EXPLAIN CANDADO` where no answer can be made of it.
 pub(super) fn explain_candado() -> Refusal {
     opaque("EXPLAIN CANDADO in a prepared statement", "send it as text, by itself")

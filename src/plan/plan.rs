@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Sort;
+use super::{KeptText, Sort};
 use crate::policy::{ColumnId, DecryptGrant, Mask};
 use crate::schema::{SubjectForm, SubjectPlace};
 use crate::sql::tree::{TokenIndex, TokenRange};
@@ -129,7 +129,8 @@ impl Splice {
             | SpliceKind::Tag { .. }
             | SpliceKind::AnyOf { .. }
             | SpliceKind::Sorted(_)
-            | SpliceKind::Joined(_) => vec![self],
+            | SpliceKind::Joined(_)
+            | SpliceKind::Kept(_) => vec![self],
         }
     }
 }
@@ -222,6 +223,8 @@ pub enum SpliceKind {
     Sorted(Vec<Piece>),
     /// A join by columns of equal names, whose condition is written out.
     Joined(Joined),
+    /// The text of PREPARE, which the proxy keeps: replaced by a placeholder.
+    Kept(KeptText),
 }
 
 /// A piece of what stands in the place of tokens.

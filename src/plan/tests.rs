@@ -131,12 +131,9 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
                 SpliceKind::NullIf { column_tokens, value: compared } => {
                     writeln!(out, "null {column}: if {} = {}", text(*column_tokens), value(compared)).unwrap();
                 }
+                SpliceKind::Kept(kept) => out.push_str(&kept_text(kept)),
                 SpliceKind::Sorted(pieces) => {
-                    let pieces = pieces.iter().map(|piece| match piece {
-                        Piece::Words(words) => words.to_string(),
-                        Piece::Tokens(range) => text(*range),
-                    });
-                    let pieces = pieces.collect::<Vec<_>>().join(" ");
+                    let pieces = pieces_text(admitted, pieces);
                     writeln!(out, "for the sort: «{}» becomes «{pieces}»", text(splice.tokens)).unwrap();
                 }
                 SpliceKind::Seal(sealed) => writeln!(out, "seal {column}: {}", value(sealed)).unwrap(),
@@ -154,19 +151,8 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
             }
         }
     }
-    let results = match &plan.outputs {
-        Outputs::Relay => &[][..],
-        Outputs::Columns(cells) => std::slice::from_ref(cells),
-        Outputs::Results(results) => results,
-    };
-    out.extend(results.iter().map(|cells| result_text(cells, policy)));
-    if let Some(sort) = &plan.sort {
-        for SortKey { output, by, direction } in &sort.keys {
-            writeln!(out, "sorted by {output} as {by:?}, {direction:?}").unwrap();
-        }
-        let (hidden, rows) = (sort.hidden, sort.rows_max);
-        writeln!(out, "of {rows} rows: {:?} from {:?}, without {hidden}", sort.count, sort.offset).unwrap();
-    }
+    out.push_str(&outputs_text(&plan.outputs, policy));
+    out.push_str(&plan.sort.as_ref().map(sort_text).unwrap_or_default());
     out.extend(plan.qualified.iter().map(|name| format!("{} is {}'s\n", text(one(name.token)), name.table)));
     for name in &plan.names {
         writeln!(out, "column {} is named «{}»", name.output, text(name.tokens)).unwrap();
@@ -184,17 +170,6 @@ fn one(token: u32) -> TokenRange {
     TokenRange { first: token, last: token }
 }
 
-fn result_text(cells: &[CellAction], policy: &Policy) -> String {
-    let name = |id: ColumnId| policy.column(id).unwrap().column.column.to_string();
-    let cell = |cell: &CellAction| match cell {
-        CellAction::Relay => "-".to_owned(),
-        CellAction::Open(grant) => format!("open {}", name(grant.column())),
-        CellAction::Mask(grant, mask) => format!("mask {} by {}", name(grant.column()), mask.name()),
-        CellAction::Ciphertext(column) => format!("envelopes of {}", name(*column)),
-    };
-    format!("result: {}\n", cells.iter().map(cell).collect::<Vec<_>>().join(", "))
-}
-
 fn joined_text(replaced: &str, joined: &Joined) -> String {
     let column = |column: &TableColumn| format!("{}.{}", column.table, column.column);
     let pair = |pair: &CommonPair| {
@@ -210,6 +185,44 @@ fn joined_text(replaced: &str, joined: &Joined) -> String {
             format!("star «{replaced}»: {}", columns.iter().map(column).collect::<Vec<_>>().join(", "))
         }
     }
+}
+
+fn outputs_text(outputs: &Outputs, policy: &Policy) -> String {
+    let name = |id: ColumnId| policy.column(id).unwrap().column.column.to_string();
+    let cell = |cell: &CellAction| match cell {
+        CellAction::Relay => "-".to_owned(),
+        CellAction::Open(grant) => format!("open {}", name(grant.column())),
+        CellAction::Mask(grant, mask) => format!("mask {} by {}", name(grant.column()), mask.name()),
+        CellAction::Ciphertext(column) => format!("envelopes of {}", name(*column)),
+    };
+    let result = |cells: &[CellAction]| format!("result: {}\n", cells.iter().map(cell).collect::<Vec<_>>().join(", "));
+    match outputs {
+        Outputs::Relay => String::new(),
+        Outputs::Columns(cells) => result(cells),
+        Outputs::Results(results) => results.iter().map(|cells| result(cells)).collect(),
+    }
+}
+
+fn sort_text(sort: &Sort) -> String {
+    let mut out = String::new();
+    for SortKey { output, by, direction } in &sort.keys {
+        writeln!(out, "sorted by {output} as {by:?}, {direction:?}").unwrap();
+    }
+    let (hidden, rows) = (sort.hidden, sort.rows_max);
+    writeln!(out, "of {rows} rows: {:?} from {:?}, without {hidden}", sort.count, sort.offset).unwrap();
+    out
+}
+
+fn pieces_text(admitted: &Admitted<'_>, pieces: &[Piece]) -> String {
+    let pieces = pieces.iter().map(|piece| match piece {
+        Piece::Words(words) => words.to_string(),
+        Piece::Tokens(range) => range_text(admitted, *range),
+    });
+    pieces.collect::<Vec<_>>().join(" ")
+}
+
+fn kept_text(kept: &KeptText) -> String {
+    format!("kept for EXECUTE with {} variables: {}\n", kept.params, std::str::from_utf8(&kept.sql).unwrap())
 }
 
 fn value_text(admitted: &Admitted<'_>, value: &Value) -> String {
@@ -258,7 +271,8 @@ fn assert_well_formed(admitted: &Admitted<'_>) {
             | SpliceKind::Tag { .. }
             | SpliceKind::AnyOf { .. }
             | SpliceKind::Sorted(_)
-            | SpliceKind::Joined(_) => {}
+            | SpliceKind::Joined(_)
+            | SpliceKind::Kept(_) => {}
             SpliceKind::NullIf { value, .. } => check(value, splice.tokens),
             SpliceKind::Seal(value) | SpliceKind::Constant(value) => {
                 check(value, splice.tokens);

@@ -7,11 +7,12 @@ use sha2::{Digest, Sha256};
 use super::decision::{
     After, Attempt, Cells, Decision, Desk, Pending, Send, Then, after, guard, pass, refuse_or_retry,
 };
+use super::named;
 use super::prepared::{PiecesSent, Prepared, Text, Versions};
 use super::snapshot::Snapshot;
 use super::statement::{NotSent, Opening, check_lease, is_protected, not_rewritten, opens, refuse};
 use crate::client_error::{ClientError, Complaint};
-use crate::plan::QueryPlan;
+use crate::plan::{QueryPlan, Refusal, Subject};
 use crate::rewrite::{self, Context, LongData, ParamMap, ParamTypes, RewriteError, Rewritten, Unifications, Window};
 use crate::sql;
 use crate::wire::command::{self, Command};
@@ -37,6 +38,13 @@ impl Desk {
         }
         let planned = self.plan(Command::STMT_PREPARE, sql, &reading, &snapshot)?;
         let plan = planned.plan;
+        if named::kept(&plan).is_some() {
+            return Err(NotSent::Refused(ClientError::from(&Refusal::Unsupported {
+                subject: Subject::Data,
+                construct: "PREPARE in a prepared statement",
+                remedy: "send it as text",
+            })));
+        }
         if opens(&plan) && self.state.results_collation.is_none() {
             return Ok(Decision::WithFreshState);
         }
@@ -171,7 +179,7 @@ impl Desk {
 
     /// Which rows of a sorted result an execution shows.
     fn window_of(
-        &mut self,
+        &self,
         payload: &[u8],
         prepared: &mut Prepared,
         opening: &Opening,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::acquaintance::Acquaintance;
 use super::keys::KeysWanted;
+use super::named::NamedStatements;
 use super::prepared::{Prepared, Statements};
 use super::rates::{Measure, Tally};
 use super::registry::Connection;
@@ -146,6 +147,7 @@ pub(super) struct Desk {
     pub(super) plans: Arc<PlanCache>,
     pub(super) connection: Arc<Connection>,
     pub(super) statements: Statements,
+    pub(super) named: NamedStatements,
     pub(super) rights: Option<Rights>,
     pub(super) acquaintance: Option<Acquaintance>,
     pub(super) tally: Arc<Tally>,
@@ -184,6 +186,7 @@ impl Desk {
             plans: shared.plans.clone(),
             connection,
             statements: Statements::default(),
+            named: NamedStatements::default(),
             rights: None,
             acquaintance: None,
             tally,
@@ -198,6 +201,7 @@ impl Desk {
     /// Decides about the command at the front of `input`.
     pub(super) fn decide(&mut self, whole: &Whole, input: &[u8], attempt: Attempt) -> Result<Decision, WireError> {
         self.unify = None;
+        self.named.nothing_under_way();
         self.attempt = attempt;
         let mut joined = std::mem::take(&mut self.joined);
         let decision = whole.payload(input, &mut joined).and_then(|payload| self.decide_payload(payload, attempt));
@@ -216,7 +220,10 @@ impl Desk {
             Standing::PasswordExpired => return Ok(self.decide_expired(command, body)),
         }
         Ok(match command {
-            Command::Query => self.query(body, attempt),
+            Command::Query => match self.execute_by_name(body, attempt) {
+                Some(decision) => decision,
+                None => self.query(body, attempt),
+            },
             Command::Quit => Decision::Quit,
             Command::Ping | Command::Debug => pass(Response::Status, Then::default()),
             Command::InitDb => match std::str::from_utf8(body) {
@@ -245,7 +252,7 @@ impl Desk {
         })
     }
 
-    fn query(&mut self, sql: &[u8], attempt: Attempt) -> Decision {
+    pub(super) fn query(&mut self, sql: &[u8], attempt: Attempt) -> Decision {
         let snapshot = match self.begin() {
             Ok(snapshot) => snapshot,
             Err(error) => return Decision::Refuse(error),
@@ -267,6 +274,9 @@ impl Desk {
         let plan = planned.plan;
         if opens(&plan) && self.state.results_collation.is_none() {
             return Decision::WithFreshState;
+        }
+        if let Err(error) = self.note_names(sql, &reading, &plan) {
+            return Decision::Refuse(error);
         }
         let send = match planned.rewritten {
             Rewritten::Unchanged => Send::AsItCame,
@@ -387,6 +397,7 @@ impl Desk {
     /// Drops what belongs to the session: prepared statements, rights, and what is known of its variables.
     pub(super) fn forget_session(&mut self) {
         self.statements = Statements::default();
+        self.named.forget();
         self.rights = None;
         self.acquaintance = None;
         self.state.freshness = Freshness::Stale;
@@ -401,6 +412,7 @@ impl Desk {
         if let Some(name) = &then.database {
             self.state.database = Some(name.clone());
         }
+        self.named.succeeded();
         if then.after.contains(After::FORGET) {
             self.forget_session();
         }

@@ -17,6 +17,7 @@ mod keys;
 mod lease;
 mod listener;
 mod login;
+mod named;
 mod opened;
 mod peer;
 mod prepared;

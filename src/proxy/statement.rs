@@ -135,6 +135,7 @@ pub(super) fn seals(plan: &QueryPlan) -> bool {
         | SpliceKind::AnyOf { .. }
         | SpliceKind::Sorted(_)
         | SpliceKind::Joined(_)
+        | SpliceKind::Kept(_)
         | SpliceKind::Match { .. }
         | SpliceKind::Rows { .. } => false,
     })

@@ -100,7 +100,8 @@ impl Use {
             | SpliceKind::Tag { .. }
             | SpliceKind::AnyOf { .. }
             | SpliceKind::Sorted(_)
-            | SpliceKind::Joined(_) => {
+            | SpliceKind::Joined(_)
+            | SpliceKind::Kept(_) => {
                 return Ok(Self::Copy);
             }
         };
@@ -165,7 +166,7 @@ impl ParamMap {
                 }
                 SpliceKind::Search { values, .. } => values.as_slice(),
                 // Its parts are here one by one.
-                SpliceKind::Rows { .. } | SpliceKind::Sorted(_) => &[],
+                SpliceKind::Rows { .. } | SpliceKind::Sorted(_) | SpliceKind::Kept(_) => &[],
                 SpliceKind::Joined(joined) => {
                     for id in joined.pairs().iter().filter_map(|pair| pair.protected).flat_map(|(one, two)| [one, two])
                     {
@@ -468,7 +469,8 @@ fn literal_form(splice: &Splice, keys: &ColumnKeys, protected: &ProtectedColumn,
         | SpliceKind::Tag { .. }
         | SpliceKind::AnyOf { .. }
         | SpliceKind::Sorted(_)
-        | SpliceKind::Joined(_) => LiteralForm::searched(keys, protected, cx),
+        | SpliceKind::Joined(_)
+        | SpliceKind::Kept(_) => LiteralForm::searched(keys, protected, cx),
     }
 }
 

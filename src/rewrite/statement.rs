@@ -1,6 +1,7 @@
 //! Statements: the text between the spans is copied, each span is replaced by what the plan says.
 
 mod joined;
+mod pieces;
 mod rows;
 
 use super::fit::fitting_octets;
@@ -13,8 +14,8 @@ use crate::crypto::{
     ColumnKeys, IndexKeys, MAGIC, NormaliseError, Plaintext, SealError, SearchError, SubjectDigest, Writes,
 };
 use crate::plan::{
-    Admitted, Among, Comparison, Joined, Pair, Piece, Qualified, QueryPlan, Splice, SpliceKind, SubjectSource,
-    SubjectValue, Value,
+    Admitted, Among, Comparison, Joined, KeptText, Pair, Piece, Qualified, QueryPlan, Splice, SpliceKind,
+    SubjectSource, SubjectValue, Value,
 };
 use crate::policy::{ColumnId, ProtectedColumn};
 use crate::schema::{ColumnRef, UnclearSubject};
@@ -117,6 +118,8 @@ enum Replacement<'a> {
     NullIf { column_tokens: TokenRange, value: Value, beside: Beside },
     /// A look-up.
     Search { column_tokens: TokenRange, comparison: Comparison, values: &'a [Value], beside: Beside },
+    /// What the server prepares in the place of a text that the proxy keeps.
+    Kept(&'a KeptText),
     /// What the proxy's own sort leaves of a part of the statement.
     Sorted(&'a [Piece]),
     /// Comparisons of rows.
@@ -171,6 +174,7 @@ fn replacement<'a>(
             };
             Some(Replacement::Search { column_tokens: *column_tokens, comparison: *comparison, values, beside })
         }
+        SpliceKind::Kept(text) => Some(Replacement::Kept(text)),
         SpliceKind::Sorted(pieces) => Some(Replacement::Sorted(pieces)),
         SpliceKind::Joined(joined) => Some(Replacement::Joined(splice.tokens, joined)),
         SpliceKind::Rows { comparison, rows } => rows::replacement_of(*comparison, rows, cx)?,
@@ -234,17 +238,8 @@ fn put_replacement(
 ) -> Result<(), RewriteError> {
     match replacement {
         Replacement::Nothing => {}
-        Replacement::Sorted(pieces) => {
-            for (position, piece) in pieces.iter().enumerate() {
-                if position > 0 {
-                    out.push(b' ');
-                }
-                match piece {
-                    Piece::Words(words) => out.extend_from_slice(words.as_bytes()),
-                    Piece::Tokens(tokens) => out.extend_from_slice(&source.name(*tokens, protected, cx)?),
-                }
-            }
-        }
+        Replacement::Kept(text) => out.extend_from_slice(text.placeholder().as_bytes()),
+        Replacement::Sorted(pieces) => pieces::put(source, pieces, (protected, cx), out)?,
         Replacement::Constant(tokens) => {
             let plain = source.literal(*tokens, protected, cx)?;
             let mut shown = Vec::new();

@@ -6,6 +6,7 @@
 
 #[cfg(feature = "aws-kms")]
 mod approvals;
+mod by_name;
 mod catalog;
 mod clients;
 mod column;

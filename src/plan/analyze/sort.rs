@@ -318,7 +318,7 @@ impl Analysis<'_> {
                 && select.having.is_none()
                 && !self.aggregates(&select.items)
         };
-        let from = select.filter(is_plain).and_then(|select| self.from_token(&select.items));
+        let from = select.filter(is_plain).and_then(|select| self.end_of_list(&select.items));
         let Some(from) = from else { return Err(self.unsupported(column, construct::ORDER_HIDDEN)) };
         let from = TokenRange { first: from, last: from };
         self.replace(from, column, pieces.into_iter().chain([Piece::Tokens(from)]).collect());
@@ -326,7 +326,7 @@ impl Analysis<'_> {
     }
 
     /// The FROM behind a select list.
-    fn from_token(&self, items: &[SelectItem]) -> Option<TokenIndex> {
+    fn end_of_list(&self, items: &[SelectItem]) -> Option<TokenIndex> {
         let last = match items.last()? {
             SelectItem::Star(star) => *star,
             SelectItem::QualifiedStar(path) => path.tokens.last.checked_add(2)?,

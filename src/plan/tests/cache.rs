@@ -65,7 +65,7 @@ fn decisions_that_depend_on_a_literal_are_not_remembered() {
     assert!(shop.refusal("SET NAMES 'utf8mb4'").is_none());
     assert!(shop.refusal("SET NAMES 'gbk'").is_some());
     assert!(shop.refusal("PREPARE s FROM 'SELECT 1'").is_none());
-    assert!(shop.refusal("PREPARE s FROM 'SELECT phone FROM customers'").is_some());
+    assert!(shop.refusal("PREPARE s FROM 'SELECT MAX(phone) FROM customers'").is_some());
     assert!(shop.refusal("SELECT id, phone FROM customers ORDER BY (+1)").is_none());
     assert!(shop.refusal("SELECT id, phone FROM customers ORDER BY (+2)").is_some());
     assert!(shop.cache.is_empty());

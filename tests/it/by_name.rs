@@ -1,0 +1,147 @@
+//! SQL-level PREPARE, EXECUTE and DEALLOCATE on protected columns: the session's named statements are what they are on a
+//! plain table, or the PREPARE is refused.
+
+use mysql_async::Conn;
+
+use crate::support::on_each_server;
+use crate::support::server::Kind;
+use crate::support::shop::{Answer, Shop, Who, refused, refused_prepared, text};
+
+on_each_server!(
+    named_statements_are_those_of_a_plain_table,
+    a_refused_prepare_leaves_the_name_as_it_was,
+    names_end_with_the_session,
+    a_named_statement_keeps_its_database,
+    what_cannot_be_kept_is_refused,
+);
+
+/// Rows, or the code of an error.
+fn outcome(answer: &Answer) -> Result<Vec<Vec<Option<String>>>, u16> {
+    match answer {
+        Answer::Rows { columns, .. } => {
+            let names = columns.iter().map(|column| Some(column.name.clone())).collect();
+            Ok([vec![names], answer.cells()].concat())
+        }
+        Answer::Done { affected, .. } => Ok(vec![vec![Some(affected.to_string())]]),
+        Answer::Refused { code, .. } => Err(*code),
+        Answer::Lost => panic!("the connection is gone"),
+    }
+}
+
+async fn same(through: &mut Conn, direct: &mut Conn, sql: &str) {
+    let ours = text(through, sql.replace("{t}", "customers")).await;
+    let expected = text(direct, sql.replace("{t}", "people")).await;
+    assert_eq!(outcome(&ours), outcome(&expected), "{sql}\n{ours:?}");
+}
+
+async fn open(kind: Kind) -> (Shop<'static>, Conn, Conn) {
+    let shop = Shop::open(kind);
+    let (mut through, mut direct) = (shop.connect(Who::Application).await, shop.direct().await);
+    let rows =
+        "INSERT INTO {t} (id, name, code, note) VALUES (1, 'a', 'x', 'first'), (2, 'b', 'y', NULL), (3, 'c', 'x', '')";
+    same(&mut through, &mut direct, rows).await;
+    (shop, through, direct)
+}
+
+async fn named_statements_are_those_of_a_plain_table(kind: Kind) {
+    let (shop, mut through, mut direct) = open(kind).await;
+    for sql in [
+        "SET @id = 2, @`odd name` = 3",
+        "EXECUTE s USING @id",
+        "PREPARE s FROM 'SELECT id, code, note FROM {t} WHERE id = ?'",
+        "EXECUTE s USING @id",
+        "EXECUTE S USING @`odd name`",
+        "EXECUTE s USING @unset",
+        "EXECUTE s",
+        "EXECUTE s USING @id, @id",
+        // Literals are searched and sealed inside the text.
+        "PREPARE t FROM 'SELECT id, note FROM {t} WHERE code = ''x'' AND id < ? ORDER BY id'",
+        "EXECUTE t USING @`odd name`",
+        "PREPARE i FROM 'INSERT INTO {t} (id, code, note) VALUES (?, ''new'', ''it''''s'')'",
+        "EXECUTE i USING @id",
+        "SET @id = 7",
+        "EXECUTE i USING @id",
+        "EXECUTE i USING @id",
+        "EXECUTE s USING @id;",
+        "PREPARE u FROM 'UPDATE {t} SET note = ''changed'' WHERE code = ''new'' AND id = ?'",
+        "EXECUTE u USING @id",
+        "EXECUTE s USING @id",
+        // Another text under the name.
+        "PREPARE s FROM 'SELECT COUNT(*) AS n FROM {t}'",
+        "EXECUTE s",
+        "PREPARE s FROM 'SELECT code FROM {t} ORDER BY id'",
+        "EXECUTE s",
+        // A text that cannot be prepared takes the name away.
+        "PREPARE s FROM 'SELECT nothing FROM orders'",
+        "EXECUTE s",
+        "DEALLOCATE PREPARE t",
+        "EXECUTE t USING @id",
+        "DEALLOCATE PREPARE t",
+        "DROP PREPARE i",
+        "EXECUTE i USING @id",
+        "SET @id = 1",
+        "EXECUTE u USING @id",
+        "START TRANSACTION",
+        "PREPARE d FROM 'DELETE FROM {t} WHERE code = ''new'' AND id > ?'",
+        "EXECUTE d USING @id",
+        "ROLLBACK",
+        "SELECT id, code, note FROM {t} ORDER BY id",
+    ] {
+        same(&mut through, &mut direct, sql).await;
+    }
+    shop.assert_sealed();
+}
+
+async fn a_refused_prepare_leaves_the_name_as_it_was(kind: Kind) {
+    let (_shop, mut through, mut direct) = open(kind).await;
+    same(&mut through, &mut direct, "PREPARE s FROM 'SELECT code FROM {t} ORDER BY id'").await;
+    refused(&mut through, "PREPARE s FROM 'SELECT MAX(code) FROM customers'", 1235, "42000").await;
+    same(&mut through, &mut direct, "EXECUTE s").await;
+    text(&mut through, "CREATE TABLE by_name (id INT)").await;
+    same(&mut through, &mut direct, "EXECUTE s").await;
+}
+
+async fn names_end_with_the_session(kind: Kind) {
+    let (_shop, mut through, mut direct) = open(kind).await;
+    let prepare = "PREPARE s FROM 'SELECT code FROM {t} ORDER BY id'";
+    same(&mut through, &mut direct, prepare).await;
+    assert!(through.reset().await.unwrap() && direct.reset().await.unwrap());
+    same(&mut through, &mut direct, "EXECUTE s").await;
+    same(&mut through, &mut direct, prepare).await;
+    same(&mut through, &mut direct, "EXECUTE s").await;
+    through.change_user(mysql_async::ChangeUserOpts::default()).await.unwrap();
+    assert_eq!(outcome(&text(&mut through, "EXECUTE s").await), Err(1243));
+}
+
+async fn a_named_statement_keeps_its_database(kind: Kind) {
+    let (shop, mut through, mut direct) = open(kind).await;
+    same(&mut through, &mut direct, "PREPARE s FROM 'SELECT code FROM {t} ORDER BY id'").await;
+    text(&mut through, "USE information_schema").await;
+    // On the server itself it would go on to read the table of its own database.
+    refused(&mut through, "EXECUTE s", 1615, "HY000").await;
+    text(&mut through, format!("USE `{}`", shop.database)).await;
+    same(&mut through, &mut direct, "EXECUTE s").await;
+}
+
+async fn what_cannot_be_kept_is_refused(kind: Kind) {
+    let (shop, mut through, _) = open(kind).await;
+    text(&mut through, "SET @v = 'x', @sql = 'SELECT code FROM customers'").await;
+    for sql in [
+        // Its variable would hold plaintext on the server.
+        "PREPARE s FROM 'SELECT id FROM customers WHERE code = ?'",
+        "PREPARE s FROM 'INSERT INTO customers (id, code) VALUES (?, ?)'",
+        "PREPARE s FROM 'UPDATE customers SET code = ?'",
+        "PREPARE s FROM 'SELECT COALESCE(code, ?) AS c FROM customers'",
+        // What it shows is named by the text.
+        "PREPARE s FROM 'SELECT ?, code FROM customers'",
+        "PREPARE s FROM 'SELECT code FROM customers LIMIT ?'",
+        "PREPARE s FROM 'SELECT code INTO @c FROM customers LIMIT 1'",
+        "PREPARE s FROM @sql",
+    ] {
+        refused(&mut through, sql, 1235, "42000").await;
+    }
+    assert_eq!(outcome(&text(&mut through, "EXECUTE s").await), Err(1243));
+    refused_prepared(&mut through, "PREPARE s FROM 'SELECT code FROM customers'", (), 1235, "42000").await;
+    let mut engineer = shop.connect(Who::Engineer).await;
+    refused(&mut engineer, "PREPARE s FROM 'SELECT code FROM customers'", 1143, "42000").await;
+}

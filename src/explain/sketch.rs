@@ -105,6 +105,7 @@ impl Sketch<'_> {
                 let name = self.name(*column_tokens);
                 self.text.push_str(&match among {
                     Among::Group => format!("ANY_VALUE({name})"),
+                    Among::Rollup => format!("IF(GROUPING(<tag of {name}>), NULL, MIN({name}))"),
                     Among::Query => format!("MIN({name}) OVER (PARTITION BY <tag of {name}>)"),
                 });
             }

@@ -304,6 +304,8 @@ pub struct Pair {
 pub enum Among {
     /// Those of the group, which the rows are grouped into by the value.
     Group,
+    /// The same, or NULL in a row that WITH ROLLUP adds.
+    Rollup,
     /// All rows of the query with the same value.
     Query,
 }

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::Among;
 use super::protected_names::fold;
 use crate::policy::ColumnId;
 
@@ -113,6 +114,8 @@ pub(super) struct Scope<'s> {
     pub(super) clause: Clause,
     /// Protected columns by whose values the rows are grouped: outside of aggregates a row stands for many.
     pub(super) grouped: &'s [Slot],
+    /// Among which rows one of equal values is shown of those.
+    pub(super) among: Among,
 }
 
 /// What a name means.
@@ -147,6 +150,7 @@ impl Scope<'static> {
         search: Search::Refused,
         clause: Clause::Condition,
         grouped: &[],
+        among: Among::Group,
     };
 }
 

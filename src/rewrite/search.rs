@@ -78,6 +78,13 @@ pub(super) fn put_any_of(column: &[u8], among: Among, octets: usize, server: Ser
         (Among::Group, ServerKind::MySql) => put_all(out, &[b"ANY_VALUE(", column, b")"]),
         // MariaDB has no such function.
         (Among::Group, ServerKind::MariaDb) => put_all(out, &[b"MIN(", column, b")"]),
+        // ANY_VALUE shows another group's value in some of MySQL's plans for ROLLUP. Plans for MariaDB have none of these: it
+        // has no GROUPING.
+        (Among::Rollup, ServerKind::MySql | ServerKind::MariaDb) => {
+            out.extend_from_slice(b"IF(GROUPING(");
+            put_tag(column, octets, out);
+            put_all(out, &[b"), NULL, MIN(", column, b"))"]);
+        }
         (Among::Query, ServerKind::MySql | ServerKind::MariaDb) => {
             put_all(out, &[b"MIN(", column, b") OVER (PARTITION BY "]);
             put_tag(column, octets, out);

@@ -101,7 +101,7 @@ pub(super) const RECURSIVE: Construct = construct(
     "order the expressions, and select the same columns in each part",
 );
 pub(super) const RETURNING: Construct = construct("RETURNING", "select the row afterwards");
-pub(super) const ROLLUP: Construct = construct("WITH ROLLUP", "leave it out, and add up in the application");
+pub(super) const ROLLUP: Construct = construct("WITH ROLLUP on MariaDB", "leave it out, and add up in the application");
 pub(super) const ROUTINE: Construct = construct("a stored function that can reach it", "query the base table");
 pub(super) const ROW: Construct = construct(
     "a row constructor with anything but columns, or beside anything but rows of as many values,",

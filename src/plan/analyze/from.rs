@@ -4,6 +4,7 @@ use super::common::Written;
 use super::construct;
 use super::query::Place;
 use super::{Analysis, Named, Refusal, Scope, SourceColumn, UnknownName, Usage, Verb, Visibility};
+use crate::plan::Among;
 use crate::plan::scope::{Aliases, Clause, Output, Qualifier, Search, Slot, Source, merge};
 use crate::schema::Table;
 use crate::sql::tree::{JoinCondition, JoinKind, Path, Query, TableReference, TokenIndex};
@@ -223,6 +224,7 @@ pub(super) fn level<'s>(
         search: surroundings.search,
         clause: Clause::Condition,
         grouped: &[],
+        among: Among::Group,
     }
 }
 

@@ -5,8 +5,7 @@ use super::construct;
 use super::expression::column_path;
 use super::tag::Named;
 use super::{Analysis, Refusal, ResultName, Scope, SourceColumn, Usage, Visibility};
-use crate::plan::Among;
-use crate::plan::scope::{Clause, Output, Search, Slot};
+use crate::plan::scope::{Clause, Output, Search};
 use crate::policy::ColumnId;
 use crate::sql::tree::{Expr, SelectItem, SetOperator, TokenIndex};
 
@@ -52,7 +51,7 @@ impl Analysis<'_> {
                         let found = if self.is_key(expr, scope)? {
                             let found = self.resolved_operand(expr, scope)?;
                             if let Some(operand) = found {
-                                self.show_any(expr, operand, Among::Group, Named::of(alias.is_some()));
+                                self.show_any(expr, operand, scope.among, Named::of(alias.is_some()));
                             }
                             found
                         } else {

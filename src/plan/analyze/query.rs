@@ -148,7 +148,7 @@ impl<'a> Analysis<'a> {
         let surroundings = Surroundings { outer, search: Search::Allowed };
         let before = self.common.len();
         let Rows { sources, slots } = self.from(&select.from, surroundings)?;
-        let scope = level(&sources, 0, &slots, surroundings);
+        let scope = Scope { among: self.among(&select.group_by), ..level(&sources, 0, &slots, surroundings) };
         let joins = self.common.split_off(before);
         self.qualify(&joins, select, order_by, &scope)?;
         let keys = self.group_keys(select, &scope)?;

@@ -10,6 +10,7 @@ use super::{Analysis, Refusal, Scope};
 use crate::plan::scope::{Output, Search, Slot};
 use crate::plan::{Among, Splice, SpliceKind, Value};
 use crate::policy::ColumnId;
+use crate::schema::ServerKind;
 use crate::sql::tree::{
     Expr, ExprKind, Function, LiteralKind, OrderItem, Query, Select, SelectItem, TokenRange, Window,
 };
@@ -36,7 +37,7 @@ impl Analysis<'_> {
             if select.items.iter().any(star) {
                 return Err(self.unsupported(column, construct::GROUP_STAR));
             }
-            if self.has_rollup(&select.group_by) {
+            if (scope.among, self.cx.dialect.server.kind) == (Among::Rollup, ServerKind::MariaDb) {
                 return Err(self.unsupported(column, construct::ROLLUP));
             }
         }
@@ -106,12 +107,13 @@ impl Analysis<'_> {
     }
 
     /// WITH ROLLUP shows NULL for the column in rows of its own, where one of its values would be shown.
-    fn has_rollup(&self, group_by: &[OrderItem]) -> bool {
+    pub(super) fn among(&self, group_by: &[OrderItem]) -> Among {
         let Some(last) = group_by.last().and_then(|item| usize::try_from(item.expr.tokens.last).ok()) else {
-            return false;
+            return Among::Group;
         };
         let direction = usize::from(self.cx.text.is_any(last.saturating_add(1), &["ASC", "DESC"]));
-        self.cx.text.is(last.saturating_add(1).saturating_add(direction), "WITH")
+        let with = self.cx.text.is(last.saturating_add(1).saturating_add(direction), "WITH");
+        if with { Among::Rollup } else { Among::Group }
     }
 
     /// A column of a select list by whose values the rows are grouped: any value of the group is shown.

@@ -216,8 +216,9 @@ impl Generator {
                 let counted = &counted[self.below(3)];
                 let by = [key.name.as_str(), name.as_str(), "1"][self.below(3)];
                 let having = ["", " HAVING COUNT(*) > 1"][self.below(2)];
-                let sql =
-                    format!("SELECT {} AS {name}, {counted} AS {count} FROM {from} GROUP BY {by}{having}", key.name);
+                let rollup = ["", "", " WITH ROLLUP"][self.below(3)];
+                let shown = format!("{} AS {name}, {counted} AS {count}", key.name);
+                let sql = format!("SELECT {shown} FROM {from} GROUP BY {by}{rollup}{having}");
                 (sql, vec![Column { name, holds: key.holds }, number])
             }
         }

@@ -2,6 +2,7 @@
 
 use super::charset::{converted_length, is_relayed, put_converted};
 use super::{Context, ResultColumn, RewriteError};
+use crate::audit::{Shown, Tally};
 use crate::crypto::{OpenError, Plaintext};
 use crate::plan::CellAction;
 use crate::policy::DecryptGrant;
@@ -29,6 +30,7 @@ pub struct RowPlan {
     steps: Vec<Step>,
     types: Vec<ColumnType>,
     plain: Plaintext,
+    tally: Tally,
 }
 
 impl RowPlan {
@@ -39,11 +41,13 @@ impl RowPlan {
             return Err(RewriteError::PlanMismatch("number of result columns"));
         }
         let mut steps = Vec::new();
+        let mut tally = Tally::default();
         let mut skipped = 0_usize;
         for (action, column) in actions.iter().zip(columns) {
             match action {
                 CellAction::Relay => skipped = skipped.saturating_add(1),
                 CellAction::Open(grant) => {
+                    tally.add(grant.column(), Shown::Opened);
                     steps.push(Step { skipped, grant: grant.clone(), column: *column });
                     skipped = 0;
                 }
@@ -53,7 +57,19 @@ impl RowPlan {
             return Ok(None);
         }
         let types = columns.iter().map(|column| ColumnType::from_byte(column.column_type)).collect::<Result<_, _>>()?;
-        Ok(Some(Self { steps, types, plain: Plaintext::new() }))
+        Ok(Some(Self { steps, types, plain: Plaintext::new(), tally }))
+    }
+
+    /// What the rows so far have shown.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    fn count(&mut self, done: &Result<(), RewriteError>) {
+        match done {
+            Ok(()) => self.tally.row(),
+            Err(_) => self.tally.no_row(),
+        }
     }
 
     /// Appends a row of a text result as the client is to see it.
@@ -63,6 +79,7 @@ impl RowPlan {
         if done.is_err() {
             out.truncate(start);
         }
+        self.count(&done);
         done
     }
 
@@ -73,6 +90,7 @@ impl RowPlan {
         if done.is_err() {
             out.truncate(start);
         }
+        self.count(&done);
         done
     }
 
@@ -80,12 +98,15 @@ impl RowPlan {
         let mut cells = TextCells::new(row);
         let mut copied = 0_usize;
         out.reserve(row.len());
-        for step in &self.steps {
+        for (at, step) in self.steps.iter().enumerate() {
             for _ in 0..step.skipped {
                 cells.next_cell()?;
             }
             let cell = cells.next_cell()?;
             copied = put_read(row, copied, &cell, step, &mut self.plain, cx, out)?;
+            if cell.value.is_some() {
+                self.tally.cell(at);
+            }
         }
         out.extend_from_slice(row.get(copied..).unwrap_or_default());
         Ok(())
@@ -96,13 +117,16 @@ impl RowPlan {
         let mut types = self.types.iter().copied();
         let mut copied = 0_usize;
         out.reserve(row.len());
-        for step in &self.steps {
+        for (at, step) in self.steps.iter().enumerate() {
             for column_type in types.by_ref().take(step.skipped) {
                 cells.next_cell(column_type)?;
             }
             let column_type = types.next().ok_or(RewriteError::PlanMismatch("number of result columns"))?;
             let cell = cells.next_cell(column_type)?;
             copied = put_read(row, copied, &cell, step, &mut self.plain, cx, out)?;
+            if cell.value.is_some() {
+                self.tally.cell(at);
+            }
         }
         out.extend_from_slice(row.get(copied..).unwrap_or_default());
         Ok(())

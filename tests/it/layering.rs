@@ -16,8 +16,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("crypto", &["schema", "policy"]),
     ("keys", &["schema", "policy", "crypto"]),
     ("events", &["schema", "sql", "policy", "firewall"]),
+    ("audit", &["schema", "policy", "crypto", "events"]),
     ("plan", &["schema", "sql", "policy", "firewall"]),
-    ("rewrite", &["schema", "wire", "sql", "policy", "crypto", "keys", "plan"]),
+    ("rewrite", &["schema", "wire", "sql", "policy", "crypto", "keys", "audit", "plan"]),
     ("client_error", &["schema", "wire", "sql", "policy", "firewall", "crypto", "keys", "plan", "rewrite"]),
     ("explain", &["schema", "sql", "policy", "plan", "client_error"]),
     (
@@ -31,13 +32,14 @@ const LAYERS: &[(&str, &[&str])] = &[
             "events",
             "crypto",
             "keys",
+            "audit",
             "plan",
             "rewrite",
             "client_error",
             "explain",
         ],
     ),
-    ("control", &["schema", "policy", "firewall", "crypto", "keys"]),
+    ("control", &["schema", "policy", "firewall", "crypto", "keys", "audit"]),
 ];
 
 /// Modules that compose the others.

@@ -275,6 +275,9 @@ pub enum Complaint {
     /// statement: an attacker need not know which it was.
     #[error("Access denied: statement refused by policy")]
     TooManySigns,
+    /// The record of accesses cannot be written, and policy wants it before the result's end.
+    #[error("The access could not be recorded: nothing more is shown; try again")]
+    NotRecorded,
     /// The session's state could not be asked for.
     #[error("The session's state could not be read")]
     StateNotRead,
@@ -300,7 +303,9 @@ impl Complaint {
             Self::Drained | Self::Idle => IDLE,
             Self::ServerUnreachable => SERVER_UNREACHABLE,
             Self::ServerWithoutTls => SERVER_WITHOUT_TLS,
-            Self::ServerTooOld | Self::CatalogNotLoaded | Self::StateNotRead | Self::ShadowOver => UNKNOWN,
+            Self::ServerTooOld | Self::CatalogNotLoaded | Self::StateNotRead | Self::ShadowOver | Self::NotRecorded => {
+                UNKNOWN
+            }
             Self::TlsRequired => TLS_REQUIRED,
             Self::ClientTooOld | Self::PluginNotCarried => AUTHENTICATION_PROTOCOL,
             Self::PasswordNotDecrypted => ACCESS_DENIED,

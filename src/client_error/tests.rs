@@ -75,6 +75,7 @@ fn complaints() -> Vec<Complaint> {
         WriteLeaseOver,
         ProtectedColumn,
         TooManySigns,
+        NotRecorded,
         StateNotRead,
         PasswordExpired,
         ShadowOver,

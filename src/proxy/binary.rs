@@ -46,7 +46,7 @@ impl Desk {
             Rewritten::Replaced => Send::Rewritten,
         };
         let cells = if is_protected(&plan) {
-            let opening = self.opening(&plan, reading.dialect, &snapshot).naming(&planned.names);
+            let opening = self.opening(&plan, reading.dialect, &snapshot).naming(&planned.names, &planned.asked);
             Cells::Open { opening, statement: None }
         } else {
             Cells::Relay(guard(&snapshot))
@@ -57,6 +57,7 @@ impl Desk {
             plan,
             map,
             names: planned.names,
+            asked: planned.asked,
             types: ParamTypes::default(),
             long_data: LongData::default(),
             failed: None,
@@ -156,7 +157,7 @@ impl Desk {
         }
         // Values come in the character set of now, whatever it was at COM_STMT_PREPARE.
         let dialect = self.reading().map_err(NotSent::Refused)?.dialect;
-        let opening = self.opening(&plan, dialect, &snapshot).naming(&prepared.names);
+        let opening = self.opening(&plan, dialect, &snapshot).naming(&prepared.names, &prepared.asked);
         self.unify_before_execute(payload, prepared, &opening).map_err(NotSent::Refused)?;
         let send = self.send_execute(payload, prepared, Some(&opening))?;
         let cells =

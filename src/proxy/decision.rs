@@ -150,6 +150,8 @@ pub(super) struct Desk {
     pub(super) acquaintance: Option<Acquaintance>,
     pub(super) tally: Arc<Tally>,
     pub(super) shared: Arc<Shared>,
+    /// The application that the login named.
+    pub(super) application: Option<Arc<str>>,
     /// What comes before the command that was decided about.
     pub(super) unify: Option<Unify>,
     /// How often the command at hand was decided about.
@@ -188,6 +190,7 @@ impl Desk {
             acquaintance: None,
             tally,
             shared,
+            application: None,
             unify: None,
             attempt: Attempt::First,
             joined: Vec::new(),
@@ -279,7 +282,7 @@ impl Desk {
             }
         }
         let cells = if opens(&plan) {
-            let opening = self.opening(&plan, reading.dialect, &snapshot).naming(&planned.names);
+            let opening = self.opening(&plan, reading.dialect, &snapshot).naming(&planned.names, &planned.asked);
             Cells::Open { opening, statement: None }
         } else {
             Cells::Relay(guard(&snapshot))

@@ -9,6 +9,7 @@ mod binary;
 mod buffer;
 mod catalog;
 mod decision;
+mod disclosing;
 mod end;
 mod exchange;
 mod expired;

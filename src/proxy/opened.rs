@@ -5,12 +5,14 @@
 //! its place, and the rest of it is read and dropped, so that the connection stays in step.
 
 use super::decision::{Cells, Desk, Pending, put_error};
+use super::disclosing::{Rows, Told, Witness};
 use super::end::End;
 use super::keys::KeysWanted;
 use super::prepared::{Cursor, Prepared};
 use super::registry::Connection;
 use super::session::{Session, Shared};
 use super::statement::{Opening, refuse};
+use crate::audit::Outcome;
 use crate::client_error::{ClientError, Complaint};
 use crate::crypto::{Envelope, KeyId, MAGIC};
 use crate::keys::KeyRing;
@@ -54,7 +56,9 @@ struct Reader {
     /// Columns of the result so far, as the server announced them.
     columns: Vec<ResultColumn>,
     params_seen: usize,
-    rows: Option<RowPlan>,
+    rows: Option<Rows>,
+    /// Who tells of what the rows show, until there are any.
+    witness: Option<Witness>,
     /// Sequence id of the next packet to the client.
     sequence: u8,
     first_sequence: u8,
@@ -80,7 +84,7 @@ impl Session {
     /// Reads an answer with its plan and writes what the client gets.
     pub(super) async fn read_answer(&mut self, pending: Pending, reply_sequence: u8) -> Result<(), End> {
         let Pending { mut response, cells, then, prepared } = pending;
-        let Some(mut reader) = Reader::new(cells, prepared, reply_sequence) else { return Ok(()) };
+        let Some(mut reader) = Reader::new(cells, prepared, reply_sequence, &mut self.desk) else { return Ok(()) };
         let mut course = Course::Passing;
         let mut failed = false;
         let row_bytes_max = self.shared.settings.limits.row_bytes_max;
@@ -102,14 +106,25 @@ impl Session {
             response = next;
             if course == Course::Passing {
                 let later = self.server.input.data().get(whole.length..).unwrap_or_default();
-                match take(&mut reader, event, (bytes, later), response, &mut self.desk).await {
-                    Ok(()) => {}
-                    Err(error) => {
-                        self.desk.connection.counters.refusal();
-                        reader.refuse(&error, &self.desk.connection);
-                        course = Course::Dropping;
-                        failed = true;
+                // The record comes before the last packet: without it, the client does not get that one.
+                let ended = if failed { Outcome::Failed } else { Outcome::Complete };
+                let told = if response == Response::Complete { reader.told(ended) } else { None };
+                let mut taken = match told {
+                    Some(told) => told.record().await,
+                    None => Ok(()),
+                };
+                if taken.is_ok() {
+                    taken = take(&mut reader, event, (bytes, later), response, &mut self.desk).await;
+                }
+                if let Err(error) = taken {
+                    self.desk.connection.counters.refusal();
+                    // The client gets an error in any case.
+                    if let Some(told) = reader.told(Outcome::Refused) {
+                        drop(told.record().await);
                     }
+                    reader.refuse(&error, &self.desk.connection);
+                    course = Course::Dropping;
+                    failed = true;
                 }
             }
             self.server.input.consume(whole.length);
@@ -211,7 +226,7 @@ impl Desk {
 }
 
 impl Reader {
-    fn new(cells: Cells, prepared: Option<Box<Prepared>>, sequence: u8) -> Option<Self> {
+    fn new(cells: Cells, prepared: Option<Box<Prepared>>, sequence: u8, desk: &mut Desk) -> Option<Self> {
         let (opening, kind, columns, rows) = match cells {
             Cells::Relay(_) => return None,
             Cells::Open { opening, statement } => {
@@ -227,18 +242,26 @@ impl Reader {
             }
             Cells::Fields { opening, role } => (opening, Kind::Fields(role), Vec::new(), None),
         };
+        let mut witness = Witness::of(&opening, desk);
+        let rows = rows.map(|plan| Rows::new(plan, witness.take()));
         Some(Self {
             opening,
             kind,
             columns,
             params_seen: 0,
             rows,
+            witness,
             sequence,
             first_sequence: sequence,
             written: false,
             payload: Vec::new(),
             gathered: Vec::new(),
         })
+    }
+
+    /// What is to be recorded when the result ends in that way.
+    fn told(&mut self, outcome: Outcome) -> Option<Told> {
+        self.rows.as_mut()?.end(outcome)
     }
 
     /// Takes a packet and gathers what the client gets of it.
@@ -340,7 +363,8 @@ impl Reader {
     fn row(&mut self, row: &[u8], next: Response) -> Result<(), RewriteError> {
         let context = self.opening.context().ok_or(RewriteError::PlanMismatch("keys"))?;
         if self.rows.is_none() {
-            self.rows = RowPlan::new(self.opening.actions(), &self.columns)?;
+            let plan = RowPlan::new(self.opening.actions(), &self.columns)?;
+            self.rows = plan.map(|plan| Rows::new(plan, self.witness.take()));
         }
         let Some(rows) = &mut self.rows else {
             self.sequence = packet::put(row, self.sequence, &mut self.gathered);
@@ -349,9 +373,9 @@ impl Reader {
         let start = self.gathered.len();
         self.gathered.extend_from_slice(&[0; HEADER_LENGTH]);
         let opened = if next == Response::Rows(RowFormat::Binary) {
-            rows.binary_row(row, &context, &mut self.gathered)
+            rows.plan.binary_row(row, &context, &mut self.gathered)
         } else {
-            rows.text_row(row, &context, &mut self.gathered)
+            rows.plan.text_row(row, &context, &mut self.gathered)
         };
         if let Err(error) = opened {
             self.gathered.truncate(start);

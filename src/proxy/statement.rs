@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::decision::{Attempt, Desk};
+use super::disclosing::asked;
 use super::rates::Sign;
 use super::registry::Connection;
 use super::session::Shared;
 use super::snapshot::Snapshot;
+use crate::audit::Asked;
 use crate::client_error::{ClientError, Complaint};
 use crate::crypto::KeyId;
 use crate::events::{Hit, Outcome};
@@ -32,11 +34,14 @@ pub(super) struct Planned {
     pub(super) names: Arc<[ColumnName]>,
     /// Literals that it stores in UNIQUE columns of mixed forms.
     pub(super) unique: Unifications,
+    /// What the record of accesses will say of it.
+    pub(super) asked: Option<Arc<Asked>>,
 }
 
 impl Planned {
     fn as_written(plan: Arc<QueryPlan>) -> Self {
-        Self { plan, rewritten: Rewritten::Unchanged, names: Arc::default(), unique: Unifications::default() }
+        let (names, unique) = (Arc::default(), Unifications::default());
+        Self { plan, rewritten: Rewritten::Unchanged, names, unique, asked: None }
     }
 }
 
@@ -71,6 +76,8 @@ pub(super) struct Opening {
     pub(super) results_collation: u16,
     /// Names of the result's columns that are restored.
     pub(super) names: Arc<[ColumnName]>,
+    /// What the record of accesses will say of the statement.
+    pub(super) asked: Option<Arc<Asked>>,
 }
 
 impl Opening {
@@ -91,9 +98,9 @@ impl Opening {
         self.snapshot.keys().is_some_and(|ring| ring.all_subjects().any(|keys| keys.by_kid(kid).is_some()))
     }
 
-    /// The same with names to restore.
-    pub(super) fn naming(self, names: &Arc<[ColumnName]>) -> Self {
-        Self { names: names.clone(), ..self }
+    /// The same with names to restore, and what the record of accesses will say.
+    pub(super) fn naming(self, names: &Arc<[ColumnName]>, asked: &Option<Arc<Asked>>) -> Self {
+        Self { names: names.clone(), asked: asked.clone(), ..self }
     }
 
     /// What happens to the result's columns; none for an answer that is relayed.
@@ -231,7 +238,10 @@ impl Desk {
             Ok((rewritten, names.into()))
         });
         match rewritten {
-            Ok((rewritten, names)) => Ok(Planned { plan, rewritten, names, unique }),
+            Ok((rewritten, names)) => {
+                let asked = asked(shared.audit.as_ref(), &plan, admitted.sql(), admitted.tokens());
+                Ok(Planned { plan, rewritten, names, unique, asked })
+            }
             Err(error) => Err(not_rewritten(&error, connection)),
         }
     }
@@ -245,6 +255,7 @@ impl Desk {
             results_charset: self.state.results.charset(),
             results_collation: self.state.results_collation.unwrap_or_default(),
             names: Arc::default(),
+            asked: None,
         }
     }
 }

@@ -43,6 +43,8 @@ impl Collector for DataPlane {
             ("client_bytes", "Bytes of answers written to clients", totals.bytes_to_client),
             ("unknown_keys", "Stored values met whose key was not known here", totals.unknown_keys),
             ("repreparations", "Prepared statements prepared again unseen by clients", totals.repreparations),
+            ("over_budget", "Results ended because a budget for protected cells was spent", totals.over_budget),
+            ("near_budget", "Times that an account was shown most of what its budget allows", totals.near_budget),
             ("server_bytes", "Bytes of commands written to the server", totals.bytes_to_server),
         ] {
             let metric = ConstCounter::new(value);

@@ -66,6 +66,12 @@ impl Tally {
         self.rows
     }
 
+    /// Cells that a row can show.
+    pub fn width(&self) -> u64 {
+        let shown = self.columns.iter().filter(|column| column.shown != Shown::Sealed);
+        u64::try_from(shown.count()).unwrap_or(u64::MAX)
+    }
+
     /// Cells that went to the client, opened or masked.
     pub fn cells(&self) -> u64 {
         let shown = self.columns.iter().filter(|column| column.shown != Shown::Sealed);

@@ -213,7 +213,7 @@ fn a_tally_counts_rows_that_go_out() {
     tally.cell(1);
     tally.no_row();
     tally.row();
-    assert_eq!((tally.rows(), tally.cells()), (3, 3));
+    assert_eq!((tally.rows(), tally.cells(), tally.width()), (3, 3, 2));
     assert_eq!(tally.columns().collect::<Vec<_>>(), [(one, Shown::Opened, 2), (two, Shown::Masked, 1)]);
 }
 
@@ -470,4 +470,42 @@ fn search_and_report_find_what_was_written() {
             (names("2026-03-05", "eve@%"), total(1)),
         ]
     );
+}
+
+/// `CANDADO_ACCESSES` records in one file: how long writing, searching and verifying take.
+#[test]
+fn a_long_record_is_searched() {
+    let count: u64 = std::env::var("CANDADO_ACCESSES").map_or(2_000, |number| number.parse().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("accesses.log");
+    let mut chain = Chain::new(key());
+    let began = std::time::Instant::now();
+    {
+        let mut file = std::io::BufWriter::new(fs::File::create(&path).unwrap());
+        let mut line = Vec::new();
+        chain.put(&head("proxy-1", 7, 1, [0; AUDIT_MAC_LENGTH]), "2026-03-04T05:06:07.000000Z", &mut line);
+        for number in 0..count {
+            let user = if number % 1_000 == 0 { "eve".to_owned() } else { format!("user{}", number % 50) };
+            let access = Line::Access(Box::new(disclosure(&user, 3)));
+            chain.put(&access, "2026-03-04T05:06:07.000000Z", &mut line);
+            std::io::Write::write_all(&mut file, &line).unwrap();
+            line.clear();
+        }
+    }
+    let written = began.elapsed();
+    let mut found = 0;
+    let filter = Filter { account: Some("eve".to_owned()), ..Filter::default() };
+    search(&path, &filter, |_| found += 1).unwrap();
+    let searched = began.elapsed() - written;
+    let mut report = Report::default();
+    search(&path, &Filter::default(), |access| report.add(access)).unwrap();
+    let reported = began.elapsed() - written - searched;
+    let reader = std::io::BufReader::with_capacity(1 << 20, fs::File::open(&path).unwrap());
+    let verdict = verify([("one".to_owned(), Ok(reader))], any_key, &[]).unwrap();
+    let verified = began.elapsed() - written - searched - reported;
+    println!(
+        "{count} records: written {written:?}, searched {searched:?}, reported {reported:?}, verified {verified:?}"
+    );
+    assert_eq!((found, verdict.found, verdict.accesses), (count.div_ceil(1_000), vec![], count));
+    assert_eq!(report.totals().map(|(_, total)| total.statements).sum::<u64>(), 2 * count);
 }

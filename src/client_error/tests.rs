@@ -76,6 +76,7 @@ fn complaints() -> Vec<Complaint> {
         ProtectedColumn,
         TooManySigns,
         NotRecorded,
+        BudgetSpent,
         StateNotRead,
         PasswordExpired,
         ShadowOver,

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::budget::WrittenBudget;
 use super::rates::WrittenRates;
 use super::written::{Problems, Text, suggestion};
 use super::{
-    Access, AccountPattern, ColumnId, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy,
+    Access, AccountPattern, Budget, ColumnId, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy,
     ProtectedColumn, Role, RoleId, TextSize,
 };
 use crate::schema::ColumnRef;
@@ -47,6 +48,8 @@ struct File {
     unlisted: Unlisted,
     #[serde(default)]
     rates: WrittenRates,
+    #[serde(default)]
+    budget: BTreeMap<String, Spanned<WrittenBudget>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -163,8 +166,29 @@ pub fn parse(file: &str, text: &str, version: u64) -> Result<Policy, Problems> {
     let unlisted = RoleId(u16::try_from(roles.len()).unwrap_or(u16::MAX));
     roles.push(Role { name: UNLISTED.into(), default_access: Access::Deny, columns: HashMap::new() });
     let rates = written.rates.checked(&mut text);
+    let budgets = budgets(&mut text, &written.budget, &roles);
     let policy = Policy::new(version, columns, roles, bindings, unlisted, written.unlisted.firewall.into());
-    text.finish(policy.with_rates(rates))
+    text.finish(policy.with_rates(rates).with_budgets(budgets))
+}
+
+/// Budgets by role.
+fn budgets(
+    text: &mut Text<'_>,
+    written: &BTreeMap<String, Spanned<WrittenBudget>>,
+    roles: &[Role],
+) -> HashMap<RoleId, Budget> {
+    let mut budgets = HashMap::new();
+    for (name, budget) in written {
+        let checked = budget.get_ref().checked(text);
+        match (0..).zip(roles).find(|(_, role)| *role.name == **name) {
+            Some((id, _)) => drop(budgets.insert(RoleId(id), checked)),
+            None => {
+                let hint = suggestion(name, roles.iter().map(|role| &*role.name));
+                text.wrong(&budget.span(), format!("[budget.{name}]: there is no such role{hint}"));
+            }
+        }
+    }
+    budgets
 }
 
 fn keysets<'a>(text: &mut Text<'_>, written: &'a [Spanned<String>]) -> Vec<&'a str> {

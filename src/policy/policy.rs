@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
-use super::{Account, AccountPattern, ColumnId, FirewallMode, ProtectedColumn, Rates, Role, RoleId};
+use super::{Account, AccountPattern, Budget, ColumnId, FirewallMode, ProtectedColumn, Rates, Role, RoleId};
 use crate::schema::TableRef;
 
 /// What a role may do with a protected column.
@@ -48,6 +48,7 @@ pub struct Policy {
     default_role: RoleId,
     default_firewall: FirewallMode,
     rates: Rates,
+    budgets: HashMap<RoleId, Budget>,
     by_table: HashMap<(Box<str>, Box<str>), Vec<ColumnId>>,
 }
 
@@ -67,7 +68,8 @@ impl Policy {
         }
         let bindings =
             bindings.into_iter().map(|(pattern, role, firewall)| Binding { pattern, role, firewall }).collect();
-        Self { version, columns, roles, bindings, default_role, default_firewall, rates: Rates::default(), by_table }
+        let (rates, budgets) = (Rates::default(), HashMap::new());
+        Self { version, columns, roles, bindings, default_role, default_firewall, rates, budgets, by_table }
     }
 
     /// The same with other thresholds than the defaults.
@@ -75,6 +77,18 @@ impl Policy {
     pub(super) fn with_rates(mut self, rates: Rates) -> Self {
         self.rates = rates;
         self
+    }
+
+    /// The same with budgets.
+    #[must_use]
+    pub(super) fn with_budgets(mut self, budgets: HashMap<RoleId, Budget>) -> Self {
+        self.budgets = budgets;
+        self
+    }
+
+    /// How much accounts of a role may be shown; `None` for no limit.
+    pub fn budget(&self, role: RoleId) -> Option<&Budget> {
+        self.budgets.get(&role)
     }
 
     /// From when on errors and unknown statements are too many.

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use super::budget::Budgets;
 use super::catalog::CatalogRefresh;
 use super::end::End;
 use super::exchange::tell;
@@ -98,6 +99,7 @@ pub async fn serve(listeners: Vec<TcpListener>, parts: Parts) -> Result<Drain, S
         events,
         audit,
         tallies,
+        budgets: Budgets::default(),
         plans,
         key,
         shutdown: shutdown_of_all,

@@ -6,6 +6,7 @@
 mod acquaintance;
 mod answer;
 mod binary;
+mod budget;
 mod buffer;
 mod catalog;
 mod decision;

@@ -4,6 +4,7 @@
 //! Packets are renumbered, because some are left out and some change their length. What is wrong with a result is said in
 //! its place, and the rest of it is read and dropped, so that the connection stays in step.
 
+use super::budget::Purse;
 use super::decision::{Cells, Desk, Pending, put_error};
 use super::disclosing::{Rows, Told, Witness};
 use super::end::End;
@@ -59,6 +60,8 @@ struct Reader {
     rows: Option<Rows>,
     /// Who tells of what the rows show, until there are any.
     witness: Option<Witness>,
+    /// What the rows may still show; `None`: everything.
+    purse: Option<Purse>,
     /// Sequence id of the next packet to the client.
     sequence: u8,
     first_sequence: u8,
@@ -242,7 +245,7 @@ impl Reader {
             }
             Cells::Fields { opening, role } => (opening, Kind::Fields(role), Vec::new(), None),
         };
-        let mut witness = Witness::of(&opening, desk);
+        let (mut witness, purse) = (Witness::of(&opening, desk), Purse::of(&opening, desk));
         let rows = rows.map(|plan| Rows::new(plan, witness.take()));
         Some(Self {
             opening,
@@ -251,6 +254,7 @@ impl Reader {
             params_seen: 0,
             rows,
             witness,
+            purse,
             sequence,
             first_sequence: sequence,
             written: false,
@@ -267,14 +271,7 @@ impl Reader {
     /// Takes a packet and gathers what the client gets of it.
     fn take(&mut self, event: Event<'_>, bytes: &[u8], next: Response, desk: &mut Desk) -> Result<(), Untaken> {
         let emit = match event {
-            Event::Row(row) => {
-                return self.row(row, next).map_err(|error| {
-                    if let RewriteError::UnknownKey { kid, .. } = error {
-                        return Untaken::UnknownKey { kid, error };
-                    }
-                    Untaken::Refused(refuse(&error, &desk.connection))
-                });
-            }
+            Event::Row(row) => return self.paid_row(row, next, &desk.connection),
             Event::ColumnCount(count) => {
                 if usize::from(count) != self.opening.actions().len() {
                     let mismatch = RewriteError::PlanMismatch("number of result columns");
@@ -358,14 +355,37 @@ impl Reader {
         same_policy
     }
 
-    /// Opens a row straight into what is gathered.
+    /// Opens a row, if the account's budget has room for it.
     #[inline]
-    fn row(&mut self, row: &[u8], next: Response) -> Result<(), RewriteError> {
-        let context = self.opening.context().ok_or(RewriteError::PlanMismatch("keys"))?;
+    fn paid_row(&mut self, row: &[u8], next: Response, connection: &Connection) -> Result<(), Untaken> {
+        self.plan_rows().map_err(|error| refuse(&error, connection))?;
+        if let (Some(purse), Some(rows)) = (&self.purse, &self.rows) {
+            purse.check(rows.plan.tally().width(), connection)?;
+        }
+        self.row(row, next).map_err(|error| {
+            if let RewriteError::UnknownKey { kid, .. } = error {
+                return Untaken::UnknownKey { kid, error };
+            }
+            Untaken::Refused(refuse(&error, connection))
+        })?;
+        if let (Some(purse), Some(rows)) = (&mut self.purse, &self.rows) {
+            purse.charge(rows.plan.tally().cells(), connection);
+        }
+        Ok(())
+    }
+
+    fn plan_rows(&mut self) -> Result<(), RewriteError> {
         if self.rows.is_none() {
             let plan = RowPlan::new(self.opening.actions(), &self.columns)?;
             self.rows = plan.map(|plan| Rows::new(plan, self.witness.take()));
         }
+        Ok(())
+    }
+
+    /// Opens a row straight into what is gathered.
+    #[inline]
+    fn row(&mut self, row: &[u8], next: Response) -> Result<(), RewriteError> {
+        let context = self.opening.context().ok_or(RewriteError::PlanMismatch("keys"))?;
         let Some(rows) = &mut self.rows else {
             self.sequence = packet::put(row, self.sequence, &mut self.gathered);
             return Ok(());

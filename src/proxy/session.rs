@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use arc_swap::ArcSwap;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::budget::Budgets;
 use super::buffer::poll_some;
 use super::catalog::CatalogRefresh;
 use super::decision::{Attempt, Decision, Desk, Send, put_error};
@@ -58,6 +59,7 @@ pub(super) struct Shared {
     pub(super) audit: Option<Arc<Audit>>,
     pub(super) plans: Arc<PlanCache>,
     pub(super) tallies: Tallies,
+    pub(super) budgets: Budgets,
     pub(super) key: Option<LoginKey>,
     pub(super) shutdown: CancellationToken,
 }

@@ -7,6 +7,7 @@
 mod accesses;
 #[cfg(feature = "aws-kms")]
 mod approvals;
+mod budgets;
 mod catalog;
 mod clients;
 mod column;

@@ -273,6 +273,18 @@ CREATE TABLE IF NOT EXISTS candado.firewall_exception (
     PRIMARY KEY (account, digest)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
 
+-- Anchors of the record of accesses (`[audit]`): where each proxy's chain ended, once a minute. Rows are added and never
+-- changed. Those that are older than the files you keep may be deleted.
+CREATE TABLE IF NOT EXISTS candado.audit_anchor (
+    anchor_id   BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    name        VARCHAR(100)    NOT NULL,
+    chain       BINARY(8)       NOT NULL,
+    seq         BIGINT UNSIGNED NOT NULL,
+    mac         BINARY(32)      NOT NULL,
+    anchored_at DATETIME(6)     NOT NULL,
+    KEY audit_anchor_chain (chain, seq)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Part 2: accounts
@@ -304,6 +316,9 @@ GRANT INSERT ON candado.subject_key TO 'candado_proxy'@'%';
 -- it again, nor allow an exception.
 GRANT INSERT, UPDATE (version) ON candado.firewall_profile TO 'candado_proxy'@'%';
 GRANT INSERT, UPDATE (seen) ON candado.firewall_digest TO 'candado_proxy'@'%';
+
+-- Record of accesses: the proxy adds anchors, and changes none.
+GRANT INSERT ON candado.audit_anchor TO 'candado_proxy'@'%';
 
 -- Catalog: what the proxy must know to find protected columns in a statement. Tried on MySQL 9.7 and MariaDB 10.11:
 --

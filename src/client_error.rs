@@ -30,6 +30,7 @@ const CHARACTER_SET: Row = row(1115, *b"42000");
 const COLUMN_DENIED: Row = row(1143, *b"42000");
 const PACKET_TOO_LARGE: Row = row(1153, *b"08S01");
 const OUT_OF_ORDER: Row = row(1156, *b"08S01");
+const LIMIT_REACHED: Row = row(1226, *b"42000");
 const PRIVILEGE: Row = row(1227, *b"42000");
 const NOT_SUPPORTED: Row = row(1235, *b"42000");
 const UNKNOWN_STATEMENT: Row = row(1243, *b"HY000");
@@ -48,7 +49,7 @@ const IDLE: Row = row(4031, *b"HY000");
 const FIREWALL: Row = row(6444, *b"28000");
 
 /// Every code, in ascending order.
-pub const ROWS: [Row; 25] = [
+pub const ROWS: [Row; 26] = [
     TOO_MANY_CONNECTIONS,
     ACCESS_DENIED,
     UNKNOWN_COMMAND,
@@ -58,6 +59,7 @@ pub const ROWS: [Row; 25] = [
     COLUMN_DENIED,
     PACKET_TOO_LARGE,
     OUT_OF_ORDER,
+    LIMIT_REACHED,
     PRIVILEGE,
     NOT_SUPPORTED,
     UNKNOWN_STATEMENT,
@@ -276,6 +278,12 @@ pub enum Complaint {
     /// statement: an attacker need not know which it was.
     #[error("Access denied: statement refused by policy")]
     TooManySigns,
+    /// The account has been shown as much as its role's budget allows.
+    #[error("The budget for protected cells is spent: nothing more is shown")]
+    BudgetSpent,
+    /// The record of accesses cannot be written, and policy wants it before the result's end.
+    #[error("The access could not be recorded: nothing more is shown; try again")]
+    NotRecorded,
     /// The session's state could not be asked for.
     #[error("The session's state could not be read")]
     StateNotRead,
@@ -301,7 +309,9 @@ impl Complaint {
             Self::Drained | Self::Idle => IDLE,
             Self::ServerUnreachable => SERVER_UNREACHABLE,
             Self::ServerWithoutTls => SERVER_WITHOUT_TLS,
-            Self::ServerTooOld | Self::CatalogNotLoaded | Self::StateNotRead | Self::ShadowOver => UNKNOWN,
+            Self::ServerTooOld | Self::CatalogNotLoaded | Self::StateNotRead | Self::ShadowOver | Self::NotRecorded => {
+                UNKNOWN
+            }
             Self::TlsRequired => TLS_REQUIRED,
             Self::ClientTooOld | Self::PluginNotCarried => AUTHENTICATION_PROTOCOL,
             Self::PasswordNotDecrypted => ACCESS_DENIED,
@@ -317,6 +327,7 @@ impl Complaint {
             Self::PasswordExpired => PASSWORD_EXPIRED,
             Self::KeysNotLoaded | Self::WriteLeaseOver => KEY_NOT_AVAILABLE,
             Self::ProtectedColumn => COLUMN_DENIED,
+            Self::BudgetSpent => LIMIT_REACHED,
             Self::TooManySigns => FIREWALL,
         }
     }

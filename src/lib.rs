@@ -10,6 +10,7 @@
 //! | 1 | [`sql`], [`policy`] | reading a statement; what is protected and who may see it |
 //! | 2 | [`firewall`], [`crypto`] | judging a statement; envelopes and blind indexes |
 //! | 3 | [`keys`], [`events`] | key ring and key providers; firewall events on their way to their sinks |
+//! | 4 | [`audit`] | the record of accesses |
 //! | 4 | [`plan`] | what happens to a statement and to its result |
 //! | 5 | [`rewrite`] | carrying a plan out on bytes |
 //! | 6 | [`client_error`] | our refusals as MySQL errors |
@@ -30,6 +31,7 @@ pub mod firewall;
 pub mod events;
 pub mod keys;
 
+pub mod audit;
 pub mod plan;
 
 pub mod rewrite;

@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use tokio::sync::watch;
 
 use super::health::Readiness;
+use crate::audit;
 use crate::control::{KeysState, Vitals};
 use crate::events::{Counters, SinkCount};
 use crate::explain::ShadowTable;
@@ -42,6 +43,8 @@ impl Collector for DataPlane {
             ("client_bytes", "Bytes of answers written to clients", totals.bytes_to_client),
             ("unknown_keys", "Stored values met whose key was not known here", totals.unknown_keys),
             ("repreparations", "Prepared statements prepared again unseen by clients", totals.repreparations),
+            ("over_budget", "Results ended because a budget for protected cells was spent", totals.over_budget),
+            ("near_budget", "Times that an account was shown most of what its budget allows", totals.near_budget),
             ("server_bytes", "Bytes of commands written to the server", totals.bytes_to_server),
         ] {
             let metric = ConstCounter::new(value);
@@ -116,6 +119,27 @@ impl Collector for Keys {
         let metric = ConstCounter::new(self.vitals.refusals());
         let help = "Refusals of the key provider to open a key";
         metric.encode(encoder.encode_descriptor("key_refusals", help, None, metric.metric_type())?)
+    }
+}
+
+/// Reads on demand what became of the record of accesses.
+#[derive(Debug)]
+pub(super) struct Accesses {
+    pub(super) counters: Arc<audit::Counters>,
+}
+
+impl Collector for Accesses {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let totals = self.counters.totals();
+        for (name, help, value) in [
+            ("audit_written", "Accesses to protected cells that were recorded", totals.written),
+            ("audit_lost", "Accesses to protected cells that happened and were not recorded", totals.lost),
+            ("audit_failures", "Attempts to write the record of accesses that failed", totals.failures),
+        ] {
+            let metric = ConstCounter::new(value);
+            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
+        }
+        Ok(())
     }
 }
 

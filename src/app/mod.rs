@@ -24,10 +24,11 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::audit::{Audit, AuditError};
 use crate::config::{NotReady, Plaintext, ServerTls, Settings};
 use crate::control::{
-    CatalogLoader, CatalogRequests, CatalogTask, KeyRequests, KeyStore, KeyTask, KeysState, Pool, ProfileStore,
-    ProfileTask, RefreshReason, Revalidation, SCHEMA, SubjectRequests, SubjectTask, Vitals,
+    AnchorTask, CatalogLoader, CatalogRequests, CatalogTask, KeyRequests, KeyStore, KeyTask, KeysState, Pool,
+    ProfileStore, ProfileTask, RefreshReason, Revalidation, SCHEMA, SubjectRequests, SubjectTask, Vitals,
 };
 use crate::events::{Events, SettingsError};
 use crate::policy::{Policy, written::Problems};
@@ -63,6 +64,9 @@ pub enum StartError {
     /// A sink of firewall events cannot be used.
     #[error(transparent)]
     Events(#[from] SettingsError),
+    /// Accesses cannot be recorded.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// An address is taken, or not ours.
     #[error("cannot listen on {address}")]
     Bind {
@@ -141,6 +145,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         tasks.spawn(worker.run(stop.clone()));
     }
     let pool = Pool::new(&control_settings(&settings));
+    let audit = spawn_audit(&settings, &pool, &tasks)?;
     let (catalog, requests) = spawn_catalog(&board, &pool, &tasks, &stop);
     spawn_profiles(&board, &pool, &tasks, &stop);
     tasks.spawn_blocking(crypto::warm_up);
@@ -164,6 +169,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         drain: Arc::default(),
         tasks,
         events: Arc::new(events),
+        audit,
         settings,
     };
     let key_metrics = metrics::Keys { vitals: keys.vitals, lease: keys.lease.clone(), state: keys.state };
@@ -172,6 +178,16 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let parts = running.parts(proxy_settings, catalog, keys.refresh, keys.lease, registry);
     running.spawn_data_plane(listener, parts);
     Ok(running)
+}
+
+/// Begins the record of accesses, or goes on with it. Writer and anchors end when nobody can hand anything over.
+fn spawn_audit(settings: &Settings, pool: &Pool, tasks: &TaskTracker) -> Result<Option<Arc<Audit>>, AuditError> {
+    let Some(settings) = &settings.audit else { return Ok(None) };
+    let (audit, writer, end) = Audit::begin(settings)?;
+    tasks.spawn_blocking(move || writer.run());
+    let every = Duration::from_secs(settings.anchor_s.into());
+    tasks.spawn(AnchorTask::new(KeyStore::new(pool.clone(), SCHEMA), end, every).run());
+    Ok(Some(Arc::new(audit)))
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -11,10 +11,11 @@ use tokio_util::task::TaskTracker;
 
 use super::board::Board;
 use super::health::{self, Readiness};
-use super::metrics::{DataPlane, Firewall, Keys, Shadow};
+use super::metrics::{Accesses, DataPlane, Firewall, Keys, Shadow};
 use super::shadow::Report;
 use super::tls::Identity;
 use super::{gate, load_policy};
+use crate::audit::Audit;
 use crate::config::Settings;
 use crate::control::{Pool, chain};
 use crate::events::Events;
@@ -44,6 +45,8 @@ pub struct Running {
     pub(super) drain: Arc<OnceLock<Drain>>,
     pub(super) tasks: TaskTracker,
     pub(super) events: Arc<Events>,
+    /// Where accesses are recorded; `None`: nowhere.
+    pub(super) audit: Option<Arc<Audit>>,
 }
 
 impl Running {
@@ -123,6 +126,8 @@ impl Running {
         self.shutdown.cancel();
         self.data_plane.wait().await;
         self.stop.cancel();
+        // The writer ends when this was the last way to it.
+        drop(self.audit);
         self.tasks.close();
         self.tasks.wait().await;
         self.pool.close().await;
@@ -138,6 +143,9 @@ impl Running {
         metrics.register_collector(Box::new(keys));
         metrics.register_collector(Box::new(Shadow { table: self.shadow.as_ref().map(|report| report.table()) }));
         metrics.register_collector(Box::new(Firewall { counters: self.events.counters().clone() }));
+        if let Some(audit) = &self.audit {
+            metrics.register_collector(Box::new(Accesses { counters: audit.counters().clone() }));
+        }
         let (readiness, draining) = (self.board.readiness(), self.shutdown.clone());
         let readiness = move || if draining.is_cancelled() { Readiness::Draining } else { *readiness.borrow() };
         let snapshot = self.board.snapshot();
@@ -169,7 +177,8 @@ impl Running {
     ) -> Parts {
         let (snapshot, shutdown) = (self.board.snapshot(), self.shutdown.clone());
         let (shadow, events) = (self.shadow.as_ref().map(|report| report.table()), self.events.clone());
-        Parts { settings, snapshot, catalog, keys, lease, shadow, events, registry, shutdown }
+        let audit = self.audit.clone();
+        Parts { settings, snapshot, catalog, keys, lease, shadow, events, audit, registry, shutdown }
     }
 
     pub(super) fn spawn_data_plane(&self, listener: TcpListener, parts: Parts) {

@@ -94,6 +94,7 @@ fn failure(error: StartError) -> Failure {
         StartError::Policy(_) | StartError::Tls(_) | StartError::Provider(_) | StartError::Events(_) => {
             Failure::Usage(error.into())
         }
+        StartError::Audit(_) => Failure::Failed(error.into()),
         StartError::Bind { .. } => Failure::Failed(error.into()),
     }
 }

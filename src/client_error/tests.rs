@@ -77,6 +77,8 @@ fn complaints() -> Vec<Complaint> {
         WriteLeaseOver,
         ProtectedColumn,
         TooManySigns,
+        NotRecorded,
+        BudgetSpent,
         StateNotRead,
         PasswordExpired,
         ShadowOver,

@@ -25,6 +25,9 @@ const FACILITIES: [(&str, u8); 12] = [
     ("local7", 23),
 ];
 
+/// The facility of firewall events.
+const AUTHPRIV: u8 = 10;
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WrittenEvents {
@@ -51,7 +54,7 @@ struct WrittenFile {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenSyslog {
+pub(super) struct WrittenSyslog {
     address: Spanned<String>,
     facility: Option<Spanned<String>>,
 }
@@ -80,12 +83,13 @@ pub(super) fn events(text: &mut Text<'_>, written: Option<WrittenEvents>, folder
             octets_max: bounded(text, "octets_max", &file.octets_max, 64 << 20, 1 << 12, 1 << 30).into(),
             files_max: bounded(text, "files_max", &file.files_max, 5, 0, 1000),
         }),
-        syslog: written.syslog.and_then(|syslog| self::syslog(text, &syslog)),
+        syslog: written.syslog.and_then(|syslog| self::syslog(text, &syslog, AUTHPRIV)),
         http: written.http.map(|http| self::http(text, http, folder)),
     }
 }
 
-fn syslog(text: &mut Text<'_>, written: &WrittenSyslog) -> Option<SyslogSettings> {
+/// A daemon. Without a facility it is the usual one.
+pub(super) fn syslog(text: &mut Text<'_>, written: &WrittenSyslog, usual: u8) -> Option<SyslogSettings> {
     let address = written.address.get_ref();
     let transport = match address.split_once(':') {
         Some(("unix", path)) if path.starts_with('/') => Some(SyslogTransport::Unix(path.into())),
@@ -99,7 +103,7 @@ fn syslog(text: &mut Text<'_>, written: &WrittenSyslog) -> Option<SyslogSettings
         );
     }
     let facility = match &written.facility {
-        None => Some(10),
+        None => Some(usual),
         Some(name) => {
             let known = FACILITIES.iter().find(|(known, _)| known == name.get_ref()).map(|(_, number)| *number);
             if known.is_none() {

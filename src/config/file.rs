@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::ConfigError;
 use super::approval::{WrittenApproval, approval};
+use super::audit::{WrittenAudit, audit};
 use super::events::{WrittenEvents, events};
 use super::keys::{WrittenKeys, keys, revalidation};
 use super::settings::{
@@ -38,6 +39,7 @@ struct File {
     health: Option<WrittenHealth>,
     shadow: Option<WrittenShadow>,
     events: Option<WrittenEvents>,
+    audit: Option<Spanned<WrittenAudit>>,
     #[serde(default)]
     process: WrittenProcess,
 }
@@ -229,6 +231,7 @@ pub fn parse(file: &str, text: &str, folder: &Path) -> Result<Settings, ConfigEr
         limits: limits(&mut text, &written.limits),
         log: log(&written.log),
         events: events(&mut text, written.events, folder),
+        audit: audit(&mut text, written.audit, folder),
         health: written.health.map(|health| Health { address: socket_address(&mut text, &health.address) }),
         shadow: written.shadow.map(|shadow| Shadow {
             report: folder.join(shadow.report),

@@ -4,6 +4,7 @@
 //! from files or from the environment; the file itself holds none.
 
 mod approval;
+mod audit;
 mod events;
 mod file;
 mod keys;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::audit;
 use crate::control::Signers;
 use crate::events;
 use crate::keys::{KeyFileSettings, VaultSettings};
@@ -36,6 +37,8 @@ pub struct Settings {
     pub log: Log,
     /// Where firewall events go.
     pub events: events::Settings,
+    /// How accesses are recorded, if they are.
+    pub audit: Option<audit::Settings>,
     /// Liveness, readiness and metrics, if wanted.
     pub health: Option<Health>,
     /// Shadow mode, if the process is in it.

@@ -170,6 +170,18 @@ fn mistakes_are_named_with_file_and_line() {
             "[events]\nhttp = { url = \"x\", token_file = \"a\", token_env = \"PATH\" }\n[policy]",
             "token_file and token_env exclude each other",
         ),
+        ("[policy]", "[audit]\nkey_file = \"x\"\n[policy]", "[audit] needs one of file, stdout = true and syslog"),
+        ("[policy]", "[audit]\nstdout = true\n[policy]", "key `key_file` is missing"),
+        (
+            "[policy]",
+            "[audit]\nkey_file = \"x\"\nstdout = true\nfile = { path = \"y\" }\n[policy]",
+            "[audit] needs one of file, stdout = true and syslog",
+        ),
+        (
+            "[policy]",
+            "[audit]\nkey_file = \"x\"\nfile = { path = \"y\", octets_max = 1 }\n[policy]",
+            "octets_max = 1 is out of bounds",
+        ),
         ("[policy]", "[limits]\nidle_timeout_s = 31536001\n[policy]", "idle_timeout_s = 31536001 is out of bounds"),
         ("[policy]", "[limits]\nconnections_max = 0\n[policy]", "connections_max = 0 is out of bounds: 1 to 1000000"),
     ];
@@ -193,7 +205,19 @@ fn the_shipped_configuration_is_in_form() {
     let text = text.replace("password_file = \"/run/secrets/candado-control\"", "password_env = \"PATH\"");
     read(&text).unwrap();
     // The sinks that stand in comments too, but for the authorities' file, which is read when events are sent.
-    let starts = ["[events]", "log =", "per_second_max", "queue_max", "file = {", "syslog = {", "http = {"];
+    let starts = [
+        "[audit]",
+        "mode = \"strict\"",
+        "key_file",
+        "anchor_s",
+        "[events]",
+        "log =",
+        "per_second_max",
+        "queue_max",
+        "file = {",
+        "syslog = {",
+        "http = {",
+    ];
     let uncomment = |line: &str| match line.strip_prefix("# ") {
         Some(rest) if starts.iter().any(|start| rest.starts_with(start)) => rest.to_owned(),
         Some(_) | None => line.to_owned(),

@@ -4,6 +4,7 @@
 //! It hands immutable snapshots to functions that the application gives it, and knows nothing of connections or
 //! packets. No data-plane task ever waits for the key provider: keys are opened here alone.
 
+mod anchor;
 mod approval;
 mod backoff;
 mod catalog_loader;
@@ -21,6 +22,7 @@ mod subject_task;
 #[cfg(test)]
 mod tests;
 
+pub use anchor::AnchorTask;
 pub use approval::{
     APPROVAL_LIFETIME, ApprovalError, Approved, GuardedAct, ListedRequest, Request, Signed, Signer, Signers,
     StoredRequest,

@@ -25,3 +25,4 @@ pub use ocsf::finding;
 pub use settings::{
     FileSettings, HttpSettings, LogSink, Settings, SettingsError, SyslogSettings, SyslogTransport, Token,
 };
+pub use time::{rfc3339, since_epoch};

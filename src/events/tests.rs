@@ -119,7 +119,7 @@ fn times_are_written_and_read() {
         (4_107_542_400_000_000, "2100-03-01T00:00:00.000000Z"),
     ] {
         let time = Duration::from_micros(micros);
-        assert_eq!(time::rfc3339(time), expected);
+        assert_eq!(rfc3339(time), expected);
         assert_eq!(time::parse(expected), Some(time));
     }
     assert_eq!(time::parse("yesterday"), None);

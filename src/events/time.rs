@@ -5,12 +5,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const DAY_S: u64 = 86_400;
 
 /// Time since 1970; nothing for a clock before that.
-pub(super) fn since_epoch(time: SystemTime) -> Duration {
+pub fn since_epoch(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// `2026-11-26T13:20:05.000123Z`.
-pub(super) fn rfc3339(since_epoch: Duration) -> String {
+pub fn rfc3339(since_epoch: Duration) -> String {
     let seconds = since_epoch.as_secs();
     let (year, month, day) = date(seconds / DAY_S);
     let (hour, minute, second) = (seconds % DAY_S / 3600, seconds % 3600 / 60, seconds % 60);

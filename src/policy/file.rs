@@ -12,6 +12,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::access::{self, Lines, Protected, WrittenAccess, WrittenRight};
+use super::budget::WrittenBudget;
 use super::mask::WrittenMask;
 use super::password_hash::{WrittenCosts, WrittenKind};
 use super::rates::WrittenRates;
@@ -19,8 +20,8 @@ use super::routine::{self, WrittenRoutine};
 use super::sort::{self, WrittenSort};
 use super::written::{Problems, Text, suggestion};
 use super::{
-    Access, AccountPattern, Basis, Binding, ColumnId, FirewallMode, HashCosts, IndexSpec, LogicalType, Mask, MysqlRole,
-    Normaliser, Padding, Policy, ProtectedColumn, Role, RoleId, SortRule, TextSize,
+    Access, AccountPattern, Basis, Binding, Budget, ColumnId, FirewallMode, HashCosts, IndexSpec, LogicalType, Mask,
+    MysqlRole, Normaliser, Padding, Policy, ProtectedColumn, Role, RoleId, SortRule, TextSize,
 };
 use crate::schema::ColumnRef;
 
@@ -55,6 +56,8 @@ struct File {
     password_hash: Option<Spanned<WrittenCosts>>,
     #[serde(default)]
     routine: Vec<WrittenRoutine>,
+    #[serde(default)]
+    budget: BTreeMap<String, Spanned<WrittenBudget>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -168,12 +171,14 @@ pub fn parse(file: &str, text: &str, version: u64) -> Result<Policy, Problems> {
     let unlisted = RoleId(u16::try_from(roles.len()).unwrap_or(u16::MAX));
     roles.push(Role { name: UNLISTED.into(), default_access: Access::Deny, columns: HashMap::new() });
     let rates = written.rates.checked(&mut text);
+    let budgets = budgets(&mut text, &written.budget, &roles);
     let policy = Policy::new(version, columns, roles, Vec::new(), unlisted, written.unlisted.firewall.into());
     let policy = policy.with_bindings(bindings);
     let routines = routine::routines(&mut text, &written.routine, &by_name);
     text.finish(
         policy
             .with_rates(rates)
+            .with_budgets(budgets)
             .with_routines(routines)
             .with_sorts(sorts)
             .with_masks(details.masks)
@@ -190,6 +195,26 @@ fn sorts(text: &mut Text<'_>, written: &[Column], by_name: &HashMap<String, Colu
         sorts.extend(id.zip(rule).map(|(id, rule)| (*id, rule)));
     }
     sorts
+}
+
+/// Budgets by role.
+fn budgets(
+    text: &mut Text<'_>,
+    written: &BTreeMap<String, Spanned<WrittenBudget>>,
+    roles: &[Role],
+) -> HashMap<RoleId, Budget> {
+    let mut budgets = HashMap::new();
+    for (name, budget) in written {
+        let checked = budget.get_ref().checked(text);
+        match (0..).zip(roles).find(|(_, role)| *role.name == **name) {
+            Some((id, _)) => drop(budgets.insert(RoleId(id), checked)),
+            None => {
+                let hint = suggestion(name, roles.iter().map(|role| &*role.name));
+                text.wrong(&budget.span(), format!("[budget.{name}]: there is no such role{hint}"));
+            }
+        }
+    }
+    budgets
 }
 
 fn keysets<'a>(text: &mut Text<'_>, written: &'a [Spanned<String>]) -> Vec<&'a str> {

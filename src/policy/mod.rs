@@ -4,6 +4,7 @@
 //! keys nor SQL.
 
 mod access;
+mod budget;
 mod column;
 pub mod file;
 mod mask;
@@ -20,6 +21,7 @@ mod tests;
 pub mod written;
 
 pub use access::Basis;
+pub use budget::Budget;
 pub use column::{ColumnId, IndexSpec, LogicalType, Normaliser, Padding, ProtectedColumn, TextSize};
 pub use file::RESERVED_KEYSET;
 pub use mask::{AddressPart, HIDDEN, Mask, PSEUDONYM_CHARS, Piece, Reads};

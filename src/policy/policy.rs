@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Account, AccountPattern, AllowedRoutine, Basis, ColumnId, FirewallMode, HashCosts, Mask, MysqlRole,
+    Account, AccountPattern, AllowedRoutine, Basis, Budget, ColumnId, FirewallMode, HashCosts, Mask, MysqlRole,
     ProtectedColumn, Rates, Role, RoleId, SortRule,
 };
 use crate::schema::{ColumnRef, TableRef};
@@ -99,6 +99,7 @@ pub struct Policy {
     sorts: HashMap<ColumnId, SortRule>,
     password_hashes: HashMap<ColumnRef, HashCosts>,
     routines: Vec<AllowedRoutine>,
+    budgets: HashMap<RoleId, Budget>,
     by_table: HashMap<(Box<str>, Box<str>), Vec<ColumnId>>,
 }
 
@@ -131,6 +132,7 @@ impl Policy {
             sorts: HashMap::new(),
             password_hashes: HashMap::new(),
             routines: Vec::new(),
+            budgets: HashMap::new(),
             by_table,
         }
     }
@@ -188,6 +190,18 @@ impl Policy {
     /// What policy says of a procedure that may be called although it reaches protected tables.
     pub fn routine(&self, database: &str, name: &str) -> Option<&AllowedRoutine> {
         self.routines.iter().find(|routine| routine.is_named(database, name))
+    }
+
+    /// The same with budgets.
+    #[must_use]
+    pub(super) fn with_budgets(mut self, budgets: HashMap<RoleId, Budget>) -> Self {
+        self.budgets = budgets;
+        self
+    }
+
+    /// How much accounts of a role may be shown; `None` for no limit.
+    pub fn budget(&self, role: RoleId) -> Option<&Budget> {
+        self.budgets.get(&role)
     }
 
     /// From when on errors and unknown statements are too many.

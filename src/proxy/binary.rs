@@ -54,7 +54,7 @@ impl Desk {
             Rewritten::Replaced => Send::Rewritten,
         };
         let cells = if is_protected(&plan) {
-            let opening = self.opening(&plan, reading.dialect, &snapshot).naming(&planned.names);
+            let opening = self.opening(&plan, reading.dialect, &snapshot).naming(&planned.names, &planned.asked);
             Cells::Open { opening, statement: None }
         } else {
             Cells::Relay(guard(&snapshot))
@@ -65,6 +65,7 @@ impl Desk {
             plan,
             map,
             names: planned.names,
+            asked: planned.asked,
             types: ParamTypes::default(),
             long_data: LongData::default(),
             failed: None,
@@ -164,7 +165,7 @@ impl Desk {
         }
         // Values come in the character set of now, whatever it was at COM_STMT_PREPARE.
         let dialect = self.reading().map_err(NotSent::Refused)?.dialect;
-        let opening = self.opening(&plan, dialect, &snapshot).naming(&prepared.names);
+        let opening = self.opening(&plan, dialect, &snapshot).naming(&prepared.names, &prepared.asked);
         let window = self.window_of(payload, prepared, &opening).map_err(NotSent::Refused)?;
         let opening = opening.showing(window);
         self.unify_before_execute(payload, prepared, &opening).map_err(NotSent::Refused)?;

@@ -152,6 +152,8 @@ pub(super) struct Desk {
     pub(super) acquaintance: Option<Acquaintance>,
     pub(super) tally: Arc<Tally>,
     pub(super) shared: Arc<Shared>,
+    /// The application that the login named.
+    pub(super) application: Option<Arc<str>>,
     /// What comes before the command that was decided about.
     pub(super) unify: Option<Unify>,
     /// How often the command at hand was decided about.
@@ -191,6 +193,7 @@ impl Desk {
             acquaintance: None,
             tally,
             shared,
+            application: None,
             unify: None,
             attempt: Attempt::First,
             joined: Vec::new(),
@@ -289,8 +292,10 @@ impl Desk {
             }
         }
         let cells = if opens(&plan) {
-            let opening =
-                self.opening(&plan, reading.dialect, &snapshot).naming(&planned.names).showing(planned.window);
+            let opening = self
+                .opening(&plan, reading.dialect, &snapshot)
+                .naming(&planned.names, &planned.asked)
+                .showing(planned.window);
             Cells::Open { opening, statement: None }
         } else {
             Cells::Relay(guard(&snapshot))

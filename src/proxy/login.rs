@@ -3,6 +3,7 @@
 //! The server is connected first, because its nonce is the one that the client answers.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
@@ -17,6 +18,7 @@ use super::rsa::LoginKey;
 use super::settings::{ClientTls, ServerTls, Settings, display_address};
 use super::state::{Standing, State, parse_version};
 use super::stream::{Stream, set_options};
+use crate::audit::caller;
 use crate::client_error::Complaint;
 use crate::schema::{Charset, ServerVersion};
 use crate::wire::auth::{Passage, Plugin, Security};
@@ -35,6 +37,8 @@ pub(super) struct LoggedIn {
     pub(super) state: State,
     pub(super) end: EndMarker,
     pub(super) track: SessionTrack,
+    /// The application, if the client names one.
+    pub(super) application: Option<Arc<str>>,
 }
 
 /// Leads a client through the login. The caller bounds its time.
@@ -231,7 +235,8 @@ impl Opening<'_> {
         }
         put_ok(ok, track, &state, to_client, &mut bytes)?;
         self.client.write(&bytes).await?;
-        Ok(LoggedIn { client: self.client, server: self.server, state, end, track })
+        let application = login::attribute(self.login.attributes, login::APPLICATION).and_then(caller::application);
+        Ok(LoggedIn { client: self.client, server: self.server, state, end, track, application })
     }
 }
 

@@ -6,9 +6,11 @@
 mod acquaintance;
 mod answer;
 mod binary;
+mod budget;
 mod buffer;
 mod catalog;
 mod decision;
+mod disclosing;
 mod end;
 mod exchange;
 mod expired;

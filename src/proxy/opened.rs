@@ -6,13 +6,16 @@
 
 mod sorted;
 
+use super::budget::Purse;
 use super::decision::{Cells, Desk, Pending, put_error};
+use super::disclosing::{Rows, Told, Witness};
 use super::end::End;
 use super::keys::KeysWanted;
 use super::prepared::{Cursor, Prepared};
 use super::registry::Connection;
 use super::session::{Session, Shared};
 use super::statement::{Opening, refuse};
+use crate::audit::Outcome;
 use crate::client_error::{ClientError, Complaint, without_envelope};
 use crate::crypto::{Envelope, KeyId, MAGIC};
 use crate::keys::KeyRing;
@@ -56,9 +59,13 @@ struct Reader {
     /// Columns of the result so far, as the server announced them.
     columns: Vec<ResultColumn>,
     params_seen: usize,
-    rows: Option<RowPlan>,
+    rows: Option<Rows>,
     /// Rows that wait to be sorted.
     sorter: Option<Sorter>,
+    /// Who tells of what the rows show.
+    witness: Option<Witness>,
+    /// What the rows may still show; `None`: everything.
+    purse: Option<Purse>,
     /// Sequence id of the next packet to the client.
     sequence: u8,
     first_sequence: u8,
@@ -84,7 +91,7 @@ impl Session {
     /// Reads an answer with its plan and writes what the client gets.
     pub(super) async fn read_answer(&mut self, pending: Pending, reply_sequence: u8) -> Result<(), End> {
         let Pending { mut response, cells, then, prepared } = pending;
-        let Some(mut reader) = Reader::new(cells, prepared, reply_sequence) else { return Ok(()) };
+        let Some(mut reader) = Reader::new(cells, prepared, reply_sequence, &mut self.desk) else { return Ok(()) };
         let mut course = Course::Passing;
         let mut failed = false;
         let row_bytes_max = self.shared.settings.limits.row_bytes_max;
@@ -106,14 +113,27 @@ impl Session {
             response = next;
             if course == Course::Passing {
                 let later = self.server.input.data().get(whole.length..).unwrap_or_default();
-                match take(&mut reader, event, (bytes, later), response, &mut self.desk).await {
-                    Ok(()) => {}
-                    Err(error) => {
-                        self.desk.connection.counters.refusal();
-                        reader.refuse(&error, &self.desk.connection);
-                        course = Course::Dropping;
-                        failed = true;
+                // The record comes before the last packet: without it, the client does not get that one.
+                let ended = if failed { Outcome::Failed } else { Outcome::Complete };
+                // A CALL may have several results.
+                let is_over = matches!(response, Response::Complete | Response::Header(_));
+                let told = if is_over { reader.told(ended) } else { None };
+                let mut taken = match told {
+                    Some(told) => told.record().await,
+                    None => Ok(()),
+                };
+                if taken.is_ok() {
+                    taken = take(&mut reader, event, (bytes, later), response, &mut self.desk).await;
+                }
+                if let Err(error) = taken {
+                    self.desk.connection.counters.refusal();
+                    // The client gets an error in any case.
+                    if let Some(told) = reader.told(Outcome::Refused) {
+                        drop(told.record().await);
                     }
+                    reader.refuse(&error, &self.desk.connection);
+                    course = Course::Dropping;
+                    failed = true;
                 }
             }
             self.server.input.consume(whole.length);
@@ -215,7 +235,7 @@ impl Desk {
 }
 
 impl Reader {
-    fn new(cells: Cells, prepared: Option<Box<Prepared>>, sequence: u8) -> Option<Self> {
+    fn new(cells: Cells, prepared: Option<Box<Prepared>>, sequence: u8, desk: &mut Desk) -> Option<Self> {
         let (opening, kind, columns, rows) = match cells {
             Cells::Relay(_) => return None,
             Cells::Open { opening, statement } => {
@@ -231,6 +251,8 @@ impl Reader {
             }
             Cells::Fields { opening, role } => (opening, Kind::Fields(role), Vec::new(), None),
         };
+        let (witness, purse) = (Witness::of(&opening, desk), Purse::of(&opening, desk));
+        let rows = rows.map(|plan| Rows::new(plan, witness.clone()));
         Some(Self {
             opening,
             kind,
@@ -238,6 +260,8 @@ impl Reader {
             params_seen: 0,
             rows,
             sorter: None,
+            witness,
+            purse,
             sequence,
             first_sequence: sequence,
             written: false,
@@ -246,18 +270,15 @@ impl Reader {
         })
     }
 
+    /// What is to be recorded when the result ends in that way.
+    fn told(&mut self, outcome: Outcome) -> Option<Told> {
+        self.rows.as_mut()?.end(outcome)
+    }
+
     /// Takes a packet and gathers what the client gets of it.
     fn take(&mut self, event: Event<'_>, bytes: &[u8], next: Response, desk: &mut Desk) -> Result<(), Untaken> {
         let emit = match event {
-            Event::Row(row) => {
-                let taken = if self.sorts() { self.sorted_row(row, next) } else { self.row(row, next) };
-                return taken.map_err(|error| {
-                    if let RewriteError::UnknownKey { kid, .. } = error {
-                        return Untaken::UnknownKey { kid, error };
-                    }
-                    Untaken::Refused(refuse(&error, &desk.connection))
-                });
-            }
+            Event::Row(row) => return self.paid_row(row, next, &desk.connection),
             Event::ColumnCount(count) => {
                 if usize::from(count) != self.opening.actions().len() {
                     let mismatch = RewriteError::PlanMismatch("number of result columns");
@@ -352,13 +373,41 @@ impl Reader {
         same_policy
     }
 
+    /// Opens a row, if the account's budget has room for it.
+    #[inline]
+    fn paid_row(&mut self, row: &[u8], next: Response, connection: &Connection) -> Result<(), Untaken> {
+        self.plan_rows().map_err(|error| refuse(&error, connection))?;
+        let tally =
+            |rows: &Option<Rows>| rows.as_ref().map(|rows| (rows.plan.tally().width(), rows.plan.tally().cells()));
+        let before = tally(&self.rows);
+        if let (Some(purse), Some((width, _))) = (&self.purse, before) {
+            purse.check(width, connection)?;
+        }
+        let taken = if self.sorts() { self.sorted_row(row, next) } else { self.row(row, next) };
+        taken.map_err(|error| {
+            if let RewriteError::UnknownKey { kid, .. } = error {
+                return Untaken::UnknownKey { kid, error };
+            }
+            Untaken::Refused(refuse(&error, connection))
+        })?;
+        if let (Some(purse), Some((_, before)), Some((_, after))) = (&mut self.purse, before, tally(&self.rows)) {
+            purse.charge(after.saturating_sub(before), connection);
+        }
+        Ok(())
+    }
+
+    fn plan_rows(&mut self) -> Result<(), RewriteError> {
+        if self.rows.is_none() {
+            let plan = RowPlan::new(self.opening.actions(), &self.columns)?;
+            self.rows = plan.map(|plan| Rows::new(plan, self.witness.clone()));
+        }
+        Ok(())
+    }
+
     /// Opens a row straight into what is gathered.
     #[inline]
     fn row(&mut self, row: &[u8], next: Response) -> Result<(), RewriteError> {
         let context = self.opening.context().ok_or(RewriteError::PlanMismatch("keys"))?;
-        if self.rows.is_none() {
-            self.rows = RowPlan::new(self.opening.actions(), &self.columns)?;
-        }
         let Some(rows) = &mut self.rows else {
             self.sequence = packet::put(row, self.sequence, &mut self.gathered);
             return Ok(());
@@ -366,9 +415,9 @@ impl Reader {
         let start = self.gathered.len();
         self.gathered.extend_from_slice(&[0; HEADER_LENGTH]);
         let opened = if next == Response::Rows(RowFormat::Binary) {
-            rows.binary_row(row, &context, &mut self.gathered)
+            rows.plan.binary_row(row, &context, &mut self.gathered)
         } else {
-            rows.text_row(row, &context, &mut self.gathered)
+            rows.plan.text_row(row, &context, &mut self.gathered)
         };
         if let Err(error) = opened {
             self.gathered.truncate(start);

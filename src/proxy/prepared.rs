@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::reprepare::{Pieces, Reprepare};
 use super::snapshot::Snapshot;
 use super::statement::{Opening, Reading};
+use crate::audit::Asked;
 use crate::client_error::{ClientError, Complaint};
 use crate::keys::KeyRing;
 use crate::plan::QueryPlan;
@@ -27,6 +28,8 @@ pub(super) struct Prepared {
     pub(super) map: Option<ParamMap>,
     /// Names of the result's columns that are restored.
     pub(super) names: Arc<[ColumnName]>,
+    /// What the record of accesses will say of its executions.
+    pub(super) asked: Option<Arc<Asked>>,
     pub(super) types: ParamTypes,
     pub(super) long_data: LongData,
     /// Why the next execution is refused: errors of COM_STMT_SEND_LONG_DATA, which has no answer.

@@ -14,6 +14,8 @@ pub struct Counters {
     bytes_to_server: AtomicU64,
     unknown_keys: AtomicU64,
     repreparations: AtomicU64,
+    over_budget: AtomicU64,
+    near_budget: AtomicU64,
 }
 
 /// The counters' values at one moment.
@@ -35,6 +37,10 @@ pub struct Totals {
     pub unknown_keys: u64,
     /// Prepared statements that were prepared again unseen by the client.
     pub repreparations: u64,
+    /// Results that were ended because a budget was spent.
+    pub over_budget: u64,
+    /// Times that most of a budget was spent.
+    pub near_budget: u64,
 }
 
 impl Counters {
@@ -62,6 +68,14 @@ impl Counters {
         self.repreparations.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn over_budget(&self) {
+        self.over_budget.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn near_budget(&self) {
+        self.near_budget.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn add_to(&self, totals: &mut Totals) {
         totals.statements += self.statements.load(Ordering::Relaxed);
         totals.refusals += self.refusals.load(Ordering::Relaxed);
@@ -69,6 +83,8 @@ impl Counters {
         totals.bytes_to_server += self.bytes_to_server.load(Ordering::Relaxed);
         totals.unknown_keys += self.unknown_keys.load(Ordering::Relaxed);
         totals.repreparations += self.repreparations.load(Ordering::Relaxed);
+        totals.over_budget += self.over_budget.load(Ordering::Relaxed);
+        totals.near_budget += self.near_budget.load(Ordering::Relaxed);
     }
 }
 

@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use arc_swap::ArcSwap;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::budget::Budgets;
 use super::buffer::poll_some;
 use super::catalog::CatalogRefresh;
 use super::decision::{Attempt, Decision, Desk, Send, put_error};
@@ -28,6 +29,7 @@ use super::settings::{SharedSettings, display_address};
 use super::snapshot::Snapshot;
 use super::state::{Freshness, Standing, Transaction};
 use super::unify::NotUnified;
+use crate::audit::{Audit, caller};
 use crate::client_error::{ClientError, Complaint};
 use crate::events::Events;
 use crate::explain::ShadowTable;
@@ -35,7 +37,7 @@ use crate::plan::PlanCache;
 use crate::wire::WireError;
 use crate::wire::auth::{Passage, Plugin};
 use crate::wire::err::SqlState;
-use crate::wire::login::ChangeUser;
+use crate::wire::login::{APPLICATION, ChangeUser, attribute};
 use crate::wire::packet::Whole;
 
 /// How often a command is decided about: with a fresh catalog, a fresh state, and a statement that is prepared again,
@@ -53,8 +55,11 @@ pub(super) struct Shared {
     /// What is seen in shadow mode; `None` outside of it.
     pub(super) shadow: Option<Arc<ShadowTable>>,
     pub(super) events: Arc<Events>,
+    /// Where accesses are recorded; `None`: nowhere.
+    pub(super) audit: Option<Arc<Audit>>,
     pub(super) plans: Arc<PlanCache>,
     pub(super) tallies: Tallies,
+    pub(super) budgets: Budgets,
     pub(super) key: Option<LoginKey>,
     pub(super) shutdown: CancellationToken,
 }
@@ -79,10 +84,11 @@ enum Wake {
 
 impl Session {
     pub(super) fn new(logged_in: LoggedIn, shared: Arc<Shared>, place: Place) -> Self {
-        let LoggedIn { client, server, state, end, track } = logged_in;
+        let LoggedIn { client, server, state, end, track, application } = logged_in;
         // A token of the session's own: waiting on it takes no lock that other sessions take.
         let shutdown = Box::pin(shared.shutdown.child_token().cancelled_owned());
-        let desk = Desk::new(state, end, track, shared.clone(), place.connection.clone());
+        let mut desk = Desk::new(state, end, track, shared.clone(), place.connection.clone());
+        desk.application = application;
         let session = Self { client, server, desk, shared, shutdown, place };
         session.publish_account();
         session
@@ -320,6 +326,7 @@ impl Session {
         let payload = zeroize::Zeroizing::new(payload);
         let change = ChangeUser::parse(&payload).map_err(End::ClientMalformed)?;
         self.desk.forget_session();
+        self.desk.application = attribute(change.attributes, APPLICATION).and_then(caller::application);
         let plugin = Plugin::from_name(change.plugin);
         let mut exchange = Exchange {
             client: &mut self.client,

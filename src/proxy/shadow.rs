@@ -68,6 +68,7 @@ impl Desk {
             plan: Arc::new(QueryPlan::relay(Effect::None, 0)),
             map: None,
             names: Arc::default(),
+            asked: None,
             types: ParamTypes::default(),
             long_data: LongData::default(),
             failed: None,

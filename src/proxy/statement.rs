@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::decision::{Attempt, Desk};
+use super::disclosing::asked;
 use super::rates::Sign;
 use super::registry::Connection;
 use super::session::Shared;
 use super::snapshot::Snapshot;
+use crate::audit::Asked;
 use crate::client_error::{ClientError, Complaint};
 use crate::crypto::KeyId;
 use crate::events::{Hit, Outcome};
@@ -34,12 +36,14 @@ pub(super) struct Planned {
     pub(super) unique: Unifications,
     /// Which rows of a sorted result are shown, if no parameter says so.
     pub(super) window: Option<Window>,
+    /// What the record of accesses will say of it.
+    pub(super) asked: Option<Arc<Asked>>,
 }
 
 impl Planned {
     fn as_written(plan: Arc<QueryPlan>) -> Self {
         let (names, unique) = (Arc::default(), Unifications::default());
-        Self { plan, rewritten: Rewritten::Unchanged, names, unique, window: None }
+        Self { plan, rewritten: Rewritten::Unchanged, names, unique, window: None, asked: None }
     }
 }
 
@@ -78,6 +82,8 @@ pub(super) struct Opening {
     pub(super) window: Option<Window>,
     /// Which result of a CALL is read, from 0.
     pub(super) result: usize,
+    /// What the record of accesses will say of the statement.
+    pub(super) asked: Option<Arc<Asked>>,
 }
 
 impl Opening {
@@ -98,9 +104,9 @@ impl Opening {
         self.snapshot.keys().is_some_and(|ring| ring.all_subjects().any(|keys| keys.by_kid(kid).is_some()))
     }
 
-    /// The same with names to restore.
-    pub(super) fn naming(self, names: &Arc<[ColumnName]>) -> Self {
-        Self { names: names.clone(), ..self }
+    /// The same with names to restore, and what the record of accesses will say.
+    pub(super) fn naming(self, names: &Arc<[ColumnName]>, asked: &Option<Arc<Asked>>) -> Self {
+        Self { names: names.clone(), asked: asked.clone(), ..self }
     }
 
     /// The same for a result that is sorted.
@@ -248,7 +254,10 @@ impl Desk {
             Ok((rewritten, names.into(), window))
         });
         match rewritten {
-            Ok((rewritten, names, window)) => Ok(Planned { plan, rewritten, names, unique, window }),
+            Ok((rewritten, names, window)) => {
+                let asked = asked(shared.audit.as_ref(), &plan, admitted.sql(), admitted.tokens());
+                Ok(Planned { plan, rewritten, names, unique, window, asked })
+            }
             Err(error) => Err(not_rewritten(&error, connection)),
         }
     }
@@ -264,6 +273,7 @@ impl Desk {
             names: Arc::default(),
             window: None,
             result: 0,
+            asked: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use super::charset::{converted_length, is_relayed, put_converted};
 use super::{Context, ResultColumn, RewriteError, mask};
+use crate::audit::{Shown, Tally};
 use crate::crypto::{OpenError, Plaintext};
 use crate::plan::CellAction;
 use crate::policy::{DecryptGrant, Mask};
@@ -39,6 +40,7 @@ pub struct RowPlan {
     steps: Vec<Step>,
     types: Vec<ColumnType>,
     buffers: Buffers,
+    tally: Tally,
 }
 
 impl RowPlan {
@@ -49,22 +51,40 @@ impl RowPlan {
             return Err(RewriteError::PlanMismatch("number of result columns"));
         }
         let mut steps = Vec::new();
+        let mut tally = Tally::default();
         let mut skipped = 0_usize;
         for (at, (action, column)) in actions.iter().zip(columns).enumerate() {
-            match action {
-                CellAction::Relay => skipped = skipped.saturating_add(1),
-                CellAction::Open(_) | CellAction::Mask(..) | CellAction::Ciphertext(_) => {
-                    steps.push(Step { skipped, at, action: action.clone(), column: *column });
-                    skipped = 0;
+            let (protected, shown) = match action {
+                CellAction::Relay => {
+                    skipped = skipped.saturating_add(1);
+                    continue;
                 }
-            }
+                CellAction::Open(grant) => (grant.column(), Shown::Opened),
+                CellAction::Mask(grant, _) => (grant.column(), Shown::Masked),
+                CellAction::Ciphertext(column) => (*column, Shown::Sealed),
+            };
+            tally.add(protected, shown);
+            steps.push(Step { skipped, at, action: action.clone(), column: *column });
+            skipped = 0;
         }
         if steps.is_empty() {
             return Ok(None);
         }
         let types = columns.iter().map(|column| ColumnType::from_byte(column.column_type)).collect::<Result<_, _>>()?;
         let buffers = Buffers { plain: Plaintext::new(), masked: Plaintext::new() };
-        Ok(Some(Self { steps, types, buffers }))
+        Ok(Some(Self { steps, types, buffers, tally }))
+    }
+
+    /// What the rows so far have shown.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    fn count(&mut self, done: &Result<(), RewriteError>) {
+        match done {
+            Ok(()) => self.tally.row(),
+            Err(_) => self.tally.no_row(),
+        }
     }
 
     /// Appends a row of a text result as the client is to see it.
@@ -74,6 +94,7 @@ impl RowPlan {
         if done.is_err() {
             out.truncate(start);
         }
+        self.count(&done);
         done
     }
 
@@ -84,6 +105,7 @@ impl RowPlan {
         if done.is_err() {
             out.truncate(start);
         }
+        self.count(&done);
         done
     }
 
@@ -91,7 +113,7 @@ impl RowPlan {
         let mut cells = TextCells::new(row);
         let mut copied = 0_usize;
         out.reserve(row.len());
-        for step in &self.steps {
+        for (at, step) in self.steps.iter().enumerate() {
             for _ in 0..step.skipped {
                 cells.next_cell()?;
             }
@@ -103,6 +125,9 @@ impl RowPlan {
                 continue;
             }
             copied = put_read(row, copied, &cell, step, &mut self.buffers, cx, out)?;
+            if cell.value.is_some() {
+                self.tally.cell(at);
+            }
         }
         out.extend_from_slice(row.get(copied..).unwrap_or_default());
         Ok(())
@@ -114,7 +139,7 @@ impl RowPlan {
         let mut copied = 0_usize;
         let start = out.len();
         out.reserve(row.len());
-        for step in &self.steps {
+        for (at, step) in self.steps.iter().enumerate() {
             for column_type in types.by_ref().take(step.skipped) {
                 cells.next_cell(column_type)?;
             }
@@ -128,6 +153,9 @@ impl RowPlan {
                 continue;
             }
             copied = put_read(row, copied, &cell, step, &mut self.buffers, cx, out)?;
+            if cell.value.is_some() {
+                self.tally.cell(at);
+            }
         }
         out.extend_from_slice(row.get(copied..).unwrap_or_default());
         Ok(())

@@ -9,6 +9,9 @@ use super::{Capabilities, WireError, lenenc};
 /// Most bytes of connection attributes; the server takes no more.
 const ATTRIBUTES_MAX: usize = 65_536;
 
+/// The attribute in which clients name the application.
+pub const APPLICATION: &[u8] = b"program_name";
+
 /// Fixed bytes in front of the user name.
 const HEAD_LENGTH: usize = 32;
 
@@ -124,6 +127,19 @@ fn put_head(capabilities: Capabilities, max_packet: u32, collation: u8, out: &mu
     out.extend_from_slice(&max_packet.to_le_bytes());
     out.push(collation);
     out.extend_from_slice(&[0; 23]);
+}
+
+/// The value of a connection attribute, among those that a login carries. What is malformed has none.
+pub fn attribute<'a>(mut attributes: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
+    while !attributes.is_empty() {
+        let (name, rest) = lenenc::take_string(attributes, "connection attributes").ok()?;
+        let (value, rest) = lenenc::take_string(rest, "connection attributes").ok()?;
+        if name == wanted {
+            return Some(value);
+        }
+        attributes = rest;
+    }
+    None
 }
 
 /// Connection attributes with others behind them.

@@ -17,8 +17,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("crypto", &["schema", "policy"]),
     ("keys", &["schema", "http", "policy", "crypto"]),
     ("events", &["schema", "http", "sql", "policy", "firewall"]),
+    ("audit", &["schema", "policy", "crypto", "events"]),
     ("plan", &["schema", "sql", "policy", "firewall"]),
-    ("rewrite", &["schema", "wire", "sql", "policy", "crypto", "keys", "plan"]),
+    ("rewrite", &["schema", "wire", "sql", "policy", "crypto", "keys", "audit", "plan"]),
     ("client_error", &["schema", "wire", "sql", "policy", "firewall", "crypto", "keys", "plan", "rewrite"]),
     ("explain", &["schema", "sql", "policy", "firewall", "plan", "client_error"]),
     (
@@ -32,13 +33,14 @@ const LAYERS: &[(&str, &[&str])] = &[
             "events",
             "crypto",
             "keys",
+            "audit",
             "plan",
             "rewrite",
             "client_error",
             "explain",
         ],
     ),
-    ("control", &["schema", "policy", "firewall", "crypto", "keys"]),
+    ("control", &["schema", "policy", "firewall", "crypto", "keys", "audit"]),
 ];
 
 /// Modules that compose the others.

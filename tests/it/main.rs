@@ -4,8 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 #![allow(clippy::too_many_lines, clippy::wildcard_enum_match_arm)]
 
+mod accesses;
 #[cfg(feature = "aws-kms")]
 mod approvals;
+mod budgets;
 mod by_name;
 mod catalog;
 mod clients;

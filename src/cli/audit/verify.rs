@@ -10,6 +10,7 @@ use clap::Args;
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 
+use super::accesses;
 use crate::app::{control_settings, process, provider};
 use crate::cli::account::Account;
 use crate::cli::output::Output;
@@ -25,6 +26,12 @@ const LINE_OCTETS_MAX: u64 = 64 << 20;
 pub(in crate::cli) struct Arguments {
     #[command(flatten)]
     account: Account,
+    /// Verify files of `[audit.file]`, oldest first: the record of accesses. A file that `audit export` wrote is told apart.
+    #[arg(value_name = "FILE", conflicts_with_all = ["file", "since"])]
+    files: Vec<PathBuf>,
+    /// Verify these files with the access key in a file, without key store, key provider and anchors.
+    #[arg(long, value_name = "FILE", requires = "files")]
+    key_file: Option<PathBuf>,
     /// Verify a file that `audit export` wrote, instead of the key store.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
@@ -40,12 +47,17 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let exported = match arguments.files.as_slice() {
+        [one] if is_export(one)? => Some(one),
+        [] => None,
+        files => return accesses::run(&arguments.account, files, arguments.key_file.as_deref(), arguments.json),
+    };
     if let (Some(since), Some(head)) = (arguments.since, arguments.head)
         && head.seq < since.seq
     {
         return Err(Failure::Usage(anyhow!("--head names an entry before --since, which is not read")));
     }
-    let verdict = match &arguments.file {
+    let verdict = match arguments.file.as_ref().or(exported) {
         Some(path) => file(arguments, path)?,
         None => database(arguments)?,
     };
@@ -60,6 +72,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         (true, true) => Err(Failure::Reserved),
         (true, false) => Ok(()),
     }
+}
+
+/// Whether `audit export` wrote the file: it begins with an object.
+fn is_export(path: &Path) -> Result<bool, Failure> {
+    let mut first = [0];
+    let read = File::open(path).and_then(|mut file| file.read(&mut first));
+    let read = read.with_context(|| format!("cannot read {}", path.display())).map_err(Failure::Usage)?;
+    Ok(read == 1 && first == *b"{")
 }
 
 fn database(arguments: &Arguments) -> Result<Verdict, Failure> {

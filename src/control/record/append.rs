@@ -171,6 +171,6 @@ pub(super) async fn next(
 }
 
 /// A code as the server gives it.
-pub(super) fn code(bytes: Vec<u8>) -> Result<Code, ControlError> {
+pub(in crate::control) fn code(bytes: Vec<u8>) -> Result<Code, ControlError> {
     bytes.try_into().map_err(|_| ControlError::Malformed { what: "a code of the record" })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::{AUDIT_KEYSET, ControlError};
-use crate::crypto::{AuditKey, KCV_LENGTH, KeyPurpose, KeySecret};
+use crate::crypto::{AccessKey, AuditKey, KCV_LENGTH, KeyPurpose, KeySecret};
 use crate::keys::{KeyError, KeyRecord, Unwrapper};
 
 /// Audit keys by their ids.
@@ -35,6 +35,16 @@ impl AuditKeys {
     #[cfg(test)]
     pub(super) fn only(kid: u32, key: AuditKey) -> Self {
         Self { keys: BTreeMap::from([(kid, (key, [0; KCV_LENGTH]))]) }
+    }
+
+    /// The key under which the proxy of that name records accesses, made from the audit key of that id.
+    pub fn access_key(&self, kid: u32, name: &str) -> Option<AccessKey> {
+        self.key(kid).map(|key| key.access_key(name))
+    }
+
+    /// The newest audit key that is open: keys are numbered as they are made.
+    pub fn newest(&self) -> Option<u32> {
+        self.keys.keys().next_back().copied()
     }
 
     /// The key of that id.

@@ -23,6 +23,7 @@ use serde_json::Value;
 
 use super::{ControlError, KeyStore, Session};
 use crate::crypto::KeyId;
+pub(super) use append::code;
 pub use canonical::{StoredEntry, StoredHead};
 pub use file::Line;
 pub use keys::AuditKeys;

@@ -5,7 +5,7 @@ use super::construct;
 use super::expression::column_path;
 use super::tag::Named;
 use super::{Analysis, Refusal, ResultName, Scope, SourceColumn, Usage, Visibility};
-use crate::plan::scope::{Clause, Output, Search};
+use crate::plan::scope::{Clause, Output, Search, Slot};
 use crate::policy::ColumnId;
 use crate::sql::tree::{Expr, SelectItem, SetOperator, TokenIndex};
 

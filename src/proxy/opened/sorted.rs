@@ -4,7 +4,7 @@
 use zeroize::Zeroizing;
 
 use super::{Emit, Kind, Reader};
-use crate::rewrite::{RewriteError, RowCells, RowPlan, Sorter};
+use crate::rewrite::{RewriteError, RowCells, Sorter};
 use crate::wire::lenenc;
 use crate::wire::packet;
 use crate::wire::response::{Response, RowFormat};
@@ -40,9 +40,6 @@ impl Reader {
     pub(super) fn sorted_row(&mut self, row: &[u8], next: Response) -> Result<(), RewriteError> {
         const MISFIT: RewriteError = RewriteError::PlanMismatch("sort");
         let context = self.opening.context().ok_or(RewriteError::PlanMismatch("keys"))?;
-        if self.rows.is_none() {
-            self.rows = RowPlan::new(self.opening.actions(), &self.columns)?;
-        }
         let is_binary = next == Response::Rows(RowFormat::Binary);
         if self.sorter.is_none() {
             let (Some(sort), Some(window)) = (&self.opening.plan.sort, self.opening.window) else { return Err(MISFIT) };
@@ -52,9 +49,9 @@ impl Reader {
         let (Some(rows), Some(sorter)) = (&mut self.rows, &mut self.sorter) else { return Err(MISFIT) };
         let mut opened = Zeroizing::new(Vec::new());
         if is_binary {
-            rows.binary_row(row, &context, &mut opened)?;
+            rows.plan.binary_row(row, &context, &mut opened)?;
         } else {
-            rows.text_row(row, &context, &mut opened)?;
+            rows.plan.text_row(row, &context, &mut opened)?;
         }
         sorter.push(&opened)
     }

@@ -75,6 +75,7 @@ impl DataPlane {
             keys: KeyRefresh::new(key_requests),
             lease,
             events: Arc::new(Events::new(&candado::events::Settings::default()).unwrap().0),
+            audit: None,
             registry: registry.clone(),
             shutdown: shutdown.clone(),
         };

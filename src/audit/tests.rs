@@ -1,0 +1,511 @@
+//! Known forms, chains that were tampered with, and files that are gone on with.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use expect_test::expect;
+
+use super::chain::Mark;
+use super::queue::Job;
+use super::*;
+use crate::crypto::{AUDIT_MAC_LENGTH, AccessKey};
+use crate::events::{SyslogSettings, SyslogTransport};
+use crate::policy::{Account, ColumnId};
+use crate::schema::ColumnRef;
+
+const DEPLOYMENT: &str = "11111111-2222-4333-8444-555555555555";
+const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+fn key() -> AccessKey {
+    AccessKey::read(KEY).unwrap()
+}
+
+fn proxy_key(kid: u32, name: &str) -> ProxyKey {
+    ProxyKey { deployment: DEPLOYMENT.to_owned(), kid, name: name.to_owned(), key: key() }
+}
+
+/// The key that the tests' segments name, whatever else they name.
+fn any_key(deployment: &str, kid: u32, name: &str) -> Option<AccessKey> {
+    (deployment == DEPLOYMENT && kid < 10 && name != "stranger").then(key)
+}
+
+fn disclosure(user: &str, opened: u64) -> Disclosure {
+    let column = |name: &str| ColumnRef::new("shop", "customers", name);
+    Disclosure {
+        account: Account { user: user.into(), host: "%".into() },
+        client: "[::ffff:192.0.2.7]:4711".parse().unwrap(),
+        role: "support".into(),
+        application: Some("desk".into()),
+        asked: Arc::new(Asked { digest: [0xab; 32], ..Asked::default() }),
+        connection: 18,
+        statement: 42,
+        outcome: Outcome::Complete,
+        rows: opened,
+        columns: BTreeMap::from([
+            (column("phone"), Share { opened, masked: 0 }),
+            (column("a,b=c"), Share { opened: 0, masked: 1 }),
+        ]),
+    }
+}
+
+fn head(name: &str, chain: u8, segment: u64, before: [u8; AUDIT_MAC_LENGTH]) -> Line {
+    let (deployment, name) = (DEPLOYMENT.to_owned(), name.to_owned());
+    Line::Head { kid: 1, deployment, name, chain: ChainId([chain; 8]), segment, before }
+}
+
+/// Two segments of one chain: 1 to 6, and 7 to 9.
+fn segments(name: &str, chain: u8) -> [String; 2] {
+    let mut place = Chain::new(key());
+    let mut files = [Vec::new(), Vec::new()];
+    let access = |user: &str| Line::Access(Box::new(disclosure(user, 3)));
+    let first = [
+        head(name, chain, 1, [0; AUDIT_MAC_LENGTH]),
+        Line::Start { version: "1.2.3".to_owned() },
+        access("ana"),
+        access("ben"),
+        Line::Gap { lost: 7 },
+        access("ana"),
+    ];
+    for line in &first {
+        place.put(line, "2026-03-04T05:06:07.000000Z", &mut files[0]);
+    }
+    let Mark { mac, .. } = place.mark();
+    for line in &[head(name, chain, 2, mac), access("eve"), access("ana")] {
+        place.put(line, "2026-03-05T05:06:07.000000Z", &mut files[1]);
+    }
+    files.map(|file| String::from_utf8(file).unwrap())
+}
+
+fn anchor(file: &str, at: usize, name: &str, chain: u8) -> Anchor {
+    let line = file.lines().nth(at).unwrap();
+    let parsed = Parsed::read(line.as_bytes()).unwrap();
+    ChainEnd { name: name.to_owned(), chain: ChainId([chain; 8]), seq: parsed.seq, mac: parsed.code().unwrap() }
+}
+
+fn verdict(files: &[&str], anchors: &[Anchor]) -> Verdict {
+    let names = ["one", "two", "three"];
+    let files = files.iter().zip(names).map(|(text, name)| (name.to_owned(), Ok(Cursor::new(text.as_bytes()))));
+    verify(files, any_key, anchors).unwrap()
+}
+
+/// What is wrong, one on each line.
+fn found(files: &[&str], anchors: &[Anchor]) -> String {
+    verdict(files, anchors).found.iter().map(|found| format!("{} {}\n", found.place, found.breach.kind())).collect()
+}
+
+/// A file with its lines changed.
+fn changed(file: &str, change: impl FnOnce(&mut Vec<String>)) -> String {
+    let mut lines: Vec<String> = file.lines().map(str::to_owned).collect();
+    change(&mut lines);
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn lines_have_the_documented_form() {
+    let [file, _] = segments("proxy-1", 7);
+    expect![[r#"
+        h	1	2026-03-04T05:06:07.000000Z	1	11111111-2222-4333-8444-555555555555	1	proxy-1	0707070707070707	1	0000000000000000000000000000000000000000000000000000000000000000	b1638a6c09b22015cc2ad2fe1865a850d84646e2e0f27042bfc0fe3e4a733f46
+    "#]]
+    .assert_eq(&changed(&file, |lines| lines.truncate(1)));
+}
+
+#[test]
+fn what_is_intact_verifies() {
+    let [one, two] = segments("proxy-1", 7);
+    let anchors = [anchor(&one, 5, "proxy-1", 7), anchor(&two, 2, "proxy-1", 7), anchor(&two, 2, "proxy-2", 9)];
+    let verdict = verdict(&[&one, &two], &anchors);
+    assert_eq!(verdict.found, []);
+    assert_eq!((verdict.records, verdict.accesses, verdict.lost, verdict.anchors), (9, 5, 7, 2));
+    assert_eq!(verdict.chains, BTreeMap::from([(ChainId([7; 8]), (1, 9))]));
+    // A segment alone names what it stands behind.
+    assert_eq!(found(&[&two], &anchors), "");
+}
+
+#[test]
+fn what_was_done_to_a_file_is_found_with_its_line() {
+    let [one, two] = segments("proxy-1", 7);
+    let (other, _) = (segments("proxy-1", 9), ());
+    let check = |file: &str, expected: &str| assert_eq!(found(&[file, &two], &[]), expected);
+    for (from, to) in
+        [("ana@%", "bob@%"), ("=3/0", "=2/0"), ("support", "plain"), ("complete", "broken"), ("03-04", "03-03")]
+    {
+        let altered = changed(&one, |lines| lines[2] = lines[2].replace(from, to));
+        check(&altered, "one:3 altered\n");
+    }
+    // Every digit of a code counts; the record behind it does not fit any more either.
+    let mac = changed(&one, |lines| {
+        let last = if lines[2].ends_with('0') { '1' } else { '0' };
+        lines[2].pop();
+        lines[2].push(last);
+    });
+    check(&mac, "one:3 altered\none:4 altered\n");
+    check(&changed(&one, |lines| drop(lines.remove(3))), "one:4 missing\n");
+    check(&changed(&one, |lines| lines.swap(2, 3)), "one:3 missing\none:4 misplaced\n");
+    check(&changed(&one, |lines| lines.insert(3, lines[2].clone())), "one:4 misplaced\n");
+    check(&changed(&one, |lines| drop(lines.remove(0))), "one:1 headless\n");
+    check(&changed(&one, |lines| lines[3] = "nonsense".to_owned()), "one:4 unreadable\none:5 missing\n");
+    check(one.strip_suffix('\n').unwrap(), "one:6 torn\ntwo:1 missing\n");
+    check(&changed(&one, |lines| drop(lines.pop())), "two:1 missing\n");
+    // A record of another chain under the same key, and one that is put in with the number that is due.
+    check(
+        &changed(&one, |lines| lines[3] = other[0].lines().nth(3).unwrap().to_owned()),
+        "one:4 altered\none:5 altered\n",
+    );
+    assert_eq!(found(&[&two, &one], &[]), "two:1 other_segment\n");
+    assert_eq!(found(&[&one, &other[1]], &[]), "", "each chain is whole as far as it is given");
+    let spliced =
+        format!("{}{}", changed(&one, |lines| lines.truncate(3)), changed(&other[0], |lines| drop(lines.drain(..3))));
+    check(&spliced, "one:4 altered\ntwo:1 other_segment\n");
+    assert_eq!(found(&[&segments("stranger", 7)[0]], &[]), "one:1 no_key\n");
+    assert_eq!(found(&[""], &[]), "one:1 headless\n");
+}
+
+#[test]
+fn anchors_show_an_end_that_was_cut_off() {
+    let [one, two] = segments("proxy-1", 7);
+    let anchors = [anchor(&one, 3, "proxy-1", 7), anchor(&two, 2, "proxy-1", 7)];
+    assert_eq!(found(&[&one, &changed(&two, |lines| lines.truncate(2))], &anchors), "two:2 cut_off\n");
+    assert_eq!(found(&[&one], &anchors), "one:6 cut_off\n");
+    let other = segments("proxy-1", 9);
+    assert_eq!(found(&[&other[0]], &anchors), "proxy-1:0 chain_missing\n");
+    let mut forged = anchors.to_vec();
+    forged[0].mac[0] ^= 1;
+    assert_eq!(found(&[&one, &two], &forged), "one:4 not_as_anchored\n");
+}
+
+#[test]
+fn accesses_are_read_as_they_were_written() {
+    let [one, _] = segments("proxy-1", 7);
+    let line = one.lines().nth(2).unwrap();
+    let access = Parsed::read(line.as_bytes()).unwrap().access().unwrap();
+    assert_eq!((access.account, access.client, access.role), ("ana@%", "192.0.2.7:4711", "support"));
+    assert_eq!((access.application, access.traceparent, access.reference), ("desk", "-", "18:42"));
+    assert_eq!((access.rows, access.opened, access.masked, access.outcome), (3, 3, 1, "complete"));
+    let shares: Vec<_> = access.shares().map(|(column, share)| (Accessed::text(column), share)).collect();
+    assert_eq!(
+        shares,
+        [
+            ("shop.customers.a,b=c".to_owned(), Share { opened: 0, masked: 1 }),
+            ("shop.customers.phone".to_owned(), Share { opened: 3, masked: 0 }),
+        ]
+    );
+    let odd = Disclosure { role: "a\tb\n\\c".into(), application: Some("-".into()), ..disclosure("x\ty", 1) };
+    let mut out = Vec::new();
+    Chain::new(key()).put(&Line::Access(Box::new(odd)), "t", &mut out);
+    let odd = Parsed::read(out.strip_suffix(b"\n").unwrap()).unwrap().access().unwrap();
+    assert_eq!([odd.account, odd.role, odd.application].map(Accessed::text), ["x\ty@%", "a\tb\n\\c", "-"]);
+}
+
+#[test]
+fn a_tally_counts_rows_that_go_out() {
+    let (one, two) = (ColumnId(1), ColumnId(2));
+    let mut tally = Tally::default();
+    tally.add(one, Shown::Opened);
+    tally.add(two, Shown::Masked);
+    tally.add(two, Shown::Sealed);
+    for cells in [&[0, 1, 2][..], &[0, 2]] {
+        cells.iter().for_each(|place| tally.cell(*place));
+        tally.row();
+    }
+    tally.cell(1);
+    tally.no_row();
+    tally.row();
+    assert_eq!((tally.rows(), tally.cells(), tally.width()), (3, 3, 2));
+    assert_eq!(tally.columns().collect::<Vec<_>>(), [(one, Shown::Opened, 2), (two, Shown::Masked, 1)]);
+}
+
+#[test]
+fn comments_are_believed_only_in_their_form() {
+    const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let said = |comment: &str| {
+        let sql = format!("SELECT 1 {comment}");
+        let said = caller::said(sql.as_bytes(), 0, 8);
+        (said.application.map(|text| text.to_string()), said.traceparent.map(|text| text.to_string()))
+    };
+    let app = |name: &str| (Some(name.to_owned()), None);
+    assert_eq!(
+        said(&format!("/*application='desk',traceparent='{TRACE}'*/")),
+        (Some("desk".into()), Some(TRACE.into()))
+    );
+    assert_eq!(said("/* app_name='a.b-c_d/e:f' , route='%2Fpolls' */;"), app("a.b-c_d/e:f"));
+    for nothing in [
+        "",
+        "/*desk*/",
+        "/*application=desk*/",
+        "/*application='+46701234567'*/",
+        "/*application='0701234567'*/",
+        "/*application='ana@example.com'*/",
+        "/*application='two words'*/",
+        "/*application='O''Brien'*/",
+        "/*!application='desk'*/",
+        "/*+application='desk'*/",
+        "/*application='desk',free text*/",
+        "/*application='desk'",
+        "/*traceparent='01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'*/",
+        "/*traceparent='00-00000000000000000000000000000000-00f067aa0ba902b7-01'*/",
+        "/*traceparent='00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01'*/",
+        "/*traceparent='00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01'*/",
+        "/*traceparent='00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x'*/",
+    ] {
+        assert_eq!(said(nothing), (None, None), "{nothing}");
+    }
+    assert_eq!(caller::application("a".repeat(64).as_bytes()).unwrap().len(), 64);
+    assert_eq!(caller::application("a".repeat(65).as_bytes()), None);
+}
+
+/// A record in a folder, with whoever writes it.
+struct Desk {
+    folder: tempfile::TempDir,
+    kid: u32,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), kid: 1 }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("accesses.log")
+    }
+
+    fn settings(&self, octets_max: u64) -> Settings {
+        let key_file = self.folder.path().join("access.key");
+        fs::write(&key_file, proxy_key(self.kid, "proxy-1").to_be_written().as_bytes()).unwrap();
+        let target = Target::File(Segments { path: self.path(), octets_max, sync: Sync::System });
+        Settings { mode: Mode::Fast, key_file, target, queue_max: 16, anchor_s: 60 }
+    }
+
+    fn begin(&self, octets_max: u64) -> (Audit, Writer) {
+        let (audit, writer, _) = Audit::begin(&self.settings(octets_max)).unwrap();
+        (audit, writer)
+    }
+
+    /// All files, oldest first, as they verify.
+    fn verdict(&self) -> Verdict {
+        verify(
+            self.files().into_iter().map(|path| {
+                let text = fs::read(&path);
+                (path.file_name().unwrap().to_str().unwrap().to_owned(), text.map(Cursor::new))
+            }),
+            any_key,
+            &[],
+        )
+        .unwrap()
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        let mut full: Vec<_> = entries.filter(|path| is_full(path)).collect();
+        full.sort();
+        full.extend(self.path().exists().then(|| self.path()));
+        full
+    }
+}
+
+fn is_full(path: &Path) -> bool {
+    path.to_str().unwrap().contains("accesses.log.0")
+}
+
+fn jobs(users: &[&str]) -> Vec<Job> {
+    users.iter().map(|user| Job { disclosure: Box::new(disclosure(user, 1)), written: None }).collect()
+}
+
+#[test]
+fn a_record_goes_on_after_restarts_and_through_segments() {
+    let desk = Desk::new();
+    for start in 1..=3_u64 {
+        let (_, mut writer) = desk.begin(2_000);
+        for _ in 0..10 {
+            writer.write(jobs(&["ana", "ben"]));
+        }
+        let verdict = desk.verdict();
+        assert_eq!(verdict.found, []);
+        assert_eq!((verdict.accesses, verdict.chains.len()), (start * 20, 1));
+    }
+    assert!(desk.files().len() > 5, "{:?}", desk.files());
+    // What the end of the process cut off is no record; everything before it stands.
+    let whole = fs::read(desk.path()).unwrap();
+    fs::write(desk.path(), [&whole[..], b"a\t99\t2026"].concat()).unwrap();
+    let (_, mut writer) = desk.begin(2_000);
+    writer.write(jobs(&["eve"]));
+    assert_eq!((desk.verdict().found, desk.verdict().accesses), (vec![], 61));
+    // The current segment was moved just before the end.
+    let last = desk.files().len();
+    fs::rename(desk.path(), desk.folder.path().join(format!("accesses.log.{last:06}"))).unwrap();
+    let (_, mut writer) = desk.begin(2_000);
+    writer.write(jobs(&["eve"]));
+    assert_eq!((desk.verdict().found, desk.verdict().accesses, desk.verdict().chains.len()), (vec![], 62, 1));
+}
+
+#[test]
+fn an_end_that_somebody_changed_is_not_gone_on_with() {
+    let desk = Desk::new();
+    let (_, mut writer) = desk.begin(1 << 20);
+    writer.write(jobs(&["ana", "ben"]));
+    drop(writer);
+    let text = fs::read_to_string(desk.path()).unwrap();
+    fs::write(desk.path(), text.replace("ben@", "bob@")).unwrap();
+    let refused = Audit::begin(&desk.settings(1 << 20)).err();
+    assert!(matches!(refused, Some(AuditError::OtherEnd { .. })), "{refused:?}");
+    fs::write(desk.path(), "something else\n").unwrap();
+    assert!(matches!(Audit::begin(&desk.settings(1 << 20)).err(), Some(AuditError::OtherEnd { .. })));
+}
+
+#[test]
+fn another_audit_key_begins_a_segment_of_the_same_chain() {
+    let mut desk = Desk::new();
+    let (_, mut writer) = desk.begin(1 << 20);
+    writer.write(jobs(&["ana"]));
+    drop(writer);
+    desk.kid = 2;
+    let (_, mut writer) = desk.begin(1 << 20);
+    writer.write(jobs(&["ana"]));
+    let verdict = desk.verdict();
+    assert_eq!((verdict.found, verdict.accesses, verdict.chains.len(), desk.files().len()), (vec![], 2, 1, 2));
+}
+
+#[test]
+fn what_finds_no_room_is_a_gap() {
+    let desk = Desk::new();
+    let (audit, writer) = desk.begin(1 << 20);
+    for _ in 0..20 {
+        audit.leave(disclosure("ana", 1));
+    }
+    assert_eq!(audit.counters().totals(), Totals { written: 0, lost: 4, failures: 0 });
+    let counters = audit.counters().clone();
+    drop(audit);
+    writer.run();
+    assert_eq!(counters.totals(), Totals { written: 16, lost: 4, failures: 0 });
+    let verdict = desk.verdict();
+    assert_eq!((verdict.found, verdict.accesses, verdict.lost), (vec![], 16, 4));
+}
+
+#[test]
+fn what_cannot_be_written_is_a_gap_later() {
+    let desk = Desk::new();
+    let (audit, mut writer) = desk.begin(1 << 20);
+    writer.write(jobs(&["ana"]));
+    let (away, here) = (desk.folder.path().with_extension("away"), desk.folder.path());
+    fs::rename(here, &away).unwrap();
+    writer.write(jobs(&["ben", "eve"]));
+    writer.write(jobs(&["ben"]));
+    assert_eq!(audit.counters().totals(), Totals { written: 1, lost: 3, failures: 2 });
+    fs::rename(&away, here).unwrap();
+    writer.write(jobs(&["ana"]));
+    let verdict = desk.verdict();
+    assert_eq!((verdict.found, verdict.accesses, verdict.lost), (vec![], 2, 3));
+}
+
+#[test]
+fn syslog_gets_a_record_in_each_datagram() {
+    let desk = Desk::new();
+    let path = desk.folder.path().join("log");
+    let daemon = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    let target = Target::Syslog(SyslogSettings { transport: SyslogTransport::Unix(path), facility: 13 });
+    let (_, mut writer, _) = Audit::begin(&Settings { target, ..desk.settings(0) }).unwrap();
+    writer.write(jobs(&["ana", "ben"]));
+    let mut lines = String::new();
+    for _ in 0..4 {
+        let mut bytes = [0; 2048];
+        let length = daemon.recv(&mut bytes).unwrap();
+        let message = std::str::from_utf8(&bytes[..length]).unwrap();
+        let (head, line) = message.split_once(" access - ").unwrap();
+        assert!(head.starts_with("<110>1 20"), "{head}");
+        lines.push_str(&format!("{line}\n"));
+    }
+    let verdict = verdict(&[&lines], &[]);
+    assert_eq!((verdict.found, verdict.accesses), (vec![], 2));
+}
+
+#[test]
+fn search_and_report_find_what_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let files: Vec<_> = segments("proxy-1", 7)
+        .iter()
+        .enumerate()
+        .map(|(number, text)| {
+            let path = folder.path().join(number.to_string());
+            fs::write(&path, text).unwrap();
+            path
+        })
+        .collect();
+    let numbers = |filter: Filter| {
+        let mut numbers = Vec::new();
+        for path in &files {
+            search(path, &filter, |access| numbers.push(access.seq)).unwrap();
+        }
+        numbers
+    };
+    let some = |text: &str| Some(text.to_owned());
+    let any = Filter::default;
+    assert_eq!(numbers(any()), [3, 4, 6, 8, 9]);
+    assert_eq!(numbers(Filter { account: some("ana@%"), ..any() }), [3, 6, 9]);
+    assert_eq!(numbers(Filter { account: some("ana"), ..any() }), [3, 6, 9]);
+    assert_eq!(numbers(Filter { account: some("an"), ..any() }), Vec::<u64>::new());
+    assert_eq!(numbers(Filter { column: some("shop.customers.phone"), from: some("2026-03-05"), ..any() }), [8, 9]);
+    assert_eq!(numbers(Filter { column: some("shop.customers.a,b=c"), until: some("2026-03-05"), ..any() }), [3, 4, 6]);
+    assert_eq!(numbers(Filter { column: some("shop.customers.phon"), ..any() }), Vec::<u64>::new());
+    assert_eq!(numbers(Filter { client: some("192.0.2.7"), account: some("eve"), ..any() }), [8]);
+    assert_eq!(numbers(Filter { client: some("192.0.2.7:4711"), ..any() }).len(), 5);
+    assert_eq!(numbers(Filter { client: some("192.0.2.70"), ..any() }), Vec::<u64>::new());
+    assert_eq!(numbers(Filter { digest: some("abab"), ..any() }).len(), 5);
+    assert_eq!(numbers(Filter { digest: some("abac"), ..any() }), Vec::<u64>::new());
+
+    let mut report = Report::default();
+    for path in &files {
+        search(path, &any(), |access| report.add(access)).unwrap();
+    }
+    let phone: Vec<_> = report.totals().filter(|([_, _, _, column], _)| column == "shop.customers.phone").collect();
+    let names = |day: &str, account: &str| [day, account, "support", "shop.customers.phone"].map(str::to_owned);
+    let total = |count: u64| Total { statements: count, rows: 3 * count, opened: 3 * count, masked: 0 };
+    assert_eq!(
+        phone,
+        [
+            (names("2026-03-04", "ana@%"), total(2)),
+            (names("2026-03-04", "ben@%"), total(1)),
+            (names("2026-03-05", "ana@%"), total(1)),
+            (names("2026-03-05", "eve@%"), total(1)),
+        ]
+    );
+}
+
+/// `CANDADO_ACCESSES` records in one file: how long writing, searching and verifying take.
+#[test]
+fn a_long_record_is_searched() {
+    let count: u64 = std::env::var("CANDADO_ACCESSES").map_or(2_000, |number| number.parse().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("accesses.log");
+    let mut chain = Chain::new(key());
+    let began = std::time::Instant::now();
+    {
+        let mut file = std::io::BufWriter::new(fs::File::create(&path).unwrap());
+        let mut line = Vec::new();
+        chain.put(&head("proxy-1", 7, 1, [0; AUDIT_MAC_LENGTH]), "2026-03-04T05:06:07.000000Z", &mut line);
+        for number in 0..count {
+            let user = if number % 1_000 == 0 { "eve".to_owned() } else { format!("user{}", number % 50) };
+            let access = Line::Access(Box::new(disclosure(&user, 3)));
+            chain.put(&access, "2026-03-04T05:06:07.000000Z", &mut line);
+            std::io::Write::write_all(&mut file, &line).unwrap();
+            line.clear();
+        }
+    }
+    let written = began.elapsed();
+    let mut found = 0;
+    let filter = Filter { account: Some("eve".to_owned()), ..Filter::default() };
+    search(&path, &filter, |_| found += 1).unwrap();
+    let searched = began.elapsed() - written;
+    let mut report = Report::default();
+    search(&path, &Filter::default(), |access| report.add(access)).unwrap();
+    let reported = began.elapsed() - written - searched;
+    let reader = std::io::BufReader::with_capacity(1 << 20, fs::File::open(&path).unwrap());
+    let verdict = verify([("one".to_owned(), Ok(reader))], any_key, &[]).unwrap();
+    let verified = began.elapsed() - written - searched - reported;
+    println!(
+        "{count} records: written {written:?}, searched {searched:?}, reported {reported:?}, verified {verified:?}"
+    );
+    assert_eq!((found, verdict.found, verdict.accesses), (count.div_ceil(1_000), vec![], count));
+    assert_eq!(report.totals().map(|(_, total)| total.statements).sum::<u64>(), 2 * count);
+}

@@ -1,0 +1,102 @@
+//! The writer: takes what waits, gives it its place in the chain, writes it, and says so to whoever waits for that.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use tokio::sync::{mpsc, watch};
+
+use super::queue::Job;
+use super::sink::Sink;
+use super::{AuditError, ChainEnd, Counters, Line, ProxyKey, Settings};
+use crate::events::{rfc3339, since_epoch};
+
+/// Records that are written at once.
+const BATCH_MAX: usize = 256;
+
+/// Writes records until nobody can hand any over.
+#[derive(Debug)]
+pub struct Writer {
+    sink: Sink,
+    queue: mpsc::Receiver<Job>,
+    counters: Arc<Counters>,
+    /// Lost since the last record that told of it.
+    lost: Arc<AtomicU64>,
+    ends: watch::Sender<Option<ChainEnd>>,
+    health: Health,
+}
+
+/// Whether the last attempt succeeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Health {
+    Well,
+    Failing,
+}
+
+impl Writer {
+    pub(super) fn begin(
+        settings: &Settings,
+        queue: mpsc::Receiver<Job>,
+        (counters, lost): (Arc<Counters>, Arc<AtomicU64>),
+        ends: watch::Sender<Option<ChainEnd>>,
+    ) -> Result<Self, AuditError> {
+        let key = ProxyKey::load(&settings.key_file)?;
+        let sink = Sink::open(&settings.target, key, &now())?;
+        ends.send_replace(Some(sink.end()));
+        Ok(Self { sink, queue, counters, lost, ends, health: Health::Well })
+    }
+
+    /// Writes until the queue is closed. Blocks the thread.
+    pub fn run(mut self) {
+        while let Some(first) = self.queue.blocking_recv() {
+            let mut batch = vec![first];
+            while batch.len() < BATCH_MAX
+                && let Ok(next) = self.queue.try_recv()
+            {
+                batch.push(next);
+            }
+            self.write(batch);
+        }
+        if self.lost.load(Ordering::Relaxed) > 0 {
+            self.write(Vec::new());
+        }
+        tracing::debug!("the record of accesses is closed");
+    }
+
+    /// Writes a batch as a whole, or not at all.
+    pub(super) fn write(&mut self, batch: Vec<Job>) {
+        let told = self.lost.swap(0, Ordering::Relaxed);
+        let gap = (told > 0).then_some(Line::Gap { lost: told });
+        let count = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        let (accesses, waiting): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|job| (Line::Access(job.disclosure), job.written)).unzip();
+        let lines: Vec<Line> = gap.into_iter().chain(accesses).collect();
+        match self.sink.write(&lines, &now()) {
+            Ok(()) => {
+                self.counters.written.fetch_add(count, Ordering::Relaxed);
+                self.ends.send_replace(Some(self.sink.end()));
+                for written in waiting.into_iter().flatten() {
+                    // Its client may have gone meanwhile.
+                    written.send(()).unwrap_or(());
+                }
+                if self.health == Health::Failing {
+                    tracing::warn!("accesses are recorded again");
+                }
+                self.health = Health::Well;
+            }
+            Err(error) => {
+                self.lost.fetch_add(told.saturating_add(count), Ordering::Relaxed);
+                self.counters.lost.fetch_add(count, Ordering::Relaxed);
+                self.counters.failures.fetch_add(1, Ordering::Relaxed);
+                if self.health == Health::Well {
+                    tracing::error!(alarm = true, %error, "accesses cannot be recorded");
+                }
+                self.health = Health::Failing;
+            }
+        }
+    }
+}
+
+fn now() -> String {
+    rfc3339(since_epoch(SystemTime::now()))
+}

@@ -1,0 +1,199 @@
+//! `candado audit search` and `candado audit report`: the record of accesses, read and not verified.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::anyhow;
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::audit::{Accessed, Filter, Report, search};
+use crate::cli::Failure;
+use crate::cli::moment::moment;
+use crate::cli::output::Output;
+
+/// What is wanted of which files.
+#[derive(Debug, Args)]
+struct Wanted {
+    /// Files of `[audit.file]`, oldest first.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Accesses of that account, `user@host` as the server names it, or of the user from any host.
+    #[arg(long, value_name = "ACCOUNT")]
+    account: Option<String>,
+    /// Accesses to that column, `database.table.column`.
+    #[arg(long, value_name = "COLUMN")]
+    column: Option<String>,
+    /// Accesses at that time or later, UTC: `2026-03-04`, or as far as you like in `2026-03-04T05:06:07`.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    from: Option<String>,
+    /// Accesses before that time, UTC.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    until: Option<String>,
+    /// Accesses by statements whose digest begins with this.
+    #[arg(long, value_name = "DIGEST")]
+    digest: Option<String>,
+    /// Accesses from that client address, with port or without.
+    #[arg(long, value_name = "ADDRESS")]
+    client: Option<String>,
+    /// Accesses in a trace whose `traceparent` holds this.
+    #[arg(long, value_name = "TRACE")]
+    trace: Option<String>,
+    /// Print one JSON document instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// `candado audit search`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct SearchArguments {
+    #[command(flatten)]
+    wanted: Wanted,
+    /// The newest so many of them.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
+    limit: usize,
+}
+
+/// `candado audit report`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ReportArguments {
+    #[command(flatten)]
+    wanted: Wanted,
+}
+
+/// What was found in one file: the newest ones, and how many there were.
+#[derive(Default)]
+struct Hits {
+    kept: VecDeque<Value>,
+    count: u64,
+}
+
+pub(super) fn find(arguments: &SearchArguments) -> Result<(), Failure> {
+    let limit = arguments.limit;
+    let hits = arguments.wanted.each_file(|hits: &mut Hits, access| {
+        hits.count = hits.count.saturating_add(1);
+        hits.kept.push_back(document(access));
+        if hits.kept.len() > limit {
+            hits.kept.pop_front();
+        }
+    })?;
+    let count = hits.iter().fold(0_u64, |sum, hits| sum.saturating_add(hits.count));
+    let all: Vec<Value> = hits.into_iter().flat_map(|hits| hits.kept).collect();
+    let shown = all.get(all.len().saturating_sub(limit)..).unwrap_or_default();
+    Output::new().answer(arguments.wanted.json, &json!({ "found": count, "accesses": shown }), || {
+        let lines = shown.iter().map(line).collect::<Vec<_>>().join("\n");
+        format!("{lines}\n{count} found; not verified: `candado audit verify FILE..` does that")
+    })?;
+    Ok(())
+}
+
+pub(super) fn report(arguments: &ReportArguments) -> Result<(), Failure> {
+    let mut report = Report::default();
+    for part in arguments.wanted.each_file(|report: &mut Report, access| report.add(access))? {
+        report.merge(part);
+    }
+    let wanted = |column: &str| arguments.wanted.column.as_deref().is_none_or(|wanted| wanted == column);
+    let totals: Vec<_> = report.totals().filter(|([_, _, _, column], _)| wanted(column)).collect();
+    let facts = totals.iter().map(|([day, account, role, column], total)| {
+        json!({
+            "day": day, "account": account, "role": role, "column": column, "statements": total.statements,
+            "rows": total.rows, "opened": total.opened, "masked": total.masked,
+        })
+    });
+    let facts = json!({ "days": facts.collect::<Vec<_>>() });
+    Output::new().answer(arguments.wanted.json, &facts, || {
+        let mut table = comfy_table::Table::new();
+        table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+        table.set_header(["day (UTC)", "account", "role", "column", "statements", "rows", "opened", "masked"]);
+        for (names, total) in &totals {
+            let numbers = [total.statements, total.rows, total.opened, total.masked];
+            table.add_row(names.iter().cloned().chain(numbers.map(|number| number.to_string())));
+        }
+        format!("{table}\nnot verified: `candado audit verify FILE..` does that")
+    })?;
+    Ok(())
+}
+
+impl Wanted {
+    fn filter(&self) -> Filter {
+        Filter {
+            account: self.account.clone(),
+            column: self.column.clone(),
+            digest: self.digest.as_ref().map(|digest| digest.to_ascii_lowercase()),
+            client: self.client.clone(),
+            trace: self.trace.clone(),
+            from: self.from.clone(),
+            until: self.until.clone(),
+        }
+    }
+
+    /// Searches each file, as many at once as there are processors. What was found is in the order of the files.
+    fn each_file<T: Default + Send>(&self, each: impl Fn(&mut T, &Accessed<'_>) + Sync) -> Result<Vec<T>, Failure> {
+        let (filter, next) = (self.filter(), AtomicUsize::new(0));
+        let work = || {
+            let mut done: Vec<(usize, io::Result<T>)> = Vec::new();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(path) = self.files.get(number) else { return done };
+                let mut found = T::default();
+                let read = search(path, &filter, |access| each(&mut found, access));
+                done.push((number, read.map(|()| found)));
+            }
+        };
+        let workers = std::thread::available_parallelism().map_or(1, usize::from).min(self.files.len());
+        let done = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+            workers.into_iter().map(|worker| worker.join().ok()).collect::<Option<Vec<_>>>()
+        });
+        let done = done.ok_or_else(|| anyhow!("a search ended early"))?;
+        let mut done: Vec<_> = done.into_iter().flatten().collect();
+        done.sort_by_key(|(number, _)| *number);
+        let name = |number: usize| self.files.get(number).map(|path| path.display().to_string()).unwrap_or_default();
+        let read = done.into_iter().map(|(number, found)| {
+            found.map_err(|error| Failure::Usage(anyhow!("cannot read {}: {error}", name(number))))
+        });
+        read.collect()
+    }
+}
+
+fn document(access: &Accessed<'_>) -> Value {
+    let said = |field: &str| (field != "-").then(|| Accessed::text(field));
+    let columns: serde_json::Map<String, Value> = access
+        .shares()
+        .map(|(column, share)| (Accessed::text(column), json!({ "opened": share.opened, "masked": share.masked })))
+        .collect();
+    json!({
+        "seq": access.seq, "at": access.at, "account": Accessed::text(access.account), "client": access.client,
+        "role": Accessed::text(access.role), "application": said(access.application),
+        "traceparent": said(access.traceparent), "digest": access.digest, "ref": access.reference,
+        "outcome": access.outcome, "rows": access.rows, "opened": access.opened, "masked": access.masked,
+        "columns": columns,
+    })
+}
+
+/// One access on one line.
+fn line(access: &Value) -> String {
+    let text = |name: &str| access.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
+    let number = |name: &str| access.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let columns = access
+        .get("columns")
+        .and_then(Value::as_object)
+        .map(|columns| columns.keys().cloned().collect::<Vec<_>>().join(", "));
+    format!(
+        "{}  {} ({}) from {}, {}: {} rows, {} opened, {} masked of {}; {}; digest {} (ref {})",
+        text("at"),
+        text("account"),
+        text("role"),
+        text("client"),
+        text("application"),
+        number("rows"),
+        number("opened"),
+        number("masked"),
+        columns.unwrap_or_default(),
+        text("outcome"),
+        text("digest").get(..16).unwrap_or_default(),
+        text("ref"),
+    )
+}

@@ -1,0 +1,62 @@
+//! How many protected cells an account of a role may be shown.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::written::Text;
+
+/// Limits on cells that are opened or masked. `None` is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// In one result.
+    pub statement: Option<u64>,
+    /// In a minute, over all of the account's connections.
+    pub minute: Option<u64>,
+    /// In a day, over all of the account's connections.
+    pub day: Option<u64>,
+    /// From this part of a minute's or a day's limit on, in hundredths, the log warns.
+    pub warn_percent: u8,
+}
+
+/// `[budget.ROLE]` as written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenBudget {
+    cells_per_statement: Option<Spanned<u64>>,
+    cells_per_minute: Option<Spanned<u64>>,
+    cells_per_day: Option<Spanned<u64>>,
+    warn_percent: Option<Spanned<u8>>,
+}
+
+/// A limit above this one is none.
+const CELLS_MAX: u64 = 1_000_000_000_000;
+const WARN_PERCENT: u8 = 80;
+
+impl WrittenBudget {
+    /// What it says, with what is wrong with it noted.
+    pub(super) fn checked(&self, text: &mut Text<'_>) -> Budget {
+        let mut limit = |written: &Option<Spanned<u64>>, name: &str| {
+            let written = written.as_ref()?;
+            if !(1..=CELLS_MAX).contains(written.get_ref()) {
+                text.wrong(&written.span(), format!("{name} is 1 to {CELLS_MAX}"));
+            }
+            Some(*written.get_ref())
+        };
+        let statement = limit(&self.cells_per_statement, "cells_per_statement");
+        let minute = limit(&self.cells_per_minute, "cells_per_minute");
+        let day = limit(&self.cells_per_day, "cells_per_day");
+        let warn_percent = match &self.warn_percent {
+            None => WARN_PERCENT,
+            Some(written) => {
+                if !(1..=100).contains(written.get_ref()) {
+                    text.wrong(&written.span(), "warn_percent is 1 to 100");
+                }
+                *written.get_ref()
+            }
+        };
+        Budget { statement, minute, day, warn_percent }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! Telling of accesses: what is known of a statement before it is sent, and what its result showed when it has ended.
+//!
+//! Whoever opens rows holds [`Rows`]. If the result ends in whatever way without being told of, dropping it tells.
+
+use std::sync::Arc;
+
+use super::decision::Desk;
+use super::snapshot::Snapshot;
+use super::statement::{Opening, opens};
+use crate::audit::{Asked, Audit, Disclosure, Outcome, Share, Tally, caller};
+use crate::client_error::{ClientError, Complaint};
+use crate::firewall::Digest;
+use crate::plan::QueryPlan;
+use crate::rewrite::RowPlan;
+use crate::sql::Token;
+
+/// What the record will say of a statement. Nothing if nobody records, or if it opens nothing.
+pub(super) fn asked(audit: Option<&Arc<Audit>>, plan: &QueryPlan, sql: &[u8], tokens: &[Token]) -> Option<Arc<Asked>> {
+    audit.filter(|_| opens(plan))?;
+    let place = |at: u32| usize::try_from(at).unwrap_or(usize::MAX);
+    let first = tokens.first().map_or(0, |token| place(token.start));
+    let last = tokens.last().map_or(0, |token| place(token.end));
+    let caller::Said { application, traceparent } = caller::said(sql, first, last);
+    Some(Arc::new(Asked { digest: Digest::of(sql, tokens).0, application, traceparent }))
+}
+
+/// Everything that is told of a result but what it showed.
+#[derive(Clone)]
+pub(super) struct Witness {
+    audit: Arc<Audit>,
+    snapshot: Arc<Snapshot>,
+    disclosure: Disclosure,
+}
+
+impl Witness {
+    /// For the answer to the statement at hand; `None` if nobody records.
+    pub(super) fn of(opening: &Opening, desk: &mut Desk) -> Option<Self> {
+        let audit = desk.shared.audit.clone()?;
+        let role = desk.rights(&opening.snapshot).role;
+        let role = opening.snapshot.policy.role(role).map_or_else(|| "".into(), |role| role.name.clone());
+        let disclosure = Disclosure {
+            account: desk.state.account.clone(),
+            client: desk.connection.client,
+            role,
+            application: desk.application.clone(),
+            asked: opening.asked.clone().unwrap_or_default(),
+            connection: desk.connection.id,
+            statement: desk.connection.statement(),
+            outcome: Outcome::Broken,
+            rows: 0,
+            columns: Default::default(),
+        };
+        Some(Self { audit, snapshot: opening.snapshot.clone(), disclosure })
+    }
+
+    fn told(self, tally: &Tally, outcome: Outcome) -> Option<Told> {
+        if tally.cells() == 0 {
+            return None;
+        }
+        let columns = Share::of(tally, &self.snapshot.policy);
+        let disclosure = Disclosure { outcome, rows: tally.rows(), columns, ..self.disclosure };
+        Some(Told { audit: self.audit, disclosure })
+    }
+}
+
+/// The rows of a result that are opened.
+pub(super) struct Rows {
+    pub(super) plan: RowPlan,
+    witness: Option<Witness>,
+}
+
+impl Rows {
+    pub(super) fn new(plan: RowPlan, witness: Option<Witness>) -> Self {
+        Self { plan, witness }
+    }
+
+    /// The result ends in that way. `None` if there is nothing to tell, or it was told already.
+    pub(super) fn end(&mut self, outcome: Outcome) -> Option<Told> {
+        self.witness.take()?.told(self.plan.tally(), outcome)
+    }
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        if let Some(Told { audit, disclosure }) = self.end(Outcome::Broken) {
+            audit.leave(disclosure);
+        }
+    }
+}
+
+/// An access that is to be recorded.
+pub(super) struct Told {
+    audit: Arc<Audit>,
+    disclosure: Disclosure,
+}
+
+impl Told {
+    /// Records it. In mode strict the client may not get the end of a result whose record is not written.
+    pub(super) async fn record(self) -> Result<(), ClientError> {
+        self.audit.record(self.disclosure).await.map_err(|_| Complaint::NotRecorded.into())
+    }
+}

@@ -1,0 +1,261 @@
+//! The record of accesses, by the real program: what is in it, that a strict one comes before the result's end, and that
+//! what is done to its files shows.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::key_store::{AUDITOR, PASSWORD, SECURITY};
+use crate::support::on_each_server;
+use crate::support::proxy::{Deployment, Tls, ended, text as utf8, wait_until, write_secret};
+use crate::support::server::Kind;
+use crate::support::shop::{Answer, Shop, Who, policy, prepared, refused, text};
+
+on_each_server!(
+    every_access_is_recorded_before_its_result_ends,
+    without_a_record_no_result_ends,
+    a_record_outlasts_its_process_and_shows_what_was_cut_off,
+);
+
+/// What no record may hold.
+const SECRET: &str = "zqSecretOfTheAccesses";
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+/// A folder for the record, and the access key that the security team made.
+struct Archive {
+    folder: TempDir,
+    kind: Kind,
+}
+
+impl Archive {
+    fn open(kind: Kind) -> Self {
+        let folder = tempfile::Builder::new().prefix("candado-it-").tempdir().unwrap();
+        let archive = Self { folder, kind };
+        fs::create_dir(archive.folder.path().join("records")).unwrap();
+        let config = Deployment::shared(kind).write(archive.folder.path(), &policy("none"), Tls::Off);
+        fs::rename(config, archive.config()).unwrap();
+        let key = archive.path("access.key");
+        // A proxy of its own: of another record under its name, verification misses the files.
+        let name = format!("it-{}", archive.folder.path().file_name().unwrap().to_str().unwrap().replace('_', "-"));
+        let (code, _) = archive.run(SECURITY, &["access-key", "--name", &name, "--output", &key]);
+        assert_eq!(code, 0);
+        archive
+    }
+
+    fn config(&self) -> PathBuf {
+        self.folder.path().join("archive.toml")
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    fn file(&self) -> String {
+        self.path("records/accesses.log")
+    }
+
+    /// `[audit]` for a proxy.
+    fn section(&self, mode: &str) -> String {
+        format!(
+            "[audit]\nmode = \"{mode}\"\nkey_file = \"{}\"\nfile = {{ path = \"{}\", sync = \"system\" }}\n",
+            self.path("access.key"),
+            self.file()
+        )
+    }
+
+    /// `candado audit`; returns the exit code and the document.
+    fn run(&self, account: &str, arguments: &[&str]) -> (i32, Value) {
+        let password = write_secret(&self.folder.path().join("password"), PASSWORD);
+        let mut command = Deployment::shared(self.kind).command("AKIASECURITY");
+        command.arg("audit").args(arguments).arg("--json");
+        if !["search", "report"].contains(&arguments[0]) {
+            command.arg("--config").arg(self.config()).args(["--user", account, "--password-file"]).arg(password);
+        }
+        let output = ended(&mut command);
+        let document = serde_json::from_slice(&output.stdout);
+        let document = document.unwrap_or_else(|error| panic!("{error}: {}", utf8(&output.stderr)));
+        (output.status.code().unwrap(), document)
+    }
+
+    /// All segments, oldest first.
+    fn files(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.path("records")).unwrap().map(|entry| entry.unwrap().path());
+        let mut files: Vec<String> = entries.map(|path| path.display().to_string()).collect();
+        // `accesses.log` comes behind `accesses.log.000001`.
+        files.sort_by_key(|path| (path.len() == self.file().len(), path.clone()));
+        files
+    }
+
+    fn verify(&self) -> (i32, Value) {
+        let files = self.files();
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        self.run(AUDITOR, &[&["verify"], files.as_slice()].concat())
+    }
+
+    /// Accesses in the file, as `candado audit search` finds them.
+    fn accesses(&self, filter: &[&str]) -> Vec<Value> {
+        let (code, document) = self.run(AUDITOR, &[&["search", &self.file()], filter].concat());
+        assert_eq!(code, 0);
+        document["accesses"].as_array().unwrap().clone()
+    }
+}
+
+/// Three customers; one of them without an address.
+async fn fill(shop: &Shop<'_>) {
+    let mut conn = shop.connect(Who::Application).await;
+    let sql = format!(
+        "INSERT INTO customers (id, phone, address) VALUES (1, '090-1111-2222', '{SECRET}1'), \
+         (2, '090-1111-3333', '{SECRET}2'), (3, '090-1111-4444', NULL)"
+    );
+    assert!(matches!(text(&mut conn, sql).await, Answer::Done { .. }));
+}
+
+async fn every_access_is_recorded_before_its_result_ends(kind: Kind) {
+    let archive = Archive::open(kind);
+    let shop = Shop::open_with_limits(Deployment::shared(kind), &archive.section("strict"));
+    fill(&shop).await;
+    let mut conn = shop.connect(Who::Application).await;
+    let sql = format!("SELECT id, phone, address FROM customers WHERE phone <> '{SECRET}' ORDER BY id");
+    let column = |name: &str| format!("{}.customers.{name}", shop.database);
+    assert_eq!(text(&mut conn, &sql).await.cells().len(), 3);
+    // Nothing is waited for: the record was there before the result had ended.
+    let found = archive.accesses(&[]);
+    let account = format!("{}@%", shop.account(Who::Application));
+    assert_eq!(found.len(), 1);
+    let one = &found[0];
+    assert_eq!(
+        (&one["account"], &one["role"], &one["outcome"]),
+        (&json!(account), &json!("application"), &json!("complete"))
+    );
+    assert!(one["client"].as_str().unwrap().starts_with("127.0.0.1:"), "{one}");
+    assert_eq!((&one["rows"], &one["opened"], &one["masked"]), (&json!(3), &json!(5), &json!(0)));
+    assert_eq!(one["columns"][column("phone")], json!({ "opened": 3, "masked": 0 }));
+    assert_eq!(one["columns"][column("address")], json!({ "opened": 2, "masked": 0 }));
+    assert_eq!((&one["traceparent"], one["digest"].as_str().unwrap().len()), (&Value::Null, 64));
+
+    // The binary protocol, another account, and a comment that says who asks.
+    let mut support = shop.connect(Who::Support).await;
+    let asked = format!(
+        "SELECT phone FROM customers WHERE id > ? /*application='desk',traceparent='{TRACE}',route='{SECRET}'*/"
+    );
+    assert_eq!(prepared(&mut support, &asked, (1,)).await.cells().len(), 2);
+    let found = archive.accesses(&["--account", &shop.account(Who::Support)]);
+    assert_eq!(found.len(), 1);
+    assert_eq!((&found[0]["application"], &found[0]["traceparent"]), (&json!("desk"), &json!(TRACE)));
+    assert_eq!((&found[0]["role"], &found[0]["opened"]), (&json!("support"), &json!(2)));
+
+    // What shows nothing protected leaves nothing.
+    refused(&mut shop.connect(Who::Engineer).await, "SELECT phone FROM customers", 1143, "42000").await;
+    for nothing in
+        ["SELECT id FROM customers", "SELECT phone FROM customers WHERE id > 99", "SELECT COUNT(*) FROM orders"]
+    {
+        assert!(matches!(text(&mut conn, nothing).await, Answer::Rows { .. }), "{nothing}");
+    }
+    assert_eq!(archive.accesses(&[]).len(), 2);
+
+    // A cell that cannot be opened ends the result: what was shown before is told.
+    shop.deployment.server.sql(&format!("UPDATE `{}`.customers SET address = phone WHERE id = 2", shop.database));
+    assert_eq!(text(&mut conn, "SELECT address FROM customers ORDER BY id").await.error().0, 1105);
+    let found = archive.accesses(&["--column", &column("address")]);
+    assert_eq!(
+        (&found[1]["outcome"], &found[1]["rows"], &found[1]["opened"]),
+        (&json!("refused"), &json!(1), &json!(1))
+    );
+
+    let report = archive.run(AUDITOR, &["report", &archive.file(), "--account", &shop.account(Who::Support)]).1;
+    let day = &report["days"][0];
+    assert_eq!((&day["column"], &day["statements"], &day["opened"]), (&json!(column("phone")), &json!(1), &json!(2)));
+
+    let (code, verdict) = archive.verify();
+    assert_eq!((code, &verdict["intact"], &verdict["accesses"]), (0, &json!(true), &json!(3)), "{verdict}");
+    let metrics = shop.proxy.probe("/metrics").1;
+    assert!(metrics.contains("candado_audit_written_total 3"), "{metrics}");
+    assert_no_value(&archive, &shop);
+}
+
+/// No value, literal or word of a comment that is not believed stands in the record or in the log.
+fn assert_no_value(archive: &Archive, shop: &Shop<'_>) {
+    let key = fs::read_to_string(archive.path("access.key")).unwrap();
+    let key = key.split_whitespace().last().unwrap();
+    let record = fs::read_to_string(archive.file()).unwrap();
+    for (place, text) in [("record", record), ("log", shop.proxy.log())] {
+        for secret in [SECRET, "090-1111", "9011112222", key] {
+            assert!(!text.contains(secret), "{secret} stands in the {place}");
+        }
+    }
+}
+
+async fn without_a_record_no_result_ends(kind: Kind) {
+    let archive = Archive::open(kind);
+    let shop = Shop::open_with_limits(Deployment::shared(kind), &archive.section("strict"));
+    fill(&shop).await;
+    let mut conn = shop.connect(Who::Application).await;
+    let rows: Vec<String> = (10..700).map(|id| format!("({id}, '{}')", "x".repeat(150))).collect();
+    let filled = text(&mut conn, format!("INSERT INTO customers (id, note) VALUES {}", rows.join(", "))).await;
+    assert!(matches!(filled, Answer::Done { .. }), "{filled:?}");
+    let (away, here) = (archive.path("away"), archive.path("records"));
+    fs::rename(&here, &away).unwrap();
+    // A result that fits into one write, and one of which the client has rows already.
+    for sql in ["SELECT phone FROM customers WHERE id < 10", "SELECT note FROM customers WHERE id >= 10"] {
+        let told = text(&mut conn, sql).await;
+        let Answer::Refused { code, text: told, .. } = told else { panic!("{sql}: {told:?}") };
+        assert_eq!(code, 1105);
+        assert!(told.starts_with("The access could not be recorded: nothing more is shown; try again (ref "), "{told}");
+    }
+    assert_eq!(prepared(&mut conn, "SELECT phone FROM customers WHERE id < ?", (10,)).await.error().0, 1105);
+    // What shows nothing goes on, on the same connection.
+    assert!(matches!(text(&mut conn, "SELECT COUNT(*) FROM customers").await, Answer::Rows { .. }));
+    assert!(shop.proxy.probe("/metrics").1.contains("candado_audit_lost_total 3"));
+
+    fs::rename(&away, &here).unwrap();
+    assert_eq!(text(&mut conn, "SELECT phone FROM customers WHERE id < 10").await.cells().len(), 3);
+    let (code, verdict) = archive.verify();
+    assert_eq!((code, &verdict["accesses"], &verdict["lost"]), (0, &json!(1), &json!(3)), "{verdict}");
+}
+
+async fn a_record_outlasts_its_process_and_shows_what_was_cut_off(kind: Kind) {
+    let archive = Archive::open(kind);
+    let mut shop = Shop::open_with_limits(Deployment::shared(kind), &archive.section("fast"));
+    fill(&shop).await;
+    let read = "SELECT phone FROM customers";
+    assert_eq!(text(&mut shop.connect(Who::Application).await, read).await.cells().len(), 3);
+    wait_until("the record is written", || archive.accesses(&[]).len() == 1);
+    let deployment = shop.deployment;
+    shop.proxy.crash(deployment);
+    assert_eq!(text(&mut shop.connect(Who::Support).await, read).await.cells().len(), 3);
+    wait_until("the record goes on", || archive.accesses(&[]).len() == 2);
+    shop.proxy.signal(Signal::TERM);
+    assert_eq!(shop.proxy.wait_end(), 0);
+
+    let whole = fs::read_to_string(archive.file()).unwrap();
+    let kinds: Vec<&str> = whole.lines().map(|line| &line[..1]).collect();
+    assert_eq!(kinds, ["h", "s", "a", "s", "a"]);
+    let (code, verdict) = archive.verify();
+    assert_eq!((code, &verdict["records"]), (0, &json!(5)), "{verdict}");
+    assert!(verdict["anchors"].as_u64().unwrap() >= 2, "{verdict}");
+
+    let lines: Vec<&str> = whole.lines().collect();
+    let joined = |lines: &[&str]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+    let swapped = [lines[0], lines[1], lines[3], lines[2], lines[4]];
+    for (what, line, text) in [
+        ("cut_off", 4, joined(&lines[..4])),
+        ("altered", 3, whole.replacen("application", "support", 1)),
+        ("missing", 3, joined(&[&lines[..2], &lines[3..]].concat())),
+        ("missing", 3, joined(&swapped)),
+        ("misplaced", 4, joined(&[&lines[..3], &lines[2..]].concat())),
+        ("headless", 1, joined(&lines[1..])),
+    ] {
+        fs::write(archive.file(), text).unwrap();
+        let (code, verdict) = archive.verify();
+        let breach = &verdict["breaches"][0];
+        assert_eq!((code, &breach["what"], &breach["line"]), (1, &json!(what), &json!(line)), "{verdict}");
+    }
+    // Offline, the access key is enough; without anchors the end that was cut off does not show.
+    fs::write(archive.file(), joined(&lines[..4])).unwrap();
+    let (code, verdict) = archive.run(AUDITOR, &["verify", &archive.file(), "--key-file", &archive.path("access.key")]);
+    assert_eq!((code, &verdict["records"]), (0, &json!(4)), "{verdict}");
+    assert!(Path::new(&archive.file()).exists());
+}

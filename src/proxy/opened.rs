@@ -464,7 +464,7 @@ impl Reader {
             }
         };
         let at = self.columns.len();
-        let is_shown = matches!(self.kind, Kind::Fields(_)) || at < self.shown();
+        let is_shown = self.hidden() == 0 || at < self.shown();
         self.columns.push(ResultColumn::new(&parsed.attributes));
         self.payload.clear();
         rewrite::column_definition(definition, &action, &context, &mut self.payload)?;

@@ -42,6 +42,10 @@ pub(super) const DISTINCT_EXPRESSION: Construct =
     construct("DISTINCT over an expression or a star", "name each column by itself in the select list");
 pub(super) const DISTINCT_GROUPS: Construct =
     construct("DISTINCT together with GROUP BY, HAVING or an aggregate function", "use one of them alone");
+pub(super) const DISTINCT_OUTER: Construct = construct(
+    "DISTINCT over a nested query beside an outer join on MariaDB",
+    "write GROUP BY and the columns instead of DISTINCT",
+);
 pub(super) const FUNCTION: Construct = construct("a function call", SELECT_ALONE);
 pub(super) const GROUP_BY: Construct = construct(
     "GROUP BY without a blind index of at least 8 bytes, or by an expression",

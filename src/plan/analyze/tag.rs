@@ -141,10 +141,24 @@ impl Analysis<'_> {
             let SelectItem::Expr { expr, alias } = item else { continue };
             let Some(key) = self.local_key(expr, scope)? else { continue };
             self.taggable(key.operand.column, construct::DISTINCT)?;
+            self.distinct_of_nested(key, scope)?;
             self.show_any(expr, key.operand, Among::Query, Named::of(alias.is_some()));
             left = left.saturating_sub(1);
         }
         if left > 0 { Err(self.unsupported(any, construct::DISTINCT_EXPRESSION)) } else { Ok(()) }
+    }
+
+    /// MariaDB takes no notice in a window function of an outer join that found no row: a constant of a nested query shows
+    /// in the place of NULL.
+    fn distinct_of_nested(&self, key: GroupKey, scope: &Scope<'_>) -> Result<(), Refusal> {
+        let is_nested = scope.sources.get(key.slot.source).is_some_and(|source| source.database.is_none());
+        let text = &self.cx.text;
+        let joins =
+            |at: usize| text.is_any(at, &["LEFT", "RIGHT"]) && text.is_any(at.saturating_add(1), &["JOIN", "OUTER"]);
+        if self.cx.dialect.server.kind == ServerKind::MariaDb && is_nested && (0..text.tokens.len()).any(joins) {
+            return Err(self.unsupported(key.operand.column, construct::DISTINCT_OUTER));
+        }
+        Ok(())
     }
 
     /// What makes a window: its partitions may be made by a protected column.

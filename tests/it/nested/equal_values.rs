@@ -63,6 +63,7 @@ const SELECTS: &[(&str, &[&str])] = &[
     ("SELECT DISTINCT code FROM {t} UNION ALL SELECT code FROM {t} GROUP BY code", &[]),
     ("SELECT id FROM {t} WHERE EXISTS (SELECT DISTINCT code FROM {t} WHERE id = ?)", &["1"]),
     ("SELECT DISTINCT code FROM {t} FOR UPDATE", &[]),
+    ("SELECT d.c FROM (SELECT COALESCE(code, 'x') AS c FROM {t}) d RIGHT JOIN {t} b ON b.id = 1 GROUP BY d.c", &[]),
 ];
 
 const REFUSED: &[&str] = &[
@@ -128,6 +129,8 @@ pub(super) async fn equal_values_are_one(kind: Kind) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     if kind == Kind::MariaDb {
         refused(&mut twins.through, "SELECT code FROM customers GROUP BY code WITH ROLLUP", 1235, "42000").await;
+        let sql = "SELECT DISTINCT d.c FROM (SELECT COALESCE(code, 'x') AS c FROM customers) d RIGHT JOIN customers b ON b.id = 1";
+        refused(&mut twins.through, sql, 1235, "42000").await;
     }
     for sql in REFUSED {
         refused(&mut twins.through, sql, 1235, "42000").await;

@@ -207,8 +207,11 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     denied("EXPLAIN UPDATE customers SET name = 'x' WHERE {c} = '{v}'"),
     denied("EXPLAIN ANALYZE SELECT id FROM customers WHERE {c} = '{v}'").on(Kind::MySql),
     refused("EXPLAIN FOR CONNECTION 1").on(Kind::MySql),
-    refused("PREPARE s FROM 'SELECT id FROM customers WHERE {c} = 1'"),
-    refused("PREPARE s FROM 'SELECT {c} FROM customers'"),
+    denied("PREPARE s FROM 'SELECT id FROM customers WHERE {c} = 1'"),
+    harmless("PREPARE s FROM 'SELECT {c} FROM customers'"),
+    harmless("EXECUTE s"),
+    denied("PREPARE t FROM 'SELECT id FROM customers WHERE {c} = ?'"),
+    denied("PREPARE t FROM 'UPDATE customers SET {c} = ''{v}'' WHERE id = 1'"),
     refused("PREPARE s FROM @p"),
     refused("EXECUTE IMMEDIATE 'SELECT {c} FROM customers'").on(Kind::MariaDb),
     // Other ways to the rows.

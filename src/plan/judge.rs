@@ -146,6 +146,10 @@ impl Judge<'_> {
         if let Some(sighting) = passed.sighting {
             sighting.count();
         }
+        // A variable in the place of a declared argument would arrive as it is.
+        if inner.is(0, "CALL") && !plan.splices.is_empty() {
+            return Err(other::prepared());
+        }
         match plan.outputs {
             // DDL would take effect at an EXECUTE, which does not show what it runs.
             Outputs::Relay if is_prepare && plan.effect != Effect::None => Err(other::prepared()),
@@ -180,7 +184,11 @@ impl Judge<'_> {
         let mut tokens = Vec::new();
         sql::lex(&executed, &dialect, &mut tokens).map_err(|_| other::prepared())?;
         let (planned, _) = Self { dialect, ..*self }.plan(Text { sql: &executed, tokens: &tokens });
-        planned.map_err(other::by_variable)?;
+        let (executed, _) = planned.map_err(other::by_variable)?;
+        // What a `?` is sealed for, a variable is not.
+        if executed.splices.len() != plan.splices.len() {
+            return Err(other::prepared());
+        }
         Ok((KeptText { sql: inner.sql.into(), params: plan.params }, column))
     }
 

@@ -153,6 +153,8 @@ impl Desk {
         }
         let plan = prepared.plan.clone();
         check_lease(&plan, self.attempt, &self.shared)?;
+        // A CALL may give and take names, too.
+        self.note_names(&prepared.sql, &prepared.reading, &plan).map_err(NotSent::Refused)?;
         let then = Then { database: None, after: after(&plan, &prepared.sql) };
         let response = Response::Header(RowFormat::Binary);
         if !is_protected(&plan) {

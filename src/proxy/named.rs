@@ -92,7 +92,10 @@ impl Desk {
             (ByName::Prepare { name }, text) => {
                 // The server forgets what it had under the name, whatever comes of the new one.
                 self.named.by_name.remove(&name);
-                if self.named.by_name.len() >= self.shared.settings.limits.prepared_max {
+                let limits = &self.shared.settings.limits;
+                let kept: usize = self.named.by_name.values().map(|kept| kept.text.sql.len()).sum();
+                let octets = kept.saturating_add(text.map_or(0, |text| text.sql.len()));
+                if self.named.by_name.len() >= limits.prepared_max || octets > limits.long_data_bytes_max {
                     return Err(Complaint::TooManyPrepared.into());
                 }
                 let keep = |text: &KeptText| Kept { text: text.clone(), reading: reading.clone() };

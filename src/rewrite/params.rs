@@ -518,7 +518,7 @@ fn put_shown(
     let protected = column(cx, id)?;
     value::read(bytes, param_type, Purpose::Seal, cx.dialect.charset, &protected.column, plain)?;
     let mut shown = Vec::new();
-    show((protected, keys(cx, id, protected)?), plain, cx, &mut shown)?;
+    show((protected, keys(cx, id, protected)?), plain, &mut shown)?;
     writer.put_string(ParamType::BLOB, &shown);
     Ok(())
 }

@@ -243,7 +243,7 @@ fn put_replacement(
         Replacement::Constant(tokens) => {
             let plain = source.literal(*tokens, protected, cx)?;
             let mut shown = Vec::new();
-            show((protected, keys), &plain, cx, &mut shown)?;
+            show((protected, keys), &plain, &mut shown)?;
             put_text_introducer(keys, out);
             put_hex(&shown, out);
         }
@@ -433,13 +433,28 @@ fn literal_subjects(source: Source<'_>, plan: &QueryPlan, cx: &Context<'_>) -> R
 /// Appends what is stored of a value, if it fits the logical type: its envelope, or the value itself at a stage that
 /// writes plaintext.
 ///
-/// A column of password hashes takes nothing else. Plaintext must be UTF-8, as in a character column. No envelope is: who pastes a stolen one into a column that is
-/// not sealed is refused, for it would be opened when it is read.
+/// A column of password hashes takes nothing else. Plaintext must be UTF-8, as in a character column. No envelope is: who
+/// pastes a stolen one into a column that is not sealed is refused, for it would be opened when it is read.
 pub(super) fn store(
     (protected, keys): (&ProtectedColumn, &ColumnKeys),
     subject: Option<&SubjectDigest>,
     plain: &Plaintext,
     cx: &Context<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), RewriteError> {
+    if let Some(costs) = cx.policy.password_hash(&protected.column) {
+        let value = plain.expose();
+        let fitting = fitting_octets(protected, value).and_then(|octets| value.get(..octets)).unwrap_or(value);
+        let refused = |why| RewriteError::NotAHash { column: protected.column.clone(), why };
+        costs.check(fitting).map_err(refused)?;
+    }
+    put_stored((protected, keys), subject, plain, out)
+}
+
+fn put_stored(
+    (protected, keys): (&ProtectedColumn, &ColumnKeys),
+    subject: Option<&SubjectDigest>,
+    plain: &Plaintext,
     out: &mut Vec<u8>,
 ) -> Result<(), RewriteError> {
     let seal = |plain: &Plaintext, out: &mut Vec<u8>| match subject {
@@ -450,10 +465,6 @@ pub(super) fn store(
     let octets =
         fitting_octets(protected, value).ok_or_else(|| RewriteError::TooLong { column: protected.column.clone() })?;
     let fitting = value.get(..octets).unwrap_or(value);
-    if let Some(costs) = cx.policy.password_hash(&protected.column) {
-        let refused = |why| RewriteError::NotAHash { column: protected.column.clone(), why };
-        costs.check(fitting).map_err(refused)?;
-    }
     match keys.stage().writes() {
         Writes::Plaintext => {
             let text = str::from_utf8(fitting);
@@ -472,11 +483,10 @@ pub(super) fn store(
 pub(super) fn show(
     (protected, keys): (&ProtectedColumn, &ColumnKeys),
     plain: &Plaintext,
-    cx: &Context<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), RewriteError> {
     match fitting_octets(protected, plain.expose()) {
-        Some(octets) if octets == plain.len() => store((protected, keys), None, plain, cx, out),
+        Some(octets) if octets == plain.len() => put_stored((protected, keys), None, plain, out),
         Some(_) | None => Err(RewriteError::TooLong { column: protected.column.clone() }),
     }
 }

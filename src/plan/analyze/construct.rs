@@ -93,6 +93,10 @@ pub(super) const ORDER_MIXED: Construct = construct(
      list gives to nothing else",
 );
 pub(super) const ORDERING: Construct = construct("comparison by <, <=, > or >=", COMPARE_WITH_VALUE);
+pub(super) const NAME: Construct = construct(
+    "a column's name that the server changes",
+    "begin it with a letter, without backslashes, and keep it short",
+);
 pub(super) const OVERLAP: Construct = construct("this combination of clauses", "split the statement");
 pub(super) const PARTITION: Construct =
     construct("PARTITION BY without a blind index of at least 8 bytes", DECLARE_INDEX);

@@ -10,6 +10,7 @@ impl Analysis<'_> {
     /// Brings common table expressions into sight, each seeing the ones before it, and itself if it is recursive.
     pub(super) fn with(&mut self, with: Option<&With>, outer: Option<&Scope<'_>>) -> Result<(), Refusal> {
         let Some(with) = with else { return Ok(()) };
+        self.kept_names(with.tables.iter().flat_map(|table| table.columns.iter().copied()))?;
         if with.tables.first().is_some_and(|table| self.follows_recursive(table.name)) {
             return self.with_recursive(with, outer);
         }

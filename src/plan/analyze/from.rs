@@ -107,6 +107,7 @@ impl Analysis<'_> {
         columns: &[TokenIndex],
         outer: Option<&Scope<'_>>,
     ) -> Result<Vec<SourceColumn>, Refusal> {
+        self.kept_names(columns.iter().copied())?;
         let outputs = self.query(query, outer, Place::Carried)?;
         Ok(self.renamed(outputs, columns))
     }

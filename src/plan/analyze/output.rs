@@ -7,7 +7,11 @@ use super::tag::Named;
 use super::{Analysis, Refusal, ResultName, Scope, SourceColumn, Usage, Visibility};
 use crate::plan::scope::{Clause, Output, Search, Slot};
 use crate::policy::ColumnId;
+use crate::sql::TokenKind;
 use crate::sql::tree::{Expr, SelectItem, SetOperator, TokenIndex};
+
+/// Bytes of a column's name that both servers keep.
+const NAME_OCTETS_MAX: usize = 255;
 
 /// Who sees what the server calls a column without an alias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,6 +139,19 @@ impl Analysis<'_> {
     pub(super) fn name_of(&self, expr: &Expr, alias: Option<TokenIndex>) -> Option<Box<str>> {
         let own = || column_path(expr).and_then(|path| path.parts.last()).copied();
         alias.or_else(own).map(|name| self.folded(name))
+    }
+
+    /// Refuses names of columns that the server changes before it looks for them: it drops what cannot be seen from their
+    /// beginning, undoes backslashes and cuts long ones. Another column than the one meant here would have the name.
+    pub(super) fn kept_names(&self, names: impl IntoIterator<Item = TokenIndex>) -> Result<(), Refusal> {
+        let is_kept = |at: TokenIndex| {
+            let Some(token) = self.cx.text.token(at) else { return false };
+            let has_escapes = token.kind == TokenKind::String && self.cx.text.bytes(token).contains(&b'\\');
+            let name = self.cx.text.name(at);
+            let is_seen = |first: char| first.is_ascii_graphic() || first.is_alphanumeric();
+            !has_escapes && name.len() <= NAME_OCTETS_MAX && name.chars().next().is_none_or(is_seen)
+        };
+        if names.into_iter().all(is_kept) { Ok(()) } else { Err(self.unsupported_data(construct::NAME)) }
     }
 
     /// The columns of a set operation. Envelopes of equal values differ, so rows with some must not be compared, and a

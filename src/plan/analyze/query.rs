@@ -8,7 +8,9 @@ use super::{Analysis, Named, Outputs, Refusal, Remember, Scope};
 use crate::plan::scope::{Aliases, Output, Search, Slot};
 use crate::policy::ColumnId;
 use crate::schema::Table;
-use crate::sql::tree::{Expr, ExprKind, LiteralKind, OrderItem, Path, Query, QueryBody, Select, TokenIndex, UnaryOp};
+use crate::sql::tree::{
+    Expr, ExprKind, LiteralKind, OrderItem, Path, Query, QueryBody, Select, SelectItem, TokenIndex, UnaryOp,
+};
 
 /// Where a query expression stands.
 #[derive(Clone, Copy, Debug)]
@@ -146,6 +148,10 @@ impl<'a> Analysis<'a> {
         place: Place,
     ) -> Result<Vec<Output>, Refusal> {
         let surroundings = Surroundings { outer, search: Search::Allowed };
+        self.kept_names(select.items.iter().filter_map(|item| match item {
+            SelectItem::Expr { alias, .. } => *alias,
+            SelectItem::Star(_) | SelectItem::QualifiedStar(_) => None,
+        }))?;
         let before = self.common.len();
         let Rows { sources, slots } = self.from(&select.from, surroundings)?;
         let scope = Scope { among: self.among(&select.group_by), ..level(&sources, 0, &slots, surroundings) };
@@ -217,7 +223,7 @@ impl<'a> Analysis<'a> {
     }
 
     /// Visits ORDER BY or GROUP BY. An integer there is a position in the select list. The digest holds it where it
-    /// stands bare; the server also looks through parentheses and a plus sign.
+    /// stands bare; the server also looks through parentheses, a plus sign and `{x 1}`.
     pub(super) fn order(&mut self, list: &[OrderItem], scope: &Scope<'_>, construct: Construct) -> Result<(), Refusal> {
         for item in list {
             let Some(column) = protected_of(scope.outputs) else {
@@ -225,8 +231,9 @@ impl<'a> Analysis<'a> {
                 continue;
             };
             let mut expr = &item.expr;
-            while let ExprKind::Parenthesised(inner) | ExprKind::Unary { op: UnaryOp::Plus, operand: inner } =
-                &expr.kind
+            while let ExprKind::Parenthesised(inner)
+            | ExprKind::Odbc(inner)
+            | ExprKind::Unary { op: UnaryOp::Plus, operand: inner } = &expr.kind
             {
                 self.remember = Remember::No;
                 expr = inner;

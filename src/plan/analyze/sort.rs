@@ -11,7 +11,7 @@ use crate::plan::scope::{Output, Slot};
 use crate::plan::{CellAction, Direction, Sort, SortBound, SortBy, SortKey, Splice, SpliceKind};
 use crate::policy::{ColumnId, SortRule};
 use crate::sql::tree::{
-    Expr, ExprKind, LiteralKind, OrderItem, Path, Query, Select, SelectItem, TokenIndex, TokenRange,
+    Expr, ExprKind, LiteralKind, OrderItem, Path, Query, Select, SelectItem, TokenIndex, TokenRange, UnaryOp,
 };
 
 /// A sort as it is planned.
@@ -263,7 +263,11 @@ impl Analysis<'_> {
 
     /// Whether an expression means in OVER what it means in ORDER BY, and the same for each row as often as it is asked.
     fn is_rankable(&self, expr: &Expr, scope: &Scope<'_>, listed: &[Option<Slot>]) -> bool {
-        !matches!(&expr.kind, ExprKind::Literal(_)) && self.is_part_rankable(expr, scope, listed)
+        let mut bare = expr;
+        while let ExprKind::Parenthesised(inner) | ExprKind::Unary { op: UnaryOp::Plus, operand: inner } = &bare.kind {
+            bare = inner;
+        }
+        !matches!(&bare.kind, ExprKind::Literal(_)) && self.is_part_rankable(expr, scope, listed)
     }
 
     fn is_part_rankable(&self, expr: &Expr, scope: &Scope<'_>, listed: &[Option<Slot>]) -> bool {

@@ -44,6 +44,7 @@ const USED: &[&str] = &[
     "SELECT phone FROM customers ORDER BY phone",
     "SELECT phone AS p FROM customers ORDER BY p",
     "SELECT phone FROM customers ORDER BY 1",
+    "SELECT phone, id FROM customers ORDER BY {x 1}",
     // By which the proxy sorts for others.
     "SELECT id, email FROM customers ORDER BY 2",
     "SELECT id FROM customers ORDER BY email LIMIT 1",
@@ -124,4 +125,23 @@ fn a_view_may_show_the_column_and_not_use_it() {
             .is_some_and(|text| text.split(" from ").nth(1).is_some_and(|rest| rest.contains("`phone`")));
         assert!(!uses || dump.contains("refused"), "{}: {dump}", view.name.table);
     }
+}
+
+#[test]
+fn a_name_that_the_server_changes_hides_no_column() {
+    for role in [PLAIN, MASKED, CIPHERTEXT] {
+        let shop = with_role(role);
+        for sql in [
+            "SELECT phone AS ' name' FROM customers ORDER BY name",
+            "SELECT id, phone AS ` name` FROM customers HAVING HEX(name) LIKE 'C%'",
+            "SELECT phone AS 'na\\me' FROM customers ORDER BY name",
+            "SELECT (SELECT HEX(name) FROM (SELECT phone AS '\tname' FROM customers) d) AS x FROM customers c LIMIT 1",
+            "SELECT (SELECT HEX(name) FROM (SELECT phone FROM customers) d (` name`)) AS x FROM customers c LIMIT 1",
+            "WITH d (` name`) AS (SELECT phone FROM customers) SELECT (SELECT HEX(name) FROM d) FROM customers c LIMIT 1",
+        ] {
+            let refusal = shop.refusal(sql);
+            assert!(matches!(refusal, Some(Refusal::Unsupported { .. })), "{role:?} {sql}: {refusal:?}");
+        }
+    }
+    assert_eq!(with_role(MASKED).refusal("SELECT phone AS 'Télé phone' FROM customers"), None);
 }

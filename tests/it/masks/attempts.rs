@@ -125,6 +125,17 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     denied("SELECT DISTINCT {c} FROM customers"),
     denied("SELECT DISTINCT d.p FROM (SELECT {c} AS p FROM customers) d"),
     denied("SELECT id FROM customers ORDER BY {c}"),
+    denied("SELECT {c}, id FROM customers ORDER BY {x 1}"),
+    // Names that the server changes before it looks for them.
+    refused("SELECT {c} AS ' name' FROM customers ORDER BY name"),
+    refused("SELECT id, {c} AS ` name` FROM customers HAVING HEX(name) LIKE 'C%'"),
+    refused("SELECT {c} AS 'na\\me' FROM customers ORDER BY name"),
+    refused(
+        "SELECT (SELECT HEX(name) FROM (SELECT {c} AS ' name' FROM customers WHERE id = 1) d) AS x FROM customers c LIMIT 1",
+    ),
+    refused(
+        "SELECT (SELECT HEX(name) FROM (SELECT {c} FROM customers WHERE id = 1) d (` name`)) AS x FROM customers c LIMIT 1",
+    ),
     denied("SELECT {c} FROM customers ORDER BY 1"),
     denied("SELECT {c} AS p FROM customers ORDER BY p"),
     denied("SELECT id FROM customers ORDER BY {c} = '{v}'"),

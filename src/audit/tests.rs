@@ -205,7 +205,7 @@ fn a_tally_counts_rows_that_go_out() {
     let mut tally = Tally::default();
     tally.add(one, Shown::Opened);
     tally.add(two, Shown::Masked);
-    tally.add(two, Shown::Sealed);
+    tally.add(two, Shown::Nothing);
     for cells in [&[0, 1, 2][..], &[0, 2]] {
         cells.iter().for_each(|place| tally.cell(*place));
         tally.row();

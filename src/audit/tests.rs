@@ -303,6 +303,9 @@ fn search_and_report_find_what_was_written() {
     assert_eq!(numbers(Filter { client: some("192.0.2.70"), ..any() }), Vec::<u64>::new());
     assert_eq!(numbers(Filter { digest: some("abab"), ..any() }).len(), 5);
     assert_eq!(numbers(Filter { digest: some("abac"), ..any() }), Vec::<u64>::new());
+    assert_eq!(numbers(Filter { client: some("::ffff:192.0.2.7"), ..any() }).len(), 5);
+    assert_eq!(numbers(Filter { trace: some(""), ..any() }), [3, 4, 6, 8, 9], "everything, and it ends");
+    assert_eq!(numbers(Filter { trace: some("\n"), ..any() }), Vec::<u64>::new(), "nothing, and it ends");
 
     let mut report = Report::default();
     for path in &files {
@@ -320,6 +323,30 @@ fn search_and_report_find_what_was_written() {
             (names("2026-03-05", "eve@%"), total(1)),
         ]
     );
+}
+
+#[test]
+fn clients_are_found_by_their_ipv6_address() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut chain = Chain::new(key());
+    let mut lines = Vec::new();
+    for client in ["[2001:db8::7]:4711", "[2001:db8::7]:4712", "[2001:db8::70]:4711", "192.0.2.7:4711"] {
+        let access = Disclosure { client: client.parse().unwrap(), ..disclosure("ana", 1) };
+        chain.put(&Line::Access(Box::new(access)), "2026-03-04T05:06:07.000000Z", &mut lines);
+    }
+    fs::write(file.path(), &lines).unwrap();
+    let numbers = |client: &str| {
+        let mut numbers = Vec::new();
+        let filter = Filter { client: Some(client.to_owned()), ..Filter::default() };
+        search(file.path(), &filter, |access| numbers.push(access.seq)).unwrap();
+        numbers
+    };
+    assert_eq!(numbers("2001:db8::7"), [1, 2]);
+    assert_eq!(numbers("[2001:db8::7]"), [1, 2]);
+    assert_eq!(numbers("2001:0DB8:0:0::7"), [1, 2]);
+    assert_eq!(numbers("[2001:db8::7]:4712"), [2]);
+    assert_eq!(numbers("192.0.2.7"), [4]);
+    assert_eq!(numbers("nobody"), Vec::<u64>::new());
 }
 
 /// `CANDADO_ACCESSES` records in one file: how long writing, searching and verifying take.

@@ -151,6 +151,64 @@ fn what_cannot_be_written_is_a_gap_later() {
 }
 
 #[test]
+fn segments_keep_their_numbers_when_older_ones_are_in_an_archive() {
+    let desk = Desk::new();
+    let archive = tempfile::tempdir().unwrap();
+    for _ in 0..3 {
+        let (_, mut writer) = desk.begin(2_000);
+        for _ in 0..10 {
+            writer.write(jobs(&["ana", "ben"]));
+        }
+        for path in desk.files().into_iter().filter(|path| is_full(path)) {
+            let to = archive.path().join(path.file_name().unwrap());
+            assert!(!to.exists(), "{to:?} is there");
+            fs::rename(path, to).unwrap();
+        }
+    }
+    for entry in fs::read_dir(archive.path()).unwrap().map(Result::unwrap) {
+        fs::rename(entry.path(), desk.folder.path().join(entry.file_name())).unwrap();
+    }
+    let verdict = desk.verdict();
+    assert_eq!((verdict.found, verdict.accesses, verdict.chains.len()), (vec![], 60, 1));
+    assert!(desk.folder.path().join("accesses.log.000001").exists());
+}
+
+#[test]
+fn the_beginning_of_a_head_is_written_over() {
+    let desk = Desk::new();
+    fs::write(desk.path(), "h\t1\t2026-03").unwrap();
+    let (_, mut writer) = desk.begin(500);
+    writer.write(jobs(&["ana"]));
+    writer.write(jobs(&["ben"]));
+    drop(writer);
+    // The current segment's name went to another number just before the next one had its first line.
+    let last = desk.files().len();
+    fs::rename(desk.path(), desk.folder.path().join(format!("accesses.log.{last:06}"))).unwrap();
+    fs::write(desk.path(), "h").unwrap();
+    let (_, mut writer) = desk.begin(500);
+    writer.write(jobs(&["eve"]));
+    let verdict = desk.verdict();
+    assert_eq!((verdict.found, verdict.accesses, verdict.chains.len()), (vec![], 3, 1));
+    // What is no head is somebody else's.
+    let other = Desk::new();
+    fs::write(other.path(), "something else").unwrap();
+    let refused = Audit::begin(&other.settings(500)).err();
+    assert!(matches!(refused, Some(AuditError::OtherEnd { .. })), "{refused:?}");
+    assert_eq!(fs::read(other.path()).unwrap(), b"something else");
+}
+
+#[test]
+fn one_process_writes_a_file() {
+    let desk = Desk::new();
+    let (_, writer) = desk.begin(1 << 20);
+    let refused = Audit::begin(&desk.settings(1 << 20)).err();
+    assert!(matches!(refused, Some(AuditError::InUse { .. })), "{refused:?}");
+    drop(writer);
+    desk.begin(1 << 20);
+    assert_eq!(desk.verdict().found, []);
+}
+
+#[test]
 fn syslog_gets_a_record_in_each_datagram() {
     let desk = Desk::new();
     let path = desk.folder.path().join("log");

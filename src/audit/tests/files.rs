@@ -208,6 +208,28 @@ fn one_process_writes_a_file() {
     assert_eq!(desk.verdict().found, []);
 }
 
+#[tokio::test]
+async fn what_waits_for_a_place_in_vain_is_counted() {
+    let desk = Desk::new();
+    let settings = Settings { mode: Mode::Strict, queue_max: 1, ..desk.settings(1 << 20) };
+    let (audit, mut writer, _) = Audit::begin(&settings).unwrap();
+    audit.leave(disclosure("ana", 1));
+    {
+        // Its client goes while it waits.
+        let mut given_up = std::pin::pin!(audit.record(disclosure("ben", 1)));
+        assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(given_up.as_mut().poll(cx).is_pending())).await);
+        assert_eq!(audit.counters().totals().lost, 0);
+    }
+    assert_eq!(audit.counters().totals().lost, 1);
+    writer.write(jobs(&[]));
+    // One that the writer has is the writer's, whoever waits for it.
+    drop(writer);
+    assert_eq!(audit.record(disclosure("eve", 1)).await, Err(NotRecorded));
+    assert_eq!(audit.counters().totals().lost, 2);
+    let verdict = desk.verdict();
+    assert_eq!((verdict.found, verdict.lost), (vec![], 1));
+}
+
 #[test]
 fn syslog_gets_a_record_in_each_datagram() {
     let desk = Desk::new();

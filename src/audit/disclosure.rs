@@ -89,7 +89,7 @@ impl Share {
             match shown {
                 Shown::Opened => share.opened = share.opened.saturating_add(cells),
                 Shown::Masked => share.masked = share.masked.saturating_add(cells),
-                Shown::Sealed => {}
+                Shown::Nothing => {}
             }
         }
         shares

@@ -66,14 +66,12 @@ impl Audit {
             Mode::Strict => {
                 let (written, done) = oneshot::channel();
                 let job = Job { disclosure: Box::new(disclosure), written: Some(written) };
+                let waiting = Waiting(Some(self));
                 let recorded = async {
-                    match self.queue.send(job).await {
-                        Ok(()) => done.await.map_err(|_| NotRecorded),
-                        Err(_) => {
-                            self.lose();
-                            Err(NotRecorded)
-                        }
-                    }
+                    let place = self.queue.reserve().await.map_err(|_| NotRecorded)?;
+                    place.send(job);
+                    waiting.handed_over();
+                    done.await.map_err(|_| NotRecorded)
                 };
                 tokio::time::timeout(RECORD_LIMIT, recorded).await.unwrap_or(Err(NotRecorded))
             }
@@ -90,5 +88,23 @@ impl Audit {
     fn lose(&self) {
         self.counters.lost.fetch_add(1, Ordering::Relaxed);
         self.lost.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// An access that has no place in the queue yet. Given up, whether its time ran out or its client went, it is lost.
+struct Waiting<'a>(Option<&'a Audit>);
+
+impl Waiting<'_> {
+    /// It is the writer's.
+    fn handed_over(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(audit) = self.0 {
+            audit.lose();
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::{self, Read};
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use memchr::memmem::Finder;
@@ -38,13 +39,48 @@ pub struct Filter {
 struct Wanted {
     account: Option<String>,
     column: Option<String>,
-    client: Option<String>,
+    client: Option<Client>,
     digest: Option<String>,
     trace: Option<String>,
     from: Option<String>,
     until: Option<String>,
     /// What a line must hold somewhere.
     needle: Option<Finder<'static>>,
+}
+
+/// A client as lines hold it, an IPv6 address between brackets.
+enum Client {
+    /// Address and port: the whole field.
+    Socket(String),
+    /// An address with the colon behind it: what the field begins with.
+    Address(String),
+}
+
+impl Client {
+    fn new(text: &str) -> Self {
+        if let Ok(socket) = text.parse::<SocketAddr>() {
+            return Self::Socket(SocketAddr::new(socket.ip().to_canonical(), socket.port()).to_string());
+        }
+        match text.trim_matches(['[', ']']).parse::<IpAddr>().map(|address| address.to_canonical()) {
+            Ok(IpAddr::V6(address)) => Self::Address(format!("[{address}]:")),
+            Ok(IpAddr::V4(address)) => Self::Address(format!("{address}:")),
+            // No client's address.
+            Err(_) => Self::Socket(text.to_owned()),
+        }
+    }
+
+    fn text(&self) -> &str {
+        match self {
+            Self::Socket(text) | Self::Address(text) => text,
+        }
+    }
+
+    fn takes(&self, field: &str) -> bool {
+        match self {
+            Self::Socket(text) => field == text,
+            Self::Address(text) => field.starts_with(text.as_str()),
+        }
+    }
 }
 
 impl Wanted {
@@ -56,14 +92,15 @@ impl Wanted {
             text
         });
         let account = filter.account.as_deref().map(as_field);
+        let client = filter.client.as_deref().map(Client::new);
         let text = |text: &Option<String>, before: &str| text.as_ref().map(|text| format!("{before}{text}"));
         let needle = text(&filter.digest, "\t")
             .or_else(|| filter.trace.clone())
             .or_else(|| text(&account, "\t"))
-            .or_else(|| text(&filter.client, "\t"))
+            .or_else(|| client.as_ref().map(|client| format!("\t{}", client.text())))
             .or_else(|| column.clone());
         let needle = needle.map(|needle| Finder::new(needle.as_bytes()).into_owned());
-        let Filter { digest, client, trace, from, until, .. } = filter.clone();
+        let Filter { digest, trace, from, until, .. } = filter.clone();
         Self { account, column, client, digest, trace, from, until, needle }
     }
 
@@ -72,10 +109,8 @@ impl Wanted {
             true => access.account == wanted,
             false => access.account.rsplit_once('@').is_some_and(|(user, _)| user == wanted),
         };
-        let is_client =
-            |wanted: &String| access.client == wanted || address(access.client) == wanted.trim_matches(['[', ']']);
         self.account.as_ref().is_none_or(is_account)
-            && self.client.as_ref().is_none_or(is_client)
+            && self.client.as_ref().is_none_or(|client| client.takes(access.client))
             && self.digest.as_ref().is_none_or(|digest| access.digest.starts_with(digest.as_str()))
             && self.trace.as_ref().is_none_or(|trace| access.traceparent.contains(trace.as_str()))
             && self.from.as_ref().is_none_or(|from| access.at >= from.as_str())
@@ -85,11 +120,6 @@ impl Wanted {
                 .as_ref()
                 .is_none_or(|wanted| access.columns.split(',').any(|column| column.starts_with(wanted.as_str())))
     }
-}
-
-/// Address without its port.
-fn address(client: &str) -> &str {
-    client.rsplit_once(':').map_or(client, |(address, _)| address).trim_matches(['[', ']'])
 }
 
 /// Calls `each` with every access of a file that is wanted, in order.
@@ -138,11 +168,14 @@ fn lines(bytes: &[u8], wanted: &Wanted, each: &mut impl FnMut(&Accessed<'_>)) {
         return;
     };
     let mut rest = bytes;
-    while let Some(at) = needle.find(rest) {
+    while !rest.is_empty()
+        && let Some(at) = needle.find(rest)
+    {
         let start = memchr::memrchr(b'\n', rest.get(..at).unwrap_or_default()).map_or(0, |at| at.saturating_add(1));
         let behind = rest.get(at..).unwrap_or_default();
         let end = memchr::memchr(b'\n', behind).map_or(rest.len(), |length| at.saturating_add(length));
         take(rest.get(start..end).unwrap_or_default());
-        rest = rest.get(end..).unwrap_or_default();
+        // Behind the line feed: a needle that is empty, or that begins with one, would be found at it again.
+        rest = rest.get(end.saturating_add(1)..).unwrap_or_default();
     }
 }

@@ -84,6 +84,12 @@ pub enum AuditError {
         /// The file.
         path: PathBuf,
     },
+    /// Another process writes the file.
+    #[error("[audit] another process writes {path}: each proxy needs a file of its own")]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
     /// Records cannot be written elsewhere.
     #[error("[audit] nothing can be written to {target}")]
     Target {

@@ -9,8 +9,8 @@ pub enum Shown {
     Opened,
     /// As a mask of its value.
     Masked,
-    /// As its envelope, which shows nothing: it has a place, and is not counted.
-    Sealed,
+    /// As its envelope, or as NULL whatever it is: it has a place, and is not counted.
+    Nothing,
 }
 
 /// Counts of one result. Made once for each; counting a row allocates nothing.
@@ -68,19 +68,19 @@ impl Tally {
 
     /// Cells that a row can show.
     pub fn width(&self) -> u64 {
-        let shown = self.columns.iter().filter(|column| column.shown != Shown::Sealed);
+        let shown = self.columns.iter().filter(|column| column.shown != Shown::Nothing);
         u64::try_from(shown.count()).unwrap_or(u64::MAX)
     }
 
     /// Cells that went to the client, opened or masked.
     pub fn cells(&self) -> u64 {
-        let shown = self.columns.iter().filter(|column| column.shown != Shown::Sealed);
+        let shown = self.columns.iter().filter(|column| column.shown != Shown::Nothing);
         shown.fold(0, |sum, column| sum.saturating_add(column.cells))
     }
 
     /// For each column how its cells were shown, and how many. A column that stands twice in the result comes twice.
     pub fn columns(&self) -> impl Iterator<Item = (ColumnId, Shown, u64)> {
-        let shown = self.columns.iter().filter(|column| column.shown != Shown::Sealed);
+        let shown = self.columns.iter().filter(|column| column.shown != Shown::Nothing);
         shown.map(|column| (column.column, column.shown, column.cells))
     }
 }

@@ -1,20 +1,19 @@
-//! Known forms, chains that were tampered with, and files that are gone on with.
+//! Known forms, chains that were tampered with, and what is found in files.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Cursor;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use expect_test::expect;
 
 use super::chain::Mark;
-use super::queue::Job;
 use super::*;
 use crate::crypto::{AUDIT_MAC_LENGTH, AccessKey};
-use crate::events::{SyslogSettings, SyslogTransport};
 use crate::policy::{Account, ColumnId};
 use crate::schema::ColumnRef;
+
+mod files;
 
 const DEPLOYMENT: &str = "11111111-2222-4333-8444-555555555555";
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -177,6 +176,21 @@ fn anchors_show_an_end_that_was_cut_off() {
 }
 
 #[test]
+fn a_later_anchor_does_not_replace_an_earlier_one() {
+    let [one, two] = segments("proxy-1", 7);
+    let first = anchor(&two, 1, "proxy-1", 7);
+    let again = first.clone();
+    assert_eq!(found(&[&one, &two], &[first.clone(), again]), "", "the same one twice");
+    let mut other = first.clone();
+    other.mac[0] ^= 1;
+    for anchors in [[first.clone(), other.clone()], [other, first]] {
+        assert_eq!(found(&[&one, &two], &anchors), "two:2 not_as_anchored\n");
+        // The record that they contradict each other about is in no file.
+        assert_eq!(found(&[&one], &anchors), "proxy-1:0 not_as_anchored\none:6 cut_off\n");
+    }
+}
+
+#[test]
 fn accesses_are_read_as_they_were_written() {
     let [one, _] = segments("proxy-1", 7);
     let line = one.lines().nth(2).unwrap();
@@ -205,7 +219,7 @@ fn a_tally_counts_rows_that_go_out() {
     let mut tally = Tally::default();
     tally.add(one, Shown::Opened);
     tally.add(two, Shown::Masked);
-    tally.add(two, Shown::Sealed);
+    tally.add(two, Shown::Nothing);
     for cells in [&[0, 1, 2][..], &[0, 2]] {
         cells.iter().for_each(|place| tally.cell(*place));
         tally.row();
@@ -256,170 +270,6 @@ fn comments_are_believed_only_in_their_form() {
     assert_eq!(caller::application("a".repeat(65).as_bytes()), None);
 }
 
-/// A record in a folder, with whoever writes it.
-struct Desk {
-    folder: tempfile::TempDir,
-    kid: u32,
-}
-
-impl Desk {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), kid: 1 }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.path().join("accesses.log")
-    }
-
-    fn settings(&self, octets_max: u64) -> Settings {
-        let key_file = self.folder.path().join("access.key");
-        fs::write(&key_file, proxy_key(self.kid, "proxy-1").to_be_written().as_bytes()).unwrap();
-        let target = Target::File(Segments { path: self.path(), octets_max, sync: Sync::System });
-        Settings { mode: Mode::Fast, key_file, target, queue_max: 16, anchor_s: 60 }
-    }
-
-    fn begin(&self, octets_max: u64) -> (Audit, Writer) {
-        let (audit, writer, _) = Audit::begin(&self.settings(octets_max)).unwrap();
-        (audit, writer)
-    }
-
-    /// All files, oldest first, as they verify.
-    fn verdict(&self) -> Verdict {
-        verify(
-            self.files().into_iter().map(|path| {
-                let text = fs::read(&path);
-                (path.file_name().unwrap().to_str().unwrap().to_owned(), text.map(Cursor::new))
-            }),
-            any_key,
-            &[],
-        )
-        .unwrap()
-    }
-
-    fn files(&self) -> Vec<PathBuf> {
-        let entries = fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path());
-        let mut full: Vec<_> = entries.filter(|path| is_full(path)).collect();
-        full.sort();
-        full.extend(self.path().exists().then(|| self.path()));
-        full
-    }
-}
-
-fn is_full(path: &Path) -> bool {
-    path.to_str().unwrap().contains("accesses.log.0")
-}
-
-fn jobs(users: &[&str]) -> Vec<Job> {
-    users.iter().map(|user| Job { disclosure: Box::new(disclosure(user, 1)), written: None }).collect()
-}
-
-#[test]
-fn a_record_goes_on_after_restarts_and_through_segments() {
-    let desk = Desk::new();
-    for start in 1..=3_u64 {
-        let (_, mut writer) = desk.begin(2_000);
-        for _ in 0..10 {
-            writer.write(jobs(&["ana", "ben"]));
-        }
-        let verdict = desk.verdict();
-        assert_eq!(verdict.found, []);
-        assert_eq!((verdict.accesses, verdict.chains.len()), (start * 20, 1));
-    }
-    assert!(desk.files().len() > 5, "{:?}", desk.files());
-    // What the end of the process cut off is no record; everything before it stands.
-    let whole = fs::read(desk.path()).unwrap();
-    fs::write(desk.path(), [&whole[..], b"a\t99\t2026"].concat()).unwrap();
-    let (_, mut writer) = desk.begin(2_000);
-    writer.write(jobs(&["eve"]));
-    assert_eq!((desk.verdict().found, desk.verdict().accesses), (vec![], 61));
-    // The current segment was moved just before the end.
-    let last = desk.files().len();
-    fs::rename(desk.path(), desk.folder.path().join(format!("accesses.log.{last:06}"))).unwrap();
-    let (_, mut writer) = desk.begin(2_000);
-    writer.write(jobs(&["eve"]));
-    assert_eq!((desk.verdict().found, desk.verdict().accesses, desk.verdict().chains.len()), (vec![], 62, 1));
-}
-
-#[test]
-fn an_end_that_somebody_changed_is_not_gone_on_with() {
-    let desk = Desk::new();
-    let (_, mut writer) = desk.begin(1 << 20);
-    writer.write(jobs(&["ana", "ben"]));
-    drop(writer);
-    let text = fs::read_to_string(desk.path()).unwrap();
-    fs::write(desk.path(), text.replace("ben@", "bob@")).unwrap();
-    let refused = Audit::begin(&desk.settings(1 << 20)).err();
-    assert!(matches!(refused, Some(AuditError::OtherEnd { .. })), "{refused:?}");
-    fs::write(desk.path(), "something else\n").unwrap();
-    assert!(matches!(Audit::begin(&desk.settings(1 << 20)).err(), Some(AuditError::OtherEnd { .. })));
-}
-
-#[test]
-fn another_audit_key_begins_a_segment_of_the_same_chain() {
-    let mut desk = Desk::new();
-    let (_, mut writer) = desk.begin(1 << 20);
-    writer.write(jobs(&["ana"]));
-    drop(writer);
-    desk.kid = 2;
-    let (_, mut writer) = desk.begin(1 << 20);
-    writer.write(jobs(&["ana"]));
-    let verdict = desk.verdict();
-    assert_eq!((verdict.found, verdict.accesses, verdict.chains.len(), desk.files().len()), (vec![], 2, 1, 2));
-}
-
-#[test]
-fn what_finds_no_room_is_a_gap() {
-    let desk = Desk::new();
-    let (audit, writer) = desk.begin(1 << 20);
-    for _ in 0..20 {
-        audit.leave(disclosure("ana", 1));
-    }
-    assert_eq!(audit.counters().totals(), Totals { written: 0, lost: 4, failures: 0 });
-    let counters = audit.counters().clone();
-    drop(audit);
-    writer.run();
-    assert_eq!(counters.totals(), Totals { written: 16, lost: 4, failures: 0 });
-    let verdict = desk.verdict();
-    assert_eq!((verdict.found, verdict.accesses, verdict.lost), (vec![], 16, 4));
-}
-
-#[test]
-fn what_cannot_be_written_is_a_gap_later() {
-    let desk = Desk::new();
-    let (audit, mut writer) = desk.begin(1 << 20);
-    writer.write(jobs(&["ana"]));
-    let (away, here) = (desk.folder.path().with_extension("away"), desk.folder.path());
-    fs::rename(here, &away).unwrap();
-    writer.write(jobs(&["ben", "eve"]));
-    writer.write(jobs(&["ben"]));
-    assert_eq!(audit.counters().totals(), Totals { written: 1, lost: 3, failures: 2 });
-    fs::rename(&away, here).unwrap();
-    writer.write(jobs(&["ana"]));
-    let verdict = desk.verdict();
-    assert_eq!((verdict.found, verdict.accesses, verdict.lost), (vec![], 2, 3));
-}
-
-#[test]
-fn syslog_gets_a_record_in_each_datagram() {
-    let desk = Desk::new();
-    let path = desk.folder.path().join("log");
-    let daemon = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
-    let target = Target::Syslog(SyslogSettings { transport: SyslogTransport::Unix(path), facility: 13 });
-    let (_, mut writer, _) = Audit::begin(&Settings { target, ..desk.settings(0) }).unwrap();
-    writer.write(jobs(&["ana", "ben"]));
-    let mut lines = String::new();
-    for _ in 0..4 {
-        let mut bytes = [0; 2048];
-        let length = daemon.recv(&mut bytes).unwrap();
-        let message = std::str::from_utf8(&bytes[..length]).unwrap();
-        let (head, line) = message.split_once(" access - ").unwrap();
-        assert!(head.starts_with("<110>1 20"), "{head}");
-        lines.push_str(&format!("{line}\n"));
-    }
-    let verdict = verdict(&[&lines], &[]);
-    assert_eq!((verdict.found, verdict.accesses), (vec![], 2));
-}
-
 #[test]
 fn search_and_report_find_what_was_written() {
     let folder = tempfile::tempdir().unwrap();
@@ -453,6 +303,9 @@ fn search_and_report_find_what_was_written() {
     assert_eq!(numbers(Filter { client: some("192.0.2.70"), ..any() }), Vec::<u64>::new());
     assert_eq!(numbers(Filter { digest: some("abab"), ..any() }).len(), 5);
     assert_eq!(numbers(Filter { digest: some("abac"), ..any() }), Vec::<u64>::new());
+    assert_eq!(numbers(Filter { client: some("::ffff:192.0.2.7"), ..any() }).len(), 5);
+    assert_eq!(numbers(Filter { trace: some(""), ..any() }), [3, 4, 6, 8, 9], "everything, and it ends");
+    assert_eq!(numbers(Filter { trace: some("\n"), ..any() }), Vec::<u64>::new(), "nothing, and it ends");
 
     let mut report = Report::default();
     for path in &files {
@@ -470,6 +323,30 @@ fn search_and_report_find_what_was_written() {
             (names("2026-03-05", "eve@%"), total(1)),
         ]
     );
+}
+
+#[test]
+fn clients_are_found_by_their_ipv6_address() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut chain = Chain::new(key());
+    let mut lines = Vec::new();
+    for client in ["[2001:db8::7]:4711", "[2001:db8::7]:4712", "[2001:db8::70]:4711", "192.0.2.7:4711"] {
+        let access = Disclosure { client: client.parse().unwrap(), ..disclosure("ana", 1) };
+        chain.put(&Line::Access(Box::new(access)), "2026-03-04T05:06:07.000000Z", &mut lines);
+    }
+    fs::write(file.path(), &lines).unwrap();
+    let numbers = |client: &str| {
+        let mut numbers = Vec::new();
+        let filter = Filter { client: Some(client.to_owned()), ..Filter::default() };
+        search(file.path(), &filter, |access| numbers.push(access.seq)).unwrap();
+        numbers
+    };
+    assert_eq!(numbers("2001:db8::7"), [1, 2]);
+    assert_eq!(numbers("[2001:db8::7]"), [1, 2]);
+    assert_eq!(numbers("2001:0DB8:0:0::7"), [1, 2]);
+    assert_eq!(numbers("[2001:db8::7]:4712"), [2]);
+    assert_eq!(numbers("192.0.2.7"), [4]);
+    assert_eq!(numbers("nobody"), Vec::<u64>::new());
 }
 
 /// `CANDADO_ACCESSES` records in one file: how long writing, searching and verifying take.

@@ -74,7 +74,7 @@ pub enum Breach {
         /// The last of them.
         to: u64,
     },
-    /// An anchor names another code for the record.
+    /// An anchor names another code for the record, or two anchors name two.
     NotAsAnchored {
         /// The record.
         seq: u64,
@@ -181,19 +181,26 @@ pub fn verify<R: BufRead>(
     anchors: &[Anchor],
 ) -> io::Result<Verdict> {
     let mut anchored: BTreeMap<(ChainId, u64), Code> = BTreeMap::new();
+    let mut contradicted = BTreeMap::new();
     for anchor in anchors {
-        anchored.insert((anchor.chain, anchor.seq), anchor.mac);
+        // The first one counts: a later one could be written for a history that was made up.
+        if *anchored.entry((anchor.chain, anchor.seq)).or_insert(anchor.mac) != anchor.mac {
+            contradicted.insert((anchor.chain, anchor.seq), anchor);
+        }
     }
-    let mut verifier = Verifier { key, anchored, known: BTreeMap::new(), verdict: Verdict::default() };
+    let known = BTreeMap::new();
+    let mut verifier = Verifier { key, anchored, contradicted, known, verdict: Verdict::default() };
     for (name, reader) in files {
         verifier.file(&name, reader?)?;
     }
     Ok(verifier.finish(anchors))
 }
 
-struct Verifier<K> {
+struct Verifier<'a, K> {
     key: K,
     anchored: BTreeMap<(ChainId, u64), Code>,
+    /// Anchors with another code than the first one of the same place, as long as no record of that place was read.
+    contradicted: BTreeMap<(ChainId, u64), &'a Anchor>,
     known: BTreeMap<ChainId, Known>,
     verdict: Verdict,
 }
@@ -205,7 +212,7 @@ struct Segment {
     last: Mark,
 }
 
-impl<K: Fn(&str, u32, &str) -> Option<AccessKey>> Verifier<K> {
+impl<K: Fn(&str, u32, &str) -> Option<AccessKey>> Verifier<'_, K> {
     fn file(&mut self, name: &str, mut reader: impl BufRead) -> io::Result<()> {
         let mut place = Place { file: name.to_owned(), line: 0 };
         let mut segment: Option<Segment> = None;
@@ -293,7 +300,9 @@ impl<K: Fn(&str, u32, &str) -> Option<AccessKey>> Verifier<K> {
         } else if !fits(segment) {
             self.found(place, Breach::Altered { seq });
         }
-        if self.anchored.get(&(segment.chain, seq)).is_some_and(|anchored| *anchored != mac) {
+        let at = (segment.chain, seq);
+        let is_contradicted = self.contradicted.remove(&at).is_some();
+        if is_contradicted || self.anchored.get(&at).is_some_and(|anchored| *anchored != mac) {
             self.found(place, Breach::NotAsAnchored { seq });
         }
         segment.last = Mark { seq, mac };
@@ -317,6 +326,11 @@ impl<K: Fn(&str, u32, &str) -> Option<AccessKey>> Verifier<K> {
             let known = newest.entry(anchor.chain).or_insert(anchor);
             if anchor.seq > known.seq {
                 *known = anchor;
+            }
+        }
+        for ((_, seq), anchor) in std::mem::take(&mut self.contradicted) {
+            if names.contains(&anchor.name) {
+                self.found(&Place { file: anchor.name.clone(), line: 0 }, Breach::NotAsAnchored { seq });
             }
         }
         for (chain, anchor) in newest {

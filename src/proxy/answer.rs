@@ -169,10 +169,7 @@ impl Session {
                 Walk::Packet { start, end } => {
                     let payload = self.server.input.data().get(start.saturating_add(HEADER_LENGTH)..end);
                     let event = relay.walker.accept(payload.unwrap_or_default()).map_err(End::ServerMalformed)?;
-                    if let Event::Ok(ok) = event {
-                        self.desk.state.observe_status(ok.status);
-                        self.desk.state.observe(&ok).map_err(End::ServerMalformed)?;
-                    }
+                    self.desk.observe_dropped(&event).map_err(End::ServerMalformed)?;
                     self.server.input.consume(end);
                 }
             }
@@ -273,6 +270,28 @@ impl Desk {
         };
         let named = rewrite::names_protected(&definition, &snapshot.policy, self.state.results.charset());
         Ok(named.is_some() && !passes)
+    }
+
+    /// Takes over what a packet says of the session that the client does not get: the server goes on from there.
+    pub(super) fn observe_dropped(&mut self, event: &Event<'_>) -> Result<(), WireError> {
+        match event {
+            Event::Ok(ok) => {
+                self.state.observe_status(ok.status);
+                self.state.observe(ok)
+            }
+            Event::Eof(status) => {
+                self.state.observe_status(*status);
+                Ok(())
+            }
+            Event::ColumnCount(_)
+            | Event::Column(_)
+            | Event::Param(_)
+            | Event::DefinitionsEnd
+            | Event::Row(_)
+            | Event::Prepared(_)
+            | Event::Err(_)
+            | Event::Line => Ok(()),
+        }
     }
 
     /// Takes over an OK packet's session state and puts the client's form of it into `bytes`.

@@ -134,7 +134,10 @@ impl Session {
                     reader.refuse(&error, &self.desk.connection);
                     course = Course::Dropping;
                     failed = true;
+                    self.desk.observe_dropped(&event).map_err(End::ServerMalformed)?;
                 }
+            } else {
+                self.desk.observe_dropped(&event).map_err(End::ServerMalformed)?;
             }
             self.server.input.consume(whole.length);
             if reader.gathered.len() >= GATHER {

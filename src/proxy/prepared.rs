@@ -128,6 +128,7 @@ impl Statements {
         prepared.plan = again.plan;
         prepared.map = again.map;
         prepared.names = again.names;
+        prepared.asked = again.asked;
         prepared.text = again.text;
         prepared.made_under = again.versions;
         prepared.cursor = None;

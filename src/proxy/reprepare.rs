@@ -14,7 +14,8 @@ use super::peer::Peer;
 use super::prepared::{Prepared, Text, Versions};
 use super::session::Session;
 use super::snapshot::Snapshot;
-use super::statement::NotSent;
+use super::statement::{NotSent, Planned};
+use crate::audit::Asked;
 use crate::client_error::{ClientError, Complaint};
 use crate::plan::QueryPlan;
 use crate::rewrite::{ColumnName, ParamMap, Rewritten};
@@ -36,6 +37,8 @@ pub(super) struct Reprepare {
     /// Names of the result's columns that are restored.
     pub(super) names: Arc<[ColumnName]>,
     pub(super) map: Option<ParamMap>,
+    /// What the record of accesses will say of its executions: under another policy it may open something.
+    pub(super) asked: Option<Arc<Asked>>,
     pub(super) text: Text,
     pub(super) versions: Versions,
 }
@@ -95,7 +98,8 @@ impl Desk {
             Rewritten::Unchanged => [&[Command::STMT_PREPARE][..], &prepared.sql].concat(),
         };
         let versions = Versions::of(snapshot);
-        Ok(Some(Reprepare { id, payload, plan: planned.plan, map, names: planned.names, text, versions }))
+        let Planned { plan, names, asked, .. } = planned;
+        Ok(Some(Reprepare { id, payload, plan, names, map, asked, text, versions }))
     }
 }
 

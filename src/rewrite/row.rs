@@ -60,8 +60,9 @@ impl RowPlan {
                     continue;
                 }
                 CellAction::Open(grant) => (grant.column(), Shown::Opened),
+                CellAction::Mask(grant, mask) if **mask == Mask::Null => (grant.column(), Shown::Nothing),
                 CellAction::Mask(grant, _) => (grant.column(), Shown::Masked),
-                CellAction::Ciphertext(column) => (*column, Shown::Sealed),
+                CellAction::Ciphertext(column) => (*column, Shown::Nothing),
             };
             tally.add(protected, shown);
             steps.push(Step { skipped, at, action: action.clone(), column: *column });

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Chain, Identity, Line, Place, Sink, fresh, new_chain, put_all};
 use crate::audit::chain::Mark;
-use crate::audit::line::{Head, Parsed};
+use crate::audit::line::{Head, MAGIC, Parsed};
 use crate::audit::{AuditError, ProxyKey, Segments, Sync};
 
 /// The end of a file that is read to go on behind it; no two lines are longer.
@@ -22,6 +22,8 @@ const DIGITS: usize = 6;
 pub(super) struct File {
     settings: Segments,
     open: Option<Open>,
+    /// Keeps other processes away as long as it is open.
+    _lock: fs::File,
 }
 
 #[derive(Debug)]
@@ -44,10 +46,11 @@ struct Tail {
 pub(super) fn open(settings: Segments, key: ProxyKey) -> Result<Sink, AuditError> {
     let path = settings.path.clone();
     let failed = |source| AuditError::File { path: path.clone(), source };
-    let is_current = is_filled(&path);
+    let lock = lock(&path)?;
+    let is_current = Current::of(&path).map_err(failed)? == Current::Filled;
     let newest = if is_current { Some(path.clone()) } else { newest(&path).map_err(failed)?.map(|(_, path)| path) };
     let Some(newest) = newest else {
-        return fresh(key, Place::File(File { settings, open: None }));
+        return fresh(key, Place::File(File { settings, open: None, _lock: lock }));
     };
     let other = || AuditError::OtherEnd { path: newest.clone() };
     let tail = tail(&newest, &key).map_err(failed)?.ok_or_else(other)?;
@@ -62,12 +65,28 @@ pub(super) fn open(settings: Segments, key: ProxyKey) -> Result<Sink, AuditError
     }
     let goes_on = is_current && tail.head.kid == kid && tail.head.name == name && tail.head.deployment == deployment;
     let mark = mark.ok_or_else(other)?;
-    let mut file = File { settings, open: None };
+    let mut file = File { settings, open: None, _lock: lock };
     if goes_on {
         file.open = Some(file.resume().map_err(failed)?);
     }
     let identity = Identity { deployment, kid, name, chain: chain_id, segment };
     Ok(Sink { identity, chain: Chain::behind(key, mark), place: Place::File(file) })
+}
+
+/// Two processes that wrote one file would break its chain. The lock has a name that no pattern for segments takes.
+fn lock(path: &Path) -> Result<fs::File, AuditError> {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".lock");
+    let name = path.with_file_name(name);
+    let failed = |source| AuditError::File { path: name.clone(), source };
+    let options = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&name);
+    let file = options.map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(AuditError::InUse { path: path.to_owned() }),
+        Err(fs::TryLockError::Error(source)) => Err(failed(source)),
+    }
 }
 
 impl File {
@@ -119,8 +138,8 @@ impl File {
             Sync::System => open.file.write_all(bytes),
         };
         if let Err(error) = synced {
-            // Half a line would hide the next one. An empty file is made anew.
-            if open.octets > 0 && open.file.set_len(open.octets).is_ok() {
+            // Half a line would hide the next one. A file that was empty is begun anew.
+            if open.file.set_len(open.octets).is_ok() && open.octets > 0 {
                 self.open = Some(open);
             }
             return Err(error);
@@ -133,13 +152,14 @@ impl File {
     /// Moves the current file away, if there is one, and makes another.
     fn next(&self) -> io::Result<Open> {
         let path = &self.settings.path;
-        if is_filled(path) {
-            let number = newest(path)?.map_or(1, |(number, _)| number.saturating_add(1));
-            let mut name = OsString::from(path);
-            name.push(format!(".{number:0DIGITS$}"));
-            fs::rename(path, PathBuf::from(name))?;
+        let current = Current::of(path)?;
+        if current == Current::Filled {
+            put_away(path)?;
         }
         let file = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+        if current == Current::Fragment {
+            file.set_len(0)?;
+        }
         if self.settings.sync == Sync::Always
             && let Some(folder) = path.parent()
         {
@@ -162,8 +182,52 @@ impl File {
     }
 }
 
-fn is_filled(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0)
+/// What has the configured name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Current {
+    /// Nothing, or an empty file.
+    Nothing,
+    /// The beginning of a head: the process ended while it wrote the first line.
+    Fragment,
+    /// A segment, or something else that stays as it is.
+    Filled,
+}
+
+impl Current {
+    fn of(path: &Path) -> io::Result<Self> {
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.is_file() && metadata.len() > 0 => {}
+            Ok(_) => return Ok(Self::Nothing),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::Nothing),
+            Err(error) => return Err(error),
+        }
+        let first = first_line(path)?;
+        let is_head = first.starts_with(MAGIC) || MAGIC.starts_with(&first);
+        Ok(if is_head && !first.ends_with(b"\n") { Self::Fragment } else { Self::Filled })
+    }
+}
+
+/// The first line, with its line feed if it has one.
+fn first_line(path: &Path) -> io::Result<Vec<u8>> {
+    let mut first = Vec::new();
+    BufReader::new(fs::File::open(path)?).take(TAIL_OCTETS).read_until(b'\n', &mut first)?;
+    Ok(first)
+}
+
+/// Gives the current segment its number: its own, or a higher one if files with higher ones are there. Older ones may be
+/// in an archive under the lower ones.
+fn put_away(path: &Path) -> io::Result<()> {
+    let first = first_line(path)?;
+    let head = first.strip_suffix(b"\n").and_then(Parsed::read).and_then(|parsed| parsed.head());
+    let own = head.map_or(1, |head| head.segment);
+    let number = newest(path)?.map_or(own, |(number, _)| own.max(number.saturating_add(1)));
+    let mut name = OsString::from(path);
+    name.push(format!(".{number:0DIGITS$}"));
+    let name = PathBuf::from(name);
+    if fs::symlink_metadata(&name).is_ok() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    fs::rename(path, name)
 }
 
 fn is_inode(path: &Path, inode: u64) -> bool {
@@ -202,8 +266,7 @@ fn last_lines(mut file: &fs::File, length: u64) -> io::Result<(Vec<u8>, u64)> {
 /// Reads a file's head and its end. `None` if it is no such file.
 fn tail(path: &Path, key: &ProxyKey) -> io::Result<Option<Tail>> {
     let file = fs::File::open(path)?;
-    let mut first = Vec::new();
-    BufReader::new(&file).take(TAIL_OCTETS).read_until(b'\n', &mut first)?;
+    let first = first_line(path)?;
     let (bytes, _) = last_lines(&file, file.metadata()?.len())?;
     let read = || {
         let head = Parsed::read(first.strip_suffix(b"\n")?)?.head()?;

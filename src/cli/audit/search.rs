@@ -1,7 +1,8 @@
 //! `candado audit search` and `candado audit report`: the record of accesses, read and not verified.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -36,10 +37,10 @@ struct Wanted {
     #[arg(long, value_name = "DIGEST")]
     digest: Option<String>,
     /// Accesses from that client address, with port or without.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = client)]
     client: Option<String>,
     /// Accesses in a trace whose `traceparent` holds this.
-    #[arg(long, value_name = "TRACE")]
+    #[arg(long, value_name = "TRACE", value_parser = trace)]
     trace: Option<String>,
     /// Print one JSON document instead of text.
     #[arg(long)]
@@ -63,25 +64,49 @@ pub(in crate::cli) struct ReportArguments {
     wanted: Wanted,
 }
 
+fn client(text: &str) -> Result<String, String> {
+    let is_address = text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok();
+    is_address.then(|| text.to_owned()).ok_or_else(|| {
+        "a client is an address, 192.0.2.7 or 2001:db8::7, or with its port [2001:db8::7]:4711".to_owned()
+    })
+}
+
+fn trace(text: &str) -> Result<String, String> {
+    let fits = !text.is_empty() && !text.contains(char::is_control);
+    fits.then(|| text.to_owned()).ok_or_else(|| "a trace has at least one sign, and none that controls".to_owned())
+}
+
 /// What was found in one file: the newest ones, and how many there were.
 #[derive(Default)]
 struct Hits {
-    kept: VecDeque<Value>,
+    /// By time, then by number, then as they were found.
+    kept: BTreeMap<(String, u64, u64), Value>,
     count: u64,
+}
+
+impl Hits {
+    fn keep(&mut self, access: &Accessed<'_>, limit: usize) {
+        self.count = self.count.saturating_add(1);
+        self.kept.insert((access.at.to_owned(), access.seq, self.count), document(access));
+        if self.kept.len() > limit {
+            self.kept.pop_first();
+        }
+    }
+
+    /// The newest ones of all files, oldest first. Files of several proxies lie over each other in time.
+    fn newest(all: Vec<Self>, limit: usize) -> Vec<Value> {
+        let mut kept: Vec<_> = all.into_iter().flat_map(|hits| hits.kept).collect();
+        kept.sort_by(|((at, seq, _), _), ((other_at, other_seq, _), _)| (at, seq).cmp(&(other_at, other_seq)));
+        let older = kept.len().saturating_sub(limit);
+        kept.into_iter().skip(older).map(|(_, document)| document).collect()
+    }
 }
 
 pub(super) fn find(arguments: &SearchArguments) -> Result<(), Failure> {
     let limit = arguments.limit;
-    let hits = arguments.wanted.each_file(|hits: &mut Hits, access| {
-        hits.count = hits.count.saturating_add(1);
-        hits.kept.push_back(document(access));
-        if hits.kept.len() > limit {
-            hits.kept.pop_front();
-        }
-    })?;
+    let hits = arguments.wanted.each_file(|hits: &mut Hits, access| hits.keep(access, limit))?;
     let count = hits.iter().fold(0_u64, |sum, hits| sum.saturating_add(hits.count));
-    let all: Vec<Value> = hits.into_iter().flat_map(|hits| hits.kept).collect();
-    let shown = all.get(all.len().saturating_sub(limit)..).unwrap_or_default();
+    let shown = Hits::newest(hits, limit);
     Output::new().answer(arguments.wanted.json, &json!({ "found": count, "accesses": shown }), || {
         let lines = shown.iter().map(line).collect::<Vec<_>>().join("\n");
         format!("{lines}\n{count} found; not verified: `candado audit verify FILE..` does that")
@@ -197,3 +222,6 @@ fn line(access: &Value) -> String {
         text("ref"),
     )
 }
+
+#[cfg(test)]
+mod tests;

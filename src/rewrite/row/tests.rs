@@ -145,6 +145,19 @@ fn masks_and_envelopes_stand_in_the_place_of_values() {
 }
 
 #[test]
+fn what_is_shown_as_null_or_as_an_envelope_has_no_width() {
+    let fixture = Fixture::new();
+    let phone = fixture.seal(PHONE, b"090-1234-5678");
+    let mask = |mask: Mask| CellAction::Mask(fixture.grant(PHONE), mask.into());
+    let actions = [mask(Mask::Null), fixture.open(PHONE), CellAction::Ciphertext(PHONE), mask(Mask::Last(4))];
+    let mut plan = RowPlan::new(&actions, &announced(&[VAR_STRING; 4])).unwrap().unwrap();
+    assert_eq!(plan.tally().width(), 2);
+    text(&mut plan, &text_row(&[Some(&phone[..]); 4]), &fixture.cx()).unwrap();
+    // A row shows as many cells as it was wide, no fewer.
+    assert_eq!((plan.tally().rows(), plan.tally().cells()), (1, 2));
+}
+
+#[test]
 fn envelopes_are_shown_without_what_makes_equal_values_equal() {
     let fixture = Fixture::new();
     let phone = fixture.seal(PHONE, b"090-1234-5678");

@@ -1,0 +1,58 @@
+//! Which accesses are the newest, and what is no client and no trace.
+
+use super::*;
+
+fn accessed(at: &str, seq: u64) -> Accessed<'_> {
+    Accessed {
+        seq,
+        at,
+        account: "ana@%",
+        client: "192.0.2.7:4711",
+        role: "support",
+        application: "-",
+        traceparent: "-",
+        digest: "ab",
+        reference: "1:2",
+        outcome: "complete",
+        rows: 1,
+        opened: 1,
+        masked: 0,
+        columns: "shop.customers.phone=1/0",
+    }
+}
+
+#[test]
+fn the_newest_are_the_latest_whatever_the_order_of_files() {
+    let file = |accesses: &[(&str, u64)], limit| {
+        let mut hits = Hits::default();
+        for (at, seq) in accesses {
+            hits.keep(&accessed(at, *seq), limit);
+        }
+        hits
+    };
+    for (limit, expected) in [(0, &[][..]), (1, &[5]), (3, &[8, 1, 5]), (9, &[7, 8, 1, 5])] {
+        // The second file is older than the first one, and a clock was set back in it.
+        let files = vec![
+            file(&[("2026-03-06", 1), ("2026-03-07", 5)], limit),
+            file(&[("2026-03-05", 8), ("2026-03-04", 7)], limit),
+        ];
+        let newest: Vec<_> = Hits::newest(files, limit).iter().map(|access| access["seq"].as_u64().unwrap()).collect();
+        assert_eq!(newest, expected, "{limit}");
+    }
+    let together = vec![file(&[("2026-03-06", 9)], 1), file(&[("2026-03-06", 3)], 1)];
+    assert_eq!(Hits::newest(together, 1)[0]["seq"], 9);
+}
+
+#[test]
+fn what_is_no_client_and_no_trace_is_refused() {
+    for text in ["192.0.2.7", "192.0.2.7:4711", "2001:db8::7", "[2001:db8::7]", "[2001:db8::7]:4711"] {
+        assert_eq!(client(text).as_deref(), Ok(text));
+    }
+    for text in ["", "desk", "192.0.2", "192.0.2.7:"] {
+        assert!(client(text).is_err(), "{text}");
+    }
+    assert_eq!(trace("4bf92f").as_deref(), Ok("4bf92f"));
+    for text in ["", "\n", "4b\tf9"] {
+        assert!(trace(text).is_err(), "{text:?}");
+    }
+}

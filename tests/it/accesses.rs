@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use mysql_async::prelude::Queryable as _;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -17,6 +18,7 @@ use crate::support::shop::{Answer, Shop, Who, policy, prepared, refused, text};
 on_each_server!(
     every_access_is_recorded_before_its_result_ends,
     without_a_record_no_result_ends,
+    a_statement_that_was_prepared_before_its_column_was_protected_is_recorded,
     a_record_outlasts_its_process_and_shows_what_was_cut_off,
 );
 
@@ -84,6 +86,8 @@ impl Archive {
     fn files(&self) -> Vec<String> {
         let entries = fs::read_dir(self.path("records")).unwrap().map(|entry| entry.unwrap().path());
         let mut files: Vec<String> = entries.map(|path| path.display().to_string()).collect();
+        // The lock is no segment.
+        files.retain(|path| !path.ends_with(".lock"));
         // `accesses.log` comes behind `accesses.log.000001`.
         files.sort_by_key(|path| (path.len() == self.file().len(), path.clone()));
         files
@@ -214,6 +218,34 @@ async fn without_a_record_no_result_ends(kind: Kind) {
     assert_eq!(text(&mut conn, "SELECT phone FROM customers WHERE id < 10").await.cells().len(), 3);
     let (code, verdict) = archive.verify();
     assert_eq!((code, &verdict["accesses"], &verdict["lost"]), (0, &json!(1), &json!(3)), "{verdict}");
+}
+
+async fn a_statement_that_was_prepared_before_its_column_was_protected_is_recorded(kind: Kind) {
+    let archive = Archive::open(kind);
+    let shop = Shop::open_with_limits(Deployment::shared(kind), &archive.section("strict"));
+    fill(&shop).await;
+    let protecting = policy(&shop.database);
+    let column = format!("[[column]]\nname = \"{}.customers.phone\"", shop.database);
+    let start = protecting.find(&column).unwrap();
+    let end = start + 1 + protecting[start + 1..].find("[[column]]").unwrap();
+    reload(&shop, &format!("{}{}", &protecting[..start], &protecting[end..]));
+    let mut conn = shop.connect(Who::Application).await;
+    let sql = format!("SELECT phone FROM customers WHERE id = ? /*application='desk',traceparent='{TRACE}'*/");
+    let statement = conn.prep(sql).await.unwrap();
+    reload(&shop, &protecting);
+    let found: Option<String> = conn.exec_first(&statement, (1,)).await.unwrap();
+    assert_eq!(found, Some("090-1111-2222".to_owned()));
+    let found = archive.accesses(&["--trace", TRACE]);
+    assert_eq!((found.len(), &found[0]["application"], &found[0]["opened"]), (1, &json!("desk"), &json!(1)));
+}
+
+/// Puts a policy in force.
+fn reload(shop: &Shop<'_>, policy: &str) {
+    const DONE: &str = "policy in force";
+    let times = shop.proxy.events().iter().filter(|event| event["message"] == DONE).count();
+    fs::write(shop.proxy.folder().join("policy.toml"), policy).unwrap();
+    shop.proxy.signal(Signal::HUP);
+    tokio::task::block_in_place(|| shop.proxy.wait_logged(DONE, times + 1));
 }
 
 async fn a_record_outlasts_its_process_and_shows_what_was_cut_off(kind: Kind) {

@@ -2,7 +2,7 @@
 //! the two it was.
 
 use candado::wire::Capabilities;
-use mysql_async::Error;
+use mysql_async::{Conn, Error};
 use rustix::process::Signal;
 use tokio::task::JoinSet;
 
@@ -34,6 +34,7 @@ fn rows(shop: &Shop<'_>) -> String {
 
 async fn running_statements_and_open_transactions_end_well(kind: Kind) {
     let shop = Shop::open(kind);
+    let mut refused = open_by_a_refused_result(&shop).await;
     let lock = HeldLock::take(&shop).await;
     let mut running = start_waiting(&shop, &lock).await;
     let mut transaction = shop.connect(Who::Application).await;
@@ -52,6 +53,7 @@ async fn running_statements_and_open_transactions_end_well(kind: Kind) {
     assert_eq!(shop.proxy.probe("/readyz"), (503, "not ready: draining\n".to_owned()));
     assert_eq!(shop.proxy.probe("/livez").0, 200);
 
+    assert!(matches!(text(&mut refused, "COMMIT").await, Answer::Done { .. }), "its transaction was open, too");
     for sql in ["INSERT INTO customers (phone) VALUES ('2')", "COMMIT"] {
         assert!(matches!(text(&mut transaction, sql).await, Answer::Done { .. }), "{sql}");
     }
@@ -61,7 +63,19 @@ async fn running_statements_and_open_transactions_end_well(kind: Kind) {
     let answer = bounded(running.join_next()).await.unwrap().unwrap();
     assert_eq!(answer.cells(), [[Some("1".to_owned())]], "the statement that ran has its answer");
     assert_eq!(tokio::task::block_in_place(|| shop.proxy.wait_end()), 0);
-    assert_eq!(rows(&shop), "2\n");
+    assert_eq!(rows(&shop), "3\n");
+}
+
+/// A connection whose transaction began with a result that was refused in its midst: only the end of what was dropped
+/// says that it is open.
+async fn open_by_a_refused_result(shop: &Shop<'_>) -> Conn {
+    let mut conn = shop.connect(Who::Application).await;
+    for sql in ["INSERT INTO customers (phone, address) VALUES ('0', 'somewhere')", "SET autocommit = 0"] {
+        assert!(matches!(text(&mut conn, sql).await, Answer::Done { .. }), "{sql}");
+    }
+    shop.deployment.server.sql(&format!("UPDATE `{}`.customers SET address = phone", shop.database));
+    assert_eq!(text(&mut conn, "SELECT address FROM customers").await.error().0, 1105);
+    conn
 }
 
 async fn what_outlasts_the_drain_time_is_cut_off(kind: Kind) {

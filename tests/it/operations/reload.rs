@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use mysql_async::Conn;
 use rustix::process::Signal;
 
 use crate::support::on_each_server;
-use crate::support::proxy::{CERTIFICATE, CERTIFICATE_KEY, Deployment, PATIENCE, Tls};
+use crate::support::proxy::{CERTIFICATE, CERTIFICATE_KEY, Deployment, PATIENCE, Provider, Tls};
 use crate::support::server::Kind;
 use crate::support::shop::{Answer, Shop, Who, assert_in_step, policy, refused, text};
 
@@ -19,6 +20,17 @@ on_each_server!(
 );
 
 const READ: &str = "SELECT phone FROM customers";
+
+/// A server of these tests' own: a ring for another policy waits for the catalog, and that of all tests takes long to load.
+fn server(kind: Kind) -> &'static Deployment {
+    static MYSQL: OnceLock<Deployment> = OnceLock::new();
+    static MARIADB: OnceLock<Deployment> = OnceLock::new();
+    let cell = match kind {
+        Kind::MySql => &MYSQL,
+        Kind::MariaDb => &MARIADB,
+    };
+    cell.get_or_init(|| Deployment::own(kind, &[], Provider::File))
+}
 
 fn write_policy(shop: &Shop<'_>, text: &str) {
     fs::write(shop.proxy.folder().join("policy.toml"), text).unwrap();
@@ -44,7 +56,7 @@ async fn ask_until(conn: &mut Conn, sql: &str, wanted: impl Fn(&Answer) -> bool)
 }
 
 async fn a_new_policy_holds_for_open_connections_and_a_broken_one_changes_nothing(kind: Kind) {
-    let shop = Shop::open(kind);
+    let shop = Shop::open_on(server(kind), Tls::Off);
     let mut engineer = shop.connect(Who::Engineer).await;
     text(&mut shop.connect(Who::Application).await, "INSERT INTO customers (phone) VALUES ('1')").await;
     refused(&mut engineer, READ, 1143, "42000").await;
@@ -81,7 +93,7 @@ async fn a_new_policy_holds_for_open_connections_and_a_broken_one_changes_nothin
 }
 
 async fn a_policy_without_keys_waits_for_them(kind: Kind) {
-    let shop = Shop::open(kind);
+    let shop = Shop::open_on(server(kind), Tls::Off);
     let mut engineer = shop.connect(Who::Engineer).await;
     let keyset = format!("keyset_{}", shop.database);
     let text_of_it = generous(&shop.database).replace("keysets = [", &format!("keysets = [\"{keyset}\", "));
@@ -112,7 +124,7 @@ fn self_signed(folder: &Path) {
 }
 
 async fn new_connections_see_the_new_certificate_and_old_ones_stay(kind: Kind) {
-    let shop = Shop::open_on(Deployment::shared(kind), Tls::On);
+    let shop = Shop::open_on(server(kind), Tls::On);
     let (old, folder) = (shop.deployment.server.ca.clone(), tempfile::tempdir().unwrap());
     self_signed(folder.path());
     let new = folder.path().join("certificate.pem");

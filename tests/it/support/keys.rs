@@ -32,7 +32,7 @@ pub(crate) struct Setup {
 
 impl Setup {
     pub(crate) async fn new(kind: Kind) -> Self {
-        let server = Server::start(kind);
+        let server = Server::of_key_stores(kind);
         let fake = FakeKms::start();
         fake.allow_role("PROXY", fakekms::Role::Proxy);
         fake.allow_role("SECURITY", fakekms::Role::Security);

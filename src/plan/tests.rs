@@ -381,6 +381,7 @@ fn catalog(server: ServerVersion, lower_case_table_names: u8) -> Catalog {
         routine("dynamic", Some("BEGIN PREPARE s FROM @t; EXECUTE s; END")),
         routine("unreadable", None),
         routine("touch", Some("BEGIN INSERT INTO customers (phone) VALUES (p); END")),
+        routine("keep", Some("INSERT INTO customers (phone) VALUES (p)")),
         routine("look", None),
         routine("rebuild", Some("BEGIN TRUNCATE orders; DROP TABLE old; END")),
     ];

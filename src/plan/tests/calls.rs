@@ -19,11 +19,14 @@ arguments = ["shop.customers.phone", "-", "shop.customers.email"]
 results = [["shop.customers.phone", "-"], ["-"]]
 [[routine]]
 name = "shop.look"
+[[routine]]
+name = "shop.keep"
+arguments = ["shop.customers.phone"]
 "#;
 
 pub(super) fn routines() -> Vec<AllowedRoutine> {
     let policy = crate::policy::file::parse("policy", ROUTINES, 1).unwrap();
-    let found = ["touch", "look"].map(|name| policy.routine("shop", name).unwrap().clone());
+    let found = ["touch", "look", "keep"].map(|name| policy.routine("shop", name).unwrap().clone());
     assert_eq!(found[0].columns().map(|ColumnId(id)| id).collect::<Vec<_>>(), [0, 1, 0]);
     found.to_vec()
 }

@@ -15,18 +15,14 @@ import json
 import os
 import random
 import statistics
-import subprocess
 import sys
-import tempfile
 import threading
 import time
-from pathlib import Path
 
 import pymysql
 
-TREE = Path(__file__).resolve().parent.parent.parent
-SERVER = TREE / "tests" / "support" / "server.sh"
-PASSWORD = "bench-password"
+from stand import TREE, Stand
+
 PHONE_OCTETS, ADDRESS_OCTETS = 84, 116
 CHUNK = 500
 TABLE = (
@@ -52,64 +48,19 @@ role = "application"
 """
 
 
-class Bench:
-    """The server, the key store and the program."""
+class Bench(Stand):
+    """A table of customers, the yardstick and the engine."""
 
     def __init__(self, options):
-        self.options = options
-        self.folder = Path(tempfile.mkdtemp(prefix="candado-bench-"))
         extra = [f"--innodb-buffer-pool-size={options.buffer_pool}"]
         if options.binlog:
             extra += ["--log-bin=binlog", "--server-id=1"]
-        started = subprocess.run(
-            [SERVER, "start", options.server, self.folder / "server", *extra],
-            check=True, capture_output=True, text=True,
-        )
-        self.env = dict(line.split("=", 1) for line in started.stdout.splitlines() if "=" in line)
-        self.port = int(self.env["PORT"])
-        self.proxy = None
+        super().__init__(options.candado, options.server, extra)
+        self.options = options
 
-    def end(self):
-        if self.proxy:
-            self.proxy.kill()
-            self.proxy.wait()
-        subprocess.run([SERVER, "stop", self.folder / "server"], check=False, capture_output=True)
-        subprocess.run(["rm", "-rf", self.folder], check=False)
-
-    def connect(self, port=None, database="shop"):
-        return pymysql.connect(
-            host="127.0.0.1", port=port or self.port, user="root", charset="utf8mb4", autocommit=True, database=database
-        )
-
-    def prepare(self):
-        """Key store, accounts, files."""
-        schema = (TREE / "keys-policy" / "schema.sql").read_text()
-        for account in ("candado_proxy", "candado_security", "candado_backfill"):
-            schema += f"ALTER USER '{account}'@'%' IDENTIFIED BY '{PASSWORD}' ACCOUNT UNLOCK;\n"
-        schema += "CREATE DATABASE shop; GRANT ALL ON shop.* TO 'candado_backfill'@'%';\n"
-        subprocess.run([self.env["CLIENT"]], input=schema, text=True, check=True)
-        keys = self.folder / "keys"
-        keys.mkdir(mode=0o700)
-        secret = self.folder / "secret"
-        secret.write_text(PASSWORD)
-        secret.chmod(0o600)
+    def policy(self):
         region = ', region = "JP"' if self.options.normaliser == "e164" else ""
-        policy = POLICY.replace("NORMALISER", self.options.normaliser).replace("REGION", region)
-        (self.folder / "policy.toml").write_text(policy)
-        (self.folder / "candado.toml").write_text(
-            f'[listen]\naddress = "127.0.0.1:0"\n[server]\naddress = "127.0.0.1:{self.port}"\n[server.tls]\nmode = "off"\n'
-            f'[control]\nuser = "candado_proxy"\npassword_file = "{secret}"\n'
-            f'[backfill]\nuser = "candado_backfill"\npassword_file = "{secret}"\n'
-            f'[keys]\nprovider = "file"\npath = "{keys / "bench.kek"}"\n[policy]\npath = "policy.toml"\n'
-            '[log]\nformat = "json"\n'
-        )
-        self.candado("keys", "init", "--user", "candado_security", "--password-file", str(secret))
-
-    def candado(self, *arguments, check=True):
-        return subprocess.run(
-            [self.options.candado, *arguments, "--config", self.folder / "candado.toml"],
-            check=check, capture_output=True, text=True,
-        )
+        return POLICY.replace("NORMALISER", self.options.normaliser).replace("REGION", region)
 
     def fill(self, table, sealed):
         """Fills a table; sealed: with columns of bytes and an index on their beginning."""
@@ -154,28 +105,6 @@ class Bench:
         with self.connect().cursor() as cursor:
             cursor.execute("DROP TABLE bare")
         return rate
-
-    def serve(self):
-        """Starts a proxy; returns its port."""
-        log = self.folder / "proxy.log"
-        with log.open("w") as stream:
-            self.proxy = subprocess.Popen(
-                [self.options.candado, "serve", "--config", self.folder / "candado.toml"], stderr=stream
-            )
-        while True:
-            for line in log.read_text().splitlines():
-                event = json.loads(line)
-                if event.get("message") == "listening":
-                    port = int(event["address"].rsplit(":", 1)[1])
-                    for _ in range(200):
-                        try:
-                            self.connect(port).close()
-                            return port
-                        except pymysql.Error:
-                            time.sleep(0.1)
-            if self.proxy.poll() is not None:
-                sys.exit(log.read_text())
-            time.sleep(0.05)
 
     @contextlib.contextmanager
     def client(self, port, table):
@@ -245,20 +174,19 @@ def main():
     options = parser.parse_args()
     bench = Bench(options)
     try:
-        bench.prepare()
+        bench.prepare(bench.policy())
         bench.fill("customers", False)
         yardstick = [bench.yardstick() for _ in range(3)]
         report = {"cpus": os.cpu_count(), "rows": options.rows, "workers": options.workers,
                   "bare_rows_per_second": [round(rate) for rate in yardstick], "jobs": []}
         # Registers the columns as plaintext; the proxy may know them from then on.
         bench.candado("column", "encrypt", "shop.customers.phone", "shop.customers.address", check=False)
-        port = bench.serve() if options.client or options.all else None
+        port = bench.serve().port if options.client or options.all else None
         verbs = ["encrypt", "reencrypt", "reindex", "decrypt"] if options.all else ["encrypt", "decrypt"]
         for verb in verbs:
             if verb in ("reencrypt", "reindex"):
                 purpose = "data" if verb == "reencrypt" else "index"
-                bench.candado("keys", "rotate", "bench", "--purpose", purpose, "--user", "candado_security",
-                              "--password-file", str(bench.folder / "secret"))
+                bench.candado("keys", "rotate", "bench", "--purpose", purpose, *bench.account("candado_security"))
             facts = bench.job(verb, port)
             facts["of_bare"] = round(facts["walk_rows_per_second"] / statistics.median(yardstick), 2)
             report["jobs"].append(facts)

@@ -16,6 +16,8 @@ pub struct QueryPlan {
     pub outputs: Outputs,
     /// Columns of the result that the server would name by text that is replaced.
     pub names: Vec<ResultName>,
+    /// Columns whose cells the server copies into other rows of theirs.
+    pub copies: Vec<ColumnId>,
     /// How the proxy sorts the rows, if it does.
     pub sort: Option<Sort>,
     /// Names of columns that are sent with their table before them, in order.
@@ -33,6 +35,7 @@ impl QueryPlan {
             splices: Vec::new(),
             outputs: Outputs::Relay,
             names: Vec::new(),
+            copies: Vec::new(),
             qualified: Vec::new(),
             sort: None,
             effect,
@@ -42,7 +45,9 @@ impl QueryPlan {
 
     /// Whether carrying it out takes data keys. Other statements work before the key ring is there.
     pub fn needs_keys(&self) -> bool {
-        !self.splices.is_empty() || matches!(self.outputs, Outputs::Columns(_) | Outputs::Results(_))
+        !self.splices.is_empty()
+            || !self.copies.is_empty()
+            || matches!(self.outputs, Outputs::Columns(_) | Outputs::Results(_))
     }
 }
 

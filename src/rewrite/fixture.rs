@@ -233,6 +233,7 @@ pub(super) fn plan(splices: Vec<Splice>, params: u16) -> QueryPlan {
         splices,
         outputs: Outputs::Relay,
         names: Vec::new(),
+        copies: Vec::new(),
         qualified: Vec::new(),
         sort: None,
         effect: Effect::None,

@@ -207,6 +207,10 @@ impl ParamMap {
                 }
             }
         }
+        for id in &plan.copies {
+            let copied = column(cx, *id)?;
+            literals.push(LiteralForm::searched(keys(cx, *id, copied)?, copied, cx));
+        }
         for (param, given) in plan.sort.iter().flat_map(Sort::params) {
             *uses.get_mut(usize::from(param)).ok_or(MISFIT)? = Use::Given(given);
         }

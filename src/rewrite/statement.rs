@@ -68,6 +68,7 @@ fn put_spliced(
     out: &mut Vec<u8>,
 ) -> Result<Rewritten, RewriteError> {
     literal_subjects(source, plan, cx)?.all_there(cx)?;
+    plan.copies.iter().try_for_each(|id| must_fit(*id, cx))?;
     let start = out.len();
     let mut copied = 0_usize;
     let mut rewritten = Rewritten::Unchanged;
@@ -186,6 +187,30 @@ fn replacement<'a>(
                 octets,
             })
         }
+    })
+}
+
+/// Refuses copies of a column's cells while there are cells of another form than those that are written: one that is
+/// copied behind the walk's back would be left over.
+fn must_fit(id: ColumnId, cx: &Context<'_>) -> Result<(), RewriteError> {
+    let protected = column(cx, id)?;
+    let keys = keys(cx, id, protected)?;
+    let fits = match SearchForm::of(keys, protected, cx) {
+        SearchForm::AsWritten => true,
+        SearchForm::Envelopes => match keys.search(&Plaintext::new()) {
+            Ok(ranges) => ranges.len() == 1,
+            Err(SearchError::NotIndexed) => true,
+            Err(error) => return Err(search_error(&error, &protected.column)),
+        },
+        SearchForm::Both => false,
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(RewriteError::Unsupported {
+        column: protected.column.clone(),
+        construct: "copying its values while the column is converted or its index key exchanged",
+        remedy: "wait for the end of that job, or read the rows and insert them",
     })
 }
 

@@ -195,6 +195,8 @@ pub enum TableReference {
     Function {
         /// Argument expressions.
         args: Vec<Expr>,
+        /// Names of its columns, those of nested paths in their order among them.
+        columns: Vec<TokenIndex>,
         /// Its alias.
         alias: Option<TokenIndex>,
         /// All tokens.

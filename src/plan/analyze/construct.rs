@@ -57,8 +57,10 @@ pub(super) const GROUPED: Construct = construct(
     "use in an expression of the groups that it makes",
     "select the column by itself, compare it in WHERE, or in HAVING by the name that it has in the select list",
 );
-pub(super) const INSERT_QUERY: Construct =
-    construct("INSERT … SELECT", "read the rows and insert them as literals or parameters");
+pub(super) const INSERT_QUERY: Construct = construct(
+    "INSERT … SELECT that takes it elsewhere, or anything but itself, string literals, parameters and NULL into it,",
+    "read the rows and insert them as literals or parameters",
+);
 pub(super) const INSERT_VALUE: Construct =
     construct("a value other than a string literal, a parameter or NULL", "write the value as a string");
 pub(super) const INTO: Construct = construct("SELECT … INTO", "select the column without INTO");
@@ -108,7 +110,6 @@ pub(super) const RECURSIVE: Construct = construct(
     "a recursive common table expression that names another one before it is defined, or changes what its columns carry",
     "order the expressions, and select the same columns in each part",
 );
-pub(super) const RETURNING: Construct = construct("RETURNING", "select the row afterwards");
 pub(super) const ROLLUP: Construct = construct("WITH ROLLUP on MariaDB", "leave it out, and add up in the application");
 pub(super) const ROUTINE: Construct = construct("a stored function that can reach it", "query the base table");
 pub(super) const ROW: Construct = construct(
@@ -155,7 +156,7 @@ pub(super) const SUBJECT_WHERE: Construct = construct(
     "add AND and the column that policy names as `subject` = a literal or a parameter to WHERE",
 );
 pub(super) const TABLE_FUNCTION: Construct =
-    construct("JSON_TABLE or another table function beside it", "split the statement");
+    construct("JSON_TABLE", "read the column, and take the document apart in the application");
 pub(super) const TRUTH_TEST: Construct = construct("IS TRUE, IS FALSE or IS UNKNOWN", COMPARE_WITH_VALUE);
 pub(super) const UNARY: Construct = construct("a prefix operator", SELECT_ALONE);
 pub(super) const UNION: Construct =

@@ -72,7 +72,22 @@ impl Analysis<'_> {
                 let label = alias.map(|alias| self.cx.text.name(alias)).unwrap_or_default();
                 Ok(push(sources, Source { label: label.into(), database: None, columns }))
             }
-            TableReference::Function { .. } => Err(self.unsupported_data(construct::TABLE_FUNCTION)),
+            TableReference::Function { args, columns, alias, tokens: _ } => {
+                // It sees what stands before it, as a lateral derived table does.
+                let slots = all_slots(sources);
+                let scope = level(sources, 0, &slots, Surroundings { search: Search::Refused, ..surroundings });
+                self.values(args, &scope, construct::TABLE_FUNCTION)?;
+                self.kept_names(columns.iter().copied())?;
+                let own = |name: &TokenIndex| SourceColumn {
+                    name: Some(self.folded(*name)),
+                    protected: None,
+                    visibility: Visibility::Visible,
+                    spelled: None,
+                };
+                let columns = columns.iter().map(own).collect();
+                let label = alias.map(|alias| self.cx.text.name(alias)).unwrap_or_default();
+                Ok(push(sources, Source { label: label.into(), database: None, columns }))
+            }
             TableReference::Join { left, right, kind, condition } => {
                 let first = sources.len();
                 let left = self.reference(left, surroundings, sources)?;

@@ -3,7 +3,7 @@
 //!
 //! [`query`] walks query expressions, [`mod@output`] tells what their columns carry and [`carry`] what expressions do,
 //! [`cte`] brings common table expressions and [`view`] views into sight, [`from`] builds the scope of a FROM clause, [`expression`] refuses and
-//! [`predicate`] and [`row`] accept protected columns in expressions, [`common`] writes USING and NATURAL out, [`tag`] has values compared with one another, [`mod@write`] plans INSERT, UPDATE and DELETE, and [`subject`]
+//! [`predicate`] and [`row`] accept protected columns in expressions, [`common`] writes USING and NATURAL out, [`tag`] has values compared with one another, [`mod@write`] plans INSERT, UPDATE and DELETE, [`fill`] INSERT … SELECT, and [`subject`]
 //! finds whose the rows are that they write. [`mod@sort`] takes out what the proxy sorts by.
 
 mod carry;
@@ -11,6 +11,7 @@ mod common;
 mod construct;
 mod cte;
 mod expression;
+mod fill;
 mod from;
 mod output;
 mod predicate;
@@ -27,12 +28,13 @@ use std::collections::BTreeMap;
 
 use self::common::CommonJoin;
 use self::construct::Construct;
+use self::fill::Target;
 use self::sort::Sorting;
 use self::view::Views;
 use super::inspect::Remember;
 use super::protected_names::{ProtectedNames, fold};
 use super::refusal::{Subject, UnknownName, Verb};
-use super::scope::{Certainty, Meaning, Qualifier, Scope, SourceColumn, TableNames, Visibility};
+use super::scope::{Certainty, Meaning, Output, Qualifier, Scope, SourceColumn, TableNames, Visibility};
 use super::text::Text;
 use super::{CellAction, Effect, Outputs, Qualified, QueryPlan, Refusal, ResultName, Splice};
 use crate::policy::{Access, Account, ColumnId, Policy, RoleId};
@@ -55,17 +57,7 @@ pub(super) struct Context<'a> {
 
 /// Plans a statement that mentions protected data.
 pub(super) fn analyze(cx: Context<'_>, statement: &Statement, params: u16) -> (Result<QueryPlan, Refusal>, Remember) {
-    let mut analysis = Analysis {
-        cx,
-        views: Views::Refused,
-        ctes: Vec::new(),
-        splices: Vec::new(),
-        names: Vec::new(),
-        sorting: None,
-        common: Vec::new(),
-        qualified: BTreeMap::new(),
-        remember: Remember::Yes,
-    };
+    let mut analysis = Analysis::new(cx, Views::Refused);
     let plan = analysis.statement(statement).and_then(|outputs| analysis.plan(outputs, params));
     (plan, analysis.remember)
 }
@@ -78,6 +70,10 @@ struct Analysis<'a> {
     splices: Vec<Splice>,
     names: Vec<ResultName>,
     sorting: Option<Sorting>,
+    /// The columns that the query of an INSERT fills.
+    filled: Vec<Target>,
+    /// Columns whose cells it copies.
+    copies: Vec<ColumnId>,
     /// Joins of the FROM clause that is read whose conditions are written out.
     common: Vec<CommonJoin>,
     /// Names that are sent with their table, by their token.
@@ -110,15 +106,31 @@ enum Named<'a> {
 }
 
 impl<'a> Analysis<'a> {
+    fn new(cx: Context<'a>, views: Views) -> Self {
+        Self {
+            cx,
+            views,
+            ctes: Vec::new(),
+            splices: Vec::new(),
+            names: Vec::new(),
+            sorting: None,
+            filled: Vec::new(),
+            copies: Vec::new(),
+            common: Vec::new(),
+            qualified: BTreeMap::new(),
+            remember: Remember::Yes,
+        }
+    }
+
     fn statement(&mut self, statement: &Statement) -> Result<Outputs, Refusal> {
         match statement {
             Statement::Query(query) => {
                 self.views = Views::READ;
                 self.top_query(query)
             }
-            Statement::Insert(insert) => self.insert(insert).map(|()| Outputs::Relay),
-            Statement::Update(update) => self.update(update).map(|()| Outputs::Relay),
-            Statement::Delete(delete) => self.delete(delete).map(|()| Outputs::Relay),
+            Statement::Insert(insert) => self.insert(insert),
+            Statement::Update(update) => self.update(update),
+            Statement::Delete(delete) => self.delete(delete),
             // The server describes the rewritten statement; its answer carries no cell of a table.
             Statement::Explain(inner) => {
                 self.statement(inner)?;
@@ -143,10 +155,11 @@ impl<'a> Analysis<'a> {
             self.may(splice.column, Usage::Used(Verb::Select))?;
         }
         let names = std::mem::take(&mut self.names);
+        let copies = std::mem::take(&mut self.copies);
         let sort = self.sorting.take().map(|sorting| sorting.sort);
         let qualified = std::mem::take(&mut self.qualified).into_iter();
         let qualified = qualified.map(|(token, table)| Qualified { token, table }).collect();
-        Ok(QueryPlan { splices, outputs, names, qualified, sort, effect: Effect::None, params })
+        Ok(QueryPlan { splices, outputs, names, copies, qualified, sort, effect: Effect::None, params })
     }
 
     /// The base table, view or common table expression behind a name.
@@ -246,6 +259,14 @@ impl<'a> Analysis<'a> {
             Some(found) => Refusal::Denied { verb, column: found.column.clone(), account: self.cx.account.clone() },
             None => self.unsupported_data(construct::OVERLAP),
         }
+    }
+
+    /// What happens to the cells of a result.
+    fn shown_outputs(&self, outputs: &[Output]) -> Result<Outputs, Refusal> {
+        if outputs.iter().all(|output| output.protected.is_none()) {
+            return Ok(Outputs::Relay);
+        }
+        outputs.iter().map(|output| self.cell(output.protected)).collect::<Result<_, _>>().map(Outputs::Columns)
     }
 
     fn cell(&self, protected: Option<ColumnId>) -> Result<CellAction, Refusal> {

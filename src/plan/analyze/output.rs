@@ -3,6 +3,8 @@
 
 use super::construct;
 use super::expression::column_path;
+use super::predicate::value;
+use super::query::Place;
 use super::tag::Named;
 use super::{Analysis, Refusal, ResultName, Scope, SourceColumn, Usage, Visibility};
 use crate::plan::scope::{Clause, Output, Search, Slot};
@@ -26,7 +28,13 @@ pub(super) enum Naming {
 /// read.
 enum Column<'t> {
     Known(Output),
-    Carrier { expr: &'t Expr, name: Option<Box<str>>, alias: Option<TokenIndex> },
+    /// `target`: the protected column of an INSERT that it fills.
+    Carrier {
+        expr: &'t Expr,
+        name: Option<Box<str>>,
+        alias: Option<TokenIndex>,
+        target: Option<ColumnId>,
+    },
 }
 
 impl Analysis<'_> {
@@ -36,7 +44,7 @@ impl Analysis<'_> {
         &mut self,
         items: &[SelectItem],
         scope: &Scope<'_>,
-        naming: Naming,
+        place: Place,
     ) -> Result<Vec<Output>, Refusal> {
         let mut columns = Vec::with_capacity(items.len());
         for item in items {
@@ -49,8 +57,10 @@ impl Analysis<'_> {
                 }
                 SelectItem::Expr { expr, alias } => {
                     let name = self.name_of(expr, *alias);
-                    columns.push(if self.is_carrier(expr) {
-                        Column::Carrier { expr, name, alias: *alias }
+                    let target = self.target(place, columns.len());
+                    let is_value = target.is_some() && value(expr).is_some();
+                    columns.push(if is_value || self.is_carrier(expr) {
+                        Column::Carrier { expr, name, alias: *alias, target }
                     } else {
                         let found = if self.is_key(expr, scope)? {
                             let found = self.resolved_operand(expr, scope)?;
@@ -66,7 +76,11 @@ impl Analysis<'_> {
                 }
             }
         }
-        self.read_carriers(columns, scope, naming)
+        for (at, column) in columns.iter().enumerate() {
+            let carried = column.known().and_then(|output| output.protected);
+            self.copied(carried, self.target(place, at))?;
+        }
+        self.read_carriers(columns, items, scope, place.naming())
     }
 
     /// Visits what may hand on a protected column, in order. A nested query can name columns of the list, those before
@@ -74,17 +88,25 @@ impl Analysis<'_> {
     fn read_carriers(
         &mut self,
         mut columns: Vec<Column<'_>>,
+        items: &[SelectItem],
         scope: &Scope<'_>,
         naming: Naming,
     ) -> Result<Vec<Output>, Refusal> {
         for at in 0..columns.len() {
-            let Some(Column::Carrier { expr, name, alias }) = columns.get(at) else { continue };
+            let Some(Column::Carrier { expr, name, alias, target }) = columns.get(at) else { continue };
             let known: Vec<Output> = columns.iter().filter_map(Column::known).cloned().collect();
             let before = self.splices.len();
             let scope = Scope { outputs: &known, ..listed(*alias, naming, scope) };
-            let carried = self.carried(expr, &scope)?;
-            let protected = self.shown(&carried)?;
-            self.shown_name(expr, *alias, before, (at, naming))?;
+            let protected = match target {
+                // Nobody sees the name.
+                Some(target) => self.filling(expr, *target, items, &scope)?,
+                None => {
+                    let carried = self.carried(expr, &scope)?;
+                    let protected = self.shown(&carried)?;
+                    self.shown_name(expr, *alias, before, (at, naming))?;
+                    protected
+                }
+            };
             let name = name.clone();
             if let Some(place) = columns.get_mut(at) {
                 *place = Column::Known(Output { name, protected });

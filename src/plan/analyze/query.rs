@@ -23,6 +23,8 @@ pub(super) enum Place {
     Carried,
     /// Its rows are compared with values of that column, by what is equal for equal ones.
     Tagged(ColumnId),
+    /// Its rows fill the columns of an INSERT.
+    Filling,
     /// Its rows feed another part of the statement, which cannot take envelopes; refused as that construct.
     Nested(Construct),
     /// Only whether it has rows counts.
@@ -31,10 +33,10 @@ pub(super) enum Place {
 
 impl Place {
     /// Whether the names of its columns are the client's to see, and nobody else's.
-    fn naming(self) -> Naming {
+    pub(super) fn naming(self) -> Naming {
         match self {
             Self::Top | Self::Enclosed => Naming::Restored,
-            Self::Carried | Self::Tagged(_) | Self::Nested(_) | Self::Exists => Naming::Servers,
+            Self::Carried | Self::Filling | Self::Tagged(_) | Self::Nested(_) | Self::Exists => Naming::Servers,
         }
     }
 
@@ -42,7 +44,7 @@ impl Place {
     fn operand(self) -> Self {
         match self {
             Self::Top | Self::Enclosed | Self::Carried | Self::Exists => Self::Carried,
-            Self::Nested(_) | Self::Tagged(_) => self,
+            Self::Filling | Self::Nested(_) | Self::Tagged(_) => self,
         }
     }
 
@@ -50,7 +52,7 @@ impl Place {
     fn enclosed(self) -> Self {
         match self {
             Self::Top | Self::Enclosed => Self::Enclosed,
-            Self::Carried | Self::Exists | Self::Nested(_) | Self::Tagged(_) => self,
+            Self::Carried | Self::Filling | Self::Exists | Self::Nested(_) | Self::Tagged(_) => self,
         }
     }
 }
@@ -91,6 +93,9 @@ impl<'a> Analysis<'a> {
                 let source = self.source(path, None)?;
                 let outputs: Vec<Output> = source.visible().map(Output::of).collect();
                 self.granted(&outputs)?;
+                for (at, output) in outputs.iter().enumerate() {
+                    self.copied(output.protected, self.target(place, at))?;
+                }
                 self.order_of(&query.order_by, &outputs, outer, place)?;
                 outputs
             }
@@ -126,7 +131,7 @@ impl<'a> Analysis<'a> {
             }
             match place {
                 Place::Nested(construct) => return Err(self.unsupported(column, construct)),
-                Place::Top | Place::Enclosed | Place::Carried | Place::Tagged(_) | Place::Exists => {}
+                Place::Top | Place::Enclosed | Place::Carried | Place::Filling | Place::Tagged(_) | Place::Exists => {}
             }
         }
         Ok(outputs)
@@ -136,7 +141,7 @@ impl<'a> Analysis<'a> {
     fn not_tagged(&self, place: Place) -> Result<(), Refusal> {
         match place {
             Place::Tagged(column) => Err(self.unsupported(column, construct::SUBQUERY)),
-            Place::Top | Place::Enclosed | Place::Carried | Place::Nested(_) | Place::Exists => Ok(()),
+            Place::Top | Place::Enclosed | Place::Carried | Place::Filling | Place::Nested(_) | Place::Exists => Ok(()),
         }
     }
 
@@ -162,8 +167,8 @@ impl<'a> Analysis<'a> {
         let outputs = match place {
             // The same prefix is the key of the group.
             Place::Tagged(like) => self.tagged_output(&select.items, like, &scope)?,
-            Place::Top | Place::Enclosed | Place::Carried | Place::Nested(_) | Place::Exists => {
-                self.outputs(&select.items, &Scope { grouped: &grouped, ..scope }, place.naming())?
+            Place::Top | Place::Enclosed | Place::Carried | Place::Filling | Place::Nested(_) | Place::Exists => {
+                self.outputs(&select.items, &Scope { grouped: &grouped, ..scope }, place)?
             }
         };
         self.granted(&outputs)?;
@@ -218,7 +223,9 @@ impl<'a> Analysis<'a> {
     ) -> Result<Sorts, Refusal> {
         match place {
             Place::Top => self.sort(order_by, scope, select),
-            Place::Enclosed | Place::Carried | Place::Tagged(_) | Place::Nested(_) | Place::Exists => Ok(Sorts::No),
+            Place::Enclosed | Place::Carried | Place::Filling | Place::Tagged(_) | Place::Nested(_) | Place::Exists => {
+                Ok(Sorts::No)
+            }
         }
     }
 

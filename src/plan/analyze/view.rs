@@ -3,11 +3,9 @@
 //! The server keeps a view's text in a canonical form, with every name qualified and every star spelled out. Nothing can
 //! be replaced in it, so a view that compares a protected column with a value is refused.
 
-use std::collections::BTreeMap;
-
 use super::construct::{self, Construct};
 use super::query::Place;
-use super::{Analysis, Context, Refusal, Remember, SourceColumn, Visibility, fold};
+use super::{Analysis, Context, Refusal, SourceColumn, Visibility, fold};
 use crate::plan::refusal::Subject;
 use crate::plan::text::Text;
 use crate::schema::{Charset, Table};
@@ -60,17 +58,7 @@ impl Analysis<'_> {
             default_database: Some(&view.name.database),
             ..self.cx
         };
-        let mut inner = Analysis {
-            cx,
-            views,
-            ctes: Vec::new(),
-            splices: Vec::new(),
-            names: Vec::new(),
-            sorting: None,
-            common: Vec::new(),
-            qualified: BTreeMap::new(),
-            remember: Remember::Yes,
-        };
+        let mut inner = Analysis::new(cx, views);
         let outputs = inner.query(&query, None, Place::Carried)?;
         if let Some(splice) = inner.splices.first() {
             return Err(self.unsupported(splice.column, construct::VIEW_COMPARISON));

@@ -3,12 +3,13 @@
 use super::carry::{Carried, Constant, Others, Rows as CarriedRows};
 use super::construct;
 use super::expression::bare;
+use super::fill::Target;
 use super::from::{Rows, Surroundings, level};
 use super::output::Naming;
 use super::predicate::value;
 use super::query::Place;
 use super::subject::Owner;
-use super::{Analysis, Meaning, Refusal, Scope, SourceColumn, Usage, Verb, Visibility, fold};
+use super::{Analysis, Meaning, Outputs, Refusal, Scope, SourceColumn, Usage, Verb, Visibility, fold};
 use crate::plan::scope::{Search, Slot, Source};
 use crate::plan::{Splice, SpliceKind, Value};
 use crate::policy::ColumnId;
@@ -16,13 +17,6 @@ use crate::schema::Table;
 use crate::sql::tree::{
     Assignment, Delete, Expr, ExprKind, Insert, InsertSource, Path, RowAlias, SelectItem, TableReference, Update,
 };
-
-/// A column that an INSERT gives a value.
-#[derive(Clone, Debug)]
-struct Target {
-    name: Box<str>,
-    protected: Option<ColumnId>,
-}
 
 /// What the assignments of a clause see.
 struct Assigning<'s> {
@@ -35,7 +29,7 @@ struct Assigning<'s> {
 }
 
 impl Analysis<'_> {
-    pub(super) fn insert(&mut self, insert: &Insert) -> Result<(), Refusal> {
+    pub(super) fn insert(&mut self, insert: &Insert) -> Result<Outputs, Refusal> {
         let table = self.written_table(&insert.table)?;
         let source = Source {
             label: (&*table.name.table).into(),
@@ -60,10 +54,7 @@ impl Analysis<'_> {
                 self.assignments(assignments, &assigning, &owner)?;
             }
             InsertSource::Query(query) => {
-                if let Some(column) = targets.iter().find_map(|target| target.protected) {
-                    return Err(self.unsupported(column, construct::INSERT_QUERY));
-                }
-                self.query(query, None, Place::Nested(construct::INSERT_QUERY))?;
+                self.fill(query, &targets)?;
             }
         }
         self.keeps_subject(table, &insert.on_duplicate, construct::SUBJECT_DUPLICATE)?;
@@ -280,7 +271,7 @@ impl Analysis<'_> {
         Source { label: self.cx.text.name(alias.name).into(), database: None, columns }
     }
 
-    pub(super) fn update(&mut self, update: &Update) -> Result<(), Refusal> {
+    pub(super) fn update(&mut self, update: &Update) -> Result<Outputs, Refusal> {
         self.with(update.with.as_ref(), None)?;
         let surroundings = Surroundings { outer: None, search: Search::Allowed };
         let Rows { sources, slots } = self.from(&update.tables, surroundings)?;
@@ -301,7 +292,7 @@ impl Analysis<'_> {
         self.returning(&update.returning, &scope)
     }
 
-    pub(super) fn delete(&mut self, delete: &Delete) -> Result<(), Refusal> {
+    pub(super) fn delete(&mut self, delete: &Delete) -> Result<Outputs, Refusal> {
         self.with(delete.with.as_ref(), None)?;
         let surroundings = Surroundings { outer: None, search: Search::Allowed };
         let Rows { sources, slots } = self.from(&delete.tables, surroundings)?;
@@ -315,14 +306,15 @@ impl Analysis<'_> {
         self.returning(&delete.returning, &scope)
     }
 
-    fn returning(&mut self, items: &[SelectItem], scope: &Scope<'_>) -> Result<(), Refusal> {
+    /// Plans RETURNING, MariaDB's result of a statement that writes. Only who sees values may read in a statement that does
+    /// something else, too.
+    fn returning(&mut self, items: &[SelectItem], scope: &Scope<'_>) -> Result<Outputs, Refusal> {
         let scope = Scope { search: Search::Refused, ..*scope };
-        let outputs = self.outputs(items, &scope, Naming::Servers)?;
-        self.granted(&outputs)?;
-        match outputs.iter().find_map(|output| output.protected) {
-            Some(column) => Err(self.unsupported(column, construct::RETURNING)),
-            None => self.items(items, &scope, Naming::Servers),
-        }
+        let outputs = self.outputs(items, &scope, Place::Carried)?;
+        let shown = outputs.iter().filter_map(|output| output.protected);
+        shown.into_iter().try_for_each(|column| self.may(column, Usage::Used(Verb::Select)))?;
+        self.items(items, &scope, Naming::Servers)?;
+        self.shown_outputs(&outputs)
     }
 }
 

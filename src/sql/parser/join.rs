@@ -259,16 +259,17 @@ impl Parser<'_> {
         let mut args = vec![self.expr()?];
         self.expect(TokenKind::Comma)?;
         args.push(self.expr()?);
-        self.json_columns(&mut args)?;
+        let mut columns = Vec::new();
+        self.json_columns(&mut args, &mut columns)?;
         self.expect(TokenKind::RightParen)?;
         let tokens = self.range(first);
         let alias = self.table_alias()?;
-        Ok(TableReference::Function { args, alias, tokens })
+        Ok(TableReference::Function { args, columns, alias, tokens })
     }
 
     /// COLUMNS (name FOR ORDINALITY | name type \[EXISTS\] PATH path [… ON EMPTY] [… ON ERROR] | NESTED \[PATH\] path
     /// COLUMNS (…), …)
-    fn json_columns(&mut self, args: &mut Vec<Expr>) -> Parsed<()> {
+    fn json_columns(&mut self, args: &mut Vec<Expr>, columns: &mut Vec<TokenIndex>) -> Parsed<()> {
         self.enter()?;
         self.expect_keyword(Keyword::Columns)?;
         self.expect(TokenKind::LeftParen)?;
@@ -279,9 +280,9 @@ impl Parser<'_> {
                 parser.at += 1;
                 parser.eat_keyword(Keyword::Path);
                 args.push(parser.operand()?);
-                return parser.json_columns(args);
+                return parser.json_columns(args, columns);
             }
-            parser.name()?;
+            columns.push(parser.name()?);
             if parser.eat_keyword(Keyword::For) {
                 return parser.expect_keyword(Keyword::Ordinality);
             }

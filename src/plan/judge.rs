@@ -153,7 +153,7 @@ impl Judge<'_> {
         match plan.outputs {
             // DDL would take effect at an EXECUTE, which does not show what it runs.
             Outputs::Relay if is_prepare && plan.effect != Effect::None => Err(other::prepared()),
-            Outputs::Relay if plan.splices.is_empty() => Ok(QueryPlan::relay(plan.effect, params)),
+            Outputs::Relay if plan.is_as_written() => Ok(QueryPlan::relay(plan.effect, params)),
             // A CALL announces nothing of its results.
             Outputs::Results(_) => Err(other::prepared()),
             Outputs::Relay | Outputs::Columns(_) if !is_prepare => Err(other::prepared()),
@@ -174,7 +174,8 @@ impl Judge<'_> {
             CellAction::Open(grant) | CellAction::Mask(grant, _) => Some(grant.column()),
             CellAction::Ciphertext(column) => Some(*column),
         });
-        let column = plan.splices.first().map(|splice| splice.column).or(opened).ok_or_else(other::prepared)?;
+        let named = plan.splices.first().map(|splice| splice.column).or(plan.copies.first().copied());
+        let column = named.or(opened).ok_or_else(other::prepared)?;
         let readable = self.dialect.charset == Charset::Utf8mb4 || inner.sql.is_ascii();
         if !readable || kept::shows_parameters(inner) {
             return Err(other::prepared());

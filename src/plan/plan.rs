@@ -43,11 +43,14 @@ impl QueryPlan {
         }
     }
 
+    /// Whether the statement goes out as it came, whatever becomes of protected columns and their keys.
+    pub fn is_as_written(&self) -> bool {
+        self.splices.is_empty() && self.copies.is_empty()
+    }
+
     /// Whether carrying it out takes data keys. Other statements work before the key ring is there.
     pub fn needs_keys(&self) -> bool {
-        !self.splices.is_empty()
-            || !self.copies.is_empty()
-            || matches!(self.outputs, Outputs::Columns(_) | Outputs::Results(_))
+        !self.is_as_written() || matches!(self.outputs, Outputs::Columns(_) | Outputs::Results(_))
     }
 }
 

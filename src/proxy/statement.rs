@@ -126,25 +126,26 @@ impl Opening {
 
 /// Whether a plan reads or writes anything protected.
 pub(super) fn is_protected(plan: &QueryPlan) -> bool {
-    !plan.splices.is_empty() || opens(plan)
+    !plan.is_as_written() || opens(plan)
 }
 
 /// Whether protected columns are written.
-pub(super) fn seals(plan: &QueryPlan) -> bool {
-    plan.splices.iter().any(|splice| match &splice.kind {
-        SpliceKind::Seal(_) => true,
-        SpliceKind::Constant(_)
-        | SpliceKind::Search { .. }
-        | SpliceKind::NullIf { .. }
-        | SpliceKind::Operand
-        | SpliceKind::Tag { .. }
-        | SpliceKind::AnyOf { .. }
-        | SpliceKind::Sorted(_)
-        | SpliceKind::Joined(_)
-        | SpliceKind::Kept(_)
-        | SpliceKind::Match { .. }
-        | SpliceKind::Rows { .. } => false,
-    })
+pub(super) fn writes(plan: &QueryPlan) -> bool {
+    !plan.copies.is_empty()
+        || plan.splices.iter().any(|splice| match &splice.kind {
+            SpliceKind::Seal(_) => true,
+            SpliceKind::Constant(_)
+            | SpliceKind::Search { .. }
+            | SpliceKind::NullIf { .. }
+            | SpliceKind::Operand
+            | SpliceKind::Tag { .. }
+            | SpliceKind::AnyOf { .. }
+            | SpliceKind::Sorted(_)
+            | SpliceKind::Joined(_)
+            | SpliceKind::Kept(_)
+            | SpliceKind::Match { .. }
+            | SpliceKind::Rows { .. } => false,
+        })
 }
 
 /// Whether cells of the result are opened.
@@ -315,12 +316,12 @@ impl<'a> Judged<'a> {
 /// Asked before anything is sealed, and again when a statement that was prepared earlier is executed: the server may hold
 /// sealed values of it.
 pub(super) fn check_lease(plan: &QueryPlan, attempt: Attempt, shared: &Shared) -> Result<(), NotSent> {
-    if plan.splices.is_empty() || shared.lease.holds() {
+    if plan.is_as_written() || shared.lease.holds() {
         return Ok(());
     }
     match attempt {
         Attempt::First => Err(NotSent::WithoutLease),
-        Attempt::Second if seals(plan) => Err(NotSent::Refused(Complaint::WriteLeaseOver.into())),
+        Attempt::Second if writes(plan) => Err(NotSent::Refused(Complaint::WriteLeaseOver.into())),
         Attempt::Second => Ok(()),
     }
 }

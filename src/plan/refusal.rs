@@ -41,7 +41,7 @@ pub enum Refusal {
     },
     /// A name that the catalog does not know, or knows twice, in a statement that touches protected data. The caller may
     /// load the catalog again and ask once more.
-    #[error("{name} is unknown or ambiguous in a statement that uses protected data; qualify it or check its spelling")]
+    #[error("{name} is unknown or ambiguous in a statement that uses protected data; {}", name.remedy())]
     UnknownName {
         /// The name as written.
         name: UnknownName,
@@ -56,7 +56,7 @@ impl Refusal {
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
             Self::Unsupported { remedy, .. } => Some(remedy),
-            Self::UnknownName { .. } => Some("qualify it or check its spelling"),
+            Self::UnknownName { name } => Some(name.remedy()),
             Self::Firewall { .. } | Self::Denied { .. } | Self::NotReady => None,
         }
     }
@@ -119,6 +119,14 @@ pub enum UnknownName {
 }
 
 impl UnknownName {
+    /// What to do about it, as the end of a sentence.
+    fn remedy(&self) -> &'static str {
+        match self {
+            Self::Table(_) => "qualify it or check its spelling; temporary tables stand in statements of their own",
+            Self::Column(_) | Self::Routine(_) => "qualify it or check its spelling",
+        }
+    }
+
     /// The same with another name, for those who may not see what was written.
     #[must_use]
     pub fn called(&self, name: &str) -> Self {

@@ -109,6 +109,8 @@ pub(super) const PATTERN: Construct = construct(
     "LIKE with anything but a literal without wildcards or a parameter, REGEXP, SOUNDS LIKE or MEMBER OF",
     COMPARE_WITH_VALUE,
 );
+pub(super) const PERIOD: Construct =
+    construct("use in FOR SYSTEM_TIME", "write the time as a literal, a parameter or a user variable");
 pub(super) const RECURSIVE: Construct = construct(
     "a recursive common table expression that names another one before it is defined, or changes what its columns carry",
     "order the expressions, and select the same columns in each part",

@@ -35,13 +35,13 @@ fn outcome(answer: &Answer) -> Result<Vec<Vec<Option<String>>>, u16> {
     }
 }
 
-async fn same(through: &mut Conn, direct: &mut Conn, sql: &str) {
+pub(crate) async fn same(through: &mut Conn, direct: &mut Conn, sql: &str) {
     let ours = text(through, sql.replace("{t}", "customers")).await;
     let expected = text(direct, sql.replace("{t}", "people")).await;
     assert_eq!(outcome(&ours), outcome(&expected), "{sql}\n{ours:?}");
 }
 
-async fn open(kind: Kind) -> (Shop<'static>, Conn, Conn) {
+pub(crate) async fn open(kind: Kind) -> (Shop<'static>, Conn, Conn) {
     let shop = Shop::open(kind);
     let (mut through, mut direct) = (shop.connect(Who::Application).await, shop.direct().await);
     let rows =

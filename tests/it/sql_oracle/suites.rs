@@ -65,7 +65,7 @@ const LISTED: &[(&[&str], &str)] = &[
     (&[" INTO @", " INTO OUTFILE", " INTO DUMPFILE"], "INTO stands once, and in the outermost query"),
     (&["PROCEDURE "], "MariaDB's PROCEDURE ANALYSE shows values that are not opened"),
     (&["FOR PORTION OF"], "a row is split, and its values are copied"),
-    (&["DELETE HISTORY"], "rows of the past are deleted, which is for administrators"),
+    (&["BEFORE SYSTEM_TIME"], "rows of the past are deleted up to a time"),
     (
         &["UNEXPECTED IN", "UNEXPECTED LIKE", "UNEXPECTED BETWEEN", "UNEXPECTED REGEXP"],
         "MariaDB's chains of predicates",

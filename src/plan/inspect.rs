@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::cache::Decision;
 use super::judge::Judge;
 use super::text::Text;
-use super::{Effect, PlanCache, QueryPlan, Refusal};
+use super::{Effect, Naming, PlanCache, QueryPlan, Refusal};
 use crate::firewall::profile::{AccountProfile, Growth, Loaded, Sighting};
 use crate::firewall::rules::PARSE;
 use crate::policy::{Account, FirewallMode, Policy, RoleId};
@@ -116,7 +116,7 @@ pub fn inspect<'a>(sql: &'a [u8], cx: Inspection<'a>) -> Result<Admitted<'a>, Re
             return Err(Refusal::Firewall { rule: PARSE.0 });
         }
         tokens.clear();
-        let plan = Arc::new(QueryPlan::relay(Effect::Catalog, 0));
+        let plan = Arc::new(QueryPlan { named: Naming::Maybe, ..QueryPlan::relay(Effect::Catalog, 0) });
         let observed = (cx.firewall == FirewallMode::Observe).then_some(PARSE.0);
         return Ok(Admitted { sql, tokens, plan, observed, sighting: None });
     }

@@ -13,7 +13,7 @@ use super::{CellAction, Effect, KeptText, Outputs, PlanCache, QueryPlan, Refusal
 use crate::firewall::profile::AccountProfile;
 use crate::firewall::rules::{PARSE, STACKED};
 use crate::policy::{Account, ColumnId, FirewallMode, Policy, RoleId};
-use crate::schema::{Catalog, Charset};
+use crate::schema::{Catalog, Charset, ServerKind};
 use crate::sql::tree::{Statement, TokenRange};
 use crate::sql::{self, Dialect, ReservedWords, StatementClass, TokenKind};
 
@@ -82,14 +82,14 @@ impl Judge<'_> {
                 let allowed =
                     (class == StatementClass::Call).then(|| self.allowed_call(&text, &words, params)).flatten();
                 if let Some((plan, remember)) = allowed {
-                    return (plan.map(|plan| (plan, passed)), remember.and(judged));
+                    return (plan.map(|plan| (plan.naming(class), passed)), remember.and(judged));
                 }
                 let (effect, remember) = words.decide(class);
                 let effect = effect.map(|effect| if stacked { Effect::Catalog } else { effect });
                 (effect.map(|effect| QueryPlan::relay(effect, params)), remember)
             }
         };
-        (plan.map(|plan| (plan, passed)), remember.and(judged))
+        (plan.map(|plan| (plan.naming(class), passed)), remember.and(judged))
     }
 
     fn parsed(&self, text: &Text<'_>, statement: &Statement, params: u16) -> (Result<QueryPlan, Refusal>, Remember) {
@@ -123,12 +123,12 @@ impl Judge<'_> {
     }
 
     /// PREPARE and EXECUTE IMMEDIATE pass if their text is a literal whose statement would pass as it is. Its splices
-    /// would have to be made inside the literal, and its result belongs to a later EXECUTE, so a PREPARE with any is kept
-    /// in the proxy.
+    /// would have to be made inside the literal, and its result belongs to a later EXECUTE, so one with any is kept in the
+    /// proxy.
     fn prepared(&self, text: &Text<'_>, params: u16) -> Result<QueryPlan, Refusal> {
         let is_prepare = text.is(0, "PREPARE");
         let start = if is_prepare { 3 } else { 2 };
-        let end = (start..text.tokens.len()).find(|at| text.is(*at, "USING")).unwrap_or(text.tokens.len());
+        let end = kept::behind_literal(text, start);
         let literal = text.tokens.get(start..end).unwrap_or_default();
         if !literal.first().is_some_and(|token| token.kind == TokenKind::String) {
             return Err(other::prepared());
@@ -156,14 +156,23 @@ impl Judge<'_> {
             Outputs::Relay if plan.is_as_written() => Ok(QueryPlan::relay(plan.effect, params)),
             // A CALL announces nothing of its results.
             Outputs::Results(_) => Err(other::prepared()),
-            Outputs::Relay | Outputs::Columns(_) if !is_prepare => Err(other::prepared()),
+            Outputs::Relay | Outputs::Columns(_) if !is_prepare && !self.runs_at_once(text, end) => {
+                Err(other::prepared())
+            }
             Outputs::Relay | Outputs::Columns(_) => {
                 let kept = self.kept(&inner, &plan, dialect)?;
-                let tokens = TokenRange { first: 3, last: u32::try_from(end.saturating_sub(1)).unwrap_or(u32::MAX) };
+                let position = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+                let tokens = TokenRange { first: position(start), last: position(end.saturating_sub(1)) };
                 let splice = Splice { tokens, column: kept.1, kind: SpliceKind::Kept(kept.0), subject: None };
                 Ok(QueryPlan { splices: vec![splice], ..QueryPlan::relay(Effect::None, params) })
             }
         }
+    }
+
+    /// Whether an EXECUTE IMMEDIATE can be carried out by the proxy: the server has it, and its parameters are user
+    /// variables.
+    fn runs_at_once(&self, text: &Text<'_>, end: usize) -> bool {
+        self.dialect.server.kind == ServerKind::MariaDb && kept::variables(text, end).is_some()
     }
 
     /// The text of a PREPARE that the proxy keeps, and a protected column in it: EXECUTE runs it as a statement of its

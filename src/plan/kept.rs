@@ -69,20 +69,27 @@ pub enum ByName {
     Prepare {
         /// The statement's name, folded.
         name: Box<str>,
+        /// What it prepares, if that is a literal.
+        text: Option<Box<[u8]>>,
     },
     /// EXECUTE.
     Execute {
         /// The statement's name, folded.
         name: Box<str>,
-        /// The user variables of USING.
-        variables: Vec<Box<[u8]>>,
+        /// The user variables of USING; `None` if anything else stands there.
+        variables: Option<Vec<Box<[u8]>>>,
+    },
+    /// MariaDB's EXECUTE IMMEDIATE.
+    AtOnce {
+        /// The user variables of USING; `None` if anything else stands there.
+        variables: Option<Vec<Box<[u8]>>>,
     },
     /// DEALLOCATE PREPARE.
     Deallocate {
         /// The statement's name, folded.
         name: Box<str>,
     },
-    /// One that may run any of these unseen, such as CALL.
+    /// One that may run any of these unseen, such as CALL, and one whose words cannot be told apart.
     Unseen,
     /// Anything else.
     Other,
@@ -93,19 +100,18 @@ impl ByName {
     pub fn of(statement: &[u8], dialect: &Dialect) -> Self {
         let mut tokens = Vec::new();
         if sql::lex(statement, dialect, &mut tokens).is_err() {
-            return Self::Other;
+            return Self::Unseen;
         }
         let text = Text { sql: statement, tokens: &tokens }.without_terminator();
         let name = |at: usize| text.name_at(at).map(|name| super::protected_names::fold(&name));
         if text.is(0, "PREPARE") {
-            name(1).map_or(Self::Other, |name| Self::Prepare { name })
+            name(1).map_or(Self::Other, |name| Self::Prepare { name, text: prepared_text(&text, dialect) })
         } else if text.is_any(0, &["DEALLOCATE", "DROP"]) && text.is(1, "PREPARE") {
             name(2).map_or(Self::Other, |name| Self::Deallocate { name })
+        } else if text.is(0, "EXECUTE") && text.is(1, "IMMEDIATE") {
+            Self::AtOnce { variables: variables(&text, behind_literal(&text, 2)) }
         } else if text.is(0, "EXECUTE") {
-            match (name(1), variables(&text)) {
-                (Some(name), Some(variables)) => Self::Execute { name, variables },
-                (Some(_) | None, _) => Self::Other,
-            }
+            name(1).map_or(Self::Other, |name| Self::Execute { name, variables: variables(&text, 2) })
         } else if is_unseen(sql::statement_class(statement, text.tokens)) {
             Self::Unseen
         } else {
@@ -143,13 +149,25 @@ fn is_unseen(class: StatementClass) -> bool {
     }
 }
 
-/// The user variables behind `EXECUTE name`; `None` if anything else stands there.
-fn variables(text: &Text<'_>) -> Option<Vec<Box<[u8]>>> {
-    let rest = text.tokens.get(2..)?;
+/// The text of a literal behind `PREPARE name FROM`.
+fn prepared_text(text: &Text<'_>, dialect: &Dialect) -> Option<Box<[u8]>> {
+    let literal =
+        text.tokens.get(3..).filter(|rest| rest.first().is_some_and(|first| first.kind == TokenKind::String))?;
+    sql::literal_text(text.sql, literal, dialect).ok().map(Into::into)
+}
+
+/// The position behind the text that is prepared and begins at `start`.
+pub(super) fn behind_literal(text: &Text<'_>, start: usize) -> usize {
+    (start..text.tokens.len()).find(|at| text.is(*at, "USING")).unwrap_or(text.tokens.len())
+}
+
+/// The user variables of a USING that stands there, or nothing; `None` if anything else stands there.
+pub(super) fn variables(text: &Text<'_>, start: usize) -> Option<Vec<Box<[u8]>>> {
+    let rest = text.tokens.get(start..)?;
     if rest.is_empty() {
         return Some(Vec::new());
     }
-    let list = rest.split_first().filter(|_| text.is(2, "USING"))?.1;
+    let list = rest.split_first().filter(|_| text.is(start, "USING"))?.1;
     let mut variables = Vec::new();
     for (at, token) in list.iter().enumerate() {
         match (at % 2, token.kind) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{KeptText, Sort};
 use crate::policy::{ColumnId, DecryptGrant, Mask};
 use crate::schema::{SubjectForm, SubjectPlace};
+use crate::sql::StatementClass;
 use crate::sql::tree::{TokenIndex, TokenRange};
 
 /// What happens to a statement and to its result. Token positions are those of the statement's executed tokens.
@@ -24,6 +25,8 @@ pub struct QueryPlan {
     pub qualified: Vec<Qualified>,
     /// What the statement changes for later ones.
     pub effect: Effect,
+    /// What it has to do with prepared statements that have a name.
+    pub named: Naming,
     /// How many `?` the statement has as the client wrote it.
     pub params: u16,
 }
@@ -39,6 +42,7 @@ impl QueryPlan {
             qualified: Vec::new(),
             sort: None,
             effect,
+            named: Naming::No,
             params,
         }
     }
@@ -46,6 +50,11 @@ impl QueryPlan {
     /// Whether the statement goes out as it came, whatever becomes of protected columns and their keys.
     pub fn is_as_written(&self) -> bool {
         self.splices.is_empty() && self.copies.is_empty()
+    }
+
+    /// The plan of a statement of that class, which tells what it has to do with names.
+    pub(super) fn naming(self, class: StatementClass) -> Self {
+        Self { named: Naming::of(class, self.effect), ..self }
     }
 
     /// Whether carrying it out takes data keys. Other statements work before the key ring is there.
@@ -108,6 +117,58 @@ pub enum Effect {
     None,
     /// Tables, views or routines may have changed: the catalog is loaded again before the client's next statement.
     Catalog,
+}
+
+/// What a statement has to do with prepared statements that have a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Naming {
+    /// Nothing.
+    No,
+    /// It gives, takes or runs one, or may do so unseen.
+    Maybe,
+}
+
+impl Naming {
+    /// What a statement of that class and effect has to do with them.
+    pub(super) fn of(class: StatementClass, effect: Effect) -> Self {
+        use StatementClass as Class;
+        match (class, effect) {
+            // A routine that may define anything may prepare as well; all others hold neither word.
+            (Class::Call, Effect::None) => Self::No,
+            (
+                Class::Call
+                | Class::Compound
+                | Class::SetStatement
+                | Class::Prepare
+                | Class::Execute
+                | Class::ExecuteImmediate
+                | Class::Deallocate
+                | Class::Other,
+                _,
+            ) => Self::Maybe,
+            (
+                Class::Dml
+                | Class::Explain
+                | Class::Use
+                | Class::Show
+                | Class::Set
+                | Class::Transaction
+                | Class::Lock
+                | Class::Grant
+                | Class::Empty
+                | Class::Do
+                | Class::LoadData
+                | Class::Handler
+                | Class::Maintenance
+                | Class::Kill
+                | Class::Import
+                | Class::Administration
+                | Class::Diagnostics
+                | Class::Ddl { .. },
+                _,
+            ) => Self::No,
+        }
+    }
 }
 
 /// One replacement.

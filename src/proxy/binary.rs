@@ -154,7 +154,7 @@ impl Desk {
         let plan = prepared.plan.clone();
         check_lease(&plan, self.attempt, &self.shared)?;
         // A CALL may give and take names, too.
-        self.note_names(&prepared.sql, &prepared.reading, &plan).map_err(NotSent::Refused)?;
+        self.note_names(&prepared.sql, &prepared.reading, &plan, &snapshot).map_err(NotSent::Refused)?;
         let then = Then { database: None, after: after(&plan, &prepared.sql) };
         let response = Response::Header(RowFormat::Binary);
         if !is_protected(&plan) {

@@ -275,11 +275,11 @@ impl Desk {
             Err(not_sent) => return refuse_or_retry(not_sent, attempt),
         };
         let plan = planned.plan;
+        if let Some(decision) = self.execute_at_once(sql, &reading, &plan, attempt) {
+            return decision;
+        }
         if opens(&plan) && self.state.results_collation.is_none() {
             return Decision::WithFreshState;
-        }
-        if let Err(error) = self.note_names(sql, &reading, &plan) {
-            return Decision::Refuse(error);
         }
         let send = match planned.rewritten {
             Rewritten::Unchanged => Send::AsItCame,
@@ -290,6 +290,9 @@ impl Desk {
             if let Err(error) = self.unify_first(&opening, planned.unique) {
                 return Decision::Refuse(error);
             }
+        }
+        if let Err(error) = self.note_names(sql, &reading, &plan, &snapshot) {
+            return Decision::Refuse(error);
         }
         let cells = if opens(&plan) {
             let opening = self

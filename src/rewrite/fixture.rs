@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::{Context, ResultColumn, RewriteError};
 use crate::crypto::{KeyId, KeyPurpose, KeySecret, Stage};
 use crate::keys::{KeyRecord, KeyRing, KeyState, RingBuilder, Stages};
-use crate::plan::{CellAction, Effect, Outputs, QueryPlan, Splice};
+use crate::plan::{CellAction, Effect, QueryPlan, Splice};
 use crate::policy::{
     Access, ColumnId, DecryptGrant, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy, ProtectedColumn,
     Role, RoleId, TextSize,
@@ -229,14 +229,5 @@ impl<'a> Lexed<'a> {
 }
 
 pub(super) fn plan(splices: Vec<Splice>, params: u16) -> QueryPlan {
-    QueryPlan {
-        splices,
-        outputs: Outputs::Relay,
-        names: Vec::new(),
-        copies: Vec::new(),
-        qualified: Vec::new(),
-        sort: None,
-        effect: Effect::None,
-        params,
-    }
+    QueryPlan { splices, ..QueryPlan::relay(Effect::None, params) }
 }

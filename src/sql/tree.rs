@@ -54,6 +54,8 @@ pub struct Query {
     pub order_by: Vec<OrderItem>,
     /// LIMIT and OFFSET expressions: literals, parameters or names of routine variables.
     pub limit: Vec<Expr>,
+    /// MariaDB's ROWS EXAMINED behind LIMIT, with its number or parameter.
+    pub examined: Option<TokenRange>,
     /// FOR UPDATE, FOR SHARE, LOCK IN SHARE MODE.
     pub locking: Option<TokenRange>,
     /// INTO OUTFILE, INTO DUMPFILE, INTO @var.
@@ -177,7 +179,7 @@ pub enum TableReference {
         path: Path,
         /// Its alias.
         alias: Option<TokenIndex>,
-        /// PARTITION (…), FOR SYSTEM_TIME and index hints: names only; their tokens.
+        /// PARTITION (…) and index hints: names only; their tokens.
         modifiers: Option<TokenRange>,
     },
     /// A derived table, LATERAL or not.
@@ -190,6 +192,13 @@ pub enum TableReference {
         columns: Vec<TokenIndex>,
         /// Whether LATERAL precedes it.
         lateral: bool,
+    },
+    /// MariaDB's `t FOR SYSTEM_TIME …`: a table as it was.
+    Versioned {
+        /// The table.
+        table: Box<Self>,
+        /// The expressions of the period.
+        period: Vec<Expr>,
     },
     /// JSON_TABLE(…) and other table functions: all expressions in the arguments.
     Function {

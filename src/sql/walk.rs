@@ -177,6 +177,10 @@ fn table<'t>(visitor: &mut impl Visitor<'t>, found: &'t TableReference) {
     match found {
         TableReference::Named { .. } => {}
         TableReference::Derived { query: inner, .. } => query(visitor, inner),
+        TableReference::Versioned { table: inner, period } => {
+            table(visitor, inner);
+            exprs(visitor, period);
+        }
         TableReference::Function { args, .. } => exprs(visitor, args),
         TableReference::Join { left, right, condition, .. } => {
             table(visitor, left);

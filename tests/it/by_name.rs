@@ -1,11 +1,15 @@
 //! SQL-level PREPARE, EXECUTE and DEALLOCATE on protected columns: the session's named statements are what they are on a
 //! plain table, or the PREPARE is refused.
 
+use std::fs;
+
 use mysql_async::Conn;
+use rustix::process::Signal;
 
 use crate::support::on_each_server;
+use crate::support::proxy::Deployment;
 use crate::support::server::Kind;
-use crate::support::shop::{Answer, Shop, Who, refused, refused_prepared, text};
+use crate::support::shop::{Answer, Shop, Who, assert_in_step, policy, refused, refused_prepared, text};
 
 on_each_server!(
     named_statements_are_those_of_a_plain_table,
@@ -13,6 +17,9 @@ on_each_server!(
     names_end_with_the_session,
     a_named_statement_keeps_its_database,
     what_cannot_be_kept_is_refused,
+    what_the_server_holds_is_decided_anew_when_policy_or_catalog_change,
+    what_was_prepared_unseen_is_not_executed,
+    what_is_executed_at_once_is_that_of_a_plain_table,
 );
 
 /// Rows, or the code of an error.
@@ -28,13 +35,13 @@ fn outcome(answer: &Answer) -> Result<Vec<Vec<Option<String>>>, u16> {
     }
 }
 
-async fn same(through: &mut Conn, direct: &mut Conn, sql: &str) {
+pub(crate) async fn same(through: &mut Conn, direct: &mut Conn, sql: &str) {
     let ours = text(through, sql.replace("{t}", "customers")).await;
     let expected = text(direct, sql.replace("{t}", "people")).await;
     assert_eq!(outcome(&ours), outcome(&expected), "{sql}\n{ours:?}");
 }
 
-async fn open(kind: Kind) -> (Shop<'static>, Conn, Conn) {
+pub(crate) async fn open(kind: Kind) -> (Shop<'static>, Conn, Conn) {
     let shop = Shop::open(kind);
     let (mut through, mut direct) = (shop.connect(Who::Application).await, shop.direct().await);
     let rows =
@@ -144,4 +151,129 @@ async fn what_cannot_be_kept_is_refused(kind: Kind) {
     refused_prepared(&mut through, "PREPARE s FROM 'SELECT code FROM customers'", (), 1235, "42000").await;
     let mut engineer = shop.connect(Who::Engineer).await;
     refused(&mut engineer, "PREPARE s FROM 'SELECT code FROM customers'", 1143, "42000").await;
+}
+
+/// Puts a policy in force.
+fn reload(shop: &Shop<'_>, policy: &str) {
+    const DONE: &str = "policy in force";
+    let times = shop.proxy.events().iter().filter(|event| event["message"] == DONE).count();
+    fs::write(shop.proxy.folder().join("policy.toml"), policy).unwrap();
+    shop.proxy.signal(Signal::HUP);
+    tokio::task::block_in_place(|| shop.proxy.wait_logged(DONE, times + 1));
+}
+
+/// The shop's policy before anybody thought of the telephone.
+fn without_phone(protecting: &str, database: &str) -> String {
+    let start = protecting.find(&format!("[[column]]\nname = \"{database}.customers.phone\"")).unwrap();
+    let end = start + 1 + protecting[start + 1..].find("[[column]]").unwrap();
+    format!("{}{}", &protecting[..start], &protecting[end..])
+}
+
+async fn done(conn: &mut Conn, sql: &str) {
+    let answer = text(conn, sql).await;
+    assert!(matches!(answer, Answer::Done { .. }), "{sql}: {answer:?}");
+}
+
+async fn what_the_server_holds_is_decided_anew_when_policy_or_catalog_change(kind: Kind) {
+    let shop = Shop::open(kind);
+    let (mut conn, mut direct) = (shop.connect(Who::Application).await, shop.direct().await);
+    let protecting = policy(&shop.database);
+    done(&mut conn, "CREATE TABLE remarks (id INT PRIMARY KEY, remark VARCHAR(200))").await;
+    reload(&shop, &without_phone(&protecting, &shop.database));
+    for sql in [
+        "SET @id = 1, @p = '090-1234-5678'",
+        "PREPARE w FROM 'INSERT INTO customers (id, phone) VALUES (?, ?)'",
+        "PREPARE v FROM 'UPDATE remarks SET remark = ? WHERE id = 7'",
+        "PREPARE o FROM 'INSERT INTO orders (remark) VALUES (?)'",
+        "EXECUTE v USING @p",
+        "SET @id = 2",
+    ] {
+        done(&mut conn, sql).await;
+    }
+    // Nothing has changed: the server runs what it was given, and nothing but the table's CHECK is left to stop it.
+    let ran = outcome(&text(&mut conn, "EXECUTE w USING @id, @p").await);
+    assert!(matches!(ran, Err(3819 | 4025)), "{ran:?}");
+    reload(&shop, &protecting);
+    refused(&mut conn, "EXECUTE w USING @id, @p", 1615, "HY000").await;
+    assert_in_step(&mut conn, "EXECUTE").await;
+    refused(&mut conn, "EXECUTE w USING @id, @p", 1615, "HY000").await;
+    // What the new policy has nothing against goes on.
+    done(&mut conn, "EXECUTE v USING @p").await;
+    done(&mut conn, "EXECUTE o USING @p").await;
+    done(&mut conn, "PREPARE w FROM 'INSERT INTO customers (id, phone) VALUES (?, ''090-1234-5678'')'").await;
+    done(&mut conn, "EXECUTE w USING @id").await;
+    assert!(shop.stored("phone", 2).starts_with("C1FE1D01"));
+
+    // The name leads to a protected column now. The proxy loads the catalog behind a change that it sees.
+    done(&mut direct, "DROP TABLE remarks").await;
+    done(&mut direct, "CREATE VIEW remarks AS SELECT id, phone AS remark FROM customers").await;
+    done(&mut conn, "DROP TABLE IF EXISTS nothing").await;
+    refused(&mut conn, "EXECUTE v USING @p", 1615, "HY000").await;
+    done(&mut conn, "SET @p = 'another'").await;
+    done(&mut conn, "EXECUTE o USING @p").await;
+    done(&mut conn, "DEALLOCATE PREPARE v").await;
+    assert_eq!(outcome(&text(&mut conn, "EXECUTE v USING @p").await), Err(1243));
+}
+
+async fn what_was_prepared_unseen_is_not_executed(kind: Kind) {
+    let allowing = |database: &str| format!("{}[[routine]]\nname = \"{database}.prepares\"\n", policy(database));
+    let shop = Shop::open_as(Deployment::shared(kind), allowing);
+    let (mut conn, mut direct) = (shop.connect(Who::Application).await, shop.direct().await);
+    for sql in [
+        "CREATE PROCEDURE prepares () PREPARE hidden FROM 'INSERT INTO customers (phone) VALUES (?)'",
+        "CREATE PROCEDURE does_nothing () SET @nothing = 1",
+    ] {
+        done(&mut direct, sql).await;
+    }
+    done(&mut conn, "DROP TABLE IF EXISTS nothing").await;
+    done(&mut conn, "PREPARE s FROM 'SELECT code FROM customers'").await;
+    // A procedure that cannot prepare anything leaves all names as they are.
+    done(&mut conn, "CALL does_nothing()").await;
+    assert_eq!(text(&mut conn, "EXECUTE s").await.cells(), Vec::<Vec<_>>::new());
+    assert_eq!(outcome(&text(&mut conn, "EXECUTE hidden USING @p").await), Err(1243));
+
+    done(&mut conn, "CALL prepares()").await;
+    done(&mut conn, "SET @p = '090-1234-5678'").await;
+    refused(&mut conn, "EXECUTE hidden USING @p", 1615, "HY000").await;
+    refused(&mut conn, "EXECUTE s", 1615, "HY000").await;
+    done(&mut conn, "PREPARE s FROM 'SELECT code FROM customers'").await;
+    assert_eq!(text(&mut conn, "EXECUTE s").await.cells(), Vec::<Vec<_>>::new());
+    assert!(conn.reset().await.unwrap());
+    assert_eq!(outcome(&text(&mut conn, "EXECUTE hidden USING @p").await), Err(1243));
+}
+
+/// MariaDB's EXECUTE IMMEDIATE.
+async fn what_is_executed_at_once_is_that_of_a_plain_table(kind: Kind) {
+    let (shop, mut through, mut direct) = open(kind).await;
+    text(&mut through, "SET @sql = 'SELECT code FROM customers'").await;
+    if kind == Kind::MySql {
+        return refused(&mut through, "EXECUTE IMMEDIATE 'SELECT code FROM customers'", 1235, "42000").await;
+    }
+    for sql in [
+        "SET @id = 2",
+        "EXECUTE IMMEDIATE 'SELECT id, code, note FROM {t} WHERE id = ?' USING @id",
+        "EXECUTE IMMEDIATE 'SELECT id, code FROM {t} WHERE code = ''x'' ORDER BY id';",
+        "EXECUTE IMMEDIATE 'SELECT id, code FROM {t} WHERE id = ?'",
+        "EXECUTE IMMEDIATE 'SELECT id, code FROM {t} WHERE id = ?' USING @id, @id",
+        "EXECUTE IMMEDIATE 'INSERT INTO {t} (id, code, note) VALUES (4, ''new'', ''it''''s'')'",
+        "EXECUTE IMMEDIATE 'UPDATE {t} SET note = ''changed'' WHERE id = ?' USING @id",
+        "EXECUTE IMMEDIATE 'SELECT 1 AS one'",
+        "SELECT id, code, note FROM {t} ORDER BY id",
+    ] {
+        same(&mut through, &mut direct, sql).await;
+    }
+    shop.assert_sealed();
+    for sql in [
+        "EXECUTE IMMEDIATE @sql",
+        "EXECUTE IMMEDIATE CONCAT('SELECT code ', 'FROM customers')",
+        "EXECUTE IMMEDIATE 'SELECT code FROM customers WHERE id = ?' USING 2",
+        "EXECUTE IMMEDIATE 'SELECT id FROM customers WHERE code = ?' USING @id",
+        "EXECUTE IMMEDIATE 'PREPARE s FROM ''SELECT code FROM customers'''",
+        "EXECUTE IMMEDIATE 'SELECT MAX(code) FROM customers'",
+    ] {
+        refused(&mut through, sql, 1235, "42000").await;
+    }
+    refused_prepared(&mut through, "EXECUTE IMMEDIATE 'SELECT code FROM customers'", (), 1235, "42000").await;
+    let mut engineer = shop.connect(Who::Engineer).await;
+    refused(&mut engineer, "EXECUTE IMMEDIATE 'SELECT code FROM customers'", 1143, "42000").await;
 }

@@ -38,6 +38,7 @@ mod leaks;
 mod lease;
 mod lifecycle;
 mod login;
+mod mariadb_forms;
 mod masks;
 mod mysql_roles;
 mod nested;

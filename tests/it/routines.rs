@@ -19,6 +19,10 @@ const PROCEDURES: &[&str] = &[
     "CREATE PROCEDURE one_more () BEGIN SELECT code FROM customers; SELECT code FROM customers; END",
     "CREATE PROCEDURE other_column () SELECT note AS code FROM customers",
     "CREATE PROCEDURE give_out (OUT c VARBINARY(200)) SELECT code INTO c FROM customers WHERE id = 1",
+    "CREATE PROCEDURE code_of (IN i INT, OUT c VARBINARY(200), INOUT n INT) \
+     BEGIN SELECT code INTO c FROM customers WHERE id = i; SET n = n + 1; END",
+    "CREATE PROCEDURE code_and_rows (OUT c VARBINARY(200)) \
+     BEGIN SELECT note FROM customers WHERE id = 1; SELECT code INTO c FROM customers WHERE id = 2; END",
     "CREATE PROCEDURE twice () INSERT INTO customers (id, code) SELECT 9, code FROM customers WHERE id = 1",
     "ALTER TABLE customers ADD UNIQUE KEY only_code (code(23))",
     "CREATE PROCEDURE secret () SELECT code FROM customers",
@@ -36,6 +40,8 @@ fn allowing(database: &str) -> String {
         routine("one_more", &format!("results = [[{code}]]")),
         routine("other_column", &format!("results = [[{code}]]")),
         routine("give_out", ""),
+        routine("code_of", &format!("results = [[{code}, \"-\"]]")),
+        routine("code_and_rows", &format!("results = [[{note}], [{code}]]")),
         routine("twice", "results = [[\"-\"]]"),
     ]
     .concat()
@@ -85,7 +91,23 @@ async fn allowed_procedures_take_and_show_values(kind: Kind) {
     drop(answer);
     assert_in_step(&mut conn, "CALL show_customers()").await;
 
+    // OUT and INOUT parameters of a prepared CALL are its last result.
+    let given: Option<(Option<String>, i32)> =
+        conn.exec_first("CALL code_of(?, ?, ?)", (2, Option::<String>::None, 4)).await.unwrap();
+    assert_eq!(given, Some((some("y"), 5)));
+    let given: Option<(Option<String>, i32)> =
+        conn.exec_first("CALL code_of(?, ?, ?)", (3, Option::<String>::None, 4)).await.unwrap();
+    assert_eq!(given, Some((None, 5)));
+    let statement = conn.prep("CALL code_and_rows(?)").await.unwrap();
+    let mut answer = conn.exec_iter(&statement, (Option::<String>::None,)).await.unwrap();
+    assert_eq!(answer.collect::<Option<String>>().await.unwrap(), [some("it's")]);
+    assert_eq!(answer.collect::<Option<String>>().await.unwrap(), [some("y")]);
+    drop(answer);
+    assert_in_step(&mut conn, "CALL code_and_rows(?)").await;
+
     // What is not declared stays sealed, or is refused.
+    let given: Option<Vec<u8>> = conn.exec_first("CALL give_out(?)", (Option::<String>::None,)).await.unwrap();
+    assert!(given.unwrap().starts_with(&[0xc1, 0xfe, 0x1d, 0x01]));
     done(text(&mut conn, "CALL give_out(@given)").await);
     let given = text(&mut conn, "SELECT HEX(@given)").await.cells();
     assert!(given[0][0].as_ref().unwrap().starts_with("C1FE1D01"), "{given:?}");

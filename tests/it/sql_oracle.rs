@@ -6,7 +6,9 @@
 
 mod differences;
 mod expressions;
+mod mysqltest;
 mod soups;
+mod suites;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -56,7 +58,10 @@ struct Session {
 
 impl Session {
     async fn open(kind: Kind) -> Self {
-        let server = Server::start(kind);
+        Self::open_on(Server::start(kind)).await
+    }
+
+    async fn open_on(server: &Server) -> Self {
         let options = OptsBuilder::default()
             .ip_or_hostname(server.host.clone())
             .tcp_port(server.port)
@@ -66,7 +71,7 @@ impl Session {
         let mut conn = Conn::new(options).await.unwrap();
         conn.query_drop("SET NAMES utf8mb4").await.unwrap();
         let version: String = conn.query_first("SELECT VERSION()").await.unwrap().unwrap();
-        let kind = match kind {
+        let kind = match server.kind {
             Kind::MySql => ServerKind::MySql,
             Kind::MariaDb => ServerKind::MariaDb,
         };
@@ -306,7 +311,8 @@ fn their_words(digest: &str) -> Vec<String> {
             length = 2;
         } else if first == '@' {
             // The name of a variable is a value to the digest, unless it is in backticks.
-            length = 1 + if rest[1..].starts_with('`') { name_length(&rest[1..]) } else { 1 };
+            let variable = &rest[1..];
+            length = 1 + if variable.starts_with('`') { name_length(variable) } else { variable.len().min(1) };
             words.push("@".to_owned());
         } else if first == '`' {
             length = name_length(rest);
@@ -340,17 +346,26 @@ fn is_shown(word: &str) -> bool {
 fn canonical(word: &str) -> String {
     const SYNONYMS: &[(&[&str], &str)] = &[
         (&["any"], "some"),
+        (&["bigint"], "int8"),
         (&["char"], "character"),
         (&["columns"], "fields"),
         (&["current_date"], "curdate"),
         (&["current_time"], "curtime"),
         (&["current_timestamp", "localtime", "localtimestamp"], "now"),
         (&["database"], "schema"),
+        (&["databases"], "schemas"),
+        (&["dec"], "decimal"),
         (&["desc", "describe"], "explain"),
         (&["distinct"], "distinctrow"),
         (&["double"], "float8"),
         (&["float"], "float4"),
-        (&["int"], "integer"),
+        (&["geomcollection"], "geometrycollection"),
+        (&["int", "int4"], "integer"),
+        (&["int1"], "tinyint"),
+        (&["int2"], "smallint"),
+        (&["int3", "mediumint"], "middleint"),
+        (&["io_thread"], "relay_thread"),
+        (&["ndb"], "ndbcluster"),
         (&["regexp"], "rlike"),
         (&["std", "stddev"], "stddev_pop"),
         (&["substr", "mid"], "substring"),

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests, the demo and the benchmarks need and prints one line per step.
 #
-#   setup.sh [build] [tls] [mysql] [mariadb] [samples] [python] [sample-app] [node] [php] [bench] [deny] [fuzz] [netns] | all
+#   setup.sh [build] [tls] [mysql] [mariadb] [samples] [python] [sample-app] [sqlmap] [suites] [node] [php] [bench] [deny] [fuzz] [netns] | all
 #
 # Without arguments: build, mysql, mariadb. Every part is skipped quickly when it is there.
 # Database servers are not installed into the system: their packages are unpacked into the
@@ -353,6 +353,54 @@ setup_samples() {
     say "samples: $CANDADO_CACHE/samples/customers.json ready"
 }
 
+# The servers' own test suites: statements for the tests that compare how they are read. Some 380 MB are fetched, and
+# 160 MB of it kept.
+SUITES_REVISION=1
+
+# fetch_suite KIND SUITE PACKAGE puts the .test files of a package into the folder KIND, flat, under numbered names.
+fetch_suite() {
+    local kind=$1 from=$2 package=$3 archive apt
+    archive=$(repository)
+    [ -n "$archive" ] || die "suites: the machine has no package source for $(suite)"
+    say "suites: fetching $package from $from"
+    mkdir -p "apt/lists/partial" "apt/cache/archives/partial" "$kind"
+    echo "deb $archive $from main" >apt/sources.list
+    apt=(-qq -o "Dir::Etc::SourceList=$PWD/apt/sources.list" -o Dir::Etc::SourceParts=/dev/null
+        -o "Dir::State::Lists=$PWD/apt/lists" -o "Dir::Cache=$PWD/apt/cache" -o Acquire::Check-Valid-Until=false
+        -o Acquire::Languages=none -o "APT::Sandbox::User=$(id -un)")
+    apt-get "${apt[@]}" update >&2 || die "suites: the package lists of $from cannot be had"
+    apt-get "${apt[@]}" download "$package" >&2 || die "suites: the package archive does not give $package from $from"
+    mkdir unpacked
+    dpkg-deb --extract "$package"_*.deb unpacked
+    # Two files of one name are in different folders.
+    local number=10000 file
+    while read -r file; do
+        number=$((number + 1))
+        mv "$file" "$kind/$number-${file##*/}"
+    done < <(find unpacked -name '*.test' | LC_ALL=C sort)
+    rm -rf unpacked apt "$package"_*.deb
+}
+
+make_suites() {
+    local folder=$CANDADO_CACHE/suites building=$CANDADO_CACHE/suites.tmp.$$
+    [ "$(cat "$folder/revision" 2>/dev/null)" != "$SUITES_REVISION" ] || return 0
+    [ "$(distribution)" = debian ] || die "suites: only Debian's archive has them"
+    mkdir -p "$building"
+    (
+        cd "$building"
+        fetch_suite mysql sid mysql-testsuite
+        fetch_suite mariadb "$(suite)" mariadb-test-data
+    )
+    echo "$SUITES_REVISION" >"$building/revision"
+    rm -rf "$folder"
+    mv "$building" "$folder"
+}
+
+setup_suites() {
+    once suites make_suites
+    say "suites: $(find "$CANDADO_CACHE/suites" -name '*.test' | wc -l) files of the servers' own tests ready"
+}
+
 # cargo_tool CRATE VERSION builds one of cargo's plugins into the cache. Without optimisation:
 # it is built once and runs for seconds.
 cargo_tool() {
@@ -427,9 +475,9 @@ main() {
     local part
     for part in "$@"; do
         case $part in
-        build | tls | mysql | mariadb | samples | python | sample-app | sqlmap | node | php | bench | deny | fuzz | netns) "setup_${part//-/_}" ;;
+        build | tls | mysql | mariadb | samples | python | sample-app | sqlmap | suites | node | php | bench | deny | fuzz | netns) "setup_${part//-/_}" ;;
         all) main build mysql mariadb samples python sample-app node php bench deny fuzz netns ;;
-        *) die "unknown part '$part'; parts are build, tls, mysql, mariadb, samples, python, sample-app, sqlmap, node, php, bench, deny, fuzz, netns, all" ;;
+        *) die "unknown part '$part'; parts are build, tls, mysql, mariadb, samples, python, sample-app, sqlmap, suites, node, php, bench, deny, fuzz, netns, all" ;;
         esac
     done
 }

@@ -347,7 +347,7 @@ impl<'t> Visitor<'t> for Collect<'_, '_> {
             TableReference::Named { path, .. } => self.table_named(path),
             TableReference::Derived { .. } => self.add(PartKind::Subquery, ""),
             TableReference::Function { .. } => self.add(PartKind::Function, "TABLE"),
-            TableReference::Join { .. } | TableReference::Parenthesised(_) => {}
+            TableReference::Join { .. } | TableReference::Parenthesised(_) | TableReference::Versioned { .. } => {}
         }
     }
 

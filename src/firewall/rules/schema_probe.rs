@@ -45,6 +45,7 @@ fn system(reading: &Reading<'_>, table: &TableReference) -> bool {
             _ => false,
         },
         TableReference::Join { left, right, .. } => system(reading, left) || system(reading, right),
+        TableReference::Versioned { table, .. } => system(reading, table),
         TableReference::Parenthesised(list) => list.iter().any(|table| system(reading, table)),
         TableReference::Derived { .. } | TableReference::Function { .. } => false,
     }

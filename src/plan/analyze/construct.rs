@@ -81,8 +81,13 @@ pub(super) const NO_INDEX: Construct =
     construct("comparison without a blind index", "declare an index for the column in the policy");
 pub(super) const NULL_SAFE_LISTED: Construct =
     construct("<=> in the select list", "compare by = there, or by <=> in WHERE, ON or HAVING");
-pub(super) const ORDER_BY: Construct =
-    construct("ORDER BY", "order by an unprotected column, or sort in the application: envelopes have no order");
+pub(super) const ORDER_BY: Construct = construct(
+    "ORDER BY",
+    "envelopes have no order: give the column sort = \"proxy\" in the policy and order the outermost query, or order by \
+     an unprotected column",
+);
+pub(super) const ORDER_CHANGE: Construct =
+    construct("ORDER BY in UPDATE or DELETE", "envelopes have no order: order by an unprotected column");
 pub(super) const ORDER_FETCH: Construct =
     construct("ORDER BY in the proxy with this form of LIMIT", "write LIMIT with integers or parameters");
 pub(super) const ORDER_HIDDEN: Construct = construct(
@@ -106,6 +111,8 @@ pub(super) const PATTERN: Construct = construct(
     "LIKE with anything but a literal without wildcards or a parameter, REGEXP, SOUNDS LIKE or MEMBER OF",
     COMPARE_WITH_VALUE,
 );
+pub(super) const PERIOD: Construct =
+    construct("use in FOR SYSTEM_TIME", "write the time as a literal, a parameter or a user variable");
 pub(super) const RECURSIVE: Construct = construct(
     "a recursive common table expression that names another one before it is defined, or changes what its columns carry",
     "order the expressions, and select the same columns in each part",

@@ -88,6 +88,11 @@ impl Analysis<'_> {
                 let label = alias.map(|alias| self.cx.text.name(alias)).unwrap_or_default();
                 Ok(push(sources, Source { label: label.into(), database: None, columns }))
             }
+            TableReference::Versioned { table, period } => {
+                let nothing = level(&[], 0, &[], Surroundings { search: Search::Refused, ..surroundings });
+                self.values(period, &nothing, construct::PERIOD)?;
+                self.reference(table, surroundings, sources)
+            }
             TableReference::Join { left, right, kind, condition } => {
                 let first = sources.len();
                 let left = self.reference(left, surroundings, sources)?;

@@ -159,7 +159,7 @@ impl<'a> Analysis<'a> {
         let sort = self.sorting.take().map(|sorting| sorting.sort);
         let qualified = std::mem::take(&mut self.qualified).into_iter();
         let qualified = qualified.map(|(token, table)| Qualified { token, table }).collect();
-        Ok(QueryPlan { splices, outputs, names, copies, qualified, sort, effect: Effect::None, params })
+        Ok(QueryPlan { splices, outputs, names, copies, qualified, sort, ..QueryPlan::relay(Effect::None, params) })
     }
 
     /// The base table, view or common table expression behind a name.

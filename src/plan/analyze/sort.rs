@@ -118,6 +118,9 @@ impl Analysis<'_> {
         if query.into.is_some() {
             return refused(construct::INTO);
         }
+        if query.examined.is_some() {
+            return refused(construct::ORDER_FETCH);
+        }
         let (count, offset) = match query.limit.as_slice() {
             [] => (None, None),
             [count] if self.is_before(count, "LIMIT") => (Some(count), None),

@@ -287,7 +287,7 @@ impl Analysis<'_> {
         if let Some(filter) = &update.filter {
             self.condition(filter, &scope)?;
         }
-        self.values(update.order_by.iter().map(|item| &item.expr), &scope, construct::ORDER_BY)?;
+        self.values(update.order_by.iter().map(|item| &item.expr), &scope, construct::ORDER_CHANGE)?;
         self.values(&update.limit, &scope, construct::LIMIT)?;
         self.returning(&update.returning, &scope)
     }
@@ -301,7 +301,7 @@ impl Analysis<'_> {
         if let Some(filter) = &delete.filter {
             self.condition(filter, &scope)?;
         }
-        self.values(delete.order_by.iter().map(|item| &item.expr), &scope, construct::ORDER_BY)?;
+        self.values(delete.order_by.iter().map(|item| &item.expr), &scope, construct::ORDER_CHANGE)?;
         self.values(&delete.limit, &scope, construct::LIMIT)?;
         self.returning(&delete.returning, &scope)
     }

@@ -14,17 +14,24 @@ fn variable(name: &str) -> Box<[u8]> {
 #[test]
 fn statements_about_names_are_told_from_others() {
     let of = |statement: &'static str| ByName::of(statement.as_bytes(), &dialect());
-    assert_eq!(of("PREPARE S FROM 'x'"), ByName::Prepare { name: "s".into() });
-    assert_eq!(of("/* x */ prepare `My s` from @v;"), ByName::Prepare { name: "my s".into() });
+    let text = Some(b"x'".as_slice().into());
+    assert_eq!(of("PREPARE S FROM 'x'''"), ByName::Prepare { name: "s".into(), text });
+    assert_eq!(of("/* x */ prepare `My s` from @v;"), ByName::Prepare { name: "my s".into(), text: None });
     assert_eq!(of("DEALLOCATE PREPARE s"), ByName::Deallocate { name: "s".into() });
     assert_eq!(of("drop prepare s;"), ByName::Deallocate { name: "s".into() });
-    assert_eq!(of("EXECUTE s"), ByName::Execute { name: "s".into(), variables: Vec::new() });
-    let variables = vec![variable("@a"), variable("@`b c`")];
+    assert_eq!(of("EXECUTE s"), ByName::Execute { name: "s".into(), variables: Some(Vec::new()) });
+    let variables = Some(vec![variable("@a"), variable("@`b c`")]);
     assert_eq!(of("EXECUTE s USING @a, @`b c`"), ByName::Execute { name: "s".into(), variables });
     assert_eq!(of("CALL p()"), ByName::Unseen);
-    for other in
-        ["EXECUTE s USING", "EXECUTE s USING @a @b", "EXECUTE s USING @a,", "EXECUTE s USING 1", "DROP TABLE s", ""]
-    {
+    for statement in ["EXECUTE s USING", "EXECUTE s USING @a @b", "EXECUTE s USING @a,", "EXECUTE s USING 1"] {
+        assert_eq!(of(statement), ByName::Execute { name: "s".into(), variables: None }, "{statement}");
+    }
+    assert_eq!(of("EXECUTE IMMEDIATE 'x' USING @a"), ByName::AtOnce { variables: Some(vec![variable("@a")]) });
+    assert_eq!(of("EXECUTE IMMEDIATE @sql USING 1"), ByName::AtOnce { variables: None });
+    for unseen in ["BEGIN NOT ATOMIC EXECUTE s; END", "SELECT 'x"] {
+        assert_eq!(of(unseen), ByName::Unseen, "{unseen}");
+    }
+    for other in ["DROP TABLE s", "PREPARE 5 FROM 'x'", ""] {
         assert_eq!(of(other), ByName::Other, "{other}");
     }
 }

@@ -102,6 +102,7 @@ impl Parser<'_> {
             function.args.append(&mut self.limit()?);
         }
         self.expect(TokenKind::RightParen)?;
+        self.within_group(&mut function.args)?;
         function.over = self.over()?;
         self.leave();
         Ok(self.expr_of(ExprKind::Function(function), first))
@@ -132,6 +133,9 @@ impl Parser<'_> {
             Keyword::DateAdd | Keyword::DateSub | Keyword::AddDate | Keyword::SubDate => Self::date_args,
             Keyword::WeightString => Self::weight_string_args,
             Keyword::JsonValue => Self::json_value_args,
+            Keyword::ColumnAdd | Keyword::ColumnCreate | Keyword::ColumnGet if self.is_mariadb() => {
+                Self::dynamic_column_args
+            }
             _ => return Ok(None),
         };
         self.enter()?;
@@ -152,16 +156,20 @@ impl Parser<'_> {
         Ok(Some(expr))
     }
 
-    /// `expr AS type`, `expr AT LOCAL AS type`, `expr AT TIME ZONE [INTERVAL] '…' AS type`
+    /// `expr AS type`, `expr AT LOCAL AS DATETIME`, `expr AT TIME ZONE [INTERVAL] '…' AS DATETIME`
     fn cast_args(&mut self, args: &mut Vec<Expr>) -> Parsed<()> {
         args.push(self.expr()?);
-        if self.eat_keyword(Keyword::At) && !self.eat_keyword(Keyword::Local) {
+        let at_zone = self.eat_keyword(Keyword::At);
+        if at_zone && !self.eat_keyword(Keyword::Local) {
             self.expect_keyword(Keyword::Time)?;
             self.expect_keyword(Keyword::Zone)?;
             self.eat_keyword(Keyword::Interval);
             self.expect(TokenKind::String)?;
         }
         self.expect_keyword(Keyword::As)?;
+        if at_zone && self.keyword() != Keyword::Datetime {
+            return Err(self.unexpected());
+        }
         self.type_until(|_| false)
     }
 
@@ -182,6 +190,7 @@ impl Parser<'_> {
             match self.kind() {
                 Some(TokenKind::Word) if !ends(self.keyword()) => self.at += 1,
                 Some(TokenKind::QuotedIdentifier) if self.at > first => self.at += 1,
+                Some(TokenKind::String) if self.at > first && self.is_behind_charset() => self.at += 1,
                 Some(TokenKind::LeftParen) if self.at > first => {
                     self.at += 1;
                     self.list(|parser| match parser.kind() {
@@ -197,6 +206,12 @@ impl Parser<'_> {
             }
         }
         if self.at == first { Err(self.unexpected()) } else { Ok(()) }
+    }
+
+    /// Whether a type's character set is named next.
+    fn is_behind_charset(&self) -> bool {
+        let before = self.keywords.get(self.at.saturating_sub(1));
+        matches!(before, Some(Keyword::Charset | Keyword::Set))
     }
 
     /// `MATCH (a, b) AGAINST (expr IN BOOLEAN MODE)`; the first parentheses are optional.
@@ -334,7 +349,10 @@ impl Parser<'_> {
         while self.eat(TokenKind::Comma) {
             args.push(self.expr()?);
         }
-        if self.eat_keyword(Keyword::As) { self.type_until(|_| false) } else { Ok(()) }
+        if self.eat_keyword(Keyword::As) {
+            self.type_until(|keyword| keyword == Keyword::Level)?;
+        }
+        self.weight_levels()
     }
 
     /// `expr, path [RETURNING type] [… ON EMPTY] [… ON ERROR]`

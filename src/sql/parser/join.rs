@@ -1,6 +1,7 @@
 //! Table references and joins.
 
 use super::keyword::Keyword;
+use super::mariadb::versioned;
 use super::{Parsed, Parser, index};
 use crate::sql::TokenKind;
 use crate::sql::tree::{Expr, JoinCondition, JoinKind, Query, QueryBody, TableReference, TokenIndex, TokenRange};
@@ -194,13 +195,14 @@ impl Parser<'_> {
 
     /// Alias and column names behind a derived table.
     fn derived(&mut self, query: Query, lateral: bool) -> Parsed<TableReference> {
+        let period = self.system_time()?;
         let alias = self.table_alias()?;
         let columns = if alias.is_some() && self.kind() == Some(TokenKind::LeftParen) {
             self.names_in_parens()?
         } else {
             Vec::new()
         };
-        Ok(TableReference::Derived { query: Box::new(query), alias, columns, lateral })
+        Ok(versioned(TableReference::Derived { query: Box::new(query), alias, columns, lateral }, period))
     }
 
     fn table_alias(&mut self) -> Parsed<Option<TokenIndex>> {
@@ -220,6 +222,7 @@ impl Parser<'_> {
             self.names_in_parens()?;
             modifiers = Some(self.range(first));
         }
+        let period = self.system_time()?;
         let alias = self.table_alias()?;
         let hints = self.at;
         while matches!(self.keyword(), Keyword::Use | Keyword::Force | Keyword::Ignore) {
@@ -229,7 +232,7 @@ impl Parser<'_> {
             let first = modifiers.map_or(index(hints), |modifiers| modifiers.first);
             modifiers = Some(TokenRange { first, last: index(self.at - 1) });
         }
-        Ok(TableReference::Named { path, alias, modifiers })
+        Ok(versioned(TableReference::Named { path, alias, modifiers }, period))
     }
 
     /// `USE INDEX FOR JOIN (a, PRIMARY)`
@@ -301,6 +304,9 @@ impl Parser<'_> {
     pub(super) fn json_fallbacks(&mut self, args: &mut Vec<Expr>) -> Parsed<()> {
         while matches!(self.keyword(), Keyword::Null | Keyword::Error | Keyword::Default) {
             if self.eat_keyword(Keyword::Default) {
+                if matches!(self.kind(), Some(TokenKind::Minus | TokenKind::Plus)) {
+                    self.at += 1;
+                }
                 args.push(self.operand()?);
             } else {
                 self.at += 1;

@@ -11,6 +11,7 @@ mod expr;
 mod function;
 mod join;
 mod keyword;
+mod mariadb;
 mod operand;
 mod query;
 mod select;

@@ -219,6 +219,7 @@ impl Parser<'_> {
                 }
             }
             Keyword::Interval => self.interval_sum(),
+            Keyword::Next | Keyword::Previous if self.is_sequence() => self.sequence(first),
             Keyword::Default => {
                 self.at += 1;
                 self.expect(TokenKind::LeftParen)?;

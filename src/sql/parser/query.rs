@@ -31,6 +31,7 @@ impl Parser<'_> {
         let body = self.set_operations(operand)?.body;
         let order_by = if self.keyword() == Keyword::Order { self.order_by()? } else { Vec::new() };
         let limit = self.limit()?;
+        let examined = self.rows_examined(&limit)?;
         let mut locking = None;
         loop {
             match self.keyword() {
@@ -46,7 +47,7 @@ impl Parser<'_> {
             }
         }
         let into = if self.query_depth <= 1 { self.into.take() } else { None };
-        Ok(Query { with, body, order_by, limit, locking, into, tokens: self.range(first) })
+        Ok(Query { with, body, order_by, limit, examined, locking, into, tokens: self.range(first) })
     }
 
     /// UNION and EXCEPT from left to right, INTERSECT before them.
@@ -96,6 +97,7 @@ impl Parser<'_> {
             body,
             order_by: Vec::new(),
             limit: Vec::new(),
+            examined: None,
             locking: None,
             into: None,
             tokens: self.range(first),
@@ -151,6 +153,9 @@ impl Parser<'_> {
             self.at += 1;
             return Ok(self.expr_of(ExprKind::Default(None), self.at - 1));
         }
+        if let Some(expr) = self.ignored() {
+            return Ok(expr);
+        }
         self.expr()
     }
 
@@ -192,7 +197,8 @@ impl Parser<'_> {
     /// `LIMIT a`, `LIMIT a, b`, `LIMIT a OFFSET b`, and MariaDB's `OFFSET … FETCH …`; nothing if there is none.
     pub(super) fn limit(&mut self) -> Parsed<Vec<Expr>> {
         let mut limit = Vec::new();
-        if self.eat_keyword(Keyword::Limit) {
+        if self.keyword() == Keyword::Limit && !self.is_examined_at(1) {
+            self.at += 1;
             limit.push(self.limit_option()?);
             if self.eat(TokenKind::Comma) || self.eat_keyword(Keyword::Offset) {
                 limit.push(self.limit_option()?);
@@ -223,7 +229,7 @@ impl Parser<'_> {
         if self.eat_keyword(Keyword::Row) { Ok(()) } else { self.expect_keyword(Keyword::Rows) }
     }
 
-    fn limit_option(&mut self) -> Parsed<Expr> {
+    pub(super) fn limit_option(&mut self) -> Parsed<Expr> {
         let first = self.at;
         match self.kind() {
             Some(TokenKind::Integer) => {

@@ -14,6 +14,7 @@ mod ocsf;
 mod sampler;
 mod settings;
 mod sink;
+mod syslog;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -22,7 +23,6 @@ pub use counters::{Counters, RuleCount, SinkCount};
 pub use event::{Event, Outcome};
 pub use hub::{Events, Hit};
 pub use ocsf::finding;
-pub use settings::{
-    FileSettings, HttpSettings, LogSink, Settings, SettingsError, SyslogSettings, SyslogTransport, Token,
-};
+pub use settings::{FileSettings, HttpSettings, LogSink, Settings, SettingsError, Token};
+pub use syslog::{SyslogHead, SyslogSettings, SyslogSocket, SyslogTransport};
 pub use time::{rfc3339, since_epoch};

@@ -172,12 +172,12 @@ fn a_line_is_read_back() {
 fn a_syslog_message_keeps_its_form() {
     let mut event = made("SELECT `a` FROM customers WHERE id = 1 OR 1 = 1", "constant-operand");
     event.account = "a\"b]c\\d@%\nx".to_owned();
-    let message = sink::syslog_message(&event, 10, "host name");
+    let message = sink::syslog_message(&event, &SyslogHead::on("host name", 10));
     assert!(message.starts_with(&format!("<84>1 {} hostname candado ", event.at)), "{message}");
     assert!(message.contains(r#" account="a\"b\]c\\d@% x" client="[2001:db8::1\]:4711" database="shop""#), "{message}");
     assert!(message.ends_with("\"] statement refused by rule constant-operand"), "{message}");
     event.text = Some("é]".repeat(10_000));
-    let long = sink::syslog_message(&event, 10, "h");
+    let long = sink::syslog_message(&event, &SyslogHead::on("h", 10));
     assert!(long.len() < 8_192 && long.contains("...\"] statement"), "{}", long.len());
 }
 

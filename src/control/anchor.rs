@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio_util::sync::CancellationToken;
 
 use super::record::code;
 use super::{ControlError, KeyStore, chain};
@@ -31,8 +32,9 @@ impl AnchorTask {
         Self { store, end, every }
     }
 
-    /// Runs until the record is closed; its last record is anchored then. What cannot be anchored is tried again next time.
-    pub async fn run(mut self) {
+    /// Runs until the record is closed or its writer is given up; its last record is anchored then. What cannot be anchored
+    /// is tried again next time.
+    pub async fn run(mut self, given_up: CancellationToken) {
         let mut ticks = interval_at(Instant::now(), self.every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut anchored, mut health) = (None, Health::Well);
@@ -41,6 +43,7 @@ impl AnchorTask {
             tokio::select! {
                 _ = ticks.tick() => {}
                 () = closed(&mut self.end) => open = false,
+                () = given_up.cancelled() => open = false,
             }
             let end = self.end.borrow_and_update().clone();
             if let Some(end) = end.filter(|end| anchored.as_ref() != Some(end)) {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::decision::Desk;
+use super::decision::{Cells, Desk, Pending};
 use super::snapshot::Snapshot;
 use super::statement::{Opening, opens};
 use crate::audit::{Asked, Audit, Disclosure, Outcome, Share, Tally, caller};
@@ -59,7 +59,7 @@ impl Witness {
         }
         let columns = Share::of(tally, &self.snapshot.policy);
         let disclosure = Disclosure { outcome, rows: tally.rows(), columns, ..self.disclosure };
-        Some(Told { audit: self.audit, disclosure })
+        Some(Told { audit: self.audit, disclosure: Some(disclosure) })
     }
 }
 
@@ -82,21 +82,52 @@ impl Rows {
 
 impl Drop for Rows {
     fn drop(&mut self) {
-        if let Some(Told { audit, disclosure }) = self.end(Outcome::Broken) {
-            audit.leave(disclosure);
+        drop(self.end(Outcome::Broken));
+    }
+}
+
+/// An access that is to be recorded. Dropped before, it is left to the writer as broken off.
+pub(super) struct Told {
+    audit: Arc<Audit>,
+    disclosure: Option<Disclosure>,
+}
+
+impl Told {
+    /// The result ends in another way.
+    pub(super) fn ending(mut self, outcome: Outcome) -> Self {
+        if let Some(disclosure) = &mut self.disclosure {
+            disclosure.outcome = outcome;
+        }
+        self
+    }
+
+    /// Records it. In mode strict the client may not get the end of a result whose record is not written.
+    pub(super) async fn record(mut self) -> Result<(), ClientError> {
+        let Some(disclosure) = self.disclosure.take() else { return Ok(()) };
+        self.audit.record(disclosure).await.map_err(|_| Complaint::NotRecorded.into())
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if let Some(disclosure) = self.disclosure.take() {
+            self.audit.leave(Disclosure { outcome: Outcome::Broken, ..disclosure });
         }
     }
 }
 
-/// An access that is to be recorded.
-pub(super) struct Told {
-    audit: Arc<Audit>,
-    disclosure: Disclosure,
-}
-
-impl Told {
-    /// Records it. In mode strict the client may not get the end of a result whose record is not written.
-    pub(super) async fn record(self) -> Result<(), ClientError> {
-        self.audit.record(self.disclosure).await.map_err(|_| Complaint::NotRecorded.into())
+impl Desk {
+    /// Whether a command may be sent whose answer would show protected cells: not while they could not be recorded and the
+    /// record is strict.
+    pub(super) async fn admit(&self, pending: &Pending) -> Result<(), ClientError> {
+        let shows = match &pending.cells {
+            Cells::Open { .. } => pending.prepared.is_none(),
+            Cells::Fetch { .. } => true,
+            Cells::Relay(_) | Cells::Fields { .. } => false,
+        };
+        match &self.shared.audit {
+            Some(audit) if shows => audit.admit().await.map_err(|_| Complaint::NotRecordable.into()),
+            Some(_) | None => Ok(()),
+        }
     }
 }

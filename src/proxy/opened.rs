@@ -4,6 +4,7 @@
 //! Packets are renumbered, because some are left out and some change their length. What is wrong with a result is said in
 //! its place, and the rest of it is read and dropped, so that the connection stays in step.
 
+mod mark;
 mod sorted;
 
 use super::budget::Purse;
@@ -113,22 +114,21 @@ impl Session {
             response = next;
             if course == Course::Passing {
                 let later = self.server.input.data().get(whole.length..).unwrap_or_default();
-                // The record comes before the last packet: without it, the client does not get that one.
+                // The record comes before the last packet goes out: without it, the client does not get that one.
                 let ended = if failed { Outcome::Failed } else { Outcome::Complete };
                 // A CALL may have several results.
                 let is_over = matches!(response, Response::Complete | Response::Header(_));
-                let told = if is_over { reader.told(ended) } else { None };
-                let mut taken = match told {
-                    Some(told) => told.record().await,
-                    None => Ok(()),
-                };
-                if taken.is_ok() {
-                    taken = take(&mut reader, event, (bytes, later), response, &mut self.desk).await;
+                let mut told = if is_over { reader.told(ended) } else { None };
+                let before = reader.mark();
+                let mut taken = take(&mut reader, event, (bytes, later), response, &mut self.desk).await;
+                if let (Ok(()), Some(told)) = (&taken, told.take()) {
+                    taken = told.record().await.inspect_err(|_| reader.put_back(before));
                 }
                 if let Err(error) = taken {
                     self.desk.connection.counters.refusal();
                     // The client gets an error in any case.
-                    if let Some(told) = reader.told(Outcome::Refused) {
+                    let told = told.map(|told| told.ending(Outcome::Refused)).or_else(|| reader.told(Outcome::Refused));
+                    if let Some(told) = told {
                         drop(told.record().await);
                     }
                     reader.refuse(&error, &self.desk.connection);

@@ -1,6 +1,7 @@
 //! Anchors of the record of accesses: where each proxy's chain ended, again and again, in a table to which the proxy's
 //! account adds and in which it changes nothing. By them a file is missed that was cut off or taken away.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -10,6 +11,9 @@ use tokio_util::sync::CancellationToken;
 use super::record::code;
 use super::{ControlError, KeyStore, chain};
 use crate::audit::{ChainEnd, ChainId};
+
+/// Anchors that are read at once.
+const PAGE: usize = 10_000;
 
 /// Writes anchors until the record is closed.
 #[derive(Debug)]
@@ -83,17 +87,29 @@ impl KeyStore {
         Ok(())
     }
 
-    /// All anchors, oldest first.
-    pub async fn anchors(&self) -> Result<Vec<ChainEnd>, ControlError> {
+    /// Shows all anchors, oldest first, until `each` has seen enough. A page at a time is in memory.
+    pub async fn anchors(&self, mut each: impl FnMut(ChainEnd) -> ControlFlow<()>) -> Result<(), ControlError> {
         let mut session = self.session("read the anchors of the record of accesses").await?;
-        let sql = format!("SELECT name, chain, seq, mac FROM {}.audit_anchor ORDER BY anchor_id", self.schema);
-        let rows: Vec<(String, Vec<u8>, u64, Vec<u8>)> = session.rows(&sql).await?;
-        rows.into_iter()
-            .map(|(name, chain, seq, mac)| {
+        let mut behind = 0_u64;
+        loop {
+            let sql = format!(
+                "SELECT anchor_id, name, chain, seq, mac FROM {}.audit_anchor WHERE anchor_id > {behind} \
+                 ORDER BY anchor_id LIMIT {PAGE}",
+                self.schema
+            );
+            let rows: Vec<(u64, String, Vec<u8>, u64, Vec<u8>)> = session.rows(&sql).await?;
+            let is_last = rows.len() < PAGE;
+            for (id, name, chain, seq, mac) in rows {
                 let malformed = |_| ControlError::Malformed { what: "a chain's name" };
                 let chain = ChainId(chain.try_into().map_err(malformed)?);
-                Ok(ChainEnd { name, chain, seq, mac: code(mac)? })
-            })
-            .collect()
+                behind = id;
+                if each(ChainEnd { name, chain, seq, mac: code(mac)? }).is_break() {
+                    return Ok(());
+                }
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
     }
 }

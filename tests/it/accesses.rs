@@ -83,6 +83,20 @@ impl Archive {
         (output.status.code().unwrap(), document)
     }
 
+    /// The same where it fails; returns the exit code and what it says.
+    fn complaint(&self, arguments: &[&str]) -> (i32, String) {
+        let mut command = Deployment::shared(self.kind).command("AKIASECURITY");
+        command
+            .arg("audit")
+            .args(arguments)
+            .arg("--config")
+            .arg(self.config())
+            .args(["--user", AUDITOR, "--password-env", "IT_PASSWORD"])
+            .env("IT_PASSWORD", PASSWORD);
+        let output = ended(&mut command);
+        (output.status.code().unwrap(), utf8(&output.stderr))
+    }
+
     /// All segments, oldest first.
     fn files(&self) -> Vec<String> {
         let entries = fs::read_dir(self.path("records")).unwrap().map(|entry| entry.unwrap().path());
@@ -343,6 +357,16 @@ async fn a_record_outlasts_its_process_and_shows_what_was_cut_off(kind: Kind) {
         let (code, verdict) = archive.verify();
         let breach = &verdict["breaches"][0];
         assert_eq!((code, &breach["what"], &breach["line"]), (1, &json!(what), &json!(line)), "{verdict}");
+    }
+    // What cannot be done is said before anything is asked for, and of which file.
+    let gone = archive.path("records/accesses.log.000007");
+    for (arguments, told) in [
+        (&[archive.file().as_str(), &gone][..], gone.as_str()),
+        (&[&archive.file(), "--head", &format!("1:{}", "ab".repeat(32))], "--head"),
+        (&[&archive.file(), "--from", "first"], "--from"),
+    ] {
+        let (code, errors) = archive.complaint(&[&["verify"], arguments].concat());
+        assert!(code == 64 && errors.contains(told), "{code} {errors}");
     }
     // Offline, the access key is enough; without anchors the end that was cut off does not show.
     fs::write(archive.file(), joined(&lines[..4])).unwrap();

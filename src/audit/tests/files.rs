@@ -42,6 +42,7 @@ impl Desk {
             }),
             any_key,
             &[],
+            &PutAway::default(),
         )
         .unwrap()
     }

@@ -14,9 +14,10 @@ impl Condition {
         !self.failing.load(Ordering::Acquire)
     }
 
-    /// A record was written.
-    pub(super) fn recovers(&self) {
-        self.failing.store(false, Ordering::Release);
+    /// A record was written. Whether that is news.
+    pub(super) fn recovers(&self) -> bool {
+        // Nearly always it is none: a read that all share.
+        !self.is_well() && self.failing.swap(false, Ordering::AcqRel)
     }
 
     /// A record was not written. Whether that is news.

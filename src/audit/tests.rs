@@ -44,8 +44,8 @@ fn disclosure(user: &str, opened: u64) -> Disclosure {
         outcome: Outcome::Complete,
         rows: opened,
         columns: BTreeMap::from([
-            (column("phone"), Share { opened, masked: 0 }),
-            (column("a,b=c"), Share { opened: 0, masked: 1 }),
+            (column("phone"), Share { opened, ..Share::default() }),
+            (column("a,b=c"), Share { masked: 1, ..Share::default() }),
         ]),
     }
 }
@@ -251,8 +251,8 @@ fn accesses_are_read_as_they_were_written() {
     assert_eq!(
         shares,
         [
-            ("shop.customers.a,b=c".to_owned(), Share { opened: 0, masked: 1 }),
-            ("shop.customers.phone".to_owned(), Share { opened: 3, masked: 0 }),
+            ("shop.customers.a,b=c".to_owned(), Share { masked: 1, ..Share::default() }),
+            ("shop.customers.phone".to_owned(), Share { opened: 3, ..Share::default() }),
         ]
     );
     let odd = Disclosure { role: "a\tb\n\\c".into(), application: Some("-".into()), ..disclosure("x\ty", 1) };
@@ -278,6 +278,29 @@ fn a_tally_counts_rows_that_go_out() {
     tally.row();
     assert_eq!((tally.rows(), tally.cells(), tally.width()), (3, 3, 2));
     assert_eq!(tally.columns().collect::<Vec<_>>(), [(one, Shown::Opened, 2), (two, Shown::Masked, 1)]);
+}
+
+#[test]
+fn bait_is_counted_with_the_row_that_goes_out_and_stands_behind_the_counts() {
+    let column = ColumnId(1);
+    let mut tally = Tally::default();
+    tally.add(column, Shown::Masked);
+    for goes_out in [true, false, true] {
+        tally.cell(0);
+        tally.bait(0);
+        if goes_out { tally.row() } else { tally.no_row() }
+    }
+    tally.cell(0);
+    tally.row();
+    assert_eq!((tally.baited().collect::<Vec<_>>(), tally.cells()), (vec![(column, 2)], 3));
+    let baited = Share { opened: 3, masked: 0, bait: 2 };
+    let columns = BTreeMap::from([(ColumnRef::new("shop", "customers", "phone"), baited)]);
+    let mut out = Vec::new();
+    let access = Line::Access(Box::new(Disclosure { columns, ..disclosure("ana", 3) }));
+    Chain::new(key()).put(&access, "t", &mut out);
+    let parsed = Parsed::read(out.strip_suffix(b"\n").unwrap()).unwrap().access().unwrap();
+    assert_eq!(parsed.columns, "shop.customers.phone=3/0/2");
+    assert_eq!(parsed.shares().collect::<Vec<_>>(), [("shop.customers.phone", baited)]);
 }
 
 #[test]

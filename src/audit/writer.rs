@@ -79,14 +79,14 @@ impl Writer {
         self.counters.settled(count);
         match written {
             Ok(()) => {
-                self.condition.recovers();
+                let is_news = self.condition.recovers();
                 self.counters.written.fetch_add(count, Ordering::Relaxed);
                 self.ends.send_replace(Some(self.sink.end()));
                 for written in waiting.into_iter().flatten() {
                     // Its client may have gone meanwhile.
                     written.send(()).unwrap_or(());
                 }
-                if self.health == Health::Failing {
+                if is_news || self.health == Health::Failing {
                     tracing::warn!("accesses are recorded again");
                 }
                 self.health = Health::Well;

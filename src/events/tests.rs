@@ -197,6 +197,39 @@ fn a_finding_has_what_its_class_demands() {
 }
 
 #[test]
+fn a_sighting_is_an_event_of_its_own_class() {
+    let account = account("app");
+    let sighting = Sighting {
+        columns: vec!["shop.customers.phone".to_owned(), "shop.customers.note".to_owned()],
+        mode: FirewallMode::Block,
+        role: "support",
+        account: &account,
+        client: "192.0.2.7:4711".parse().unwrap(),
+        database: Some("shop"),
+        digest: Some([0xab; 32]),
+        connection: 18,
+        statement: 42,
+    };
+    let events = events();
+    events.sighted(&sighting);
+    assert_eq!((events.counters().sighted(), events.counters().rules()), (1, vec![]));
+    let event = events.of_sighting(&sighting, 0);
+    let mut line = Vec::new();
+    event.line(&mut line);
+    assert_eq!(serde_json::from_slice::<Event>(&line).unwrap(), event);
+    assert_eq!((event.class, event.outcome, event.text.as_deref()), (Class::Honey, Outcome::Shown, None));
+    let message = sink::syslog_message(&event, &SyslogHead::on("host", 10));
+    assert!(message.starts_with("<81>1 ") && message.contains(" honey [honey@32473 id="), "{message}");
+    assert!(message.contains(" columns=\"shop.customers.phone,shop.customers.note\"] honey of shop."), "{message}");
+    let finding = finding(&event);
+    assert_eq!(
+        (&finding["severity"], &finding["finding_info"]["title"]),
+        (&"High".into(), &"Honey value shown".into())
+    );
+    assert_eq!(finding["unmapped"]["columns"][1], "shop.customers.note");
+}
+
+#[test]
 fn an_address_of_a_collector_is_encrypted_or_local() {
     let with = |url: &str| {
         let http = HttpSettings { url: url.to_owned(), ca_file: None, token: None, batch_max: 1 };

@@ -11,12 +11,21 @@ use crate::audit::{Asked, Audit, Disclosure, Outcome, Share, Tally, caller};
 use crate::client_error::{ClientError, Complaint};
 use crate::firewall::Digest;
 use crate::plan::QueryPlan;
+use crate::policy::Policy;
 use crate::rewrite::RowPlan;
 use crate::sql::Token;
 
-/// What the record will say of a statement. Nothing if nobody records, or if it opens nothing.
-pub(super) fn asked(audit: Option<&Arc<Audit>>, plan: &QueryPlan, sql: &[u8], tokens: &[Token]) -> Option<Arc<Asked>> {
-    audit.filter(|_| opens(plan))?;
+/// What the record will say of a statement. Nothing if nobody records and nothing is bait, or if it opens
+/// nothing.
+pub(super) fn asked(
+    audit: Option<&Arc<Audit>>,
+    policy: &Policy,
+    plan: &QueryPlan,
+    sql: &[u8],
+    tokens: &[Token],
+) -> Option<Arc<Asked>> {
+    let is_told = audit.is_some() || policy.has_honey();
+    (is_told && opens(plan)).then_some(())?;
     let place = |at: u32| usize::try_from(at).unwrap_or(usize::MAX);
     let first = tokens.first().map_or(0, |token| place(token.start));
     let last = tokens.last().map_or(0, |token| place(token.end));

@@ -11,6 +11,7 @@ use super::budget::Purse;
 use super::decision::{Cells, Desk, Pending, put_error};
 use super::disclosing::{Rows, Told, Witness};
 use super::end::End;
+use super::honey::Sentinel;
 use super::keys::KeysWanted;
 use super::prepared::{Cursor, Prepared};
 use super::registry::Connection;
@@ -65,6 +66,8 @@ struct Reader {
     sorter: Option<Sorter>,
     /// Who tells of what the rows show.
     witness: Option<Witness>,
+    /// Who looks for bait among them.
+    sentinel: Option<Sentinel>,
     /// What the rows may still show; `None`: everything.
     purse: Option<Purse>,
     /// Sequence id of the next packet to the client.
@@ -255,7 +258,8 @@ impl Reader {
             Cells::Fields { opening, role } => (opening, Kind::Fields(role), Vec::new(), None),
         };
         let (witness, purse) = (Witness::of(&opening, desk), Purse::of(&opening, desk));
-        let rows = rows.map(|plan| Rows::new(plan, witness.clone()));
+        let sentinel = Sentinel::of(&opening, desk);
+        let rows = rows.map(|plan| Rows::new(plan.watching(&opening.snapshot.policy), witness.clone()));
         Some(Self {
             opening,
             kind,
@@ -264,6 +268,7 @@ impl Reader {
             rows,
             sorter: None,
             witness,
+            sentinel,
             purse,
             sequence,
             first_sequence: sequence,
@@ -393,6 +398,9 @@ impl Reader {
             }
             Untaken::Refused(refuse(&error, connection))
         })?;
+        if let (Some(sentinel), Some(rows)) = (&mut self.sentinel, &self.rows) {
+            sentinel.look(rows.plan.tally());
+        }
         if let (Some(purse), Some((_, before)), Some((_, after))) = (&mut self.purse, before, tally(&self.rows)) {
             purse.charge(after.saturating_sub(before), connection);
         }
@@ -402,7 +410,8 @@ impl Reader {
     fn plan_rows(&mut self) -> Result<(), RewriteError> {
         if self.rows.is_none() {
             let plan = RowPlan::new(self.opening.actions(), &self.columns)?;
-            self.rows = plan.map(|plan| Rows::new(plan, self.witness.clone()));
+            let policy = &self.opening.snapshot.policy;
+            self.rows = plan.map(|plan| Rows::new(plan.watching(policy), self.witness.clone()));
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! The record of accesses, by the real program: what is in it, that a strict one comes before the result's end, and that
 //! what is done to its files shows.
 
+mod honey;
+
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};

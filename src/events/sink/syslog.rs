@@ -5,13 +5,14 @@ use std::sync::Arc;
 use tokio::net::{UdpSocket, UnixDatagram};
 
 use super::SinkError;
-use crate::events::{Event, Outcome, SyslogHead, SyslogSettings, SyslogSocket, SyslogTransport};
+use crate::events::{Class, Event, Outcome, SyslogHead, SyslogSettings, SyslogSocket, SyslogTransport};
 
 /// Receivers must take 480 octets and should take 2048 (RFC 5424, 6.1); daemons of today take 8192.
 const OCTETS_MAX: usize = 8000;
 /// The identifier of structured data needs a registered enterprise number; this one is reserved for documentation
 /// (RFC 5612) and says that Candado has none.
-const STRUCTURED_DATA: &str = "firewall@32473";
+const ENTERPRISE: u32 = 32473;
+const ALERT: u8 = 1;
 const WARNING: u8 = 4;
 const NOTICE: u8 = 5;
 
@@ -69,18 +70,20 @@ fn connect(transport: &SyslogTransport) -> std::io::Result<Socket> {
     }
 }
 
-/// `<PRI>1 TIME HOST candado PID firewall [data] text`.
+/// `<PRI>1 TIME HOST candado PID CLASS [data] text`.
 pub(in crate::events) fn message(event: &Event, head: &SyslogHead) -> String {
     let severity = match event.outcome {
         Outcome::Refused => WARNING,
         Outcome::Observed | Outcome::Explained | Outcome::Shadow => NOTICE,
+        Outcome::Shown => ALERT,
     };
-    let mut out = head.of(severity, &event.at, "firewall");
-    out.push('[');
-    out.push_str(STRUCTURED_DATA);
+    let class = event.class.name();
+    let mut out = head.of(severity, &event.at, class);
+    out.push_str(&format!("[{class}@{ENTERPRISE}"));
     let score = event.score.to_string();
     let suppressed = event.suppressed.to_string();
     let rules = event.rules.join(",");
+    let columns = event.columns.join(",");
     for (name, value) in [
         ("id", event.id.as_str()),
         ("account", &event.account),
@@ -92,12 +95,15 @@ pub(in crate::events) fn message(event: &Event, head: &SyslogHead) -> String {
         ("outcome", event.outcome.name()),
         ("digest", event.digest.as_deref().unwrap_or_default()),
         ("suppressed", &suppressed),
-        ("text", event.text.as_deref().unwrap_or_default()),
+        match event.class {
+            Class::Firewall => ("text", event.text.as_deref().unwrap_or_default()),
+            Class::Honey => ("columns", &columns),
+        },
     ] {
         let room = OCTETS_MAX.saturating_sub(out.len() + 128);
         out.push_str(&format!(" {name}=\"{}\"", escaped(value, room)));
     }
-    out.push_str(&format!("] statement {} by rule {}", event.outcome.name(), event.rule()));
+    out.push_str(&format!("] {}", event.message()));
     out
 }
 

@@ -12,6 +12,9 @@ use super::record::code;
 use super::{ControlError, KeyStore, chain};
 use crate::audit::{ChainEnd, ChainId};
 
+/// Number, name, chain, record and code of an anchor, as they are stored.
+type Row = (u64, String, Vec<u8>, u64, Vec<u8>);
+
 /// Anchors that are read at once.
 const PAGE: usize = 10_000;
 
@@ -97,7 +100,7 @@ impl KeyStore {
                  ORDER BY anchor_id LIMIT {PAGE}",
                 self.schema
             );
-            let rows: Vec<(u64, String, Vec<u8>, u64, Vec<u8>)> = session.rows(&sql).await?;
+            let rows: Vec<Row> = session.rows(&sql).await?;
             let is_last = rows.len() < PAGE;
             for (id, name, chain, seq, mac) in rows {
                 let malformed = |_| ControlError::Malformed { what: "a chain's name" };

@@ -284,6 +284,9 @@ pub enum Complaint {
     /// The record of accesses cannot be written, and policy wants it before the result's end.
     #[error("The access could not be recorded: nothing more is shown; try again")]
     NotRecorded,
+    /// The record of accesses is known to fail, and policy wants it before the result's end.
+    #[error("Accesses cannot be recorded at present: the statement was not sent; try again")]
+    NotRecordable,
     /// The session's state could not be asked for.
     #[error("The session's state could not be read")]
     StateNotRead,
@@ -309,9 +312,12 @@ impl Complaint {
             Self::Drained | Self::Idle => IDLE,
             Self::ServerUnreachable => SERVER_UNREACHABLE,
             Self::ServerWithoutTls => SERVER_WITHOUT_TLS,
-            Self::ServerTooOld | Self::CatalogNotLoaded | Self::StateNotRead | Self::ShadowOver | Self::NotRecorded => {
-                UNKNOWN
-            }
+            Self::ServerTooOld
+            | Self::CatalogNotLoaded
+            | Self::StateNotRead
+            | Self::ShadowOver
+            | Self::NotRecorded
+            | Self::NotRecordable => UNKNOWN,
             Self::TlsRequired => TLS_REQUIRED,
             Self::ClientTooOld | Self::PluginNotCarried => AUTHENTICATION_PROTOCOL,
             Self::PasswordNotDecrypted => ACCESS_DENIED,

@@ -160,6 +160,9 @@ impl Collector for Firewall {
         let metric = ConstCounter::new(self.counters.suppressed());
         let help = "Statements that a firewall rule matched and that made no event of their own";
         metric.encode(encoder.encode_descriptor("firewall_events_suppressed", help, None, metric.metric_type())?)?;
+        let metric = ConstCounter::new(self.counters.sighted());
+        let help = "Results that showed honey";
+        metric.encode(encoder.encode_descriptor("honey_shown", help, None, metric.metric_type())?)?;
         type Read = fn(&SinkCount) -> u64;
         let of_sinks: [(&str, &str, Read); 3] = [
             ("firewall_events_delivered", "Firewall events that a sink took", |sink| sink.delivered),

@@ -8,6 +8,7 @@ mod metrics;
 mod operator;
 pub mod process;
 pub mod provider;
+mod record;
 mod running;
 mod shadow;
 pub mod tls;
@@ -37,6 +38,7 @@ use crate::schema::{Catalog, ServerKind, ServerVersion};
 use crate::{control, crypto, policy, proxy};
 use board::{Board, Mode};
 pub use operator::operator;
+use record::Record;
 pub use running::Running;
 use shadow::Report;
 use tls::Identity;
@@ -145,7 +147,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         tasks.spawn(worker.run(stop.clone()));
     }
     let pool = Pool::new(&control_settings(&settings));
-    let audit = spawn_audit(&settings, &pool, &tasks)?;
+    let (audit, record) = spawn_audit(&settings, &pool, &tasks)?.unzip();
     let (catalog, requests) = spawn_catalog(&board, &pool, &tasks, &stop);
     spawn_profiles(&board, &pool, &tasks, &stop);
     tasks.spawn_blocking(crypto::warm_up);
@@ -170,6 +172,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         tasks,
         events: Arc::new(events),
         audit,
+        record,
         settings,
     };
     let key_metrics = metrics::Keys { vitals: keys.vitals, lease: keys.lease.clone(), state: keys.state };
@@ -180,14 +183,20 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     Ok(running)
 }
 
+/// The way to the record of accesses, and what keeps it.
+type Kept = (Arc<Audit>, Record);
+
 /// Begins the record of accesses, or goes on with it. Writer and anchors end when nobody can hand anything over.
-fn spawn_audit(settings: &Settings, pool: &Pool, tasks: &TaskTracker) -> Result<Option<Arc<Audit>>, AuditError> {
+fn spawn_audit(settings: &Settings, pool: &Pool, tasks: &TaskTracker) -> Result<Option<Kept>, AuditError> {
     let Some(settings) = &settings.audit else { return Ok(None) };
     let (audit, writer, end) = Audit::begin(settings)?;
-    tasks.spawn_blocking(move || writer.run());
+    let counters = audit.counters().clone();
+    let record = Record { writer: TaskTracker::new(), counters, given_up: CancellationToken::new() };
+    record.writer.spawn_blocking(move || writer.run());
     let every = Duration::from_secs(settings.anchor_s.into());
-    tasks.spawn(AnchorTask::new(KeyStore::new(pool.clone(), SCHEMA), end, every).run());
-    Ok(Some(Arc::new(audit)))
+    let anchors = AnchorTask::new(KeyStore::new(pool.clone(), SCHEMA), end, every);
+    tasks.spawn(anchors.run(record.given_up.clone()));
+    Ok(Some((Arc::new(audit), record)))
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::board::Board;
 use super::health::{self, Readiness};
 use super::metrics::{Accesses, DataPlane, Firewall, Keys, Shadow};
+use super::record::Record;
 use super::shadow::Report;
 use super::tls::Identity;
 use super::{gate, load_policy};
@@ -47,6 +48,8 @@ pub struct Running {
     pub(super) events: Arc<Events>,
     /// Where accesses are recorded; `None`: nowhere.
     pub(super) audit: Option<Arc<Audit>>,
+    /// What keeps that record.
+    pub(super) record: Option<Record>,
 }
 
 impl Running {
@@ -128,6 +131,9 @@ impl Running {
         self.stop.cancel();
         // The writer ends when this was the last way to it.
         drop(self.audit);
+        if let Some(record) = self.record {
+            record.end().await;
+        }
         self.tasks.close();
         self.tasks.wait().await;
         self.pool.close().await;

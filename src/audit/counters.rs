@@ -8,6 +8,8 @@ pub struct Counters {
     pub(super) written: AtomicU64,
     pub(super) lost: AtomicU64,
     pub(super) failures: AtomicU64,
+    /// Accesses that the writer has, or that wait for it.
+    pub(super) waiting: AtomicU64,
 }
 
 /// Their values at one moment.
@@ -22,6 +24,19 @@ pub struct Totals {
 }
 
 impl Counters {
+    /// The writer is given up: what waits for it is lost. Gives how many accesses these are.
+    pub fn give_up(&self) -> u64 {
+        let waiting = self.waiting.swap(0, Ordering::Relaxed);
+        self.lost.fetch_add(waiting, Ordering::Relaxed);
+        waiting
+    }
+
+    pub(super) fn settled(&self, count: u64) {
+        let less = |waiting: u64| Some(waiting.saturating_sub(count));
+        // It always succeeds.
+        self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).unwrap_or_default();
+    }
+
     /// Their values now.
     pub fn totals(&self) -> Totals {
         Totals {

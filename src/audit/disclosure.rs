@@ -51,6 +51,8 @@ pub struct Share {
     pub opened: u64,
     /// Cells shown as masks.
     pub masked: u64,
+    /// Those of both that are bait.
+    pub bait: u64,
 }
 
 /// A statement that showed protected cells. Holds no value.
@@ -90,6 +92,11 @@ impl Share {
                 Shown::Opened => share.opened = share.opened.saturating_add(cells),
                 Shown::Masked => share.masked = share.masked.saturating_add(cells),
                 Shown::Nothing => {}
+            }
+        }
+        for (column, cells) in tally.baited() {
+            if let Some(share) = policy.column(column).and_then(|protected| shares.get_mut(&protected.column)) {
+                share.bait = share.bait.saturating_add(cells);
             }
         }
         shares

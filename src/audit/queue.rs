@@ -6,15 +6,24 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{AuditError, ChainEnd, Counters, Disclosure, Mode, Settings, Writer};
+use super::{AuditError, ChainEnd, Condition, Counters, Disclosure, Mode, Settings, Writer};
 
-/// How long a result waits for its record.
-const RECORD_LIMIT: Duration = Duration::from_secs(10);
+/// How long the data plane waits for the writer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// A result, for its record.
+    pub(super) record: Duration,
+    /// A statement, to hear whether records can be written again.
+    pub(super) trial: Duration,
+}
+
+const LIMITS: Limits = Limits { record: Duration::from_secs(10), trial: Duration::from_secs(1) };
 
 /// A record on its way.
 #[derive(Debug)]
 pub(super) struct Job {
-    pub(super) disclosure: Box<Disclosure>,
+    /// `None`: somebody asks whether records can be written.
+    pub(super) disclosure: Option<Box<Disclosure>>,
     /// Whoever waits for it.
     pub(super) written: Option<oneshot::Sender<()>>,
 }
@@ -29,8 +38,10 @@ pub struct Audit {
     mode: Mode,
     queue: mpsc::Sender<Job>,
     counters: Arc<Counters>,
+    condition: Arc<Condition>,
     /// Lost since the last record that told of it.
     lost: Arc<AtomicU64>,
+    pub(super) limits: Limits,
 }
 
 impl Audit {
@@ -43,13 +54,36 @@ impl Audit {
         let (queue, waiting) = mpsc::channel(settings.queue_max.max(1));
         let (counters, lost) = (Arc::<Counters>::default(), Arc::<AtomicU64>::default());
         let (ends, end) = watch::channel(None);
-        let writer = Writer::begin(settings, waiting, (counters.clone(), lost.clone()), ends)?;
-        Ok((Self { mode: settings.mode, queue, counters, lost }, writer, end))
+        let condition = Arc::<Condition>::default();
+        let shared = (counters.clone(), condition.clone(), lost.clone());
+        let writer = Writer::begin(settings, waiting, shared, ends)?;
+        Ok((Self { mode: settings.mode, queue, counters, condition, lost, limits: LIMITS }, writer, end))
     }
 
     /// What has become of records so far.
     pub fn counters(&self) -> &Arc<Counters> {
         &self.counters
+    }
+
+    /// Whether a statement that would show protected cells may be sent. In mode fast it may. In mode strict it may not once
+    /// a record could not be written, or was not written in time, until the writer proves that it can write again: by the
+    /// record of what was lost.
+    ///
+    /// # Errors
+    /// In mode strict, records cannot be written.
+    pub async fn admit(&self) -> Result<(), NotRecorded> {
+        match self.mode {
+            Mode::Fast => return Ok(()),
+            Mode::Strict if self.condition.is_well() => return Ok(()),
+            Mode::Strict => {}
+        }
+        let (written, done) = oneshot::channel();
+        // Without a place in the queue nothing is written.
+        self.queue.try_send(Job { disclosure: None, written: Some(written) }).map_err(|_| NotRecorded)?;
+        match tokio::time::timeout(self.limits.trial, done).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(NotRecorded),
+        }
     }
 
     /// Records an access. In mode strict it returns when the record is written, and fails if it cannot be; in mode fast it
@@ -65,22 +99,30 @@ impl Audit {
             }
             Mode::Strict => {
                 let (written, done) = oneshot::channel();
-                let job = Job { disclosure: Box::new(disclosure), written: Some(written) };
+                let job = Job { disclosure: Some(Box::new(disclosure)), written: Some(written) };
                 let waiting = Waiting(Some(self));
                 let recorded = async {
                     let place = self.queue.reserve().await.map_err(|_| NotRecorded)?;
+                    self.counters.waiting.fetch_add(1, Ordering::Relaxed);
                     place.send(job);
                     waiting.handed_over();
                     done.await.map_err(|_| NotRecorded)
                 };
-                tokio::time::timeout(RECORD_LIMIT, recorded).await.unwrap_or(Err(NotRecorded))
+                tokio::time::timeout(self.limits.record, recorded).await.unwrap_or_else(|_| {
+                    if self.condition.fails() {
+                        tracing::error!(alarm = true, "the record of accesses is not written in time");
+                    }
+                    Err(NotRecorded)
+                })
             }
         }
     }
 
     /// Hands an access over without waiting, in either mode: nobody is left who could be told.
     pub fn leave(&self, disclosure: Disclosure) {
-        if self.queue.try_send(Job { disclosure: Box::new(disclosure), written: None }).is_err() {
+        self.counters.waiting.fetch_add(1, Ordering::Relaxed);
+        if self.queue.try_send(Job { disclosure: Some(Box::new(disclosure)), written: None }).is_err() {
+            self.counters.settled(1);
             self.lose();
         }
     }

@@ -28,12 +28,15 @@ struct Counted {
     cells: u64,
     /// Cells of the row that is being opened: it may yet be given up.
     of_row: u64,
+    /// Those of them that are bait.
+    bait: u64,
+    bait_of_row: u64,
 }
 
 impl Tally {
     /// Adds a column; its place is the number of those added before.
     pub fn add(&mut self, column: ColumnId, shown: Shown) {
-        self.columns.push(Counted { column, shown, cells: 0, of_row: 0 });
+        self.columns.push(Counted { column, shown, cells: 0, of_row: 0, bait: 0, bait_of_row: 0 });
     }
 
     /// Counts a cell that is shown, in the column at that place. NULL shows nothing.
@@ -44,6 +47,14 @@ impl Tally {
         }
     }
 
+    /// The cell that was counted last at that place is bait.
+    #[cold]
+    pub fn bait(&mut self, place: usize) {
+        if let Some(column) = self.columns.get_mut(place) {
+            column.bait_of_row = column.bait_of_row.saturating_add(1);
+        }
+    }
+
     /// The row goes to the client.
     #[inline]
     pub fn row(&mut self) {
@@ -51,6 +62,8 @@ impl Tally {
         for column in &mut self.columns {
             column.cells = column.cells.saturating_add(column.of_row);
             column.of_row = 0;
+            column.bait = column.bait.saturating_add(column.bait_of_row);
+            column.bait_of_row = 0;
         }
     }
 
@@ -58,6 +71,7 @@ impl Tally {
     pub fn no_row(&mut self) {
         for column in &mut self.columns {
             column.of_row = 0;
+            column.bait_of_row = 0;
         }
     }
 
@@ -76,6 +90,11 @@ impl Tally {
     pub fn cells(&self) -> u64 {
         let shown = self.columns.iter().filter(|column| column.shown != Shown::Nothing);
         shown.fold(0, |sum, column| sum.saturating_add(column.cells))
+    }
+
+    /// The columns of which bait was shown, and how many cells.
+    pub fn baited(&self) -> impl Iterator<Item = (ColumnId, u64)> {
+        self.columns.iter().filter(|column| column.bait > 0).map(|column| (column.column, column.bait))
     }
 
     /// For each column how its cells were shown, and how many. A column that stands twice in the result comes twice.

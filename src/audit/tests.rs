@@ -44,8 +44,8 @@ fn disclosure(user: &str, opened: u64) -> Disclosure {
         outcome: Outcome::Complete,
         rows: opened,
         columns: BTreeMap::from([
-            (column("phone"), Share { opened, masked: 0 }),
-            (column("a,b=c"), Share { opened: 0, masked: 1 }),
+            (column("phone"), Share { opened, ..Share::default() }),
+            (column("a,b=c"), Share { masked: 1, ..Share::default() }),
         ]),
     }
 }
@@ -87,7 +87,7 @@ fn anchor(file: &str, at: usize, name: &str, chain: u8) -> Anchor {
 fn verdict(files: &[&str], anchors: &[Anchor]) -> Verdict {
     let names = ["one", "two", "three"];
     let files = files.iter().zip(names).map(|(text, name)| (name.to_owned(), Ok(Cursor::new(text.as_bytes()))));
-    verify(files, any_key, anchors).unwrap()
+    verify(files, any_key, anchors, &PutAway::default()).unwrap()
 }
 
 /// What is wrong, one on each line.
@@ -119,8 +119,6 @@ fn what_is_intact_verifies() {
     assert_eq!(verdict.found, []);
     assert_eq!((verdict.records, verdict.accesses, verdict.lost, verdict.anchors), (9, 5, 7, 2));
     assert_eq!(verdict.chains, BTreeMap::from([(ChainId([7; 8]), (1, 9))]));
-    // A segment alone names what it stands behind.
-    assert_eq!(found(&[&two], &anchors), "");
 }
 
 #[test]
@@ -144,7 +142,7 @@ fn what_was_done_to_a_file_is_found_with_its_line() {
     check(&changed(&one, |lines| drop(lines.remove(3))), "one:4 missing\n");
     check(&changed(&one, |lines| lines.swap(2, 3)), "one:3 missing\none:4 misplaced\n");
     check(&changed(&one, |lines| lines.insert(3, lines[2].clone())), "one:4 misplaced\n");
-    check(&changed(&one, |lines| drop(lines.remove(0))), "one:1 headless\n");
+    check(&changed(&one, |lines| drop(lines.remove(0))), "one:1 headless\ntwo:1 beginning_missing\n");
     check(&changed(&one, |lines| lines[3] = "nonsense".to_owned()), "one:4 unreadable\none:5 missing\n");
     check(one.strip_suffix('\n').unwrap(), "one:6 torn\ntwo:1 missing\n");
     check(&changed(&one, |lines| drop(lines.pop())), "two:1 missing\n");
@@ -153,8 +151,7 @@ fn what_was_done_to_a_file_is_found_with_its_line() {
         &changed(&one, |lines| lines[3] = other[0].lines().nth(3).unwrap().to_owned()),
         "one:4 altered\none:5 altered\n",
     );
-    assert_eq!(found(&[&two, &one], &[]), "two:1 other_segment\n");
-    assert_eq!(found(&[&one, &other[1]], &[]), "", "each chain is whole as far as it is given");
+    assert_eq!(found(&[&two, &one], &[]), "one:1 beginning_missing\ntwo:1 other_segment\n");
     let spliced =
         format!("{}{}", changed(&one, |lines| lines.truncate(3)), changed(&other[0], |lines| drop(lines.drain(..3))));
     check(&spliced, "one:4 altered\ntwo:1 other_segment\n");
@@ -173,6 +170,58 @@ fn anchors_show_an_end_that_was_cut_off() {
     let mut forged = anchors.to_vec();
     forged[0].mac[0] ^= 1;
     assert_eq!(found(&[&one, &two], &forged), "one:4 not_as_anchored\n");
+}
+
+/// The kinds of what is wrong, where segments were put away.
+fn kinds_without(files: &[&str], anchors: &[Anchor], put_away: &PutAway) -> Vec<&'static str> {
+    let names = ["one", "two", "three"];
+    let files = files.iter().zip(names).map(|(text, name)| (name.to_owned(), Ok(Cursor::new(text.as_bytes()))));
+    verify(files, any_key, anchors, put_away).unwrap().found.iter().map(|found| found.breach.kind()).collect()
+}
+
+#[test]
+fn earlier_segments_are_missed_unless_they_were_put_away() {
+    let ([one, two], other) = (segments("proxy-1", 7), segments("proxy-1", 9));
+    let anchors = [anchor(&one, 5, "proxy-1", 7), anchor(&two, 2, "proxy-1", 7)];
+    let from = |chain: Option<u8>, segment| {
+        let mut put_away = PutAway::default();
+        put_away.before(chain.map(|chain| ChainId([chain; 8])), segment);
+        put_away
+    };
+    assert_eq!(found(&[&two], &anchors), "one:1 beginning_missing\n");
+    assert_eq!(found(&[&two], &[]), "one:1 beginning_missing\n", "the segment itself says so");
+    for put_away in [from(None, 2), from(Some(7), 2), from(None, 3)] {
+        assert_eq!(kinds_without(&[&two], &anchors, &put_away), [""; 0]);
+        assert_eq!(kinds_without(&[&one, &two], &anchors, &put_away), [""; 0], "those that are there are no matter");
+    }
+    for put_away in [from(None, 1), from(Some(9), 2)] {
+        assert_eq!(kinds_without(&[&two], &anchors, &put_away), ["beginning_missing"]);
+    }
+    // What the segment stands behind is anchored as well: no other history is begun with it.
+    let mut forged = anchors.to_vec();
+    forged[0].mac[0] ^= 1;
+    assert_eq!(kinds_without(&[&two], &forged, &from(None, 2)), ["not_as_anchored"]);
+    // A chain that is gone as a whole.
+    let mut gone = PutAway::default();
+    assert_eq!(kinds_without(&[&other[0], &other[1]], &anchors, &gone), ["chain_missing"]);
+    gone.all_of(ChainId([7; 8]));
+    assert_eq!(kinds_without(&[&other[0], &other[1]], &anchors, &gone), [""; 0]);
+    assert_eq!(kinds_without(&[&two], &anchors, &gone), ["beginning_missing"], "it is not gone");
+}
+
+#[test]
+fn of_other_chains_one_anchor_is_held() {
+    let ([one, _], [other, _]) = (segments("proxy-1", 7), segments("proxy-1", 9));
+    let mut anchors = Anchors::default();
+    anchors.expect(one.lines().next().unwrap().as_bytes());
+    anchors.expect(b"nonsense");
+    let of_other = |at| anchor(&other, at, "proxy-1", 9);
+    for one in [anchor(&one, 2, "proxy-1", 7), of_other(4), of_other(1), anchor(&one, 5, "proxy-1", 7), of_other(5)] {
+        anchors.add(one).unwrap();
+    }
+    anchors.add(anchor(&other, 3, "proxy-2", 8)).unwrap();
+    let held: Vec<_> = anchors.into_vec().iter().map(|anchor| (anchor.chain.0[0], anchor.seq)).collect();
+    assert_eq!(held, [(7, 3), (7, 6), (9, 6)]);
 }
 
 #[test]
@@ -202,8 +251,8 @@ fn accesses_are_read_as_they_were_written() {
     assert_eq!(
         shares,
         [
-            ("shop.customers.a,b=c".to_owned(), Share { opened: 0, masked: 1 }),
-            ("shop.customers.phone".to_owned(), Share { opened: 3, masked: 0 }),
+            ("shop.customers.a,b=c".to_owned(), Share { masked: 1, ..Share::default() }),
+            ("shop.customers.phone".to_owned(), Share { opened: 3, ..Share::default() }),
         ]
     );
     let odd = Disclosure { role: "a\tb\n\\c".into(), application: Some("-".into()), ..disclosure("x\ty", 1) };
@@ -229,6 +278,29 @@ fn a_tally_counts_rows_that_go_out() {
     tally.row();
     assert_eq!((tally.rows(), tally.cells(), tally.width()), (3, 3, 2));
     assert_eq!(tally.columns().collect::<Vec<_>>(), [(one, Shown::Opened, 2), (two, Shown::Masked, 1)]);
+}
+
+#[test]
+fn bait_is_counted_with_the_row_that_goes_out_and_stands_behind_the_counts() {
+    let column = ColumnId(1);
+    let mut tally = Tally::default();
+    tally.add(column, Shown::Masked);
+    for goes_out in [true, false, true] {
+        tally.cell(0);
+        tally.bait(0);
+        if goes_out { tally.row() } else { tally.no_row() }
+    }
+    tally.cell(0);
+    tally.row();
+    assert_eq!((tally.baited().collect::<Vec<_>>(), tally.cells()), (vec![(column, 2)], 3));
+    let baited = Share { opened: 3, masked: 0, bait: 2 };
+    let columns = BTreeMap::from([(ColumnRef::new("shop", "customers", "phone"), baited)]);
+    let mut out = Vec::new();
+    let access = Line::Access(Box::new(Disclosure { columns, ..disclosure("ana", 3) }));
+    Chain::new(key()).put(&access, "t", &mut out);
+    let parsed = Parsed::read(out.strip_suffix(b"\n").unwrap()).unwrap().access().unwrap();
+    assert_eq!(parsed.columns, "shop.customers.phone=3/0/2");
+    assert_eq!(parsed.shares().collect::<Vec<_>>(), [("shop.customers.phone", baited)]);
 }
 
 #[test]
@@ -378,7 +450,7 @@ fn a_long_record_is_searched() {
     search(&path, &Filter::default(), |access| report.add(access)).unwrap();
     let reported = began.elapsed() - written - searched;
     let reader = std::io::BufReader::with_capacity(1 << 20, fs::File::open(&path).unwrap());
-    let verdict = verify([("one".to_owned(), Ok(reader))], any_key, &[]).unwrap();
+    let verdict = verify([("one".to_owned(), Ok(reader))], any_key, &[], &PutAway::default()).unwrap();
     let verified = began.elapsed() - written - searched - reported;
     println!(
         "{count} records: written {written:?}, searched {searched:?}, reported {reported:?}, verified {verified:?}"

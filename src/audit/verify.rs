@@ -6,6 +6,7 @@ use std::io::{self, BufRead, Read};
 
 use super::chain::{ChainEnd, ChainId, Code, Mark, NOTHING_BEFORE};
 use super::line::{Head, Parsed};
+use super::retention::PutAway;
 use crate::crypto::AccessKey;
 
 /// A line that is longer is none.
@@ -62,6 +63,11 @@ pub enum Breach {
         /// The record.
         seq: u64,
     },
+    /// Earlier segments of the chain are in no file, and nobody said that they were put away.
+    BeginningMissing {
+        /// The first segment that is there.
+        segment: u64,
+    },
     /// The segment does not go on where the one before ends.
     OtherSegment {
         /// Its number.
@@ -99,6 +105,7 @@ impl Breach {
             Self::Altered { .. } => "altered",
             Self::Missing { .. } => "missing",
             Self::Misplaced { .. } => "misplaced",
+            Self::BeginningMissing { .. } => "beginning_missing",
             Self::OtherSegment { .. } => "other_segment",
             Self::CutOff { .. } => "cut_off",
             Self::NotAsAnchored { .. } => "not_as_anchored",
@@ -120,6 +127,11 @@ impl fmt::Display for Breach {
             Self::Missing { from, to } if from == to => write!(f, "record {from} is not there"),
             Self::Missing { from, to } => write!(f, "records {from} to {to} are not there"),
             Self::Misplaced { seq } => write!(f, "record {seq} stands where another one belongs"),
+            Self::BeginningMissing { segment } => write!(
+                f,
+                "the chain begins with segment {segment}: those before it are in no file given; say --from {segment} if they \
+                 were put away on purpose"
+            ),
             Self::OtherSegment { segment } => {
                 write!(f, "segment {segment} does not go on where the one before it ends")
             }
@@ -129,7 +141,8 @@ impl fmt::Display for Breach {
             Self::NotAsAnchored { seq } => write!(f, "record {seq} is not the one that the database has an anchor of"),
             Self::ChainMissing { chain, seq } => write!(
                 f,
-                "chain {chain} of the same proxy is in none of the files: the database has an anchor of its record {seq}"
+                "chain {chain} of the same proxy is in none of the files: the database has an anchor of its record {seq}; say \
+                 --gone {chain} if it was put away on purpose"
             ),
         }
     }
@@ -171,7 +184,8 @@ struct Known {
     segment: u64,
 }
 
-/// Reads files in the given order. Segments of a chain must follow each other; chains may follow each other in any order.
+/// Reads files in the given order. Segments of a chain must follow each other, from its first one or the first that was not
+/// put away; chains may follow each other in any order.
 ///
 /// # Errors
 /// A file cannot be read.
@@ -179,6 +193,7 @@ pub fn verify<R: BufRead>(
     files: impl IntoIterator<Item = (String, io::Result<R>)>,
     key: impl Fn(&str, u32, &str) -> Option<AccessKey>,
     anchors: &[Anchor],
+    put_away: &PutAway,
 ) -> io::Result<Verdict> {
     let mut anchored: BTreeMap<(ChainId, u64), Code> = BTreeMap::new();
     let mut contradicted = BTreeMap::new();
@@ -189,7 +204,7 @@ pub fn verify<R: BufRead>(
         }
     }
     let known = BTreeMap::new();
-    let mut verifier = Verifier { key, anchored, contradicted, known, verdict: Verdict::default() };
+    let mut verifier = Verifier { key, anchored, contradicted, put_away, known, verdict: Verdict::default() };
     for (name, reader) in files {
         verifier.file(&name, reader?)?;
     }
@@ -201,6 +216,7 @@ struct Verifier<'a, K> {
     anchored: BTreeMap<(ChainId, u64), Code>,
     /// Anchors with another code than the first one of the same place, as long as no record of that place was read.
     contradicted: BTreeMap<(ChainId, u64), &'a Anchor>,
+    put_away: &'a PutAway,
     known: BTreeMap<ChainId, Known>,
     verdict: Verdict,
 }
@@ -263,6 +279,13 @@ impl<K: Fn(&str, u32, &str) -> Option<AccessKey>> Verifier<'_, K> {
                 self.found(place, missing);
             } else {
                 follows = last.seq == before.seq && last.mac == before.mac && head.segment > segment;
+            }
+        } else {
+            if head.segment > self.put_away.begins(head.chain) {
+                self.found(place, Breach::BeginningMissing { segment: head.segment });
+            }
+            if self.anchored.get(&(head.chain, before.seq)).is_some_and(|anchored| *anchored != before.mac) {
+                self.found(place, Breach::NotAsAnchored { seq: before.seq });
             }
         }
         if !follows {
@@ -340,6 +363,7 @@ impl<K: Fn(&str, u32, &str) -> Option<AccessKey>> Verifier<'_, K> {
                     self.found(&place, Breach::CutOff { from, to: anchor.seq });
                 }
                 Some(_) => {}
+                None if self.put_away.is_gone(chain) => {}
                 None => {
                     let place = Place { file: anchor.name.clone(), line: 0 };
                     self.found(&place, Breach::ChainMissing { chain, seq: anchor.seq });

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::queue::Job;
 use super::sink::Sink;
-use super::{AuditError, ChainEnd, Counters, Line, ProxyKey, Settings};
+use super::{AuditError, ChainEnd, Condition, Counters, Line, Outcome, ProxyKey, Settings};
 use crate::events::{rfc3339, since_epoch};
 
 /// Records that are written at once.
@@ -20,9 +20,12 @@ pub struct Writer {
     sink: Sink,
     queue: mpsc::Receiver<Job>,
     counters: Arc<Counters>,
+    /// What the data plane goes by.
+    condition: Arc<Condition>,
     /// Lost since the last record that told of it.
     lost: Arc<AtomicU64>,
     ends: watch::Sender<Option<ChainEnd>>,
+    /// What was logged.
     health: Health,
 }
 
@@ -37,24 +40,20 @@ impl Writer {
     pub(super) fn begin(
         settings: &Settings,
         queue: mpsc::Receiver<Job>,
-        (counters, lost): (Arc<Counters>, Arc<AtomicU64>),
+        (counters, condition, lost): (Arc<Counters>, Arc<Condition>, Arc<AtomicU64>),
         ends: watch::Sender<Option<ChainEnd>>,
     ) -> Result<Self, AuditError> {
         let key = ProxyKey::load(&settings.key_file)?;
         let sink = Sink::open(&settings.target, key, &now())?;
         ends.send_replace(Some(sink.end()));
-        Ok(Self { sink, queue, counters, lost, ends, health: Health::Well })
+        Ok(Self { sink, queue, counters, condition, lost, ends, health: Health::Well })
     }
 
     /// Writes until the queue is closed. Blocks the thread.
     pub fn run(mut self) {
         while let Some(first) = self.queue.blocking_recv() {
             let mut batch = vec![first];
-            while batch.len() < BATCH_MAX
-                && let Ok(next) = self.queue.try_recv()
-            {
-                batch.push(next);
-            }
+            batch.extend(self.waiting());
             self.write(batch);
         }
         if self.lost.load(Ordering::Relaxed) > 0 {
@@ -63,28 +62,38 @@ impl Writer {
         tracing::debug!("the record of accesses is closed");
     }
 
+    /// What waits now, but for one place of a batch.
+    pub(super) fn waiting(&mut self) -> Vec<Job> {
+        std::iter::from_fn(|| self.queue.try_recv().ok()).take(BATCH_MAX.saturating_sub(1)).collect()
+    }
+
     /// Writes a batch as a whole, or not at all.
     pub(super) fn write(&mut self, batch: Vec<Job>) {
         let told = self.lost.swap(0, Ordering::Relaxed);
         let gap = (told > 0).then_some(Line::Gap { lost: told });
-        let count = u64::try_from(batch.len()).unwrap_or(u64::MAX);
-        let (accesses, waiting): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|job| (Line::Access(job.disclosure), job.written)).unzip();
+        let (accesses, waiting): (Vec<_>, Vec<_>) = batch.into_iter().map(line).unzip();
+        let accesses: Vec<Line> = accesses.into_iter().flatten().collect();
+        let count = u64::try_from(accesses.len()).unwrap_or(u64::MAX);
         let lines: Vec<Line> = gap.into_iter().chain(accesses).collect();
-        match self.sink.write(&lines, &now()) {
+        let written = self.sink.write(&lines, &now());
+        self.counters.settled(count);
+        match written {
             Ok(()) => {
+                let is_news = self.condition.recovers();
                 self.counters.written.fetch_add(count, Ordering::Relaxed);
                 self.ends.send_replace(Some(self.sink.end()));
                 for written in waiting.into_iter().flatten() {
                     // Its client may have gone meanwhile.
                     written.send(()).unwrap_or(());
                 }
-                if self.health == Health::Failing {
+                if is_news || self.health == Health::Failing {
                     tracing::warn!("accesses are recorded again");
                 }
                 self.health = Health::Well;
             }
             Err(error) => {
+                // Before those who wait hear of it, by their senders' end.
+                self.condition.fails();
                 self.lost.fetch_add(told.saturating_add(count), Ordering::Relaxed);
                 self.counters.lost.fetch_add(count, Ordering::Relaxed);
                 self.counters.failures.fetch_add(1, Ordering::Relaxed);
@@ -95,6 +104,18 @@ impl Writer {
             }
         }
     }
+}
+
+/// A job's line, and who waits for it. If nobody does any more, its client did not get the result's end.
+fn line(job: Job) -> (Option<Line>, Option<oneshot::Sender<()>>) {
+    let Job { mut disclosure, written } = job;
+    if let Some(disclosure) = &mut disclosure
+        && written.as_ref().is_some_and(oneshot::Sender::is_closed)
+        && disclosure.outcome == Outcome::Complete
+    {
+        disclosure.outcome = Outcome::Broken;
+    }
+    (disclosure.map(Line::Access), written)
 }
 
 fn now() -> String {

@@ -15,7 +15,8 @@ pub(super) fn run(arguments: &Configured) -> Result<(), Failure> {
     telemetry::init(settings.log, Destination::Stderr).context("cannot start logging")?;
     lock_memory(&settings)?;
     process::tell_of_slow_aes();
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let served = runtime.block_on(async {
         // Handlers first: a signal during the start must not kill the process half way.
         let mut signals = Signals::listen()?;
         let running = app::start(settings).await.map_err(failure)?;
@@ -43,7 +44,10 @@ pub(super) fn run(arguments: &Configured) -> Result<(), Failure> {
             _ = signals.interrupt.recv() => Err(Failure::Failed(anyhow::anyhow!("ended at once by a second signal"))),
             _ = signals.terminate.recv() => Err(Failure::Failed(anyhow::anyhow!("ended at once by a second signal"))),
         }
-    })
+    });
+    // Everything that ends has ended. A thread that waits for a disk or a pipe is not waited for.
+    runtime.shutdown_background();
+    served
 }
 
 /// The signals that the process listens to.

@@ -78,6 +78,7 @@ fn complaints() -> Vec<Complaint> {
         ProtectedColumn,
         TooManySigns,
         NotRecorded,
+        NotRecordable,
         BudgetSpent,
         StateNotRead,
         PasswordExpired,

@@ -1,14 +1,22 @@
 //! Anchors of the record of accesses: where each proxy's chain ended, again and again, in a table to which the proxy's
 //! account adds and in which it changes nothing. By them a file is missed that was cut off or taken away.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio_util::sync::CancellationToken;
 
 use super::record::code;
 use super::{ControlError, KeyStore, chain};
 use crate::audit::{ChainEnd, ChainId};
+
+/// Number, name, chain, record and code of an anchor, as they are stored.
+type Row = (u64, String, Vec<u8>, u64, Vec<u8>);
+
+/// Anchors that are read at once.
+const PAGE: usize = 10_000;
 
 /// Writes anchors until the record is closed.
 #[derive(Debug)]
@@ -31,8 +39,9 @@ impl AnchorTask {
         Self { store, end, every }
     }
 
-    /// Runs until the record is closed; its last record is anchored then. What cannot be anchored is tried again next time.
-    pub async fn run(mut self) {
+    /// Runs until the record is closed or its writer is given up; its last record is anchored then. What cannot be anchored
+    /// is tried again next time.
+    pub async fn run(mut self, given_up: CancellationToken) {
         let mut ticks = interval_at(Instant::now(), self.every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut anchored, mut health) = (None, Health::Well);
@@ -41,6 +50,7 @@ impl AnchorTask {
             tokio::select! {
                 _ = ticks.tick() => {}
                 () = closed(&mut self.end) => open = false,
+                () = given_up.cancelled() => open = false,
             }
             let end = self.end.borrow_and_update().clone();
             if let Some(end) = end.filter(|end| anchored.as_ref() != Some(end)) {
@@ -80,17 +90,29 @@ impl KeyStore {
         Ok(())
     }
 
-    /// All anchors, oldest first.
-    pub async fn anchors(&self) -> Result<Vec<ChainEnd>, ControlError> {
+    /// Shows all anchors, oldest first, until `each` has seen enough. A page at a time is in memory.
+    pub async fn anchors(&self, mut each: impl FnMut(ChainEnd) -> ControlFlow<()>) -> Result<(), ControlError> {
         let mut session = self.session("read the anchors of the record of accesses").await?;
-        let sql = format!("SELECT name, chain, seq, mac FROM {}.audit_anchor ORDER BY anchor_id", self.schema);
-        let rows: Vec<(String, Vec<u8>, u64, Vec<u8>)> = session.rows(&sql).await?;
-        rows.into_iter()
-            .map(|(name, chain, seq, mac)| {
+        let mut behind = 0_u64;
+        loop {
+            let sql = format!(
+                "SELECT anchor_id, name, chain, seq, mac FROM {}.audit_anchor WHERE anchor_id > {behind} \
+                 ORDER BY anchor_id LIMIT {PAGE}",
+                self.schema
+            );
+            let rows: Vec<Row> = session.rows(&sql).await?;
+            let is_last = rows.len() < PAGE;
+            for (id, name, chain, seq, mac) in rows {
                 let malformed = |_| ControlError::Malformed { what: "a chain's name" };
                 let chain = ChainId(chain.try_into().map_err(malformed)?);
-                Ok(ChainEnd { name, chain, seq, mac: code(mac)? })
-            })
-            .collect()
+                behind = id;
+                if each(ChainEnd { name, chain, seq, mac: code(mac)? }).is_break() {
+                    return Ok(());
+                }
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
     }
 }

@@ -54,6 +54,7 @@ pub struct Counters {
     /// There are a few dozen rules, and only hits come here.
     rules: Mutex<BTreeMap<Kind, u64>>,
     pub(super) suppressed: AtomicU64,
+    pub(super) sighted: AtomicU64,
     sinks: Mutex<Vec<(&'static str, Arc<SinkCounters>)>>,
 }
 
@@ -84,6 +85,11 @@ impl Counters {
     /// Hits that made no event, because enough of their kind had.
     pub fn suppressed(&self) -> u64 {
         self.suppressed.load(Ordering::Relaxed)
+    }
+
+    /// Results that showed bait.
+    pub fn sighted(&self) -> u64 {
+        self.sighted.load(Ordering::Relaxed)
     }
 
     /// The sinks that are configured.

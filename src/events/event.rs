@@ -2,6 +2,31 @@
 
 use serde::{Deserialize, Serialize};
 
+/// What an event is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// A rule of the firewall matched a statement.
+    #[default]
+    Firewall,
+    /// A result showed bait.
+    Honey,
+}
+
+impl Class {
+    /// As it stands in events.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Firewall => "firewall",
+            Self::Honey => "honey",
+        }
+    }
+
+    fn is_firewall(&self) -> bool {
+        *self == Self::Firewall
+    }
+}
+
 /// What became of a statement that a rule matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -14,6 +39,8 @@ pub enum Outcome {
     Explained,
     /// It was sent: shadow mode refuses nothing.
     Shadow,
+    /// Its result went to the client.
+    Shown,
 }
 
 impl Outcome {
@@ -24,13 +51,17 @@ impl Outcome {
             Self::Observed => "observed",
             Self::Explained => "explained",
             Self::Shadow => "shadow",
+            Self::Shown => "shown",
         }
     }
 }
 
-/// A statement that a rule matched. Holds no value.
+/// A statement that a rule matched, or whose result showed bait. Holds no value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
+    /// What it is about.
+    #[serde(default, skip_serializing_if = "Class::is_firewall")]
+    pub class: Class,
     /// Names this event among those of all proxies: run of the proxy, connection and statement. The client's error text
     /// ends with the last two.
     pub id: String,
@@ -45,6 +76,9 @@ pub struct Event {
     pub database: Option<String>,
     /// The rules that matched, the one that decided first.
     pub rules: Vec<String>,
+    /// The columns whose bait was shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
     /// The sum of their points; a hard rule counts as much as is enough to refuse.
     pub score: u32,
     /// The account's firewall mode.
@@ -72,6 +106,14 @@ impl Event {
         // Strings, numbers and lists of strings can always be written into memory.
         drop(serde_json::to_writer(&mut *out, self));
         out.push(b'\n');
+    }
+
+    /// What happened, in words.
+    pub(super) fn message(&self) -> String {
+        match self.class {
+            Class::Firewall => format!("statement {} by rule {}", self.outcome.name(), self.rule()),
+            Class::Honey => format!("honey of {} shown", self.columns.join(", ")),
+        }
     }
 
     /// The rule that decided.

@@ -12,7 +12,7 @@ use super::counters::SinkCounters;
 use super::sampler::{Admission, Sampler};
 use super::sink::{Destination, Worker};
 use super::time::{rfc3339, since_epoch};
-use super::{Counters, Event, LogSink, Outcome, Settings, SettingsError};
+use super::{Class, Counters, Event, LogSink, Outcome, Settings, SettingsError};
 use crate::firewall::{self, LatestNames, Vocabulary, outline};
 use crate::policy::{Account, FirewallMode};
 use crate::schema::Catalog;
@@ -106,21 +106,31 @@ impl Events {
     /// Takes a hit.
     pub fn take(&self, hit: &Hit<'_>) {
         self.counters.hit(hit.rule, hit.mode.name(), hit.outcome);
-        let admission = {
-            let mut sampler = self.sampler.lock().unwrap_or_else(PoisonError::into_inner);
-            sampler.admit(hit.account, hit.client.ip(), hit.rule, Instant::now())
-        };
-        let suppressed = match admission {
-            Admission::Suppressed => {
-                self.counters.suppressed.fetch_add(1, Ordering::Relaxed);
-                return;
-            }
-            Admission::Event { suppressed } => suppressed,
-        };
+        let Some(suppressed) = self.admit(hit.account, hit.client, hit.rule) else { return };
         let event = self.event(hit, suppressed);
         if self.log == LogSink::On {
             log(&event, hit);
         }
+        self.send(event);
+    }
+
+    /// How many were only counted before this one; `None`: so is this one.
+    pub(super) fn admit(&self, account: &Account, client: SocketAddr, rule: &'static str) -> Option<u64> {
+        let admission = {
+            let mut sampler = self.sampler.lock().unwrap_or_else(PoisonError::into_inner);
+            sampler.admit(account, client.ip(), rule, Instant::now())
+        };
+        match admission {
+            Admission::Suppressed => {
+                self.counters.suppressed.fetch_add(1, Ordering::Relaxed);
+                None
+            }
+            Admission::Event { suppressed } => Some(suppressed),
+        }
+    }
+
+    /// Hands an event to all sinks.
+    pub(super) fn send(&self, event: Event) {
         let event = Arc::new(event);
         for outlet in &self.outlets {
             match outlet.queue.try_send(event.clone()) {
@@ -132,13 +142,24 @@ impl Events {
         }
     }
 
+    pub(super) fn id(&self, connection: u64, statement: u64) -> String {
+        format!("{}-{connection}:{statement}", self.run)
+    }
+
+    /// Whether events stand in the log.
+    pub(super) fn log(&self) -> LogSink {
+        self.log
+    }
+
     pub(super) fn event(&self, hit: &Hit<'_>, suppressed: u64) -> Event {
         let reserved = ReservedWords::of_catalog(hit.catalog);
         let findings = firewall::findings(hit.sql, &hit.dialect, &reserved);
         let mut rules = vec![hit.rule.to_owned()];
         rules.extend(findings.rules.iter().map(|rule| rule.0.to_owned()).filter(|rule| *rule != hit.rule));
         Event {
-            id: format!("{}-{}:{}", self.run, hit.connection, hit.statement),
+            class: Class::Firewall,
+            columns: Vec::new(),
+            id: self.id(hit.connection, hit.statement),
             at: rfc3339(since_epoch(SystemTime::now())),
             account: format!("{}@{}", hit.account.user, hit.account.host),
             client: hit.client.to_string(),

@@ -1,4 +1,5 @@
-//! Firewall events: what is kept of a statement that a rule matched, and its way to log, file, syslog and HTTP.
+//! Firewall events: what is kept of a statement that a rule matched, or whose result showed bait, and its way to log, file,
+//! syslog and HTTP.
 //!
 //! The data plane hands a hit over and goes on. Every hit is counted; how many become events is bounded for each account,
 //! client address and rule, so that a flood from one client neither fills a disk nor hides others. Each sink has a bounded
@@ -13,16 +14,18 @@ mod hub;
 mod ocsf;
 mod sampler;
 mod settings;
+mod sighting;
 mod sink;
+mod syslog;
 #[cfg(test)]
 mod tests;
 mod time;
 
 pub use counters::{Counters, RuleCount, SinkCount};
-pub use event::{Event, Outcome};
+pub use event::{Class, Event, Outcome};
 pub use hub::{Events, Hit};
 pub use ocsf::finding;
-pub use settings::{
-    FileSettings, HttpSettings, LogSink, Settings, SettingsError, SyslogSettings, SyslogTransport, Token,
-};
+pub use settings::{FileSettings, HttpSettings, LogSink, Settings, SettingsError, Token};
+pub use sighting::Sighting;
+pub use syslog::{SyslogHead, SyslogSettings, SyslogSocket, SyslogTransport};
 pub use time::{rfc3339, since_epoch};

@@ -3,13 +3,18 @@
 
 use serde_json::{Value, json};
 
-use super::{Event, Outcome};
+use super::{Class, Event, Outcome};
 
 /// The finding. What OCSF has no place for stands under `unmapped`.
 pub fn finding(event: &Event) -> Value {
     let (action, action_id, disposition, disposition_id, severity, severity_id) = match event.outcome {
         Outcome::Refused => ("Denied", 2, "Blocked", 2, "Medium", 3),
         Outcome::Observed | Outcome::Explained | Outcome::Shadow => ("Allowed", 1, "Detected", 15, "Low", 2),
+        Outcome::Shown => ("Allowed", 1, "Detected", 15, "High", 4),
+    };
+    let title = match event.class {
+        Class::Firewall => "SQL injection",
+        Class::Honey => "Honey value shown",
     };
     let (user, host) = event.account.rsplit_once('@').unwrap_or((&event.account, ""));
     let (ip, port) = event.client.rsplit_once(':').unwrap_or((&event.client, "0"));
@@ -25,7 +30,7 @@ pub fn finding(event: &Event) -> Value {
         "is_alert": true,
         "time_dt": event.at,
         "time": milliseconds(&event.at),
-        "message": format!("statement {} by rule {}", event.outcome.name(), event.rule()),
+        "message": event.message(),
         "metadata": {
             "uid": event.id,
             "version": "1.3.0",
@@ -34,7 +39,7 @@ pub fn finding(event: &Event) -> Value {
         },
         "finding_info": {
             "uid": event.id,
-            "title": "SQL injection",
+            "title": title,
             "types": event.rules,
             "analytic": { "uid": event.rule(), "name": event.rule(), "type_id": 1, "type": "Rule" },
         },
@@ -44,7 +49,9 @@ pub fn finding(event: &Event) -> Value {
             "database": { "name": event.database, "type_id": 1, "type": "Relational" },
             "data": { "statement": event.text, "digest": event.digest },
         }],
-        "unmapped": { "score": event.score, "mode": event.mode, "suppressed": event.suppressed },
+        "unmapped": {
+            "score": event.score, "mode": event.mode, "suppressed": event.suppressed, "columns": event.columns,
+        },
     })
 }
 

@@ -1,11 +1,11 @@
 //! Where events go, as used.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::SyslogSettings;
 use crate::http::AddressError;
 
 /// What becomes of events.
@@ -49,24 +49,6 @@ pub struct FileSettings {
     pub octets_max: u64,
     /// Files that are kept beside the current one.
     pub files_max: u32,
-}
-
-/// A syslog daemon, spoken to as RFC 5424 says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SyslogSettings {
-    /// How it is reached.
-    pub transport: SyslogTransport,
-    /// The facility's number, 0 to 23.
-    pub facility: u8,
-}
-
-/// How a syslog daemon is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SyslogTransport {
-    /// A datagram socket of this machine.
-    Unix(PathBuf),
-    /// Datagrams over UDP (RFC 5426).
-    Udp(SocketAddr),
 }
 
 /// A collector that takes batches over HTTP.

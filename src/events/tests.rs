@@ -172,12 +172,12 @@ fn a_line_is_read_back() {
 fn a_syslog_message_keeps_its_form() {
     let mut event = made("SELECT `a` FROM customers WHERE id = 1 OR 1 = 1", "constant-operand");
     event.account = "a\"b]c\\d@%\nx".to_owned();
-    let message = sink::syslog_message(&event, 10, "host name");
+    let message = sink::syslog_message(&event, &SyslogHead::on("host name", 10));
     assert!(message.starts_with(&format!("<84>1 {} hostname candado ", event.at)), "{message}");
     assert!(message.contains(r#" account="a\"b\]c\\d@% x" client="[2001:db8::1\]:4711" database="shop""#), "{message}");
     assert!(message.ends_with("\"] statement refused by rule constant-operand"), "{message}");
     event.text = Some("é]".repeat(10_000));
-    let long = sink::syslog_message(&event, 10, "h");
+    let long = sink::syslog_message(&event, &SyslogHead::on("h", 10));
     assert!(long.len() < 8_192 && long.contains("...\"] statement"), "{}", long.len());
 }
 
@@ -194,6 +194,39 @@ fn a_finding_has_what_its_class_demands() {
     assert_eq!(evidence["src_endpoint"], serde_json::json!({ "ip": "2001:db8::1", "port": 4711 }));
     assert_eq!(evidence["actor"]["user"], serde_json::json!({ "name": "app", "domain": "%" }));
     assert_eq!(finding["time"].as_u64().unwrap() / 1000, time::parse(&event.at).unwrap().as_secs());
+}
+
+#[test]
+fn a_sighting_is_an_event_of_its_own_class() {
+    let account = account("app");
+    let sighting = Sighting {
+        columns: vec!["shop.customers.phone".to_owned(), "shop.customers.note".to_owned()],
+        mode: FirewallMode::Block,
+        role: "support",
+        account: &account,
+        client: "192.0.2.7:4711".parse().unwrap(),
+        database: Some("shop"),
+        digest: Some([0xab; 32]),
+        connection: 18,
+        statement: 42,
+    };
+    let events = events();
+    events.sighted(&sighting);
+    assert_eq!((events.counters().sighted(), events.counters().rules()), (1, vec![]));
+    let event = events.of_sighting(&sighting, 0);
+    let mut line = Vec::new();
+    event.line(&mut line);
+    assert_eq!(serde_json::from_slice::<Event>(&line).unwrap(), event);
+    assert_eq!((event.class, event.outcome, event.text.as_deref()), (Class::Honey, Outcome::Shown, None));
+    let message = sink::syslog_message(&event, &SyslogHead::on("host", 10));
+    assert!(message.starts_with("<81>1 ") && message.contains(" honey [honey@32473 id="), "{message}");
+    assert!(message.contains(" columns=\"shop.customers.phone,shop.customers.note\"] honey of shop."), "{message}");
+    let finding = finding(&event);
+    assert_eq!(
+        (&finding["severity"], &finding["finding_info"]["title"]),
+        (&"High".into(), &"Honey value shown".into())
+    );
+    assert_eq!(finding["unmapped"]["columns"][1], "shop.customers.note");
 }
 
 #[test]

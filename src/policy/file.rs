@@ -13,6 +13,7 @@ use toml::Spanned;
 
 use super::access::{self, Lines, Protected, WrittenAccess, WrittenRight};
 use super::budget::WrittenBudget;
+use super::honey::{self, WrittenHoney};
 use super::mask::WrittenMask;
 use super::password_hash::{WrittenCosts, WrittenKind};
 use super::rates::WrittenRates;
@@ -58,6 +59,8 @@ struct File {
     routine: Vec<WrittenRoutine>,
     #[serde(default)]
     budget: BTreeMap<String, Spanned<WrittenBudget>>,
+    #[serde(default)]
+    honey: Vec<WrittenHoney>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -166,6 +169,7 @@ pub fn parse(file: &str, text: &str, version: u64) -> Result<Policy, Problems> {
         written.column.iter().filter_map(|column| Some((column.name.get_ref().as_str(), column.mask.as_ref()?)));
     protected.masks = access::masks(&mut text, masks, &protected);
     let sorts = sorts(&mut text, &written.column, &by_name);
+    let honey = honey::honey(&mut text, &written.honey, &columns, &by_name);
     let (mut roles, details) = roles(&mut text, &written.role, &protected);
     let bindings = bindings(&mut text, &written.account, &roles);
     let unlisted = RoleId(u16::try_from(roles.len()).unwrap_or(u16::MAX));
@@ -181,6 +185,7 @@ pub fn parse(file: &str, text: &str, version: u64) -> Result<Policy, Problems> {
             .with_budgets(budgets)
             .with_routines(routines)
             .with_sorts(sorts)
+            .with_honey(honey)
             .with_masks(details.masks)
             .with_bases(details.bases)
             .with_password_hashes(hashes),

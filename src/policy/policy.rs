@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Account, AccountPattern, AllowedRoutine, Basis, Budget, ColumnId, FirewallMode, HashCosts, Mask, MysqlRole,
+    Account, AccountPattern, AllowedRoutine, Basis, Budget, ColumnId, FirewallMode, HashCosts, Honey, Mask, MysqlRole,
     ProtectedColumn, Rates, Role, RoleId, SortRule,
 };
 use crate::schema::{ColumnRef, TableRef};
@@ -100,6 +100,7 @@ pub struct Policy {
     password_hashes: HashMap<ColumnRef, HashCosts>,
     routines: Vec<AllowedRoutine>,
     budgets: HashMap<RoleId, Budget>,
+    honey: HashMap<ColumnId, Arc<Honey>>,
     by_table: HashMap<(Box<str>, Box<str>), Vec<ColumnId>>,
 }
 
@@ -133,6 +134,7 @@ impl Policy {
             password_hashes: HashMap::new(),
             routines: Vec::new(),
             budgets: HashMap::new(),
+            honey: HashMap::new(),
             by_table,
         }
     }
@@ -202,6 +204,23 @@ impl Policy {
     /// How much accounts of a role may be shown; `None` for no limit.
     pub fn budget(&self, role: RoleId) -> Option<&Budget> {
         self.budgets.get(&role)
+    }
+
+    /// The same with bait.
+    #[must_use]
+    pub(super) fn with_honey(mut self, honey: HashMap<ColumnId, Honey>) -> Self {
+        self.honey = honey.into_iter().map(|(column, honey)| (column, Arc::new(honey))).collect();
+        self
+    }
+
+    /// What of a column is bait, if anything is.
+    pub fn honey(&self, column: ColumnId) -> Option<&Arc<Honey>> {
+        self.honey.get(&column)
+    }
+
+    /// Whether anything is bait.
+    pub fn has_honey(&self) -> bool {
+        !self.honey.is_empty()
     }
 
     /// From when on errors and unknown statements are too many.

@@ -235,4 +235,5 @@ fn a_column_of_password_hashes_asks_for_costs_and_has_no_index() {
 }
 
 mod bindings;
+mod honey;
 mod masks;

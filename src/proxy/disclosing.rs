@@ -4,19 +4,28 @@
 
 use std::sync::Arc;
 
-use super::decision::Desk;
+use super::decision::{Cells, Desk, Pending};
 use super::snapshot::Snapshot;
 use super::statement::{Opening, opens};
 use crate::audit::{Asked, Audit, Disclosure, Outcome, Share, Tally, caller};
 use crate::client_error::{ClientError, Complaint};
 use crate::firewall::Digest;
 use crate::plan::QueryPlan;
+use crate::policy::Policy;
 use crate::rewrite::RowPlan;
 use crate::sql::Token;
 
-/// What the record will say of a statement. Nothing if nobody records, or if it opens nothing.
-pub(super) fn asked(audit: Option<&Arc<Audit>>, plan: &QueryPlan, sql: &[u8], tokens: &[Token]) -> Option<Arc<Asked>> {
-    audit.filter(|_| opens(plan))?;
+/// What the record will say of a statement. Nothing if nobody records and nothing is bait, or if it opens
+/// nothing.
+pub(super) fn asked(
+    audit: Option<&Arc<Audit>>,
+    policy: &Policy,
+    plan: &QueryPlan,
+    sql: &[u8],
+    tokens: &[Token],
+) -> Option<Arc<Asked>> {
+    let is_told = audit.is_some() || policy.has_honey();
+    (is_told && opens(plan)).then_some(())?;
     let place = |at: u32| usize::try_from(at).unwrap_or(usize::MAX);
     let first = tokens.first().map_or(0, |token| place(token.start));
     let last = tokens.last().map_or(0, |token| place(token.end));
@@ -59,7 +68,7 @@ impl Witness {
         }
         let columns = Share::of(tally, &self.snapshot.policy);
         let disclosure = Disclosure { outcome, rows: tally.rows(), columns, ..self.disclosure };
-        Some(Told { audit: self.audit, disclosure })
+        Some(Told { audit: self.audit, disclosure: Some(disclosure) })
     }
 }
 
@@ -82,21 +91,52 @@ impl Rows {
 
 impl Drop for Rows {
     fn drop(&mut self) {
-        if let Some(Told { audit, disclosure }) = self.end(Outcome::Broken) {
-            audit.leave(disclosure);
+        drop(self.end(Outcome::Broken));
+    }
+}
+
+/// An access that is to be recorded. Dropped before, it is left to the writer as broken off.
+pub(super) struct Told {
+    audit: Arc<Audit>,
+    disclosure: Option<Disclosure>,
+}
+
+impl Told {
+    /// The result ends in another way.
+    pub(super) fn ending(mut self, outcome: Outcome) -> Self {
+        if let Some(disclosure) = &mut self.disclosure {
+            disclosure.outcome = outcome;
+        }
+        self
+    }
+
+    /// Records it. In mode strict the client may not get the end of a result whose record is not written.
+    pub(super) async fn record(mut self) -> Result<(), ClientError> {
+        let Some(disclosure) = self.disclosure.take() else { return Ok(()) };
+        self.audit.record(disclosure).await.map_err(|_| Complaint::NotRecorded.into())
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if let Some(disclosure) = self.disclosure.take() {
+            self.audit.leave(Disclosure { outcome: Outcome::Broken, ..disclosure });
         }
     }
 }
 
-/// An access that is to be recorded.
-pub(super) struct Told {
-    audit: Arc<Audit>,
-    disclosure: Disclosure,
-}
-
-impl Told {
-    /// Records it. In mode strict the client may not get the end of a result whose record is not written.
-    pub(super) async fn record(self) -> Result<(), ClientError> {
-        self.audit.record(self.disclosure).await.map_err(|_| Complaint::NotRecorded.into())
+impl Desk {
+    /// Whether a command may be sent whose answer would show protected cells: not while they could not be recorded and the
+    /// record is strict.
+    pub(super) async fn admit(&self, pending: &Pending) -> Result<(), ClientError> {
+        let shows = match &pending.cells {
+            Cells::Open { .. } => pending.prepared.is_none(),
+            Cells::Fetch { .. } => true,
+            Cells::Relay(_) | Cells::Fields { .. } => false,
+        };
+        match &self.shared.audit {
+            Some(audit) if shows => audit.admit().await.map_err(|_| Complaint::NotRecordable.into()),
+            Some(_) | None => Ok(()),
+        }
     }
 }

@@ -15,6 +15,7 @@ mod end;
 mod exchange;
 mod expired;
 mod explain;
+mod honey;
 mod keys;
 mod lease;
 mod listener;

@@ -4,12 +4,14 @@
 //! Packets are renumbered, because some are left out and some change their length. What is wrong with a result is said in
 //! its place, and the rest of it is read and dropped, so that the connection stays in step.
 
+mod mark;
 mod sorted;
 
 use super::budget::Purse;
 use super::decision::{Cells, Desk, Pending, put_error};
 use super::disclosing::{Rows, Told, Witness};
 use super::end::End;
+use super::honey::Sentinel;
 use super::keys::KeysWanted;
 use super::prepared::{Cursor, Prepared};
 use super::registry::Connection;
@@ -64,6 +66,8 @@ struct Reader {
     sorter: Option<Sorter>,
     /// Who tells of what the rows show.
     witness: Option<Witness>,
+    /// Who looks for bait among them.
+    sentinel: Option<Sentinel>,
     /// What the rows may still show; `None`: everything.
     purse: Option<Purse>,
     /// Sequence id of the next packet to the client.
@@ -113,22 +117,21 @@ impl Session {
             response = next;
             if course == Course::Passing {
                 let later = self.server.input.data().get(whole.length..).unwrap_or_default();
-                // The record comes before the last packet: without it, the client does not get that one.
+                // The record comes before the last packet goes out: without it, the client does not get that one.
                 let ended = if failed { Outcome::Failed } else { Outcome::Complete };
                 // A CALL may have several results.
                 let is_over = matches!(response, Response::Complete | Response::Header(_));
-                let told = if is_over { reader.told(ended) } else { None };
-                let mut taken = match told {
-                    Some(told) => told.record().await,
-                    None => Ok(()),
-                };
-                if taken.is_ok() {
-                    taken = take(&mut reader, event, (bytes, later), response, &mut self.desk).await;
+                let mut told = if is_over { reader.told(ended) } else { None };
+                let before = reader.mark();
+                let mut taken = take(&mut reader, event, (bytes, later), response, &mut self.desk).await;
+                if let (Ok(()), Some(told)) = (&taken, told.take()) {
+                    taken = told.record().await.inspect_err(|_| reader.put_back(before));
                 }
                 if let Err(error) = taken {
                     self.desk.connection.counters.refusal();
                     // The client gets an error in any case.
-                    if let Some(told) = reader.told(Outcome::Refused) {
+                    let told = told.map(|told| told.ending(Outcome::Refused)).or_else(|| reader.told(Outcome::Refused));
+                    if let Some(told) = told {
                         drop(told.record().await);
                     }
                     reader.refuse(&error, &self.desk.connection);
@@ -255,7 +258,8 @@ impl Reader {
             Cells::Fields { opening, role } => (opening, Kind::Fields(role), Vec::new(), None),
         };
         let (witness, purse) = (Witness::of(&opening, desk), Purse::of(&opening, desk));
-        let rows = rows.map(|plan| Rows::new(plan, witness.clone()));
+        let sentinel = Sentinel::of(&opening, desk);
+        let rows = rows.map(|plan| Rows::new(plan.watching(&opening.snapshot.policy), witness.clone()));
         Some(Self {
             opening,
             kind,
@@ -264,6 +268,7 @@ impl Reader {
             rows,
             sorter: None,
             witness,
+            sentinel,
             purse,
             sequence,
             first_sequence: sequence,
@@ -393,6 +398,9 @@ impl Reader {
             }
             Untaken::Refused(refuse(&error, connection))
         })?;
+        if let (Some(sentinel), Some(rows)) = (&mut self.sentinel, &self.rows) {
+            sentinel.look(rows.plan.tally());
+        }
         if let (Some(purse), Some((_, before)), Some((_, after))) = (&mut self.purse, before, tally(&self.rows)) {
             purse.charge(after.saturating_sub(before), connection);
         }
@@ -402,7 +410,8 @@ impl Reader {
     fn plan_rows(&mut self) -> Result<(), RewriteError> {
         if self.rows.is_none() {
             let plan = RowPlan::new(self.opening.actions(), &self.columns)?;
-            self.rows = plan.map(|plan| Rows::new(plan, self.witness.clone()));
+            let policy = &self.opening.snapshot.policy;
+            self.rows = plan.map(|plan| Rows::new(plan.watching(policy), self.witness.clone()));
         }
         Ok(())
     }

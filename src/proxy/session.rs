@@ -225,6 +225,9 @@ impl Session {
     async fn carry_out(&mut self, whole: &Whole, decision: Decision, reply_sequence: u8) -> Result<(), End> {
         match decision {
             Decision::Forward { send, pending } => {
+                if let Err(error) = self.desk.admit(&pending).await {
+                    return self.refuse(whole, &error).await;
+                }
                 if let Err(not_unified) = self.unify().await? {
                     return self.refuse_not_unified(whole, not_unified).await;
                 }

@@ -256,7 +256,8 @@ impl Desk {
         });
         match rewritten {
             Ok((rewritten, names, window)) => {
-                let asked = asked(shared.audit.as_ref(), &plan, admitted.sql(), admitted.tokens());
+                let (audit, policy) = (shared.audit.as_ref(), &snapshot.policy);
+                let asked = asked(audit, policy, &plan, admitted.sql(), admitted.tokens());
                 Ok(Planned { plan, rewritten, names, unique, window, asked })
             }
             Err(error) => Err(not_rewritten(&error, connection)),

@@ -1,12 +1,14 @@
 //! Rows: cells of protected columns are opened, masked or shown as envelopes, all others are copied in as few runs as
 //! possible.
 
+use std::sync::Arc;
+
 use super::charset::{converted_length, is_relayed, put_converted};
 use super::{Context, ResultColumn, RewriteError, mask};
 use crate::audit::{Shown, Tally};
-use crate::crypto::{OpenError, Plaintext};
+use crate::crypto::{Envelope, OpenError, Plaintext};
 use crate::plan::CellAction;
-use crate::policy::{DecryptGrant, Mask};
+use crate::policy::{DecryptGrant, Honey, Mask, Policy};
 use crate::schema::{Charset, ColumnRef};
 use crate::wire::binary_row::BinaryCells;
 use crate::wire::column::ColumnType;
@@ -22,6 +24,8 @@ struct Step {
     at: usize,
     action: CellAction,
     column: ResultColumn,
+    /// What of the column is bait.
+    honey: Option<Arc<Honey>>,
 }
 
 /// The buffers that cells are opened in.
@@ -65,7 +69,7 @@ impl RowPlan {
                 CellAction::Ciphertext(column) => (*column, Shown::Nothing),
             };
             tally.add(protected, shown);
-            steps.push(Step { skipped, at, action: action.clone(), column: *column });
+            steps.push(Step { skipped, at, action: action.clone(), column: *column, honey: None });
             skipped = 0;
         }
         if steps.is_empty() {
@@ -74,6 +78,18 @@ impl RowPlan {
         let types = columns.iter().map(|column| ColumnType::from_byte(column.column_type)).collect::<Result<_, _>>()?;
         let buffers = Buffers { plain: Plaintext::new(), masked: Plaintext::new() };
         Ok(Some(Self { steps, types, buffers, tally }))
+    }
+
+    /// The same, and bait that the rows show is counted.
+    #[must_use]
+    pub fn watching(mut self, policy: &Policy) -> Self {
+        for step in &mut self.steps {
+            step.honey = match &step.action {
+                CellAction::Open(grant) | CellAction::Mask(grant, _) => policy.honey(grant.column()).cloned(),
+                CellAction::Ciphertext(_) | CellAction::Relay => None,
+            };
+        }
+        self
     }
 
     /// What the rows so far have shown.
@@ -128,6 +144,9 @@ impl RowPlan {
             copied = put_read(row, copied, &cell, step, &mut self.buffers, cx, out)?;
             if cell.value.is_some() {
                 self.tally.cell(at);
+                if step.is_bait(row, &cell) {
+                    self.tally.bait(at);
+                }
             }
         }
         out.extend_from_slice(row.get(copied..).unwrap_or_default());
@@ -156,6 +175,9 @@ impl RowPlan {
             copied = put_read(row, copied, &cell, step, &mut self.buffers, cx, out)?;
             if cell.value.is_some() {
                 self.tally.cell(at);
+                if step.is_bait(row, &cell) {
+                    self.tally.bait(at);
+                }
             }
         }
         out.extend_from_slice(row.get(copied..).unwrap_or_default());
@@ -164,6 +186,15 @@ impl RowPlan {
 }
 
 impl Step {
+    /// Whether a cell that is shown is bait.
+    #[inline]
+    fn is_bait(&self, row: &[u8], cell: &Cell) -> bool {
+        let Some(honey) = &self.honey else { return false };
+        let stored = cell.value.clone().and_then(|value| row.get(value)).unwrap_or_default();
+        // A value that is not sealed yet has no index.
+        honey.is_bait(Envelope::parse(stored).ok().and_then(|envelope| envelope.index()))
+    }
+
     /// Whether NULL stands for every value.
     fn is_null(&self) -> bool {
         match &self.action {

@@ -1,7 +1,10 @@
 //! The record of accesses, by the real program: what is in it, that a strict one comes before the result's end, and that
 //! what is done to its files shows.
 
+mod honey;
+
 use std::fs;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
 use mysql_async::prelude::Queryable as _;
@@ -80,6 +83,20 @@ impl Archive {
         let document = serde_json::from_slice(&output.stdout);
         let document = document.unwrap_or_else(|error| panic!("{error}: {}", utf8(&output.stderr)));
         (output.status.code().unwrap(), document)
+    }
+
+    /// The same where it fails; returns the exit code and what it says.
+    fn complaint(&self, arguments: &[&str]) -> (i32, String) {
+        let mut command = Deployment::shared(self.kind).command("AKIASECURITY");
+        command
+            .arg("audit")
+            .args(arguments)
+            .arg("--config")
+            .arg(self.config())
+            .args(["--user", AUDITOR, "--password-env", "IT_PASSWORD"])
+            .env("IT_PASSWORD", PASSWORD);
+        let output = ended(&mut command);
+        (output.status.code().unwrap(), utf8(&output.stderr))
     }
 
     /// All segments, oldest first.
@@ -201,23 +218,81 @@ async fn without_a_record_no_result_ends(kind: Kind) {
     let filled = text(&mut conn, format!("INSERT INTO customers (id, note) VALUES {}", rows.join(", "))).await;
     assert!(matches!(filled, Answer::Done { .. }), "{filled:?}");
     let (away, here) = (archive.path("away"), archive.path("records"));
+    let note = "SELECT note FROM customers WHERE id >= 10";
     fs::rename(&here, &away).unwrap();
-    // A result that fits into one write, and one of which the client has rows already.
-    for sql in ["SELECT phone FROM customers WHERE id < 10", "SELECT note FROM customers WHERE id >= 10"] {
-        let told = text(&mut conn, sql).await;
-        let Answer::Refused { code, text: told, .. } = told else { panic!("{sql}: {told:?}") };
-        assert_eq!(code, 1105);
-        assert!(told.starts_with("The access could not be recorded: nothing more is shown; try again (ref "), "{told}");
+    // The first one is under way when it turns out. Rows that have not gone out yet do not.
+    let told = ended_by(&mut conn, "SELECT phone FROM customers WHERE id < 10").await;
+    assert_eq!((told.0, told.1), (0, 1105));
+    assert!(told.2.starts_with("The access could not be recorded: nothing more is shown; try again (ref "), "{told:?}");
+    // From then on nothing is sent: not even of a large result a row goes out.
+    for sql in [note, "SELECT phone FROM customers WHERE id < 10"] {
+        let told = ended_by(&mut conn, sql).await;
+        assert_eq!((told.0, told.1), (0, 1105), "{sql}");
+        assert!(told.2.starts_with("Accesses cannot be recorded at present: the statement was not sent"), "{told:?}");
     }
     assert_eq!(prepared(&mut conn, "SELECT phone FROM customers WHERE id < ?", (10,)).await.error().0, 1105);
-    // What shows nothing goes on, on the same connection.
+    // What shows nothing goes on, on the same connection, and so do writes.
     assert!(matches!(text(&mut conn, "SELECT COUNT(*) FROM customers").await, Answer::Rows { .. }));
-    assert!(shop.proxy.probe("/metrics").1.contains("candado_audit_lost_total 3"));
+    let written = text(&mut conn, "UPDATE customers SET phone = '090-1111-5555' WHERE id = 3").await;
+    assert!(matches!(written, Answer::Done { affected: 1, .. }), "{written:?}");
+    assert!(shop.proxy.probe("/metrics").1.contains("candado_audit_lost_total 1"));
 
     fs::rename(&away, &here).unwrap();
     assert_eq!(text(&mut conn, "SELECT phone FROM customers WHERE id < 10").await.cells().len(), 3);
+    assert_eq!(text(&mut conn, note).await.cells().len(), 690);
     let (code, verdict) = archive.verify();
-    assert_eq!((code, &verdict["accesses"], &verdict["lost"]), (0, &json!(1), &json!(3)), "{verdict}");
+    assert_eq!((code, &verdict["accesses"], &verdict["lost"]), (0, &json!(2), &json!(1)), "{verdict}");
+}
+
+/// Rows that came before the error that ended a result, and the error.
+async fn ended_by(conn: &mut mysql_async::Conn, sql: &str) -> (usize, u16, String) {
+    let mut rows = 0;
+    let ended = async {
+        let mut result = conn.query_iter(sql).await?;
+        while result.next().await?.is_some() {
+            rows += 1;
+        }
+        Ok(())
+    };
+    match ended.await {
+        Err(mysql_async::Error::Server(error)) => (rows, error.code, error.message),
+        other => panic!("{sql}: {other:?}"),
+    }
+}
+
+/// On one kind of server: it takes the time that the writer is left with, and has nothing to do with the server.
+#[test]
+fn a_place_that_takes_nothing_does_not_keep_the_process() {
+    crate::support::block_on(ends_all_the_same(Kind::MariaDb));
+}
+
+async fn ends_all_the_same(kind: Kind) {
+    let archive = Archive::open(kind);
+    // A daemon that reads nothing, and a pipe for events that nobody reads.
+    let (daemon, pipe) = (archive.path("daemon"), archive.path("events.pipe"));
+    let _daemon = UnixDatagram::bind(&daemon).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    let sections = format!(
+        "[audit]\nmode = \"fast\"\nkey_file = \"{}\"\nsyslog = {{ address = \"unix:{daemon}\" }}\n\
+         [events]\nfile = {{ path = \"{pipe}\" }}\n",
+        archive.path("access.key")
+    );
+    let shop = Shop::open_with_limits(Deployment::shared(kind), &sections);
+    fill(&shop).await;
+    let mut conn = shop.connect(Who::Application).await;
+    // Fills what the system keeps for the daemon.
+    let queue: usize = fs::read_to_string("/proc/sys/net/unix/max_dgram_qlen").unwrap().trim().parse().unwrap();
+    for _ in 0..queue + 10 {
+        assert_eq!(text(&mut conn, "SELECT phone FROM customers").await.cells().len(), 3);
+    }
+    refused(&mut conn, "SELECT LOAD_FILE('/etc/passwd')", 6444, "28000").await;
+    drop(conn);
+    shop.proxy.signal(Signal::TERM);
+    assert_eq!(tokio::task::block_in_place(|| shop.proxy.wait_end()), 0);
+    const GIVEN_UP: &str = "the record of accesses takes nothing more; what waits for it is lost";
+    let told = shop.proxy.wait_logged(GIVEN_UP, 1);
+    assert!(told["lost"].as_u64().is_some_and(|lost| lost >= 1) && told["alarm"] == true, "{told}");
+    shop.proxy.wait_logged("firewall events were lost at the end", 1);
 }
 
 async fn a_statement_that_was_prepared_before_its_column_was_protected_is_recorded(kind: Kind) {
@@ -284,6 +359,16 @@ async fn a_record_outlasts_its_process_and_shows_what_was_cut_off(kind: Kind) {
         let (code, verdict) = archive.verify();
         let breach = &verdict["breaches"][0];
         assert_eq!((code, &breach["what"], &breach["line"]), (1, &json!(what), &json!(line)), "{verdict}");
+    }
+    // What cannot be done is said before anything is asked for, and of which file.
+    let gone = archive.path("records/accesses.log.000007");
+    for (arguments, told) in [
+        (&[archive.file().as_str(), &gone][..], gone.as_str()),
+        (&[&archive.file(), "--head", &format!("1:{}", "ab".repeat(32))], "--head"),
+        (&[&archive.file(), "--from", "first"], "--from"),
+    ] {
+        let (code, errors) = archive.complaint(&[&["verify"], arguments].concat());
+        assert!(code == 64 && errors.contains(told), "{code} {errors}");
     }
     // Offline, the access key is enough; without anchors the end that was cut off does not show.
     fs::write(archive.file(), joined(&lines[..4])).unwrap();

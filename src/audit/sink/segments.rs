@@ -196,7 +196,11 @@ enum Current {
 impl Current {
     fn of(path: &Path) -> io::Result<Self> {
         match fs::metadata(path) {
-            Ok(metadata) if metadata.is_file() && metadata.len() > 0 => {}
+            Ok(metadata) if !metadata.is_file() => {
+                // Opening a pipe waits for its reader.
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+            }
+            Ok(metadata) if metadata.len() > 0 => {}
             Ok(_) => return Ok(Self::Nothing),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::Nothing),
             Err(error) => return Err(error),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::queue::Job;
+use super::super::queue::{Job, Limits};
 use super::*;
 use crate::events::{SyslogSettings, SyslogTransport};
 
@@ -42,6 +42,7 @@ impl Desk {
             }),
             any_key,
             &[],
+            &PutAway::default(),
         )
         .unwrap()
     }
@@ -60,7 +61,7 @@ fn is_full(path: &Path) -> bool {
 }
 
 fn jobs(users: &[&str]) -> Vec<Job> {
-    users.iter().map(|user| Job { disclosure: Box::new(disclosure(user, 1)), written: None }).collect()
+    users.iter().map(|user| Job { disclosure: Some(Box::new(disclosure(user, 1))), written: None }).collect()
 }
 
 #[test]
@@ -249,4 +250,77 @@ fn syslog_gets_a_record_in_each_datagram() {
     }
     let verdict = verdict(&[&lines], &[]);
     assert_eq!((verdict.found, verdict.accesses), (vec![], 2));
+}
+
+/// Polls a future once.
+async fn begun<F: Future>(mut future: std::pin::Pin<&mut F>) -> std::task::Poll<F::Output> {
+    std::future::poll_fn(|cx| std::task::Poll::Ready(future.as_mut().poll(cx))).await
+}
+
+/// Has the writer do what waits for it.
+fn work(writer: &mut Writer) {
+    let batch = writer.waiting();
+    writer.write(batch);
+}
+
+#[tokio::test]
+async fn nothing_is_admitted_while_records_fail_and_all_when_one_is_written() {
+    let desk = Desk::new();
+    let settings = Settings { mode: Mode::Strict, ..desk.settings(1 << 20) };
+    let (audit, mut writer, _) = Audit::begin(&settings).unwrap();
+    assert_eq!(audit.admit().await, Ok(()));
+    let (away, here) = (desk.folder.path().with_extension("away"), desk.folder.path());
+    fs::rename(here, &away).unwrap();
+    {
+        let mut told = std::pin::pin!(audit.record(disclosure("ana", 1)));
+        assert!(begun(told.as_mut()).await.is_pending());
+        work(&mut writer);
+        assert_eq!(told.await, Err(NotRecorded));
+    }
+    let trial = async |writer: &mut Writer| {
+        let mut asked = std::pin::pin!(audit.admit());
+        assert!(begun(asked.as_mut()).await.is_pending(), "the writer is asked");
+        work(writer);
+        asked.await
+    };
+    assert_eq!(trial(&mut writer).await, Err(NotRecorded));
+    fs::rename(&away, here).unwrap();
+    assert_eq!(trial(&mut writer).await, Ok(()));
+    assert_eq!(audit.admit().await, Ok(()), "nobody is asked any more");
+    let verdict = desk.verdict();
+    assert_eq!((verdict.found, verdict.accesses, verdict.lost), (vec![], 0, 1));
+    assert_eq!(audit.counters().totals(), Totals { written: 0, lost: 1, failures: 2 });
+}
+
+#[tokio::test]
+async fn a_writer_that_hangs_is_asked_and_given_up() {
+    let desk = Desk::new();
+    let settings = Settings { mode: Mode::Strict, ..desk.settings(1 << 20) };
+    let (mut audit, mut writer, _) = Audit::begin(&settings).unwrap();
+    audit.limits = Limits { record: std::time::Duration::ZERO, trial: std::time::Duration::ZERO };
+    assert_eq!(audit.record(disclosure("ana", 1)).await, Err(NotRecorded), "not in time");
+    assert_eq!(audit.admit().await, Err(NotRecorded), "nor is it heard whether it can be");
+    audit.leave(disclosure("ben", 1));
+    assert_eq!(audit.counters().totals(), Totals::default());
+    // It goes on: what nobody waited for any more ended in another way than it was told.
+    work(&mut writer);
+    assert_eq!(audit.admit().await, Ok(()));
+    let text = fs::read_to_string(desk.path()).unwrap();
+    let ana = text.lines().find(|line| line.contains("ana@")).unwrap();
+    assert!(ana.contains("\tbroken\t") && !ana.contains("\tcomplete\t"), "{ana}");
+    assert!(text.lines().any(|line| line.contains("ben@") && line.contains("\tcomplete\t")), "{text}");
+    // It hangs again, and the process ends.
+    audit.leave(disclosure("eve", 1));
+    assert_eq!((audit.counters().give_up(), audit.counters().give_up()), (1, 0));
+    assert_eq!(audit.counters().totals(), Totals { written: 2, lost: 1, failures: 0 });
+}
+
+#[test]
+fn what_is_no_file_is_not_waited_for() {
+    let desk = Desk::new();
+    let settings = desk.settings(1 << 20);
+    rustix::fs::mknodat(rustix::fs::CWD, desk.path(), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    assert!(matches!(Audit::begin(&settings).err(), Some(AuditError::File { .. })));
+    fs::remove_file(desk.path()).unwrap();
+    assert!(Audit::begin(&settings).is_ok());
 }

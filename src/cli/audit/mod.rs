@@ -26,7 +26,8 @@ pub(super) enum Command {
     ///
     /// Files of `[audit.file]`, oldest first, are the record of accesses: each line is verified under the access key, which
     /// is made from the audit key, and the end is compared with the anchors in the key store. With --key-file an access key
-    /// is enough, and neither database nor key provider is asked.
+    /// is enough, and neither database nor key provider is asked. A chain must begin with its first segment, unless --from
+    /// says that earlier ones were put away.
     #[command(after_help = "Examples:\n  candado audit verify -u candado_auditor --password-env AUDITOR\n  \
         candado audit verify --file record.jsonl --head 41:9f2c..e1\n  \
         candado audit verify accesses.log.000001 accesses.log -u candado_auditor --password-env AUDITOR")]

@@ -187,7 +187,13 @@ fn document(access: &Accessed<'_>) -> Value {
     let said = |field: &str| (field != "-").then(|| Accessed::text(field));
     let columns: serde_json::Map<String, Value> = access
         .shares()
-        .map(|(column, share)| (Accessed::text(column), json!({ "opened": share.opened, "masked": share.masked })))
+        .map(|(column, share)| {
+            let mut counts = json!({ "opened": share.opened, "masked": share.masked });
+            if share.bait > 0 {
+                counts["honey"] = share.bait.into();
+            }
+            (Accessed::text(column), counts)
+        })
         .collect();
     json!({
         "seq": access.seq, "at": access.at, "account": Accessed::text(access.account), "client": access.client,
@@ -202,10 +208,14 @@ fn document(access: &Accessed<'_>) -> Value {
 fn line(access: &Value) -> String {
     let text = |name: &str| access.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
     let number = |name: &str| access.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let column = |(name, counts): (&String, &Value)| match counts.get("honey") {
+        Some(_) => format!("{name} (honey)"),
+        None => name.clone(),
+    };
     let columns = access
         .get("columns")
         .and_then(Value::as_object)
-        .map(|columns| columns.keys().cloned().collect::<Vec<_>>().join(", "));
+        .map(|columns| columns.iter().map(column).collect::<Vec<_>>().join(", "));
     format!(
         "{}  {} ({}) from {}, {}: {} rows, {} opened, {} masked of {}; {}; digest {} (ref {})",
         text("at"),

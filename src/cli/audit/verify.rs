@@ -32,6 +32,8 @@ pub(in crate::cli) struct Arguments {
     /// Verify these files with the access key in a file, without key store, key provider and anchors.
     #[arg(long, value_name = "FILE", requires = "files")]
     key_file: Option<PathBuf>,
+    #[command(flatten)]
+    retention: accesses::Retention,
     /// Verify a file that `audit export` wrote, instead of the key store.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
@@ -50,8 +52,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let exported = match arguments.files.as_slice() {
         [one] if is_export(one)? => Some(one),
         [] => None,
-        files => return accesses::run(&arguments.account, files, arguments.key_file.as_deref(), arguments.json),
+        files => return accesses(arguments, files),
     };
+    if !arguments.retention.is_nothing() {
+        return Err(Failure::Usage(anyhow!("--from and --gone belong to files of `[audit.file]`; see --since")));
+    }
     if let (Some(since), Some(head)) = (arguments.since, arguments.head)
         && head.seq < since.seq
     {
@@ -72,6 +77,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         (true, true) => Err(Failure::Reserved),
         (true, false) => Ok(()),
     }
+}
+
+fn accesses(arguments: &Arguments, files: &[PathBuf]) -> Result<(), Failure> {
+    if arguments.head.is_some() {
+        return Err(Failure::Usage(anyhow!(
+            "--head is a note of the record of acts; the ends of files of `[audit.file]` are anchored in the key store"
+        )));
+    }
+    let Arguments { account, key_file, retention, json, .. } = arguments;
+    accesses::run(account, files, key_file.as_deref(), retention, *json)
 }
 
 /// Whether `audit export` wrote the file: it begins with an object.

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::cli::Failure;
 use crate::cli::moment::moment;
 use crate::cli::output::{self, Output};
-use crate::events::Event;
+use crate::events::{Class, Event};
 
 /// Longer lines are none of ours.
 const LINE_OCTETS_MAX: usize = 1 << 20;
@@ -112,7 +112,10 @@ fn block(event: &Event) -> String {
         "{at}  {id}  {}  {}  score {score}  mode {mode}{more}\n    {account} from {client} in {database}\n    {}\n    digest {}",
         outcome.name(),
         rules.join(" "),
-        event.text.as_deref().unwrap_or("(cannot be read)"),
+        match event.class {
+            Class::Firewall => event.text.clone().unwrap_or_else(|| "(cannot be read)".to_owned()),
+            Class::Honey => format!("honey of {}", event.columns.join(", ")),
+        },
         event.digest.as_deref().unwrap_or("-")
     )
 }

@@ -10,6 +10,9 @@ use std::sync::Arc;
 use super::SinkError;
 use crate::events::{Event, FileSettings};
 
+/// Of no effect on a file.
+const NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+
 /// The file.
 #[derive(Debug)]
 pub(in crate::events) struct File {
@@ -74,7 +77,10 @@ fn write(settings: &FileSettings, open: Option<Open>, lines: &[u8]) -> io::Resul
 }
 
 fn open(settings: &FileSettings) -> io::Result<Open> {
-    let file = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&settings.path)?;
+    let mut options = fs::OpenOptions::new();
+    // A pipe that nobody reads would be waited for, and the process's end with it.
+    options.create(true).append(true).mode(0o600).custom_flags(NONBLOCK);
+    let file = options.open(&settings.path)?;
     let octets = file.metadata()?.len();
     Ok(Open { file, octets })
 }

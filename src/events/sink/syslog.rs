@@ -1,26 +1,26 @@
 //! Syslog messages as RFC 5424 has them, one datagram each (RFC 5426 over UDP, a datagram socket on this machine).
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::net::{UdpSocket, UnixDatagram};
 
 use super::SinkError;
-use crate::events::{Event, Outcome, SyslogSettings, SyslogTransport};
+use crate::events::{Class, Event, Outcome, SyslogHead, SyslogSettings, SyslogSocket, SyslogTransport};
 
 /// Receivers must take 480 octets and should take 2048 (RFC 5424, 6.1); daemons of today take 8192.
 const OCTETS_MAX: usize = 8000;
 /// The identifier of structured data needs a registered enterprise number; this one is reserved for documentation
 /// (RFC 5612) and says that Candado has none.
-const STRUCTURED_DATA: &str = "firewall@32473";
+const ENTERPRISE: u32 = 32473;
+const ALERT: u8 = 1;
 const WARNING: u8 = 4;
 const NOTICE: u8 = 5;
 
 /// The way to a daemon.
 #[derive(Debug)]
 pub(in crate::events) struct Syslog {
-    settings: SyslogSettings,
-    host: String,
+    transport: SyslogTransport,
+    head: SyslogHead,
     socket: Option<Socket>,
 }
 
@@ -33,18 +33,18 @@ enum Socket {
 impl Syslog {
     /// Connects to nothing yet.
     pub(in crate::events) fn new(settings: SyslogSettings) -> Self {
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        Self { settings, host, socket: None }
+        let SyslogSettings { transport, facility } = settings;
+        Self { transport, head: SyslogHead::new(facility), socket: None }
     }
 
     /// Sends one datagram for each event.
     pub(super) async fn deliver(&mut self, batch: &[Arc<Event>]) -> Result<(), SinkError> {
         for event in batch {
-            let message = message(event, self.settings.facility, &self.host);
+            let message = message(event, &self.head);
             // After a failure the daemon may have made another socket.
             let socket = match self.socket.take() {
                 Some(socket) => socket,
-                None => connect(&self.settings.transport).await.map_err(|error| SinkError::passing(&error))?,
+                None => connect(&self.transport).map_err(|error| SinkError::passing(&error))?,
             };
             let sent = match &socket {
                 Socket::Unix(socket) => socket.send(message.as_bytes()).await,
@@ -57,41 +57,33 @@ impl Syslog {
     }
 }
 
-async fn connect(transport: &SyslogTransport) -> std::io::Result<Socket> {
-    match transport {
-        SyslogTransport::Unix(path) => {
-            let socket = UnixDatagram::unbound()?;
-            socket.connect(path)?;
-            Ok(Socket::Unix(socket))
+fn connect(transport: &SyslogTransport) -> std::io::Result<Socket> {
+    match SyslogSocket::connect(transport)? {
+        SyslogSocket::Unix(socket) => {
+            socket.set_nonblocking(true)?;
+            UnixDatagram::from_std(socket).map(Socket::Unix)
         }
-        SyslogTransport::Udp(address) => {
-            let own: SocketAddr = match address {
-                SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-                SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-            };
-            let socket = UdpSocket::bind(own).await?;
-            socket.connect(address).await?;
-            Ok(Socket::Udp(socket))
+        SyslogSocket::Udp(socket) => {
+            socket.set_nonblocking(true)?;
+            UdpSocket::from_std(socket).map(Socket::Udp)
         }
     }
 }
 
-/// `<PRI>1 TIME HOST candado PID firewall [data] text`.
-pub(in crate::events) fn message(event: &Event, facility: u8, host: &str) -> String {
+/// `<PRI>1 TIME HOST candado PID CLASS [data] text`.
+pub(in crate::events) fn message(event: &Event, head: &SyslogHead) -> String {
     let severity = match event.outcome {
         Outcome::Refused => WARNING,
         Outcome::Observed | Outcome::Explained | Outcome::Shadow => NOTICE,
+        Outcome::Shown => ALERT,
     };
-    let priority = u16::from(facility) * 8 + u16::from(severity);
-    let mut out = format!(
-        "<{priority}>1 {} {} candado {} firewall [{STRUCTURED_DATA}",
-        event.at,
-        header_word(host),
-        std::process::id()
-    );
+    let class = event.class.name();
+    let mut out = head.of(severity, &event.at, class);
+    out.push_str(&format!("[{class}@{ENTERPRISE}"));
     let score = event.score.to_string();
     let suppressed = event.suppressed.to_string();
     let rules = event.rules.join(",");
+    let columns = event.columns.join(",");
     for (name, value) in [
         ("id", event.id.as_str()),
         ("account", &event.account),
@@ -103,12 +95,15 @@ pub(in crate::events) fn message(event: &Event, facility: u8, host: &str) -> Str
         ("outcome", event.outcome.name()),
         ("digest", event.digest.as_deref().unwrap_or_default()),
         ("suppressed", &suppressed),
-        ("text", event.text.as_deref().unwrap_or_default()),
+        match event.class {
+            Class::Firewall => ("text", event.text.as_deref().unwrap_or_default()),
+            Class::Honey => ("columns", &columns),
+        },
     ] {
         let room = OCTETS_MAX.saturating_sub(out.len() + 128);
         out.push_str(&format!(" {name}=\"{}\"", escaped(value, room)));
     }
-    out.push_str(&format!("] statement {} by rule {}", event.outcome.name(), event.rule()));
+    out.push_str(&format!("] {}", event.message()));
     out
 }
 
@@ -126,10 +121,4 @@ fn escaped(value: &str, room: usize) -> String {
         out.push(if letter.is_control() { ' ' } else { letter });
     }
     out
-}
-
-/// Printable ASCII without blanks, as fields of the header must be.
-fn header_word(text: &str) -> String {
-    let word: String = text.chars().filter(char::is_ascii_graphic).take(255).collect();
-    if word.is_empty() { "-".to_owned() } else { word }
 }

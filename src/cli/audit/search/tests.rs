@@ -44,6 +44,13 @@ fn the_newest_are_the_latest_whatever_the_order_of_files() {
 }
 
 #[test]
+fn honey_is_named_where_it_was_shown() {
+    let shown = |columns| line(&document(&Accessed { columns, ..accessed("2026-03-06", 1) }));
+    assert!(shown("shop.customers.phone=1/0/1").contains(" of shop.customers.phone (honey);"));
+    assert!(shown("shop.customers.phone=1/0").contains(" of shop.customers.phone;"));
+}
+
+#[test]
 fn what_is_no_client_and_no_trace_is_refused() {
     for text in ["192.0.2.7", "192.0.2.7:4711", "2001:db8::7", "[2001:db8::7]", "[2001:db8::7]:4711"] {
         assert_eq!(client(text).as_deref(), Ok(text));

@@ -1,0 +1,84 @@
+//! Alarms of results that showed bait.
+
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::time::SystemTime;
+
+use data_encoding::HEXLOWER;
+
+use super::time::{rfc3339, since_epoch};
+use super::{Class, Event, Events, LogSink, Outcome};
+use crate::policy::{Account, FirewallMode};
+
+/// What stands for a rule in these events.
+const RULE: &str = "honey";
+
+/// A result that showed bait, as the data plane knows it.
+#[derive(Clone, Debug)]
+pub struct Sighting<'a> {
+    /// The columns whose bait it was.
+    pub columns: Vec<String>,
+    /// The account's firewall mode.
+    pub mode: FirewallMode,
+    /// The account's role.
+    pub role: &'a str,
+    /// Who was shown it.
+    pub account: &'a Account,
+    /// From where.
+    pub client: SocketAddr,
+    /// The default database.
+    pub database: Option<&'a str>,
+    /// SHA-256 of the statement's structure.
+    pub digest: Option<[u8; 32]>,
+    /// The connection's number.
+    pub connection: u64,
+    /// The statement's number in it.
+    pub statement: u64,
+}
+
+impl Events {
+    /// Takes a sighting. Never waits.
+    pub fn sighted(&self, sighting: &Sighting<'_>) {
+        self.counters().sighted.fetch_add(1, Ordering::Relaxed);
+        let Some(suppressed) = self.admit(sighting.account, sighting.client, RULE) else { return };
+        let event = self.of_sighting(sighting, suppressed);
+        if self.log() == LogSink::On {
+            tracing::error!(
+                target: "candado::honey",
+                alarm = true,
+                event = event.id,
+                connection = sighting.connection,
+                statement = sighting.statement,
+                user = %sighting.account.user,
+                host = %sighting.account.host,
+                client = event.client,
+                role = sighting.role,
+                database = event.database,
+                columns = event.columns.join(","),
+                digest = event.digest.as_deref().unwrap_or_default(),
+                suppressed,
+                "honey was shown"
+            );
+        }
+        self.send(event);
+    }
+
+    pub(super) fn of_sighting(&self, sighting: &Sighting<'_>, suppressed: u64) -> Event {
+        Event {
+            class: Class::Honey,
+            id: self.id(sighting.connection, sighting.statement),
+            at: rfc3339(since_epoch(SystemTime::now())),
+            account: format!("{}@{}", sighting.account.user, sighting.account.host),
+            client: sighting.client.to_string(),
+            database: sighting.database.map(str::to_owned),
+            rules: vec![RULE.to_owned()],
+            columns: sighting.columns.clone(),
+            score: 0,
+            mode: sighting.mode.name().to_owned(),
+            outcome: Outcome::Shown,
+            digest: sighting.digest.map(|digest| HEXLOWER.encode(&digest)),
+            text: None,
+            suppressed,
+        }
+    }
+}

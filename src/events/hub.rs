@@ -48,6 +48,26 @@ pub struct Hit<'a> {
     pub catalog: &'a Catalog,
 }
 
+/// Something about an account that somebody should know, and that is no statement which a rule matched.
+#[derive(Clone, Copy, Debug)]
+pub struct Alarm<'a> {
+    /// What, in place of a rule.
+    pub rule: &'static str,
+    /// What became of the statement.
+    pub outcome: Outcome,
+    /// Whose.
+    pub account: &'a Account,
+    /// From where.
+    pub client: SocketAddr,
+    /// The connection's number.
+    pub connection: u64,
+    /// The statement's number in it.
+    pub statement: u64,
+}
+
+/// What stands in an alarm's event for the account's firewall mode.
+const NO_MODE: &str = "budget";
+
 /// The way to all sinks. Taking a hit never waits.
 pub struct Events {
     /// Tells this run of the proxy from all others.
@@ -106,21 +126,50 @@ impl Events {
     /// Takes a hit.
     pub fn take(&self, hit: &Hit<'_>) {
         self.counters.hit(hit.rule, hit.mode.name(), hit.outcome);
-        let admission = {
-            let mut sampler = self.sampler.lock().unwrap_or_else(PoisonError::into_inner);
-            sampler.admit(hit.account, hit.client.ip(), hit.rule, Instant::now())
-        };
-        let suppressed = match admission {
-            Admission::Suppressed => {
-                self.counters.suppressed.fetch_add(1, Ordering::Relaxed);
-                return;
-            }
-            Admission::Event { suppressed } => suppressed,
-        };
+        let Some(suppressed) = self.admit(hit.account, hit.client, hit.rule) else { return };
         let event = self.event(hit, suppressed);
         if self.log == LogSink::On {
             log(&event, hit);
         }
+        self.hand_over(event);
+    }
+
+    /// Takes an alarm. The log has been told of it in words of its own.
+    pub fn raise(&self, alarm: &Alarm<'_>) {
+        let Alarm { rule, outcome, account, client, connection, statement } = *alarm;
+        let Some(suppressed) = self.admit(account, client, rule) else { return };
+        self.hand_over(Event {
+            id: format!("{}-{connection}:{statement}:{rule}", self.run),
+            at: rfc3339(since_epoch(SystemTime::now())),
+            account: format!("{}@{}", account.user, account.host),
+            client: client.to_string(),
+            database: None,
+            rules: vec![rule.to_owned()],
+            score: 0,
+            mode: NO_MODE.to_owned(),
+            outcome,
+            digest: None,
+            text: None,
+            suppressed,
+        });
+    }
+
+    /// Whether an event is made, and for how many others it speaks.
+    fn admit(&self, account: &Account, client: SocketAddr, rule: &'static str) -> Option<u64> {
+        let admission = {
+            let mut sampler = self.sampler.lock().unwrap_or_else(PoisonError::into_inner);
+            sampler.admit(account, client.ip(), rule, Instant::now())
+        };
+        match admission {
+            Admission::Suppressed => {
+                self.counters.suppressed.fetch_add(1, Ordering::Relaxed);
+                None
+            }
+            Admission::Event { suppressed } => Some(suppressed),
+        }
+    }
+
+    fn hand_over(&self, event: Event) {
         let event = Arc::new(event);
         for outlet in &self.outlets {
             match outlet.queue.try_send(event.clone()) {

@@ -1,6 +1,8 @@
 //! Rows: cells of protected columns are opened, masked or shown as envelopes, all others are copied in as few runs as
 //! possible.
 
+mod stored;
+
 use super::charset::{converted_length, is_relayed, put_converted};
 use super::{Context, ResultColumn, RewriteError, mask};
 use crate::audit::{Shown, Tally};

@@ -285,6 +285,30 @@ CREATE TABLE IF NOT EXISTS candado.audit_anchor (
     KEY audit_anchor_chain (chain, seq)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
 
+-- What accounts with a budget have been shown, by all proxies together: one row for each account (`user@host`) and minute or
+-- day, which begins anew with the first cell after its end. `taken` is what proxies have been given of the limit; what they do
+-- not use they give back.
+CREATE TABLE IF NOT EXISTS candado.budget_window (
+    account  VARCHAR(336)          CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    span     ENUM('minute', 'day') CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    began_at DATETIME(6)           NOT NULL,
+    taken    BIGINT UNSIGNED       NOT NULL,
+    PRIMARY KEY (account, span)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
+-- Budgets that are elevated for a while (`candado budget elevate`), by the request that was approved. Proxies believe a row
+-- only if enough of the people in their configuration have signed what it says.
+CREATE TABLE IF NOT EXISTS candado.budget_elevation (
+    request_id BIGINT UNSIGNED NOT NULL PRIMARY KEY,
+    account    VARCHAR(336)    CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    factor     INT UNSIGNED    NOT NULL,
+    minutes    INT UNSIGNED    NOT NULL,
+    reason     VARCHAR(512)    CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    began_at   DATETIME(6)     NOT NULL,
+    ends_at    DATETIME(6)     NOT NULL,
+    KEY budget_elevation_end (ends_at)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Part 2: accounts
@@ -319,6 +343,9 @@ GRANT INSERT, UPDATE (seen) ON candado.firewall_digest TO 'candado_proxy'@'%';
 
 -- Record of accesses: the proxy adds anchors, and changes none.
 GRANT INSERT ON candado.audit_anchor TO 'candado_proxy'@'%';
+
+-- Budgets: the proxy counts what accounts are shown.
+GRANT INSERT, UPDATE ON candado.budget_window TO 'candado_proxy'@'%';
 
 -- Catalog: what the proxy must know to find protected columns in a statement. Tried on MySQL 9.7 and MariaDB 10.11:
 --
@@ -374,6 +401,9 @@ GRANT SELECT ON candado.wrapped_key TO 'candado_backfill'@'%';
 GRANT SELECT, INSERT, UPDATE (used_at) ON candado.approval_request TO 'candado_security'@'%', 'candado_backfill'@'%';
 GRANT SELECT ON candado.approval_signature TO 'candado_backfill'@'%';
 GRANT INSERT ON candado.approval_signature TO 'candado_security'@'%';
+
+-- Elevations of budgets (`candado budget elevate`). A row without signatures counts for nothing.
+GRANT INSERT ON candado.budget_elevation TO 'candado_security'@'%';
 
 -- Profiles and exceptions of the firewall (`candado firewall ..`).
 GRANT INSERT, UPDATE (frozen_at, version) ON candado.firewall_profile TO 'candado_security'@'%';

@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | 0 | [`schema`], [`wire`], [`http`] | names and catalog; bytes of the protocol; calls to services |
 //! | 1 | [`sql`], [`policy`] | reading a statement; what is protected and who may see it |
-//! | 2 | [`firewall`], [`crypto`] | judging a statement; envelopes and blind indexes |
+//! | 2 | [`firewall`], [`crypto`], [`budget`] | judging a statement; envelopes and blind indexes; what accounts were shown |
 //! | 3 | [`keys`], [`events`] | key ring and key providers; firewall events on their way to their sinks |
 //! | 4 | [`audit`] | the record of accesses |
 //! | 4 | [`plan`] | what happens to a statement and to its result |
@@ -25,6 +25,7 @@ pub mod wire;
 pub mod policy;
 pub mod sql;
 
+pub mod budget;
 pub mod crypto;
 pub mod firewall;
 

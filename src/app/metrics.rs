@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::health::Readiness;
 use crate::audit;
+use crate::budget::Ledger;
 use crate::control::{KeysState, Vitals};
 use crate::events::{Counters, SinkCount};
 use crate::explain::ShadowTable;
@@ -119,6 +120,28 @@ impl Collector for Keys {
         let metric = ConstCounter::new(self.vitals.refusals());
         let help = "Refusals of the key provider to open a key";
         metric.encode(encoder.encode_descriptor("key_refusals", help, None, metric.metric_type())?)
+    }
+}
+
+/// Reads on demand how budgets are counted.
+#[derive(Debug)]
+pub(super) struct Budgets {
+    pub(super) ledger: Arc<Ledger>,
+}
+
+impl Collector for Budgets {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let totals = self.ledger.totals();
+        let elevated = i64::try_from(totals.elevated).unwrap_or(i64::MAX);
+        let shared = "1 while budgets are counted together with all proxies, 0 while this one counts alone";
+        for (name, help, value) in [
+            ("budgets_shared", shared, i64::from(totals.shared)),
+            ("budget_elevations", "Budgets that are elevated for a while", elevated),
+        ] {
+            let metric = ConstGauge::new(value);
+            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
+        }
+        Ok(())
     }
 }
 

@@ -26,10 +26,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::audit::{Audit, AuditError};
+use crate::budget::Ledger;
 use crate::config::{NotReady, Plaintext, ServerTls, Settings};
 use crate::control::{
-    AnchorTask, CatalogLoader, CatalogRequests, CatalogTask, KeyRequests, KeyStore, KeyTask, KeysState, Pool,
-    ProfileStore, ProfileTask, RefreshReason, Revalidation, SCHEMA, SubjectRequests, SubjectTask, Vitals,
+    AnchorTask, BudgetTask, CatalogLoader, CatalogRequests, CatalogTask, KeyRequests, KeyStore, KeyTask, KeysState,
+    Pool, ProfileStore, ProfileTask, RefreshReason, Revalidation, SCHEMA, SubjectRequests, SubjectTask, Vitals,
 };
 use crate::events::{Events, SettingsError};
 use crate::policy::{Policy, written::Problems};
@@ -150,6 +151,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let (audit, record) = spawn_audit(&settings, &pool, &tasks)?.unzip();
     let (catalog, requests) = spawn_catalog(&board, &pool, &tasks, &stop);
     spawn_profiles(&board, &pool, &tasks, &stop);
+    let budgets = spawn_budgets(&settings, &pool, &tasks, &stop);
     tasks.spawn_blocking(crypto::warm_up);
     let instance = instance(&local(&listener, settings.listen.address)?);
     let revalidation = Revalidation { every: settings.revalidation.every, grace: settings.revalidation.grace };
@@ -173,6 +175,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         events: Arc::new(events),
         audit,
         record,
+        budgets,
         settings,
     };
     let key_metrics = metrics::Keys { vitals: keys.vitals, lease: keys.lease.clone(), state: keys.state };
@@ -276,6 +279,13 @@ fn spawn_profiles(board: &Arc<Board>, pool: &Pool, tasks: &TaskTracker, stop: &C
     let store = ProfileStore::new(KeyStore::new(pool.clone(), SCHEMA));
     let task = ProfileTask::new(store, move |profiles| publish.profiles(profiles));
     tasks.spawn(task.run(stop.clone()));
+}
+
+/// Starts counting what accounts are shown together with all proxies.
+fn spawn_budgets(settings: &Settings, pool: &Pool, tasks: &TaskTracker, stop: &CancellationToken) -> Arc<Ledger> {
+    let (ledger, store) = (Arc::<Ledger>::default(), KeyStore::new(pool.clone(), SCHEMA));
+    tasks.spawn(BudgetTask::new(store, ledger.clone(), settings.approval.clone()).run(stop.clone()));
+    ledger
 }
 
 /// Carries requests from the data plane to the control plane, which do not know each other.

@@ -11,12 +11,13 @@ use tokio_util::task::TaskTracker;
 
 use super::board::Board;
 use super::health::{self, Readiness};
-use super::metrics::{Accesses, DataPlane, Firewall, Keys, Shadow};
+use super::metrics::{Accesses, Budgets, DataPlane, Firewall, Keys, Shadow};
 use super::record::Record;
 use super::shadow::Report;
 use super::tls::Identity;
 use super::{gate, load_policy};
 use crate::audit::Audit;
+use crate::budget::Ledger;
 use crate::config::Settings;
 use crate::control::{Pool, chain};
 use crate::events::Events;
@@ -50,6 +51,8 @@ pub struct Running {
     pub(super) audit: Option<Arc<Audit>>,
     /// What keeps that record.
     pub(super) record: Option<Record>,
+    /// What accounts have been shown.
+    pub(super) budgets: Arc<Ledger>,
 }
 
 impl Running {
@@ -152,6 +155,7 @@ impl Running {
         if let Some(audit) = &self.audit {
             metrics.register_collector(Box::new(Accesses { counters: audit.counters().clone() }));
         }
+        metrics.register_collector(Box::new(Budgets { ledger: self.budgets.clone() }));
         let (readiness, draining) = (self.board.readiness(), self.shutdown.clone());
         let readiness = move || if draining.is_cancelled() { Readiness::Draining } else { *readiness.borrow() };
         let snapshot = self.board.snapshot();
@@ -184,7 +188,8 @@ impl Running {
         let (snapshot, shutdown) = (self.board.snapshot(), self.shutdown.clone());
         let (shadow, events) = (self.shadow.as_ref().map(|report| report.table()), self.events.clone());
         let audit = self.audit.clone();
-        Parts { settings, snapshot, catalog, keys, lease, shadow, events, audit, registry, shutdown }
+        let budgets = self.budgets.clone();
+        Parts { settings, snapshot, catalog, keys, lease, shadow, events, audit, budgets, registry, shutdown }
     }
 
     pub(super) fn spawn_data_plane(&self, listener: TcpListener, parts: Parts) {

@@ -6,6 +6,7 @@
 mod account;
 mod approvals;
 mod audit;
+mod budget;
 mod check;
 mod column;
 mod demo;
@@ -130,6 +131,12 @@ enum Command {
         after_help = "Examples:\n  candado approve 12 --key ben.pem\n  candado approve 12 --signature request.sig"
     )]
     Approve(approvals::ApproveArguments),
+    /// List what accounts have been shown of their budgets, and elevate a budget for a while.
+    #[command(subcommand)]
+    #[command(after_help = "Examples:
+  candado budget list
+  candado budget elevate support@% --minutes 30 --factor 10 --reason \"incident 4711\"")]
+    Budget(budget::Command),
     /// Tell who sees what of the protected columns, and why.
     #[command(subcommand)]
     #[command(after_help = "Examples:
@@ -156,6 +163,7 @@ impl Command {
             | Self::Audit(_)
             | Self::Approvals(_)
             | Self::Approve(_)
+            | Self::Budget(_)
             | Self::Roles(_)
             | Self::Inspect(_) => Children::Unprivileged,
         }
@@ -235,6 +243,7 @@ pub fn main() -> ExitCode {
         Command::Audit(command) => audit::run(&command),
         Command::Approvals(command) => approvals::run(&command),
         Command::Approve(arguments) => approvals::approve(&arguments),
+        Command::Budget(command) => budget::run(&command),
         Command::Roles(command) => roles::run(&command),
         Command::Inspect(arguments) => inspect::run(&arguments),
     };

@@ -7,10 +7,13 @@
 mod anchor;
 mod approval;
 mod backoff;
+mod budget_store;
+mod budget_task;
 mod catalog_loader;
 mod catalog_task;
 pub mod column;
 mod column_check;
+mod elevation;
 mod error;
 mod key_store;
 mod key_task;
@@ -28,9 +31,11 @@ pub use approval::{
     StoredRequest,
 };
 use backoff::Backoff;
+pub use budget_task::BudgetTask;
 pub use catalog_loader::CatalogLoader;
 pub use catalog_task::{CatalogRequests, CatalogTask, NotRefreshed, RefreshReason};
 pub use column_check::{Finding, Problem, Weight, check_columns};
+pub use elevation::{Elevation, ElevationCondition, FACTOR_MAX, ListedElevation, ListedWindow, MINUTES_MAX};
 pub use error::{ControlError, chain};
 pub use key_store::{
     Acknowledged, ActError, AuditRotation, Backups, Behind, By, Carriage, CreatedKey, Done, Ending, ErasedSubject,

@@ -11,6 +11,8 @@ pub enum Class {
     Firewall,
     /// A result showed bait.
     Honey,
+    /// An account was shown nearly or all that its budget allows.
+    Budget,
 }
 
 impl Class {
@@ -19,6 +21,7 @@ impl Class {
         match self {
             Self::Firewall => "firewall",
             Self::Honey => "honey",
+            Self::Budget => "budget",
         }
     }
 

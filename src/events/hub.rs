@@ -48,6 +48,26 @@ pub struct Hit<'a> {
     pub catalog: &'a Catalog,
 }
 
+/// Something about an account that somebody should know, and that is no statement which a rule matched.
+#[derive(Clone, Copy, Debug)]
+pub struct Alarm<'a> {
+    /// What, in place of a rule.
+    pub rule: &'static str,
+    /// What became of the statement.
+    pub outcome: Outcome,
+    /// Whose.
+    pub account: &'a Account,
+    /// From where.
+    pub client: SocketAddr,
+    /// The connection's number.
+    pub connection: u64,
+    /// The statement's number in it.
+    pub statement: u64,
+}
+
+/// What stands in an alarm's event for the account's firewall mode.
+const NO_MODE: &str = "budget";
+
 /// The way to all sinks. Taking a hit never waits.
 pub struct Events {
     /// Tells this run of the proxy from all others.
@@ -112,6 +132,28 @@ impl Events {
             log(&event, hit);
         }
         self.send(event);
+    }
+
+    /// Takes an alarm. The log has been told of it in words of its own.
+    pub fn raise(&self, alarm: &Alarm<'_>) {
+        let Alarm { rule, outcome, account, client, connection, statement } = *alarm;
+        let Some(suppressed) = self.admit(account, client, rule) else { return };
+        self.send(Event {
+            class: Class::Budget,
+            columns: Vec::new(),
+            id: format!("{}-{connection}:{statement}:{rule}", self.run),
+            at: rfc3339(since_epoch(SystemTime::now())),
+            account: format!("{}@{}", account.user, account.host),
+            client: client.to_string(),
+            database: None,
+            rules: vec![rule.to_owned()],
+            score: 0,
+            mode: NO_MODE.to_owned(),
+            outcome,
+            digest: None,
+            text: None,
+            suppressed,
+        });
     }
 
     /// How many were only counted before this one; `None`: so is this one.

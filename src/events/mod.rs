@@ -23,7 +23,7 @@ mod time;
 
 pub use counters::{Counters, RuleCount, SinkCount};
 pub use event::{Class, Event, Outcome};
-pub use hub::{Events, Hit};
+pub use hub::{Alarm, Events, Hit};
 pub use ocsf::finding;
 pub use settings::{FileSettings, HttpSettings, LogSink, Settings, SettingsError, Token};
 pub use sighting::Sighting;

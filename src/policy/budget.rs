@@ -14,8 +14,25 @@ pub struct Budget {
     pub minute: Option<u64>,
     /// In a day, over all of the account's connections.
     pub day: Option<u64>,
+    /// Different rows of a table in a day: for each protected column, cells that are different as they are stored.
+    pub rows: Option<u64>,
     /// From this part of a minute's or a day's limit on, in hundredths, the log warns.
     pub warn_percent: u8,
+}
+
+impl Budget {
+    /// The same with that many times as many cells.
+    #[must_use]
+    pub fn times(&self, factor: u32) -> Self {
+        let times = |limit: Option<u64>| limit.map(|limit| limit.saturating_mul(factor.into()));
+        Self {
+            statement: times(self.statement),
+            minute: times(self.minute),
+            day: times(self.day),
+            rows: times(self.rows),
+            ..*self
+        }
+    }
 }
 
 /// `[budget.ROLE]` as written.
@@ -25,11 +42,14 @@ pub(super) struct WrittenBudget {
     cells_per_statement: Option<Spanned<u64>>,
     cells_per_minute: Option<Spanned<u64>>,
     cells_per_day: Option<Spanned<u64>>,
+    distinct_rows_per_day: Option<Spanned<u64>>,
     warn_percent: Option<Spanned<u8>>,
 }
 
 /// A limit above this one is none.
 const CELLS_MAX: u64 = 1_000_000_000_000;
+/// Each one that was shown is remembered for the day.
+const ROWS_MAX: u64 = 1_000_000;
 const WARN_PERCENT: u8 = 80;
 
 impl WrittenBudget {
@@ -45,6 +65,12 @@ impl WrittenBudget {
         let statement = limit(&self.cells_per_statement, "cells_per_statement");
         let minute = limit(&self.cells_per_minute, "cells_per_minute");
         let day = limit(&self.cells_per_day, "cells_per_day");
+        let rows = self.distinct_rows_per_day.as_ref().map(|written| {
+            if !(1..=ROWS_MAX).contains(written.get_ref()) {
+                text.wrong(&written.span(), format!("distinct_rows_per_day is 1 to {ROWS_MAX}"));
+            }
+            *written.get_ref()
+        });
         let warn_percent = match &self.warn_percent {
             None => WARN_PERCENT,
             Some(written) => {
@@ -54,7 +80,7 @@ impl WrittenBudget {
                 *written.get_ref()
             }
         };
-        Budget { statement, minute, day, warn_percent }
+        Budget { statement, minute, day, rows, warn_percent }
     }
 }
 

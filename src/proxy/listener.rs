@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use super::budget::Budgets;
 use super::catalog::CatalogRefresh;
 use super::end::End;
 use super::exchange::tell;
@@ -26,6 +25,7 @@ use super::settings::{ClientTls, ServerTls, Settings};
 use super::snapshot::Snapshot;
 use super::stream::Stream;
 use crate::audit::Audit;
+use crate::budget::Ledger;
 use crate::client_error::Complaint;
 use crate::events::Events;
 use crate::explain::ShadowTable;
@@ -69,6 +69,8 @@ pub struct Parts {
     pub events: Arc<Events>,
     /// Where accesses are recorded; `None`: nowhere.
     pub audit: Option<Arc<Audit>>,
+    /// What accounts have been shown.
+    pub budgets: Arc<Ledger>,
     /// Where connections are listed.
     pub registry: Arc<Registry>,
     /// Ends everything: idle clients at once, running statements and open transactions within the drain time-out.
@@ -77,7 +79,7 @@ pub struct Parts {
 
 /// Serves clients until `shutdown` is cancelled and the last one is gone.
 pub async fn serve(listeners: Vec<TcpListener>, parts: Parts) -> Result<Drain, ServeError> {
-    let Parts { settings, snapshot, catalog, keys, lease, shadow, events, audit, registry, shutdown } = parts;
+    let Parts { settings, snapshot, catalog, keys, lease, shadow, events, audit, budgets, registry, shutdown } = parts;
     let key = match (&settings.client_tls, &settings.server.tls) {
         (ClientTls::Off | ClientTls::Offered(_), ServerTls::Required { .. }) => {
             Some(LoginKey::generate().map_err(|_| ServeError::LoginKey)?)
@@ -99,7 +101,7 @@ pub async fn serve(listeners: Vec<TcpListener>, parts: Parts) -> Result<Drain, S
         events,
         audit,
         tallies,
-        budgets: Budgets::default(),
+        budgets,
         plans,
         key,
         shutdown: shutdown_of_all,

@@ -5,6 +5,7 @@
 //! its place, and the rest of it is read and dropped, so that the connection stays in step.
 
 mod mark;
+mod paid;
 mod sorted;
 
 use super::budget::Purse;
@@ -177,24 +178,25 @@ async fn take(
     next: Response,
     desk: &mut Desk,
 ) -> Result<(), ClientError> {
-    let mut taken = reader.take(event, bytes, next, desk);
+    let mut taken = paid::take(reader, event, bytes, next, desk).await;
     // A row has at most as many keys as columns, and each question brings at least one.
     for _ in 0..=reader.columns.len() {
         let Err(Untaken::UnknownKey { kid, .. }) = &taken else { break };
         if !kid.is_of_subject() || !reader.find_subject_keys(*kid, (bytes, later), desk).await {
             break;
         }
-        taken = reader.take(event, bytes, next, desk);
+        taken = paid::take(reader, event, bytes, next, desk).await;
     }
     for from in [NewerKeys::Published, NewerKeys::AskedFor] {
         let Err(Untaken::UnknownKey { kid, .. }) = &taken else { break };
         if !kid.is_of_subject() && reader.renew(*kid, from, desk).await {
-            taken = reader.take(event, bytes, next, desk);
+            taken = paid::take(reader, event, bytes, next, desk).await;
         }
     }
     taken.map_err(|untaken| match untaken {
         Untaken::Refused(error) => error,
         Untaken::UnknownKey { error, .. } => refuse(&error, &desk.connection),
+        Untaken::Unasked(_) => Complaint::BudgetSpent.into(),
     })
 }
 
@@ -206,6 +208,8 @@ enum Untaken {
         kid: KeyId,
         error: RewriteError,
     },
+    /// So many cells of the budget are to be asked for; nothing of the row was opened.
+    Unasked(u64),
 }
 
 impl From<ClientError> for Untaken {
@@ -379,32 +383,6 @@ impl Reader {
             self.opening.snapshot = newest;
         }
         same_policy
-    }
-
-    /// Opens a row, if the account's budget has room for it.
-    #[inline]
-    fn paid_row(&mut self, row: &[u8], next: Response, connection: &Connection) -> Result<(), Untaken> {
-        self.plan_rows().map_err(|error| refuse(&error, connection))?;
-        let tally =
-            |rows: &Option<Rows>| rows.as_ref().map(|rows| (rows.plan.tally().width(), rows.plan.tally().cells()));
-        let before = tally(&self.rows);
-        if let (Some(purse), Some((width, _))) = (&self.purse, before) {
-            purse.check(width, connection)?;
-        }
-        let taken = if self.sorts() { self.sorted_row(row, next) } else { self.row(row, next) };
-        taken.map_err(|error| {
-            if let RewriteError::UnknownKey { kid, .. } = error {
-                return Untaken::UnknownKey { kid, error };
-            }
-            Untaken::Refused(refuse(&error, connection))
-        })?;
-        if let (Some(sentinel), Some(rows)) = (&mut self.sentinel, &self.rows) {
-            sentinel.look(rows.plan.tally());
-        }
-        if let (Some(purse), Some((_, before)), Some((_, after))) = (&mut self.purse, before, tally(&self.rows)) {
-            purse.charge(after.saturating_sub(before), connection);
-        }
-        Ok(())
     }
 
     fn plan_rows(&mut self) -> Result<(), RewriteError> {

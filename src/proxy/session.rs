@@ -11,7 +11,6 @@ use std::task::{Context, Poll};
 use arc_swap::ArcSwap;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::budget::Budgets;
 use super::buffer::poll_some;
 use super::catalog::CatalogRefresh;
 use super::decision::{Attempt, Decision, Desk, Send, put_error};
@@ -30,6 +29,7 @@ use super::snapshot::Snapshot;
 use super::state::{Freshness, Standing, Transaction};
 use super::unify::NotUnified;
 use crate::audit::{Audit, caller};
+use crate::budget::Ledger;
 use crate::client_error::{ClientError, Complaint};
 use crate::events::Events;
 use crate::explain::ShadowTable;
@@ -59,7 +59,7 @@ pub(super) struct Shared {
     pub(super) audit: Option<Arc<Audit>>,
     pub(super) plans: Arc<PlanCache>,
     pub(super) tallies: Tallies,
-    pub(super) budgets: Budgets,
+    pub(super) budgets: Arc<Ledger>,
     pub(super) key: Option<LoginKey>,
     pub(super) shutdown: CancellationToken,
 }

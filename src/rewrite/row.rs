@@ -1,6 +1,8 @@
 //! Rows: cells of protected columns are opened, masked or shown as envelopes, all others are copied in as few runs as
 //! possible.
 
+mod stored;
+
 use std::sync::Arc;
 
 use super::charset::{converted_length, is_relayed, put_converted};

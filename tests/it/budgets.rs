@@ -1,11 +1,22 @@
 //! Budgets, by the real program: who pages through all customers is stopped, and nobody else is.
 
-use crate::support::on_each_server;
-use crate::support::proxy::Deployment;
-use crate::support::server::Kind;
-use crate::support::shop::{Answer, Shop, Who, policy, prepared, refused, text};
+use candado::budget::advance;
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+use rustix::process::Signal;
+use tokio::task::block_in_place;
 
-on_each_server!(a_budget_ends_results_and_leaves_others_alone);
+use crate::support::on_each_server;
+use crate::support::proxy::{Deployment, Proxy, Tls, wait_until};
+use crate::support::server::Kind;
+use crate::support::shop::{Answer, SECRET, Shop, Who, bounded, options, policy, prepared, refused, text};
+
+on_each_server!(
+    a_budget_ends_results_and_leaves_others_alone,
+    proxies_count_together,
+    a_proxy_that_cannot_tell_counts_alone,
+    different_rows_are_counted_and_sinks_hear_of_it,
+);
 
 async fn a_budget_ends_results_and_leaves_others_alone(kind: Kind) {
     let shop = Shop::open_as(Deployment::shared(kind), |database| {
@@ -41,4 +52,144 @@ async fn a_budget_ends_results_and_leaves_others_alone(kind: Kind) {
     let metrics = shop.proxy.probe("/metrics").1;
     assert!(metrics.contains("candado_over_budget_total 3"), "{metrics}");
     assert!(metrics.contains("candado_near_budget_total 1"), "{metrics}");
+}
+
+/// Fills the shop with so many customers.
+async fn fill(shop: &Shop<'_>, customers: u32) {
+    let rows: Vec<String> = (1..=customers).map(|id| format!("({id}, '090-1111-{id:04}')")).collect();
+    let mut application = shop.connect(Who::Application).await;
+    let filled = text(&mut application, format!("INSERT INTO customers (id, phone) VALUES {}", rows.join(", "))).await;
+    assert!(matches!(filled, Answer::Done { .. }), "{filled:?}");
+}
+
+/// Pages through all customers, one by one, and counts what is shown before somebody refuses, and after.
+async fn page(conn: &mut Conn, customers: u32) -> u64 {
+    let mut shown = 0;
+    for id in 1..=customers {
+        match text(conn, format!("SELECT phone FROM customers WHERE id = {id}")).await {
+            Answer::Refused { code, .. } => assert_eq!(code, 1226),
+            answer => shown += u64::try_from(answer.cells().len()).unwrap(),
+        }
+    }
+    shown
+}
+
+async fn connect(proxy: &Proxy, shop: &Shop<'_>, who: Who) -> Conn {
+    let options = options("127.0.0.1", proxy.port, &shop.database).user(Some(shop.account(who))).pass(Some(SECRET));
+    bounded(Conn::new(options)).await.unwrap()
+}
+
+/// What the database says that an account has been shown today.
+fn taken(shop: &Shop<'_>, who: Who) -> u64 {
+    let account = format!("{}@%", shop.account(who));
+    let sql = format!("SELECT taken FROM candado.budget_window WHERE account = '{account}' AND span = 'day'");
+    shop.deployment.server.sql(&sql).trim().parse().unwrap_or_default()
+}
+
+/// With a limit of 160 cells a proxy may show 2 without having asked: `candado::budget::advance`.
+async fn proxies_count_together(kind: Kind) {
+    const LIMIT: u64 = 160;
+    const CUSTOMERS: u32 = 150;
+    let limited = |database: &str| {
+        let application = "[budget.application]\ncells_per_minute = 100000\ncells_per_day = 1000000\n";
+        format!("{}[budget.support]\ncells_per_day = {LIMIT}\n{application}", policy(database))
+    };
+    let shop = Shop::open_as(Deployment::shared(kind), limited);
+    let second = block_in_place(|| Proxy::start(shop.deployment, &limited(&shop.database), Tls::Off));
+    fill(&shop, CUSTOMERS).await;
+    let (mut here, mut there) = (shop.connect(Who::Support).await, connect(&second, &shop, Who::Support).await);
+    let (first, other) = tokio::join!(page(&mut here, CUSTOMERS), page(&mut there, CUSTOMERS));
+    let shown = first + other;
+    assert!(shown <= LIMIT + 2 * advance(LIMIT), "{first} and {other}");
+    // What one does not use the other is given, in time.
+    assert!(shown >= LIMIT * 3 / 4, "{first} and {other}");
+    // Nothing is forgotten when a proxy ends: another one begins with the same sum.
+    drop((here, there));
+    second.signal(Signal::TERM);
+    block_in_place(|| second.wait_end());
+    let third = block_in_place(|| Proxy::start(shop.deployment, &limited(&shop.database), Tls::Off));
+    let mut again = connect(&third, &shop, Who::Support).await;
+    let more = page(&mut again, CUSTOMERS).await;
+    assert!(shown + more <= LIMIT + 3 * advance(LIMIT), "{shown}, then {more}");
+    assert!(taken(&shop, Who::Support) <= LIMIT + 3 * advance(LIMIT));
+    // The application has its own budget, on each proxy.
+    for proxy in [&shop.proxy, &third] {
+        let mut application = connect(proxy, &shop, Who::Application).await;
+        let all = text(&mut application, "SELECT phone FROM customers").await;
+        assert_eq!(all.cells().len(), usize::try_from(CUSTOMERS).unwrap());
+        assert_eq!(proxy.metric("budgets_shared"), 1.0);
+    }
+}
+
+async fn a_proxy_that_cannot_tell_counts_alone(kind: Kind) {
+    const LIMIT: u64 = 20;
+    let limited = |database: &str| format!("{}[budget.support]\ncells_per_day = {LIMIT}\n", policy(database));
+    let shop = Shop::open_as(Deployment::shared(kind), limited);
+    let second = block_in_place(|| Proxy::start(shop.deployment, &limited(&shop.database), Tls::Off));
+    fill(&shop, 40).await;
+    // Somebody else holds the account's row, so that no count is written.
+    let mut holder = shop.direct().await;
+    let account = format!("{}@%", shop.account(Who::Support));
+    holder.query_drop("START TRANSACTION").await.unwrap();
+    let held = format!("INSERT INTO candado.budget_window VALUES ('{account}', 'day', UTC_TIMESTAMP(6), 0)");
+    holder.query_drop(held).await.unwrap();
+    for proxy in [&shop.proxy, &second] {
+        let mut support = connect(proxy, &shop, Who::Support).await;
+        assert_eq!(page(&mut support, 40).await, LIMIT, "the whole limit, and no more");
+        assert_eq!(proxy.metric("budgets_shared"), 0.0);
+        let alone = "budgets are counted by this proxy alone: the database cannot be told what accounts are shown";
+        assert_eq!(proxy.wait_logged(alone, 1)["alarm"], true);
+    }
+    holder.query_drop("ROLLBACK").await.unwrap();
+    block_in_place(|| {
+        wait_until("both have told what they have shown", || taken(&shop, Who::Support) == 2 * LIMIT);
+        wait_until("they count together", || {
+            [&shop.proxy, &second].iter().all(|proxy| proxy.metric("budgets_shared") == 1.0)
+        });
+    });
+}
+
+async fn different_rows_are_counted_and_sinks_hear_of_it(kind: Kind) {
+    let shop = Shop::open(kind);
+    fill(&shop, 8).await;
+    let limited = format!("{}[budget.support]\ndistinct_rows_per_day = 5\n", policy(&shop.database));
+    let sink = "\n[events]\nfile = { path = \"events.jsonl\" }\n";
+    let proxy = block_in_place(|| {
+        let proxy = Proxy::start_with_limits(shop.deployment, &limited, Tls::Off, sink);
+        proxy.wait_ready();
+        proxy
+    });
+    let mut support = connect(&proxy, &shop, Who::Support).await;
+    let page = "SELECT id, phone FROM customers WHERE id BETWEEN ? AND ? ORDER BY id";
+    // The same rows again and again, over both protocols, cost nothing.
+    for _ in 0..3 {
+        assert_eq!(prepared(&mut support, page, (1, 5)).await.cells().len(), 5);
+        let sql = "SELECT name, phone FROM customers WHERE id < 6 ORDER BY id";
+        assert_eq!(text(&mut support, sql).await.cells().len(), 5);
+    }
+    refused(&mut support, "SELECT phone FROM customers WHERE id = 6", 1226, "42000").await;
+    assert_eq!(text(&mut support, "SELECT id FROM customers").await.cells().len(), 8);
+    assert_eq!(prepared(&mut support, page, (3, 3)).await.cells().len(), 1);
+    // Once it is written again, a row is another one.
+    let mut application = shop.connect(Who::Application).await;
+    text(&mut application, "UPDATE customers SET phone = '090-1111-0003' WHERE id = 3").await;
+    refused(&mut support, "SELECT phone FROM customers WHERE id = 3", 1226, "42000").await;
+    let mut unlimited = connect(&proxy, &shop, Who::Application).await;
+    assert_eq!(text(&mut unlimited, "SELECT phone FROM customers").await.cells().len(), 8);
+
+    assert_eq!(proxy.metric("over_budget_total"), 2.0);
+    assert_eq!(proxy.metric("near_budget_total"), 1.0);
+    let file = proxy.folder().join("events.jsonl");
+    let events = || -> Vec<serde_json::Value> {
+        let lines = std::fs::read_to_string(&file).unwrap_or_default();
+        lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    };
+    block_in_place(|| wait_until("the sink has the alarms", || events().len() == 3));
+    let account = format!("{}@%", shop.account(Who::Support));
+    for (event, (rule, outcome)) in
+        events().iter().zip([("budget-near", "observed"), ("budget-spent", "refused"), ("budget-spent", "refused")])
+    {
+        assert_eq!((&event["rules"][0], &event["outcome"]), (&rule.into(), &outcome.into()), "{event}");
+        assert_eq!(event["account"], account);
+    }
 }

@@ -15,6 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("policy", &["schema"]),
     ("firewall", &["schema", "sql", "policy"]),
     ("crypto", &["schema", "policy"]),
+    ("budget", &["schema", "policy"]),
     ("keys", &["schema", "http", "policy", "crypto"]),
     ("events", &["schema", "http", "sql", "policy", "firewall"]),
     ("audit", &["schema", "policy", "crypto", "events"]),
@@ -31,6 +32,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "policy",
             "firewall",
             "events",
+            "budget",
             "crypto",
             "keys",
             "audit",
@@ -40,7 +42,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "explain",
         ],
     ),
-    ("control", &["schema", "policy", "firewall", "crypto", "keys", "audit"]),
+    ("control", &["schema", "policy", "budget", "firewall", "crypto", "keys", "audit"]),
 ];
 
 /// Modules that compose the others.

@@ -250,6 +250,26 @@ impl KeyStore {
         taken
     }
 
+    /// The names of those who approved a request for that act and subject, if it was used up at that moment, for whoever
+    /// holds a row against it: times in the text that was signed bound the moment.
+    pub(in crate::control) async fn approved_at(
+        &self,
+        session: &mut Session,
+        id: u64,
+        (act, subject): (GuardedAct, String),
+        at: &str,
+        signers: &Signers,
+    ) -> Result<Vec<String>, ControlError> {
+        let (deployment, _) = self.header(session).await?;
+        let Filed { request, signatures, .. } = self.filed(session, deployment, id).await?;
+        let is_for = request.request.act == act && request.request.subject == subject;
+        // Both are written in the same way, so that their order is that of their letters.
+        if !is_for || at < request.requested_at.as_str() || at > request.expires_at.as_str() {
+            return Ok(Vec::new());
+        }
+        Ok(request.signed_by(&signatures, signers).into_iter().map(|signer| signer.name.to_string()).collect())
+    }
+
     /// Reads one request.
     pub async fn approval_request(&self, id: u64) -> Result<StoredRequest, ControlError> {
         let mut session = self.session("read an approval request").await?;

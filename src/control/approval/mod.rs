@@ -42,12 +42,21 @@ pub enum GuardedAct {
     DecryptColumn,
     /// Carrying keys over to another key provider, whose guards can open them from then on.
     AddWrap,
+    /// Elevating an account's budget for a while.
+    ElevateBudget,
 }
 
 impl GuardedAct {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Resume, Self::Retire, Self::Destroy, Self::Shred, Self::DecryptColumn, Self::AddWrap];
+    pub const ALL: [Self; 7] = [
+        Self::Resume,
+        Self::Retire,
+        Self::Destroy,
+        Self::Shred,
+        Self::DecryptColumn,
+        Self::AddWrap,
+        Self::ElevateBudget,
+    ];
 
     /// The name in the key store and in what people sign.
     pub const fn name(self) -> &'static str {
@@ -58,6 +67,7 @@ impl GuardedAct {
             Self::Shred => "shred",
             Self::DecryptColumn => "decrypt-column",
             Self::AddWrap => "add-wrap",
+            Self::ElevateBudget => "elevate-budget",
         }
     }
 
@@ -147,6 +157,11 @@ pub struct Approved {
 }
 
 impl Approved {
+    /// The request that was used up; `None` if no approval was demanded.
+    pub(super) fn request(&self) -> Option<u64> {
+        self.request
+    }
+
     /// What the record of the act says about its approval: `null` if none was demanded.
     pub fn facts(&self) -> Value {
         match self.request {

@@ -10,13 +10,15 @@ use rustix::process::Signal;
 
 use crate::support::on_each_server;
 use crate::support::proxy::{CERTIFICATE, CERTIFICATE_KEY, Deployment, PATIENCE, Provider, Tls};
+use crate::support::raw::{Login, Raw, error_code};
 use crate::support::server::Kind;
-use crate::support::shop::{Answer, Shop, Who, assert_in_step, policy, refused, text};
+use crate::support::shop::{Answer, SECRET, Shop, Who, assert_in_step, policy, refused, text};
 
 on_each_server!(
     a_new_policy_holds_for_open_connections_and_a_broken_one_changes_nothing,
     a_policy_without_keys_waits_for_them,
     new_connections_see_the_new_certificate_and_old_ones_stay,
+    a_cursor_costs_what_policy_says_now,
 );
 
 const READ: &str = "SELECT phone FROM customers";
@@ -147,4 +149,23 @@ async fn new_connections_see_the_new_certificate_and_old_ones_stay(kind: Kind) {
     assert!(shop.connect_trusting(Who::Application, &old).await.is_err());
     assert_in_step(&mut first, "the exchange").await;
     assert_in_step(&mut second, "the exchange").await;
+}
+
+async fn a_cursor_costs_what_policy_says_now(kind: Kind) {
+    let shop = Shop::open_on(server(kind), Tls::Off);
+    let mut application = shop.connect(Who::Application).await;
+    let rows =
+        "INSERT INTO customers (id, phone) VALUES (1, '090-1111-0001'), (2, '090-1111-0002'), (3, '090-1111-0003')";
+    assert!(matches!(text(&mut application, rows).await, Answer::Done { .. }));
+    let login = Login { user: &shop.account(Who::Application), password: SECRET, ..Login::default() };
+    let mut raw = Raw::open(shop.proxy.port, &login);
+    assert_eq!(error_code(&raw.query(&format!("USE {}", shop.database))), 0);
+    let (id, packets) = raw.prepare(READ);
+    assert_eq!(error_code(&packets), 0);
+    assert_eq!(error_code(&raw.statement(0x17, id, b"\x01\x01\0\0\0")), 0);
+    // The cursor stands open while a budget comes.
+    write_policy(&shop, &format!("{}[budget.application]\ncells_per_statement = 1\n", policy(&shop.database)));
+    ask_until(&mut application, READ, |answer| matches!(answer, Answer::Refused { code: 1226, .. })).await;
+    assert_eq!(error_code(&raw.statement(0x1c, id, &1_u32.to_le_bytes())), 0, "one fits");
+    assert_eq!(error_code(&raw.statement(0x1c, id, &2_u32.to_le_bytes())), 1226);
 }

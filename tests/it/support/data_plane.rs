@@ -68,6 +68,7 @@ impl DataPlane {
         lease.extend(std::time::Instant::now() + std::time::Duration::from_secs(3600));
         let (registry, shutdown) = (Arc::<Registry>::default(), CancellationToken::new());
         let parts = Parts {
+            budgets: Arc::default(),
             shadow: None,
             settings,
             snapshot: snapshot.clone(),

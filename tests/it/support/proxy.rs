@@ -285,8 +285,8 @@ impl Deployment {
 pub(crate) struct SecurityTeam<'a> {
     deployment: &'a Deployment,
     _folder: TempDir,
-    config: PathBuf,
-    password: PathBuf,
+    pub(crate) config: PathBuf,
+    pub(crate) password: PathBuf,
 }
 
 impl SecurityTeam<'_> {

@@ -141,6 +141,7 @@ pub(super) fn seals(plan: &QueryPlan) -> bool {
         | SpliceKind::AnyOf { .. }
         | SpliceKind::Sorted(_)
         | SpliceKind::Joined(_)
+        | SpliceKind::Set(_)
         | SpliceKind::Kept(_)
         | SpliceKind::Match { .. }
         | SpliceKind::Rows { .. } => false,

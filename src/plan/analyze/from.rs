@@ -109,7 +109,7 @@ impl Analysis<'_> {
     ) -> Result<Vec<SourceColumn>, Refusal> {
         self.kept_names(columns.iter().copied())?;
         let outputs = self.query(query, outer, Place::Carried)?;
-        Ok(self.renamed(outputs, columns))
+        self.renamed(outputs, columns)
     }
 
     #[expect(clippy::too_many_arguments, reason = "both operands of a join with where they stand")]
@@ -186,8 +186,9 @@ impl Analysis<'_> {
         let (Some(slot), None) = (found.next(), found.next()) else {
             return Err(Refusal::UnknownName { name: UnknownName::Column(name.to_owned()) });
         };
-        if let Some(column) = scope.column(*slot).and_then(|column| column.protected) {
-            self.may(column, Usage::Used(Verb::Select))?;
+        if let Some(found) = scope.column(*slot) {
+            self.may_see_made(found, Verb::Select)?;
+            found.protected.map_or(Ok(()), |column| self.may(column, Usage::Used(Verb::Select)))?;
         }
         Ok(*slot)
     }

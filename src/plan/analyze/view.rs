@@ -3,12 +3,14 @@
 //! The server keeps a view's text in a canonical form, with every name qualified and every star spelled out. Nothing can
 //! be replaced in it, so a view that compares a protected column with a value is refused.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use super::construct::{self, Construct};
 use super::query::Place;
 use super::{Analysis, Context, Refusal, Remember, SourceColumn, Visibility, fold};
 use crate::plan::refusal::Subject;
+use crate::plan::scope::Made;
 use crate::plan::text::Text;
 use crate::schema::{Charset, Table};
 use crate::sql::tree::Statement;
@@ -69,6 +71,7 @@ impl Analysis<'_> {
             sorting: None,
             common: Vec::new(),
             qualified: BTreeMap::new(),
+            outermost: Cell::new(usize::MAX),
             remember: Remember::Yes,
         };
         let outputs = inner.query(&query, None, Place::Carried)?;
@@ -83,6 +86,8 @@ impl Analysis<'_> {
             protected: output.protected,
             visibility: Visibility::Visible,
             spelled: Some((&*column.name).into()),
+            label: Some((&*column.name).into()),
+            made: Made::Nowise,
         });
         Ok(columns.collect())
     }

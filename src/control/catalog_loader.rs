@@ -11,7 +11,9 @@ use mysql_async::Row;
 use mysql_async::prelude::FromValue;
 
 use super::{ControlError, Pool, Session};
-use crate::schema::{Catalog, Column, Routine, ServerKind, ServerVersion, Table, TableKind, TableRef, UniqueKey};
+use crate::schema::{
+    Catalog, Column, GeneratedColumn, Routine, ServerKind, ServerVersion, Table, TableKind, TableRef, UniqueKey,
+};
 
 const DOING: &str = "load the catalog";
 
@@ -39,7 +41,7 @@ impl CatalogLoader {
         let (server, lower_case_table_names) = server(&mut session).await?;
         let reserved_words = reserved_words(&mut session, server.kind).await?;
         // Columns first: a table that appears after them is left out instead of being known without columns.
-        let mut columns = columns(&mut session).await?;
+        let (mut columns, generated) = columns(&mut session).await?;
         let mut definitions = view_definitions(&mut session).await?;
         let mut tables = Vec::with_capacity(columns.len());
         for (name, kind) in table_names(&mut session).await? {
@@ -53,7 +55,7 @@ impl CatalogLoader {
         let routines = routines(&mut session).await?;
         let keys = unique_keys(&mut session).await?;
         let catalog = Catalog::new(version, server, lower_case_table_names, reserved_words, tables, routines);
-        Ok(catalog.with_unique_keys(keys))
+        Ok(catalog.with_unique_keys(keys).with_generated_columns(generated))
     }
 }
 
@@ -122,19 +124,31 @@ async fn table_names(session: &mut Session) -> Result<Vec<(TableRef, TableKind)>
         .collect()
 }
 
-async fn columns(session: &mut Session) -> Result<HashMap<TableRef, Vec<Column>>, ControlError> {
+/// The columns of all tables, and those among them that the server makes from others. MariaDB says PERSISTENT for STORED in
+/// some versions.
+async fn columns(
+    session: &mut Session,
+) -> Result<(HashMap<TableRef, Vec<Column>>, Vec<GeneratedColumn>), ControlError> {
     let sql = format!(
         "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_OCTET_LENGTH, \
-         CHARACTER_SET_NAME, COLLATION_NAME, IS_NULLABLE, EXTRA FROM information_schema.COLUMNS WHERE TABLE_SCHEMA {NOT_OURS} \
+         CHARACTER_SET_NAME, COLLATION_NAME, IS_NULLABLE, EXTRA, GENERATION_EXPRESSION \
+         FROM information_schema.COLUMNS WHERE TABLE_SCHEMA {NOT_OURS} \
          ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION"
     );
     let rows: Vec<Row> = session.rows(&sql).await?;
     let mut tables: HashMap<TableRef, Vec<Column>> = HashMap::new();
+    let mut generated = Vec::new();
     for mut row in rows {
         let name = TableRef::new(text(&mut row, 0, "TABLE_SCHEMA")?, text(&mut row, 1, "TABLE_NAME")?);
-        tables.entry(name).or_default().push(column(&mut row)?);
+        let column = column(&mut row)?;
+        let expression = definition(&mut row, 10, "GENERATION_EXPRESSION")?;
+        let is_made = ["virtual", "stored", "persistent"].iter().any(|word| column.extra.contains(word));
+        if is_made || expression.is_some() {
+            generated.push(GeneratedColumn { table: name.clone(), column: column.name.clone(), expression });
+        }
+        tables.entry(name).or_default().push(column);
     }
-    Ok(tables)
+    Ok((tables, generated))
 }
 
 fn column(row: &mut Row) -> Result<Column, ControlError> {

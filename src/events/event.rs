@@ -116,6 +116,7 @@ impl Event {
         match self.class {
             Class::Firewall => format!("statement {} by rule {}", self.outcome.name(), self.rule()),
             Class::Honey => format!("honey of {} shown", self.columns.join(", ")),
+            Class::Budget => format!("budget of an account: {}", self.rule()),
         }
     }
 

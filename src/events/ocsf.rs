@@ -15,6 +15,7 @@ pub fn finding(event: &Event) -> Value {
     let title = match event.class {
         Class::Firewall => "SQL injection",
         Class::Honey => "Honey value shown",
+        Class::Budget => "Budget of protected cells",
     };
     let (user, host) = event.account.rsplit_once('@').unwrap_or((&event.account, ""));
     let (ip, port) = event.client.rsplit_once(':').unwrap_or((&event.client, "0"));

@@ -130,6 +130,7 @@ impl Explained {
                 | SpliceKind::AnyOf { .. }
                 | SpliceKind::Sorted(_)
                 | SpliceKind::Joined(_)
+                | SpliceKind::Set(_)
                 | SpliceKind::Kept(_) => {}
                 SpliceKind::Rows { .. } => {}
             }

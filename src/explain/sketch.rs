@@ -5,8 +5,10 @@
 
 use crate::firewall::Vocabulary;
 use crate::plan::{
-    Admitted, Among, Comparison, Joined, Pair, Piece, Qualified, Splice, SpliceKind, TableColumn, Value,
+    Admitted, Among, Comparison, Joined, Pair, Piece, Qualified, SetPart, SetText, Splice, SpliceKind, TableColumn,
+    Value, nested_column, set_texts,
 };
+use crate::schema::ServerKind;
 use crate::sql::tree::TokenRange;
 use crate::sql::{self, Dialect, Token};
 
@@ -34,24 +36,26 @@ pub fn of_text(sql: &[u8], dialect: &Dialect, names: Names<'_>) -> Option<String
 
 fn sketch(sql: &[u8], tokens: &[Token], (splices, qualified): (&[Splice], &[Qualified]), names: Names<'_>) -> String {
     let mut out = Sketch { sql, tokens, names, qualified, text: String::new(), end: None };
+    let sets: Vec<&SetPart> = splices.iter().filter_map(set_part).collect();
     let mut splices = splices.iter().peekable();
     let mut at = 0_usize;
     while let Some(token) = tokens.get(at) {
         let splice = splices.next_if(|splice| usize::try_from(splice.tokens.first).is_ok_and(|first| first == at));
         out.gap(*token);
-        match splice {
+        out.around(&sets, at, Side::Head);
+        let last = match splice {
             Some(splice) => {
                 out.splice(splice);
-                let last = usize::try_from(splice.tokens.last).unwrap_or(usize::MAX);
-                out.end = tokens.get(last).map(|token| token.end);
-                at = last.saturating_add(1);
+                usize::try_from(splice.tokens.last).unwrap_or(usize::MAX)
             }
             None => {
                 out.token(*token);
-                out.end = Some(token.end);
-                at += 1;
+                at
             }
-        }
+        };
+        out.end = tokens.get(last).map(|token| token.end);
+        out.around(&sets, last, Side::Tail);
+        at = last.saturating_add(1);
     }
     out.text
 }
@@ -119,6 +123,7 @@ impl Sketch<'_> {
             SpliceKind::Rows { comparison, rows } => self.rows(*comparison, rows),
             SpliceKind::Sorted(pieces) => self.pieces(pieces),
             SpliceKind::Joined(joined) => self.joined(joined, splice.tokens),
+            SpliceKind::Set(part) => self.text.push_str(&self.set(part, Side::Operator)),
             SpliceKind::Kept(_) => self.text.push_str("<kept in the proxy>"),
             SpliceKind::Search { column_tokens, comparison, values } => {
                 let name = self.name(*column_tokens);
@@ -131,6 +136,41 @@ impl Sketch<'_> {
                 }
             }
         }
+    }
+
+    /// What is put before or behind a token, around operands of set operations: what is around comes before what is
+    /// inside, and behind it.
+    fn around(&mut self, sets: &[&SetPart], at: usize, side: Side) {
+        let end = |part: &SetPart| match side {
+            Side::Head => part.operands.first,
+            Side::Operator | Side::Tail => part.operands.last,
+        };
+        let mut here: Vec<&&SetPart> = sets.iter().filter(|part| usize::try_from(end(part)) == Ok(at)).collect();
+        here.sort_by_key(|part| part.operands.last.saturating_sub(part.operands.first));
+        if side == Side::Head {
+            here.reverse();
+        }
+        here.iter().for_each(|part| self.text.push_str(&self.set(part, side)));
+    }
+
+    /// What is written of a set operation, as MySQL reads it.
+    fn set(&self, part: &SetPart, side: Side) -> String {
+        let columns: Vec<SetText> = (0_usize..)
+            .zip(&part.columns)
+            .map(|(position, column)| SetText {
+                name: match self.names {
+                    Names::AsWritten => column.name.as_ref().map(|name| format!("`{name}`").into_bytes()),
+                    Names::Known(_) => None,
+                },
+                tag: column.protected.map(|_| format!("<tag of {}>", nested_column(position)).into_bytes()),
+            })
+            .collect();
+        let texts = set_texts(part.rows, &columns, ServerKind::MySql);
+        shown(match side {
+            Side::Head => &texts.head,
+            Side::Operator => &texts.operator,
+            Side::Tail => &texts.tail,
+        })
     }
 
     fn pieces(&mut self, pieces: &[Piece]) {
@@ -229,6 +269,18 @@ impl Sketch<'_> {
         };
         self.text.push_str(&text);
     }
+}
+
+/// Which text of a set operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Head,
+    Operator,
+    Tail,
+}
+
+fn set_part(splice: &Splice) -> Option<&SetPart> {
+    if let SpliceKind::Set(part) = &splice.kind { Some(part) } else { None }
 }
 
 /// A word or sign. What is no UTF-8 is escaped.

@@ -11,6 +11,7 @@ mod call;
 mod inspect;
 mod judge;
 mod kept;
+mod made;
 mod mode;
 mod other;
 #[expect(clippy::module_inception, reason = "the module's one central type")]
@@ -18,6 +19,7 @@ mod plan;
 mod protected_names;
 mod refusal;
 mod scope;
+mod set;
 mod sort;
 #[cfg(test)]
 mod tests;
@@ -28,7 +30,9 @@ pub use inspect::{Admitted, Inspection, Scratch, inspect};
 pub use kept::{ByName, KeptText};
 pub use plan::{
     Among, CellAction, CommonPair, Comparison, Effect, Joined, Naming, Outputs, Pair, Piece, Qualified, QueryPlan,
-    ResultName, Splice, SpliceKind, SubjectSource, SubjectValue, TableColumn, Value,
+    ResultName, SetColumn, SetPart, SetRows, Splice, SpliceKind, SubjectSource, SubjectValue, TableColumn, TagColumn,
+    Value,
 };
 pub use refusal::{Refusal, Subject, UnknownName, Verb};
+pub use set::{SetText, SetTexts, nested_column, set_texts};
 pub use sort::{Direction, Sort, SortBound, SortBy, SortKey};

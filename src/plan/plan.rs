@@ -199,7 +199,30 @@ impl Splice {
             | SpliceKind::AnyOf { .. }
             | SpliceKind::Sorted(_)
             | SpliceKind::Joined(_)
+            | SpliceKind::Set(_)
             | SpliceKind::Kept(_) => vec![self],
+        }
+    }
+
+    /// The protected columns that a part of the statement compares which is written anew as a whole.
+    pub fn compared(&self) -> Vec<ColumnId> {
+        match &self.kind {
+            SpliceKind::Joined(joined) => {
+                let pairs = joined.pairs().iter().filter_map(|pair| pair.protected);
+                pairs.flat_map(|(left, right)| [left, right]).collect()
+            }
+            SpliceKind::Set(part) => part.columns.iter().filter_map(|column| column.protected).collect(),
+            SpliceKind::Seal(_)
+            | SpliceKind::Constant(_)
+            | SpliceKind::Search { .. }
+            | SpliceKind::Match { .. }
+            | SpliceKind::Rows { .. }
+            | SpliceKind::NullIf { .. }
+            | SpliceKind::Operand
+            | SpliceKind::Tag { .. }
+            | SpliceKind::AnyOf { .. }
+            | SpliceKind::Sorted(_)
+            | SpliceKind::Kept(_) => Vec::new(),
         }
     }
 }
@@ -253,6 +276,8 @@ pub enum SpliceKind {
         other_tokens: TokenRange,
         /// How they compare.
         comparison: Comparison,
+        /// The generated columns that hold the same as is compared, if both tables have one.
+        generated: Option<Box<[TagColumn; 2]>>,
     },
     /// A comparison of rows of values: replaced, in parentheses, by comparisons of their values one by one.
     Rows {
@@ -278,6 +303,8 @@ pub enum SpliceKind {
         column_tokens: TokenRange,
         /// The column whose values it is compared with; itself, if with its own.
         like: ColumnId,
+        /// The generated column that holds the same.
+        generated: Option<TagColumn>,
     },
     /// The column in a select list: replaced by one of its values that are equal, the same for all of them.
     AnyOf {
@@ -292,8 +319,44 @@ pub enum SpliceKind {
     Sorted(Vec<Piece>),
     /// A join by columns of equal names, whose condition is written out.
     Joined(Joined),
+    /// UNION, INTERSECT or EXCEPT between rows with protected columns: they are compared by what is equal for equal values.
+    Set(SetPart),
     /// The text of PREPARE, which the proxy keeps: replaced by a placeholder.
     Kept(KeptText),
+}
+
+/// A set operation whose rows are put together by UNION ALL and then grouped: what is written in the place of its operator,
+/// and around its operands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetPart {
+    /// Which rows are left.
+    pub rows: SetRows,
+    /// The first token of the first operand and the last one of the last.
+    pub operands: TokenRange,
+    /// The columns of the rows.
+    pub columns: Vec<SetColumn>,
+}
+
+/// Which rows a set operation leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SetRows {
+    /// All: another operation around it leaves those that differ, and nothing is written around this one.
+    All,
+    /// Those that differ.
+    Different,
+    /// Of these, those that both operands have.
+    Common,
+    /// Of these, those that the right operand does not have.
+    Left,
+}
+
+/// A column of a set operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetColumn {
+    /// What the result calls it, if that is known.
+    pub name: Option<Box<str>>,
+    /// The protected column whose envelopes it carries.
+    pub protected: Option<ColumnId>,
 }
 
 /// A piece of what stands in the place of tokens.
@@ -355,6 +418,15 @@ pub struct TableColumn {
     pub table: Box<str>,
     /// The column's name.
     pub column: Box<str>,
+}
+
+/// A generated column that holds the first bytes of a protected one's envelopes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagColumn {
+    /// Its table or alias, and its name.
+    pub column: TableColumn,
+    /// How many bytes.
+    pub octets: usize,
 }
 
 /// A column and what it is compared with, of a comparison of rows.

@@ -1,11 +1,13 @@
 //! Bare names whose mention puts a statement near protected data.
 //!
 //! Collected once for each pair of policy and catalog: the protected tables, every view and routine that can reach one
-//! through any number of steps, and, for statements that cannot be parsed, the protected columns. Databases are left
+//! through any number of steps, and, for statements that cannot be parsed, the protected columns and those that the server
+//! makes from them. Databases are left
 //! out on purpose: a mention too many costs an analysis, one too few lets a statement through.
 
 use std::collections::HashSet;
 
+use super::made::made_columns;
 use crate::policy::Policy;
 use crate::schema::{Catalog, TableKind};
 
@@ -33,6 +35,9 @@ impl ProtectedNames {
         };
         if names.tables.is_empty() {
             return names;
+        }
+        for table in catalog.tables() {
+            names.columns.extend(made_columns(table, policy, catalog).into_iter().map(|made| made.name));
         }
         let views: Vec<Definition> = catalog
             .tables()
@@ -138,7 +143,7 @@ pub(super) fn fold(name: &str) -> Box<str> {
 
 /// Whether a folded name stands in a folded text: as a word of its own, or anywhere if the name itself has characters
 /// that end words. Comments and strings count: the text is read under modes that are not known here.
-fn mentions(text: &str, name: &str) -> bool {
+pub(super) fn mentions(text: &str, name: &str) -> bool {
     if name.is_empty() {
         return false;
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::Among;
 use super::protected_names::fold;
 use crate::policy::ColumnId;
+use crate::sql::tree::TokenRange;
 
 /// A table, view, derived table or common table expression in a FROM clause.
 #[derive(Debug)]
@@ -32,6 +33,21 @@ pub(super) struct SourceColumn {
     pub(super) visibility: Visibility,
     /// How the catalog writes the name, if it is a table's or view's.
     pub(super) spelled: Option<Box<str>>,
+    /// What the server calls it where `*` shows it, if that is known.
+    pub(super) label: Option<Box<str>>,
+    /// What the server makes it from, or from it, if it is a table's own.
+    pub(super) made: Made,
+}
+
+/// How a table's column belongs to a generated one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Made {
+    /// In no way that matters.
+    Nowise,
+    /// It is made from envelopes of that protected column, and is no envelope.
+    From(ColumnId),
+    /// It is protected, and that column holds the first bytes of its envelopes, so many.
+    Into(Box<str>, usize),
 }
 
 /// Whether `*` shows a column.
@@ -57,12 +73,34 @@ pub(super) struct Output {
     pub(super) name: Option<Box<str>>,
     /// The protected column whose envelopes it carries.
     pub(super) protected: Option<ColumnId>,
+    /// What the server calls it.
+    pub(super) label: Label,
+    /// The protected column from which the server makes it, if that is what a star shows.
+    pub(super) made_from: Option<ColumnId>,
+}
+
+/// What the server calls a column of a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Label {
+    /// So, to the letter.
+    Name(Box<str>),
+    /// By the text of those tokens.
+    Text(TokenRange),
+    /// By a name of ours, where the text of those tokens is due, or a name that is not known here.
+    Lost(Option<TokenRange>),
+    /// By a name that is not known here.
+    Unknown,
 }
 
 impl Output {
     /// A column shown as it is.
     pub(super) fn of(column: &SourceColumn) -> Self {
-        Self { name: column.name.clone(), protected: column.protected }
+        let label = column.label.clone().map_or(Label::Unknown, Label::Name);
+        let made_from = match column.made {
+            Made::From(column) => Some(column),
+            Made::Nowise | Made::Into(..) => None,
+        };
+        Self { name: column.name.clone(), protected: column.protected, label, made_from }
     }
 }
 
@@ -129,6 +167,15 @@ pub(super) enum Meaning {
     Protected(Vec<ColumnId>),
 }
 
+/// Where a name was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Nearness {
+    /// Among the columns of the level itself, and of nothing else.
+    Own,
+    /// Farther out, or perhaps in the select list.
+    Other,
+}
+
 /// Whether it is clear which column a name means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Certainty {
@@ -164,6 +211,56 @@ impl Scope<'_> {
         let mut protected: Vec<ColumnId> = candidates.into_iter().flatten().collect();
         protected.dedup();
         if protected.is_empty() { Meaning::Unprotected } else { Meaning::Protected(protected) }
+    }
+
+    /// How many levels are around this one.
+    pub(super) fn depth(&self) -> usize {
+        std::iter::successors(self.outer, |level| level.outer).count()
+    }
+
+    /// The depth of the level that a name is found at.
+    pub(super) fn depth_of(&self, qualifier: Qualifier<'_>, column: &str, rule: TableNames) -> Option<usize> {
+        let column = fold(column);
+        let (mut level, mut aliases) = (self, self.aliases);
+        while level.candidates_here(qualifier, &column, rule, aliases).is_none() {
+            (level, aliases) = (level.outer?, Aliases::Visible);
+        }
+        Some(level.depth())
+    }
+
+    /// The columns of tables that a name can mean, at the nearest level that knows it, with their sources; whether that is
+    /// this level, and no name of a select list is meant.
+    pub(super) fn columns_meant<'q>(
+        &'q self,
+        qualifier: Qualifier<'q>,
+        column: &str,
+        rule: TableNames,
+    ) -> (Vec<(&'q Source, &'q SourceColumn)>, Nearness) {
+        let column = fold(column);
+        let (mut level, mut aliases, mut nearness) = (self, self.aliases, Nearness::Own);
+        while level.candidates_here(qualifier, &column, rule, aliases).is_none() {
+            let Some(outer) = level.outer else { return (Vec::new(), Nearness::Other) };
+            (level, aliases, nearness) = (outer, Aliases::Visible, Nearness::Other);
+        }
+        let is_named = |found: &SourceColumn| found.name.as_deref() == Some(&*column);
+        let found = match qualifier {
+            Qualifier::None => {
+                if aliases == Aliases::Visible
+                    && level.outputs.iter().any(|output| output.name.as_deref() == Some(&*column))
+                {
+                    nearness = Nearness::Other;
+                }
+                let slots = level.slots.iter();
+                let found = slots.filter_map(|slot| Some((level.sources.get(slot.source)?, level.column(*slot)?)));
+                found.filter(|(_, found)| is_named(found)).collect()
+            }
+            Qualifier::Table { .. } => {
+                let sources = level.sources_named(qualifier, rule);
+                let columns = sources.flat_map(|source| source.columns.iter().map(move |column| (source, column)));
+                columns.filter(|(_, found)| is_named(found)).collect()
+            }
+        };
+        (found, nearness)
     }
 
     /// Whether all that a name can mean carries the same values.

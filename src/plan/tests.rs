@@ -3,6 +3,7 @@
 mod cache;
 mod calls;
 mod carriers;
+mod made;
 mod modes;
 mod plans;
 mod property;
@@ -97,6 +98,14 @@ impl Shop {
     }
 }
 
+fn tag_text(generated: Option<&TagColumn>) -> String {
+    generated.map(|tag| format!(" by {}.{}", tag.column.table, tag.column.column)).unwrap_or_default()
+}
+
+fn set_text(part: &SetPart, operator: &str, operands: &str) -> String {
+    format!("{:?} rows of «{operands}» in the place of «{operator}»\n", part.rows)
+}
+
 fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
     let plan = admitted.plan();
     let name = |id| policy.column(id).unwrap().column.column.clone();
@@ -117,15 +126,17 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
             match &splice.kind {
                 SpliceKind::Rows { .. } => unreachable!("rows have parts"),
                 SpliceKind::Constant(shown) => writeln!(out, "constant {column}: {}", value(shown)).unwrap(),
-                SpliceKind::Tag { column_tokens, like } => {
+                SpliceKind::Tag { column_tokens, like, generated } => {
                     let (whole, named) = (text(splice.tokens), text(*column_tokens));
-                    writeln!(out, "tag {column} like {}: {named} in «{whole}»", name(*like)).unwrap();
+                    let by = tag_text(generated.as_ref());
+                    writeln!(out, "tag {column} like {}: {named} in «{whole}»{by}", name(*like)).unwrap();
                 }
                 SpliceKind::AnyOf { column_tokens, among, name } => {
                     let shown = name.map(|at| text(one(at))).unwrap_or_default();
                     let (whole, named) = (text(splice.tokens), text(*column_tokens));
                     writeln!(out, "any {column} of {among:?}: {named} in «{whole}» {shown}").unwrap();
                 }
+                SpliceKind::Set(part) => out.push_str(&set_text(part, &text(splice.tokens), &text(part.operands))),
                 SpliceKind::Joined(joined) => writeln!(out, "{}", joined_text(&text(splice.tokens), joined)).unwrap(),
                 SpliceKind::Operand => writeln!(out, "without {column}: «{}»", text(splice.tokens)).unwrap(),
                 SpliceKind::NullIf { column_tokens, value: compared } => {
@@ -143,9 +154,10 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
                     writeln!(out, "search {column}: {named} {comparison:?} {} in «{whole}»", values.join(" | "))
                         .unwrap();
                 }
-                SpliceKind::Match { column_tokens, other, other_tokens, comparison } => {
+                SpliceKind::Match { column_tokens, other, other_tokens, comparison, generated } => {
                     let (whole, one, two) = (text(splice.tokens), text(*column_tokens), text(*other_tokens));
-                    writeln!(out, "match {column} and {}: {one} {comparison:?} {two} in «{whole}»", name(*other))
+                    let by = generated.as_ref().map(|_| " by generated columns").unwrap_or_default();
+                    writeln!(out, "match {column} and {}: {one} {comparison:?} {two} in «{whole}»{by}", name(*other))
                         .unwrap();
                 }
             }
@@ -273,6 +285,12 @@ fn assert_well_formed(admitted: &Admitted<'_>) {
             | SpliceKind::Sorted(_)
             | SpliceKind::Joined(_)
             | SpliceKind::Kept(_) => {}
+            SpliceKind::Set(part) => {
+                assert!(inside(splice.tokens, part.operands));
+                let ends = [part.operands.first, part.operands.last];
+                let starts_at = |at: &u32| plan.splices.iter().any(|other| other.tokens.first == *at);
+                assert!(!starts_at(&ends[0]), "nothing replaces the first word of a query");
+            }
             SpliceKind::NullIf { value, .. } => check(value, splice.tokens),
             SpliceKind::Seal(value) | SpliceKind::Constant(value) => {
                 check(value, splice.tokens);

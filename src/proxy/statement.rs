@@ -142,6 +142,7 @@ pub(super) fn writes(plan: &QueryPlan) -> bool {
             | SpliceKind::AnyOf { .. }
             | SpliceKind::Sorted(_)
             | SpliceKind::Joined(_)
+            | SpliceKind::Set(_)
             | SpliceKind::Kept(_)
             | SpliceKind::Match { .. }
             | SpliceKind::Rows { .. } => false,

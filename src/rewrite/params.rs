@@ -101,6 +101,7 @@ impl Use {
             | SpliceKind::AnyOf { .. }
             | SpliceKind::Sorted(_)
             | SpliceKind::Joined(_)
+            | SpliceKind::Set(_)
             | SpliceKind::Kept(_) => {
                 return Ok(Self::Copy);
             }
@@ -167,9 +168,8 @@ impl ParamMap {
                 SpliceKind::Search { values, .. } => values.as_slice(),
                 // Its parts are here one by one.
                 SpliceKind::Rows { .. } | SpliceKind::Sorted(_) | SpliceKind::Kept(_) => &[],
-                SpliceKind::Joined(joined) => {
-                    for id in joined.pairs().iter().filter_map(|pair| pair.protected).flat_map(|(one, two)| [one, two])
-                    {
+                SpliceKind::Joined(_) | SpliceKind::Set(_) => {
+                    for id in splice.compared() {
                         let compared = column(cx, id)?;
                         literals.push(LiteralForm::searched(self::keys(cx, id, compared)?, compared, cx));
                     }
@@ -474,6 +474,7 @@ fn literal_form(splice: &Splice, keys: &ColumnKeys, protected: &ProtectedColumn,
         | SpliceKind::AnyOf { .. }
         | SpliceKind::Sorted(_)
         | SpliceKind::Joined(_)
+        | SpliceKind::Set(_)
         | SpliceKind::Kept(_) => LiteralForm::searched(keys, protected, cx),
     }
 }

@@ -54,16 +54,20 @@ pub(super) fn put_predicate(column: &[u8], comparison: Comparison, terms: &[Term
 
 /// Appends a comparison of the first bytes of two columns, in parentheses. NULL stays NULL in it.
 pub(super) fn put_match(one: &[u8], comparison: Comparison, other: &[u8], octets: usize, out: &mut Vec<u8>) {
-    let operator: &[u8] = match comparison {
+    out.push(b'(');
+    put_tag(one, octets, out);
+    out.extend_from_slice(operator(comparison));
+    put_tag(other, octets, out);
+    out.push(b')');
+}
+
+/// The operator of a comparison, with blanks.
+pub(super) fn operator(comparison: Comparison) -> &'static [u8] {
+    match comparison {
         Comparison::Equal => b" = ",
         Comparison::NotEqual => b" <> ",
         Comparison::NullSafeEqual => b" <=> ",
-    };
-    out.push(b'(');
-    put_tag(one, octets, out);
-    out.extend_from_slice(operator);
-    put_tag(other, octets, out);
-    out.push(b')');
+    }
 }
 
 /// Appends the first bytes of a column: equal where its values are, and NULL where it is.

@@ -1,26 +1,29 @@
 //! Statements: the text between the spans is copied, each span is replaced by what the plan says.
 
+mod errors;
 mod joined;
 mod pieces;
 mod rows;
+mod sets;
 
+pub(super) use errors::{seal_error, search_error};
+
+use self::errors::literal_error;
 use super::fit::fitting_octets;
 use super::form::SearchForm;
 use super::search::{Beside, Term, put_any_of, put_hex, put_match, put_predicate, put_tag};
 use super::subject::{self, Wanted};
 use super::unify::put_name;
 use super::{Context, PAYLOAD_OCTETS_MAX, RewriteError};
-use crate::crypto::{
-    ColumnKeys, IndexKeys, MAGIC, NormaliseError, Plaintext, SealError, SearchError, SubjectDigest, Writes,
-};
+use crate::crypto::{ColumnKeys, IndexKeys, MAGIC, Plaintext, SearchError, SubjectDigest, Writes};
 use crate::plan::{
     Admitted, Among, Comparison, Joined, KeptText, Pair, Piece, Qualified, QueryPlan, Splice, SpliceKind,
-    SubjectSource, SubjectValue, Value,
+    SubjectSource, SubjectValue, TagColumn, Value,
 };
 use crate::policy::{ColumnId, ProtectedColumn};
-use crate::schema::{ColumnRef, UnclearSubject};
+use crate::schema::UnclearSubject;
 use crate::sql::tree::{TokenIndex, TokenRange};
-use crate::sql::{self, LiteralError, Token};
+use crate::sql::{self, Token};
 
 /// Whether a statement changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +73,7 @@ fn put_spliced(
     literal_subjects(source, plan, cx)?.all_there(cx)?;
     plan.copies.iter().try_for_each(|id| must_fit(*id, cx))?;
     let start = out.len();
+    let inserted = sets::inserted(source, plan, cx)?;
     let mut copied = 0_usize;
     let mut rewritten = Rewritten::Unchanged;
     for splice in &plan.splices {
@@ -78,7 +82,7 @@ fn put_spliced(
         let Some(replacement) = replacement(splice, protected, keys, cx)? else { continue };
         let span = source.span(splice.tokens)?;
         source.must_be_plain(splice.tokens, protected)?;
-        source.put_text(copied..span.start, cx, out)?;
+        sets::put_between(source, copied..span.start, &inserted, cx, out)?;
         copied = span.end;
         if out.last().is_some_and(|byte| is_word(*byte)) {
             out.push(b' ');
@@ -94,7 +98,7 @@ fn put_spliced(
     }
     match rewritten {
         Rewritten::Unchanged => {}
-        Rewritten::Replaced => source.put_text(copied..source.sql.len(), cx, out)?,
+        Rewritten::Replaced => sets::put_between(source, copied..source.sql.len(), &inserted, cx, out)?,
     }
     Ok(rewritten)
 }
@@ -112,7 +116,7 @@ enum Replacement<'a> {
     /// Nothing.
     Nothing,
     /// What is equal for equal values: so many bytes.
-    Tag { column_tokens: TokenRange, octets: usize },
+    Tag { column_tokens: TokenRange, octets: usize, generated: Option<&'a TagColumn> },
     /// One of equal values, and the name of the result's column.
     AnyOf { column_tokens: TokenRange, among: Among, name: Option<TokenIndex>, octets: usize },
     /// The column where it equals the value.
@@ -126,9 +130,17 @@ enum Replacement<'a> {
     /// Comparisons of rows.
     Rows { comparison: Comparison, rows: &'a [Vec<Pair>] },
     /// A comparison of two columns by so many bytes of their envelopes.
-    Match { column_tokens: TokenRange, other_tokens: TokenRange, comparison: Comparison, octets: usize },
+    Match {
+        column_tokens: TokenRange,
+        other_tokens: TokenRange,
+        comparison: Comparison,
+        octets: usize,
+        generated: Option<&'a [TagColumn; 2]>,
+    },
     /// A part of a join that is written out, in the place of those tokens.
     Joined(TokenRange, &'a Joined),
+    /// The operator of a set operation.
+    Set(Vec<u8>),
 }
 
 /// `None`: the tokens stay.
@@ -155,8 +167,8 @@ fn replacement<'a>(
             SearchForm::AsWritten => None,
             SearchForm::Envelopes | SearchForm::Both => Some(Replacement::Nothing),
         },
-        SpliceKind::Tag { column_tokens, like } => match_octets((protected, keys), *like, cx)?
-            .map(|octets| Replacement::Tag { column_tokens: *column_tokens, octets }),
+        SpliceKind::Tag { column_tokens, like, generated } => match_octets((protected, keys), *like, cx)?
+            .map(|octets| Replacement::Tag { column_tokens: *column_tokens, octets, generated: generated.as_ref() }),
         SpliceKind::AnyOf { column_tokens, among, name } => match_octets((protected, keys), splice.column, cx)?
             .map(|octets| Replacement::AnyOf { column_tokens: *column_tokens, among: *among, name: *name, octets }),
         SpliceKind::NullIf { column_tokens, value } => {
@@ -178,13 +190,15 @@ fn replacement<'a>(
         SpliceKind::Kept(text) => Some(Replacement::Kept(text)),
         SpliceKind::Sorted(pieces) => Some(Replacement::Sorted(pieces)),
         SpliceKind::Joined(joined) => Some(Replacement::Joined(splice.tokens, joined)),
+        SpliceKind::Set(part) => sets::texts(part, cx)?.map(|texts| Replacement::Set(texts.operator)),
         SpliceKind::Rows { comparison, rows } => rows::replacement_of(*comparison, rows, cx)?,
-        SpliceKind::Match { column_tokens, other, other_tokens, comparison } => {
+        SpliceKind::Match { column_tokens, other, other_tokens, comparison, generated } => {
             match_octets((protected, keys), *other, cx)?.map(|octets| Replacement::Match {
                 column_tokens: *column_tokens,
                 other_tokens: *other_tokens,
                 comparison: *comparison,
                 octets,
+                generated: generated.as_deref(),
             })
         }
     })
@@ -272,9 +286,10 @@ fn put_replacement(
             put_text_introducer(keys, out);
             put_hex(&shown, out);
         }
-        Replacement::Tag { column_tokens, octets } => {
-            put_tag(&source.name(*column_tokens, protected, cx)?, *octets, out);
-        }
+        Replacement::Tag { column_tokens, octets, generated } => match generated {
+            Some(tag) if tag.octets == *octets => joined::put_column(&tag.column, cx, out),
+            Some(_) | None => put_tag(&source.name(*column_tokens, protected, cx)?, *octets, out),
+        },
         Replacement::AnyOf { column_tokens, among, name, octets } => {
             let column = source.name(*column_tokens, protected, cx)?;
             put_any_of(&column, *among, *octets, cx.dialect.server.kind, out);
@@ -288,9 +303,7 @@ fn put_replacement(
             let term = source.term(*value, *beside, (protected, keys), cx)?;
             out.extend_from_slice(b"IF(");
             put_predicate(&name, Comparison::Equal, &[term], out);
-            out.extend_from_slice(b", ");
-            out.extend_from_slice(&name);
-            out.extend_from_slice(b", NULL)");
+            out.extend_from_slice(&[b", ", name.as_ref(), b", NULL)"].concat());
         }
         Replacement::Stored(tokens, subject) => {
             let plain = source.literal(*tokens, protected, cx)?;
@@ -319,8 +332,12 @@ fn put_replacement(
             put_predicate(&name, *comparison, &terms, out);
         }
         Replacement::Joined(tokens, joined) => joined::put(source, *tokens, joined, cx, out)?,
+        Replacement::Set(text) => out.extend_from_slice(text),
         Replacement::Rows { comparison, rows } => rows::put(source, *comparison, rows, cx, out)?,
-        Replacement::Match { column_tokens, other_tokens, comparison, octets } => {
+        Replacement::Match { comparison, octets, generated: Some(tags), .. } if joined::hold(tags, *octets) => {
+            joined::put_tags(tags, *comparison, cx, out);
+        }
+        Replacement::Match { column_tokens, other_tokens, comparison, octets, generated: _ } => {
             let name = |tokens| source.name(tokens, protected, cx);
             put_match(&name(*column_tokens)?, *comparison, &name(*other_tokens)?, *octets, out);
         }
@@ -546,47 +563,6 @@ pub(super) fn index_versions(keys: &ColumnKeys, protected: &ProtectedColumn) -> 
         None => Err(search_error(&SearchError::NotIndexed, &protected.column)),
         Some(IndexKeys::SomeBarred) => Err(search_error(&SearchError::KeyBarred, &protected.column)),
         Some(IndexKeys::All) => Ok(keys.index_versions().count()),
-    }
-}
-
-/// A literal without a value, as the client hears of it.
-fn literal_error(error: LiteralError, column: &ColumnRef) -> RewriteError {
-    let column = column.clone();
-    let remedy = "write the value as a string literal or bind it as a string";
-    match error {
-        LiteralError::NotText => RewriteError::Unsupported { column, construct: "a literal that is no string", remedy },
-        LiteralError::UnsupportedCharset => {
-            RewriteError::Unsupported { column, construct: "a literal in a character set that is not read", remedy }
-        }
-        LiteralError::InvalidText => RewriteError::NotText { column },
-    }
-}
-
-/// A failed seal as the client hears of it.
-pub(super) fn seal_error(error: &SealError, column: &ColumnRef) -> RewriteError {
-    let column = column.clone();
-    match error {
-        SealError::Normalise(NormaliseError::NotUtf8) => RewriteError::NotText { column },
-        SealError::TooLong => RewriteError::TooLong { column },
-        SealError::NoActiveKey => RewriteError::NoActiveKey { column },
-        SealError::NoSubject => RewriteError::PlanMismatch("data subject"),
-        SealError::UnknownSubject => RewriteError::WithoutSubjectKeys { column, wanted: Vec::new() },
-        SealError::Erased => RewriteError::SubjectErased { column },
-        SealError::Random => RewriteError::NoRandom { column },
-    }
-}
-
-/// A failed lookup as the client hears of it.
-pub(super) fn search_error(error: &SearchError, column: &ColumnRef) -> RewriteError {
-    let column = column.clone();
-    match error {
-        SearchError::NotIndexed => RewriteError::Unsupported {
-            column,
-            construct: "a comparison",
-            remedy: "declare a blind index for the column in policy",
-        },
-        SearchError::KeyBarred => RewriteError::IndexKeyBarred { column },
-        SearchError::Normalise(NormaliseError::NotUtf8) => RewriteError::NotText { column },
     }
 }
 

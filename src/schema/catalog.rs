@@ -98,6 +98,17 @@ pub struct UniqueKey {
     pub columns: Vec<Arc<str>>,
 }
 
+/// A column that the server makes from others of its table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GeneratedColumn {
+    /// The table.
+    pub table: TableRef,
+    /// The column.
+    pub column: Arc<str>,
+    /// The server's text of its expression. `None` when the control account may not read it.
+    pub expression: Option<Arc<str>>,
+}
+
 /// A stored procedure, function, trigger or event: text that runs inside the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Routine {
@@ -123,6 +134,7 @@ pub struct Catalog {
     tables: HashMap<(Box<str>, Box<str>), Table>,
     routines: HashMap<(Box<str>, Box<str>), Vec<Routine>>,
     unique_keys: HashMap<(Box<str>, Box<str>), Vec<UniqueKey>>,
+    generated: HashMap<(Box<str>, Box<str>), Vec<GeneratedColumn>>,
 }
 
 impl Catalog {
@@ -143,6 +155,7 @@ impl Catalog {
             tables: HashMap::with_capacity(tables.len()),
             routines: HashMap::new(),
             unique_keys: HashMap::new(),
+            generated: HashMap::new(),
         };
         for table in tables {
             let key = catalog.table_key(&table.name.database, &table.name.table);
@@ -163,6 +176,26 @@ impl Catalog {
             self.unique_keys.entry(table).or_default().push(key);
         }
         self
+    }
+
+    /// The same with the generated columns of its tables.
+    #[must_use]
+    pub fn with_generated_columns(mut self, columns: impl IntoIterator<Item = GeneratedColumn>) -> Self {
+        for column in columns {
+            let table = self.table_key(&column.table.database, &column.table.table);
+            self.generated.entry(table).or_default().push(column);
+        }
+        self
+    }
+
+    /// The generated columns of a table.
+    pub fn generated_columns(&self, database: &str, table: &str) -> &[GeneratedColumn] {
+        self.generated.get(&self.table_key(database, table)).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// All generated columns, in no order.
+    pub fn all_generated_columns(&self) -> impl Iterator<Item = &GeneratedColumn> {
+        self.generated.values().flatten()
     }
 
     /// Whether a column is part of a UNIQUE key of its table.

@@ -11,7 +11,7 @@ mod subject;
 #[cfg(test)]
 mod tests;
 
-pub use catalog::{Catalog, Column, Routine, ServerKind, ServerVersion, Table, TableKind, UniqueKey};
+pub use catalog::{Catalog, Column, GeneratedColumn, Routine, ServerKind, ServerVersion, Table, TableKind, UniqueKey};
 pub use collation::Charset;
 pub use names::{ColumnRef, TableRef};
 pub use sort_order::SortOrder;

@@ -109,8 +109,14 @@ pub enum QueryBody {
 pub enum SetOperator {
     /// UNION ALL: all of them.
     UnionAll,
-    /// UNION, INTERSECT and EXCEPT, with ALL or without: they are compared with one another.
-    Comparing,
+    /// UNION: those that differ.
+    Union,
+    /// INTERSECT: those that both operands have.
+    Intersect,
+    /// EXCEPT: those that the right operand does not have.
+    Except,
+    /// INTERSECT ALL and EXCEPT ALL, which count equal rows.
+    Counting,
 }
 
 /// WITH \[RECURSIVE\] name [(columns)] AS (query), …

@@ -115,6 +115,7 @@ fn block(event: &Event) -> String {
         match event.class {
             Class::Firewall => event.text.clone().unwrap_or_else(|| "(cannot be read)".to_owned()),
             Class::Honey => format!("honey of {}", event.columns.join(", ")),
+            Class::Budget => "an alarm of the account's budget".to_owned(),
         },
         event.digest.as_deref().unwrap_or("-")
     )

@@ -96,7 +96,7 @@ pub(in crate::events) fn message(event: &Event, head: &SyslogHead) -> String {
         ("digest", event.digest.as_deref().unwrap_or_default()),
         ("suppressed", &suppressed),
         match event.class {
-            Class::Firewall => ("text", event.text.as_deref().unwrap_or_default()),
+            Class::Firewall | Class::Budget => ("text", event.text.as_deref().unwrap_or_default()),
             Class::Honey => ("columns", &columns),
         },
     ] {

@@ -265,7 +265,7 @@ impl Analysis<'_> {
     /// One value of a simple CASE over a protected column: a search in its place.
     fn when(&mut self, operand: ColumnOperand, when: &Expr, scope: &Scope<'_>) -> Result<(), Refusal> {
         if let Some(other) = self.column_operand(when, scope)? {
-            return self.match_columns(when, Comparison::Equal, operand, other);
+            return self.match_columns(when, Comparison::Equal, (operand, other), scope);
         }
         self.value(when, scope, construct::COMPARE_EXPRESSION)?;
         match value(when) {

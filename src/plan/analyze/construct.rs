@@ -129,9 +129,25 @@ pub(super) const ROW_KINDS: Construct = construct(
 );
 pub(super) const ROW_LENGTH: Construct =
     construct("a row with another number of values than columns", "give each column one value");
-pub(super) const SET_COMPARISON: Construct = construct(
-    "UNION without ALL, INTERSECT or EXCEPT",
-    "use UNION ALL and remove duplicates in the application: equal values have different envelopes",
+pub(super) const SET_FILLING: Construct =
+    construct("INSERT … SELECT with UNION, INTERSECT or EXCEPT", "write UNION ALL, or read the rows and insert them");
+pub(super) const SET_COUNTING: Construct = construct(
+    "INTERSECT ALL or EXCEPT ALL",
+    "leave ALL out, or count the rows by GROUP BY in each SELECT and compare those",
+);
+pub(super) const SET_INDEX: Construct =
+    construct("UNION without ALL, INTERSECT or EXCEPT without a blind index of at least 8 bytes", DECLARE_INDEX);
+pub(super) const SET_LOCKING: Construct = construct(
+    "UNION without ALL, INTERSECT or EXCEPT beside FOR UPDATE, FOR SHARE or options of SELECT that hold for the whole result",
+    "leave them out, or lock the rows by a SELECT of their own",
+);
+pub(super) const SET_OUTWARD: Construct = construct(
+    "UNION without ALL, INTERSECT or EXCEPT in a nested query that names columns of the query around it",
+    "name nothing from outside in it: join its rows with the tables of the query around it",
+);
+pub(super) const SET_RECURSIVE: Construct = construct(
+    "UNION without ALL in a recursive common table expression",
+    "use UNION ALL there, and SELECT DISTINCT from it",
 );
 pub(super) const SUBQUERY: Construct = construct("output of a subquery", "select the column in the outermost query");
 pub(super) const SUBJECT_CHANGE: Construct = construct(
@@ -169,7 +185,7 @@ pub(super) const UNARY: Construct = construct("a prefix operator", SELECT_ALONE)
 pub(super) const UNION: Construct =
     construct("UNION with anything but the same column", "select the same protected column in each SELECT");
 pub(super) const UNNAMED: Construct = construct(
-    "a comparison, a constant or DISTINCT in a column without an alias of a nested select list",
+    "a comparison, a constant, DISTINCT or UNION in a column without an alias of a nested select list",
     "name the column with AS: without, the server names it by its rewritten text",
 );
 pub(super) const VALUES_ROW: Construct = construct("use in VALUES ROW", SELECT_ALONE);

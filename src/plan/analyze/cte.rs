@@ -3,7 +3,7 @@
 use super::construct;
 use super::query::Place;
 use super::{Analysis, Cte, Refusal, Scope, SourceColumn};
-use crate::plan::scope::Output;
+use crate::plan::scope::{Label, Made, Output};
 use crate::sql::tree::{CommonTable, Query, QueryBody, TokenIndex, With};
 
 impl Analysis<'_> {
@@ -16,7 +16,7 @@ impl Analysis<'_> {
         }
         for table in &with.tables {
             let outputs = self.query(&table.query, outer, Place::Carried)?;
-            let columns = Some(self.renamed(outputs, &table.columns));
+            let columns = Some(self.renamed(outputs, &table.columns)?);
             self.ctes.push(Cte { name: self.cx.text.name(table.name).into(), columns });
         }
         Ok(())
@@ -54,16 +54,17 @@ impl Analysis<'_> {
             let splices = self.splices.len();
             let supposed = self.query(leftmost(&table.query), outer, Place::Carried)?;
             self.splices.truncate(splices);
-            let columns = self.renamed(supposed.clone(), &table.columns);
+            let columns = self.renamed(supposed.clone(), &table.columns)?;
             self.carries(at, columns);
             let found = self.query(&table.query, outer, Place::Carried)?;
+            self.not_recursive(&table.query, &found)?;
             if !supposed.iter().map(|output| output.protected).eq(found.iter().map(|output| output.protected)) {
                 return Err(self.unsupported_data(construct::RECURSIVE));
             }
-            return Ok(self.renamed(found, &table.columns));
+            return self.renamed(found, &table.columns);
         }
         let outputs = self.query(&table.query, outer, Place::Carried)?;
-        Ok(self.renamed(outputs, &table.columns))
+        self.renamed(outputs, &table.columns)
     }
 
     fn carries(&mut self, at: usize, columns: Vec<SourceColumn>) {
@@ -73,17 +74,26 @@ impl Analysis<'_> {
     }
 
     /// Columns of a derived table or common table expression: the given names, else those of its query.
-    pub(super) fn renamed(&self, outputs: Vec<Output>, columns: &[TokenIndex]) -> Vec<SourceColumn> {
+    pub(super) fn renamed(&self, outputs: Vec<Output>, columns: &[TokenIndex]) -> Result<Vec<SourceColumn>, Refusal> {
         let mut given = columns.iter();
-        outputs
-            .into_iter()
-            .map(|output| SourceColumn {
-                name: given.next().map(|column| self.folded(*column)).or(output.name),
+        let renamed = outputs.into_iter().map(|output| {
+            let given = given.next();
+            let label = match (given, output.label) {
+                (Some(column), _) => Some(self.cx.text.name(*column).into()),
+                (None, Label::Name(name)) => Some(name),
+                (None, Label::Text(_) | Label::Unknown) => None,
+                (None, Label::Lost(_)) => return Err(self.unsupported_data(construct::UNNAMED)),
+            };
+            Ok(SourceColumn {
+                name: given.map(|column| self.folded(*column)).or(output.name),
                 protected: output.protected,
                 visibility: super::Visibility::Visible,
                 spelled: None,
+                label,
+                made: Made::Nowise,
             })
-            .collect()
+        });
+        renamed.collect()
     }
 }
 

@@ -5,7 +5,7 @@ use super::construct;
 use super::query::Place;
 use super::{Analysis, Named, Refusal, Scope, SourceColumn, UnknownName, Usage, Verb, Visibility};
 use crate::plan::Among;
-use crate::plan::scope::{Aliases, Clause, Output, Qualifier, Search, Slot, Source, merge};
+use crate::plan::scope::{Aliases, Clause, Made, Output, Qualifier, Search, Slot, Source, merge};
 use crate::schema::Table;
 use crate::sql::tree::{JoinCondition, JoinKind, Path, Query, TableReference, TokenIndex};
 
@@ -83,6 +83,8 @@ impl Analysis<'_> {
                     protected: None,
                     visibility: Visibility::Visible,
                     spelled: None,
+                    label: Some(self.cx.text.name(*name).into()),
+                    made: Made::Nowise,
                 };
                 let columns = columns.iter().map(own).collect();
                 let label = alias.map(|alias| self.cx.text.name(alias)).unwrap_or_default();
@@ -129,7 +131,7 @@ impl Analysis<'_> {
     ) -> Result<Vec<SourceColumn>, Refusal> {
         self.kept_names(columns.iter().copied())?;
         let outputs = self.query(query, outer, Place::Carried)?;
-        Ok(self.renamed(outputs, columns))
+        self.renamed(outputs, columns)
     }
 
     #[expect(clippy::too_many_arguments, reason = "both operands of a join with where they stand")]
@@ -206,8 +208,9 @@ impl Analysis<'_> {
         let (Some(slot), None) = (found.next(), found.next()) else {
             return Err(Refusal::UnknownName { name: UnknownName::Column(name.to_owned()) });
         };
-        if let Some(column) = scope.column(*slot).and_then(|column| column.protected) {
-            self.may(column, Usage::Used(Verb::Select))?;
+        if let Some(found) = scope.column(*slot) {
+            self.may_see_made(found, Verb::Select)?;
+            found.protected.map_or(Ok(()), |column| self.may(column, Usage::Used(Verb::Select)))?;
         }
         Ok(*slot)
     }

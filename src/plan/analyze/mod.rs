@@ -4,7 +4,7 @@
 //! [`query`] walks query expressions, [`mod@output`] tells what their columns carry and [`carry`] what expressions do,
 //! [`cte`] brings common table expressions and [`view`] views into sight, [`from`] builds the scope of a FROM clause, [`expression`] refuses and
 //! [`predicate`] and [`row`] accept protected columns in expressions, [`common`] writes USING and NATURAL out, [`tag`] has values compared with one another, [`mod@write`] plans INSERT, UPDATE and DELETE, [`fill`] INSERT … SELECT, and [`subject`]
-//! finds whose the rows are that they write. [`mod@sort`] takes out what the proxy sorts by.
+//! finds whose the rows are that they write. [`mod@set`] has rows compared, [`mod@sort`] takes out what the proxy sorts by.
 
 mod carry;
 mod common;
@@ -17,6 +17,7 @@ mod output;
 mod predicate;
 mod query;
 mod row;
+mod set;
 mod sort;
 mod subject;
 mod tag;
@@ -24,6 +25,7 @@ mod view;
 mod write;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use self::common::CommonJoin;
@@ -32,15 +34,19 @@ use self::fill::Target;
 use self::sort::Sorting;
 use self::view::Views;
 use super::inspect::Remember;
+use super::made::{MadeColumn, made_columns};
 use super::protected_names::{ProtectedNames, fold};
 use super::refusal::{Subject, UnknownName, Verb};
-use super::scope::{Certainty, Meaning, Output, Qualifier, Scope, SourceColumn, TableNames, Visibility};
+use super::scope::{Certainty, Made, Meaning, Output, Qualifier, Scope, SourceColumn, TableNames, Visibility};
 use super::text::Text;
 use super::{CellAction, Effect, Outputs, Qualified, QueryPlan, Refusal, ResultName, Splice};
 use crate::policy::{Access, Account, ColumnId, Policy, RoleId};
 use crate::schema::{Catalog, Table, TableKind};
 use crate::sql::Dialect;
 use crate::sql::tree::{Path, Statement, TokenIndex};
+
+/// Bytes of an envelope before its blind index.
+const TAG_HEAD_OCTETS: usize = 7;
 
 /// What an analysis needs beside the statement.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +84,8 @@ struct Analysis<'a> {
     common: Vec<CommonJoin>,
     /// Names that are sent with their table, by their token.
     qualified: BTreeMap<TokenIndex, Box<str>>,
+    /// The least depth of a level at which a name was found, since a set operation began.
+    outermost: Cell<usize>,
     remember: Remember,
 }
 
@@ -118,6 +126,7 @@ impl<'a> Analysis<'a> {
             copies: Vec::new(),
             common: Vec::new(),
             qualified: BTreeMap::new(),
+            outermost: Cell::new(usize::MAX),
             remember: Remember::Yes,
         }
     }
@@ -194,16 +203,37 @@ impl<'a> Analysis<'a> {
 
     /// A table's columns as names find them.
     fn columns_of(&self, table: &Table) -> Vec<SourceColumn> {
+        let made = made_columns(table, self.cx.policy, self.cx.catalog);
         table
             .columns
             .iter()
-            .map(|column| SourceColumn {
-                name: Some(fold(&column.name)),
-                protected: self.cx.policy.column_named(&table.name, &column.name),
-                visibility: if column.is_invisible() { Visibility::Invisible } else { Visibility::Visible },
-                spelled: Some((&*column.name).into()),
+            .map(|column| {
+                let (name, protected) = (fold(&column.name), self.cx.policy.column_named(&table.name, &column.name));
+                SourceColumn {
+                    made: self.made(&name, protected, &made),
+                    name: Some(name),
+                    protected,
+                    visibility: if column.is_invisible() { Visibility::Invisible } else { Visibility::Visible },
+                    spelled: Some((&*column.name).into()),
+                    label: Some((&*column.name).into()),
+                }
             })
             .collect()
+    }
+
+    /// How a table's column belongs to the generated ones that are made from protected ones.
+    fn made(&self, name: &str, protected: Option<ColumnId>, made: &[MadeColumn]) -> Made {
+        if let Some(from) = made.iter().find(|made| *made.name == *name) {
+            return Made::From(from.from);
+        }
+        let index = protected.and_then(|column| self.cx.policy.column(column)?.index.as_ref());
+        let octets = index.map(|index| TAG_HEAD_OCTETS.saturating_add(usize::from(index.length)));
+        let tag =
+            made.iter().find(|made| Some(made.from) == protected && made.octets.is_some() && made.octets == octets);
+        match (tag, octets) {
+            (Some(tag), Some(octets)) => Made::Into(tag.spelled.clone(), octets),
+            (_, _) => Made::Nowise,
+        }
     }
 
     /// What a column name means here, after the role was asked about each protected column that it can mean.
@@ -213,13 +243,38 @@ impl<'a> Analysis<'a> {
 
     /// The same for a name whose column is used in that way.
     fn meaning_as(&self, path: &Path, scope: &Scope<'_>, usage: Usage) -> Result<Meaning, Refusal> {
-        let meaning = self.with_name(path, |qualifier, column| scope.resolve(qualifier, column, self.table_names()))?;
+        let rule = self.table_names();
+        let meaning = self.with_name(path, |qualifier, column| scope.resolve(qualifier, column, rule))?;
+        let depth = self.with_name(path, |qualifier, column| scope.depth_of(qualifier, column, rule))?;
+        self.outermost.set(self.outermost.get().min(depth.unwrap_or(usize::MAX)));
+        self.made_from(path, scope, usage)?;
         match &meaning {
             Meaning::Unknown => return Err(self.unknown_column(path)),
             Meaning::Unprotected => {}
             Meaning::Protected(columns) => columns.iter().try_for_each(|column| self.may(*column, usage))?,
         }
         Ok(meaning)
+    }
+
+    /// Asks the role about what a name's column is made from: first bytes of envelopes are equal for equal values, so they
+    /// are only for whom the values are.
+    fn made_from(&self, path: &Path, scope: &Scope<'_>, usage: Usage) -> Result<(), Refusal> {
+        let verb = match usage {
+            Usage::Shown => Verb::Select,
+            Usage::Used(verb) => verb,
+        };
+        let rule = self.table_names();
+        self.with_name(path, |qualifier, column| {
+            let (found, _) = scope.columns_meant(qualifier, column, rule);
+            found.iter().try_for_each(|(_, column)| self.may_see_made(column, verb))
+        })?
+    }
+
+    fn may_see_made(&self, column: &SourceColumn, verb: Verb) -> Result<(), Refusal> {
+        match column.made {
+            Made::From(from) => self.may(from, Usage::Used(verb)),
+            Made::Nowise | Made::Into(..) => Ok(()),
+        }
     }
 
     /// Whether it is clear which column a name means.

@@ -1,16 +1,16 @@
 //! What the columns of a query carry (sql.md P11): each is followed from a base table through select lists, nested
-//! queries and set operations to the result.
+//! queries to the result. Set operations are [`super::set`]'s.
 
 use super::construct;
-use super::expression::column_path;
+use super::expression::{bare, column_path};
 use super::predicate::value;
 use super::query::Place;
 use super::tag::Named;
-use super::{Analysis, Refusal, ResultName, Scope, SourceColumn, Usage, Visibility};
-use crate::plan::scope::{Clause, Output, Search, Slot};
+use super::{Analysis, Refusal, ResultName, Scope, SourceColumn, Usage, Verb, Visibility};
+use crate::plan::scope::{Clause, Label, Output, Search, Slot};
 use crate::policy::ColumnId;
 use crate::sql::TokenKind;
-use crate::sql::tree::{Expr, SelectItem, SetOperator, TokenIndex};
+use crate::sql::tree::{Expr, ExprKind, LiteralKind, SelectItem, TokenIndex};
 
 /// Bytes of a column's name that both servers keep.
 const NAME_OCTETS_MAX: usize = 255;
@@ -56,7 +56,7 @@ impl Analysis<'_> {
                     columns.extend(self.qualified_star(path, scope)?.into_iter().map(Column::Known));
                 }
                 SelectItem::Expr { expr, alias } => {
-                    let name = self.name_of(expr, *alias);
+                    let (name, label) = (self.name_of(expr, *alias), self.label_of(expr, *alias));
                     let target = self.target(place, columns.len());
                     let is_value = target.is_some() && value(expr).is_some();
                     columns.push(if is_value || self.is_carrier(expr) {
@@ -71,7 +71,12 @@ impl Analysis<'_> {
                         } else {
                             self.listed_column(expr, scope)?
                         };
-                        Column::Known(Output { name, protected: found.map(|operand| operand.column) })
+                        Column::Known(Output {
+                            name,
+                            protected: found.map(|operand| operand.column),
+                            label,
+                            made_from: None,
+                        })
                     });
                 }
             }
@@ -107,9 +112,9 @@ impl Analysis<'_> {
                     protected
                 }
             };
-            let name = name.clone();
+            let (name, label) = (name.clone(), self.label_of(expr, *alias));
             if let Some(place) = columns.get_mut(at) {
-                *place = Column::Known(Output { name, protected });
+                *place = Column::Known(Output { name, protected, label, made_from: None });
             }
         }
         Ok(columns.iter().filter_map(Column::known).cloned().collect())
@@ -163,6 +168,17 @@ impl Analysis<'_> {
         alias.or_else(own).map(|name| self.folded(name))
     }
 
+    /// What the server calls a column of a select list.
+    pub(super) fn label_of(&self, expr: &Expr, alias: Option<TokenIndex>) -> Label {
+        let own = || column_path(expr).and_then(|path| path.parts.last()).copied();
+        match alias.or_else(own) {
+            Some(name) => Label::Name(self.cx.text.name(name).into()),
+            // Its content, of which the servers leave something out at times.
+            None if matches!(bare(expr).kind, ExprKind::Literal(LiteralKind::String)) => Label::Unknown,
+            None => Label::Text(expr.tokens),
+        }
+    }
+
     /// Refuses names of columns that the server changes before it looks for them: it drops what cannot be seen from their
     /// beginning, undoes backslashes and cuts long ones. Another column than the one meant here would have the name.
     pub(super) fn kept_names(&self, names: impl IntoIterator<Item = TokenIndex>) -> Result<(), Refusal> {
@@ -176,34 +192,11 @@ impl Analysis<'_> {
         if names.into_iter().all(is_kept) { Ok(()) } else { Err(self.unsupported_data(construct::NAME)) }
     }
 
-    /// The columns of a set operation. Envelopes of equal values differ, so rows with some must not be compared, and a
-    /// column is opened by one grant, so all of its rows must come from one protected column.
-    pub(super) fn together(
-        &self,
-        operator: SetOperator,
-        left: Vec<Output>,
-        right: &[Output],
-    ) -> Result<Vec<Output>, Refusal> {
-        let Some(any) = protected_of(&left).or_else(|| protected_of(right)) else { return Ok(left) };
-        match operator {
-            SetOperator::Comparing => return Err(self.unsupported(any, construct::SET_COMPARISON)),
-            SetOperator::UnionAll => {}
-        }
-        if left.len() != right.len() {
-            return Err(self.unsupported(any, construct::UNION));
-        }
-        for (left, right) in left.iter().zip(right) {
-            if left.protected != right.protected {
-                let column = left.protected.or(right.protected).unwrap_or(any);
-                return Err(self.unsupported(column, construct::UNION));
-            }
-        }
-        Ok(left)
-    }
-
     /// The role's right to see every protected column that a query returns.
     pub(super) fn granted(&self, outputs: &[Output]) -> Result<(), Refusal> {
-        outputs.iter().filter_map(|output| output.protected).try_for_each(|column| self.may(column, Usage::Shown))
+        outputs.iter().filter_map(|output| output.protected).try_for_each(|column| self.may(column, Usage::Shown))?;
+        let made = outputs.iter().filter_map(|output| output.made_from);
+        made.into_iter().try_for_each(|column| self.may(column, Usage::Used(Verb::Select)))
     }
 }
 

@@ -146,7 +146,7 @@ impl Analysis<'_> {
             }
             (Some(operand), None) => (operand, right),
             (None, Some(operand)) => (operand, left),
-            (Some(left), Some(right)) => return self.match_columns(whole, comparison, left, right),
+            (Some(left), Some(right)) => return self.match_columns(whole, comparison, (left, right), scope),
         };
         if let ExprKind::Subquery(query) = &bare(other).kind {
             let whole = if std::ptr::eq(other, right) { left } else { right };
@@ -166,8 +166,8 @@ impl Analysis<'_> {
         &mut self,
         whole: &Expr,
         comparison: Comparison,
-        left: ColumnOperand,
-        right: ColumnOperand,
+        (left, right): (ColumnOperand, ColumnOperand),
+        scope: &Scope<'_>,
     ) -> Result<(), Refusal> {
         if !self.is_comparable(left.column, right.column) {
             return Err(self.unsupported(left.column, construct::COMPARE_COLUMNS));
@@ -180,6 +180,10 @@ impl Analysis<'_> {
                 other: right.column,
                 other_tokens: right.tokens,
                 comparison,
+                generated: self
+                    .tag_column(left, scope)
+                    .zip(self.tag_column(right, scope))
+                    .map(|(left, right)| Box::new([left, right])),
             },
             subject: None,
         });

@@ -5,7 +5,7 @@ use super::from::{Rows, Surroundings, level};
 use super::output::{Naming, protected_of};
 use super::sort::Sorts;
 use super::{Analysis, Named, Outputs, Refusal, Remember, Scope};
-use crate::plan::scope::{Aliases, Output, Search, Slot};
+use crate::plan::scope::{Aliases, Label, Output, Search, Slot};
 use crate::policy::ColumnId;
 use crate::schema::Table;
 use crate::sql::tree::{
@@ -61,6 +61,7 @@ impl<'a> Analysis<'a> {
     /// Plans the query that a statement consists of.
     pub(super) fn top_query(&mut self, query: &Query) -> Result<Outputs, Refusal> {
         let outputs = self.query(query, None, Place::Top)?;
+        self.restored(&outputs)?;
         let added = self.sorting.as_ref().map(|sorting| sorting.added.clone()).unwrap_or_default();
         let opens = outputs.iter().any(|output| output.protected.is_some());
         if !opens && self.names.is_empty() && self.sorting.is_none() {
@@ -81,10 +82,8 @@ impl<'a> Analysis<'a> {
         self.with(query.with.as_ref(), outer)?;
         let outputs = match &query.body {
             QueryBody::Select(select) => self.select(select, &query.order_by, outer, place)?,
-            QueryBody::SetOperation { operator, left, right } => {
-                let left = self.query(left, outer, place.operand())?;
-                let right = self.query(right, outer, place.operand())?;
-                let outputs = self.together(*operator, left, &right)?;
+            QueryBody::SetOperation { .. } => {
+                let outputs = self.set_operation(query, outer, place.operand())?;
                 self.order_of(&query.order_by, &outputs, outer, place)?;
                 outputs
             }
@@ -105,7 +104,12 @@ impl<'a> Analysis<'a> {
                 self.values(rows.iter().flatten(), &scope, construct::VALUES_ROW)?;
                 let width = rows.first().map_or(0, Vec::len);
                 let outputs: Vec<Output> = (0..width)
-                    .map(|at| Output { name: Some(format!("column_{at}").into()), protected: None })
+                    .map(|at| Output {
+                        name: Some(format!("column_{at}").into()),
+                        protected: None,
+                        label: Label::Unknown,
+                        made_from: None,
+                    })
                     .collect();
                 self.order_of(&query.order_by, &outputs, outer, place)?;
                 outputs
@@ -125,6 +129,7 @@ impl<'a> Analysis<'a> {
         if let (Some(_), Some(name)) = (query.into, self.names.first()) {
             return Err(self.unsupported(name.column, construct::INTO));
         }
+        self.not_locked(query, &outputs)?;
         if let Some(column) = protected_of(&outputs) {
             if query.into.is_some() {
                 return Err(self.unsupported(column, construct::INTO));
@@ -183,7 +188,7 @@ impl<'a> Analysis<'a> {
         }
         for (item, key) in select.group_by.iter().zip(&keys) {
             match key {
-                Some(key) => self.group_by_tag(item, *key)?,
+                Some(key) => self.group_by_tag(item, *key, &scope)?,
                 None => self.order(std::slice::from_ref(item), &visible, construct::GROUP_BY)?,
             }
         }

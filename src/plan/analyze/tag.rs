@@ -7,12 +7,12 @@ use super::expression::column_path;
 use super::predicate::ColumnOperand;
 use super::query::Place;
 use super::{Analysis, Refusal, Scope};
-use crate::plan::scope::{Output, Search, Slot};
-use crate::plan::{Among, Splice, SpliceKind, Value};
+use crate::plan::scope::{Made, Nearness, Output, Search, Slot};
+use crate::plan::{Among, Splice, SpliceKind, TableColumn, TagColumn, Value};
 use crate::policy::ColumnId;
 use crate::schema::ServerKind;
 use crate::sql::tree::{
-    Expr, ExprKind, Function, LiteralKind, OrderItem, Query, Select, SelectItem, TokenRange, Window,
+    Expr, ExprKind, Function, LiteralKind, OrderItem, Path, Query, Select, SelectItem, TokenRange, Window,
 };
 use crate::sql::walk::{self, Visitor};
 
@@ -102,8 +102,8 @@ impl Analysis<'_> {
     }
 
     /// Groups by the column of a key.
-    pub(super) fn group_by_tag(&mut self, item: &OrderItem, key: GroupKey) -> Result<(), Refusal> {
-        self.tag(item.expr.tokens, key.operand, key.operand.column, construct::GROUP_BY)
+    pub(super) fn group_by_tag(&mut self, item: &OrderItem, key: GroupKey, scope: &Scope<'_>) -> Result<(), Refusal> {
+        self.tag(item.expr.tokens, key.operand, key.operand.column, (construct::GROUP_BY, scope))
     }
 
     /// WITH ROLLUP shows NULL for the column in rows of its own, where one of its values would be shown.
@@ -165,7 +165,7 @@ impl Analysis<'_> {
     pub(super) fn window(&mut self, window: &Window, scope: &Scope<'_>) -> Result<(), Refusal> {
         for expr in &window.partition {
             match self.column_operand(expr, scope)? {
-                Some(operand) => self.tag(expr.tokens, operand, operand.column, construct::PARTITION)?,
+                Some(operand) => self.tag(expr.tokens, operand, operand.column, (construct::PARTITION, scope))?,
                 None => self.value(expr, scope, construct::WINDOW)?,
             }
         }
@@ -175,7 +175,7 @@ impl Analysis<'_> {
     /// An operand of `COUNT(DISTINCT …)`.
     pub(super) fn counted(&mut self, operand: &Expr, scope: &Scope<'_>) -> Result<(), Refusal> {
         match self.column_operand(operand, scope)? {
-            Some(found) => self.tag(operand.tokens, found, found.column, construct::DISTINCT),
+            Some(found) => self.tag(operand.tokens, found, found.column, (construct::DISTINCT, scope)),
             None => self.value(operand, scope, construct::DISTINCT),
         }
     }
@@ -192,7 +192,7 @@ impl Analysis<'_> {
             Search::Allowed => {}
             Search::Refused => return Err(self.unsupported(operand.column, construct::COMPARE_PLACE)),
         }
-        self.tag(left.tokens, operand, operand.column, construct::COMPARE_COLUMNS)?;
+        self.tag(left.tokens, operand, operand.column, (construct::COMPARE_COLUMNS, scope))?;
         self.query(query, Some(scope), Place::Tagged(operand.column)).map(|_| Some(()))
     }
 
@@ -205,14 +205,19 @@ impl Analysis<'_> {
     ) -> Result<Vec<Output>, Refusal> {
         let [SelectItem::Expr { expr, alias }] = items else { return Err(self.unsupported(like, construct::SUBQUERY)) };
         match self.column_operand(expr, scope)? {
-            Some(operand) => self.tag(expr.tokens, operand, like, construct::COMPARE_COLUMNS)?,
+            Some(operand) => self.tag(expr.tokens, operand, like, (construct::COMPARE_COLUMNS, scope))?,
             None if super::predicate::value(expr) == Some(Value::Null) => {}
             None => {
                 self.value(expr, scope, construct::SUBQUERY)?;
                 return Err(self.unsupported(like, construct::COMPARE_EXPRESSION));
             }
         }
-        Ok(vec![Output { name: self.name_of(expr, *alias), protected: None }])
+        Ok(vec![Output {
+            name: self.name_of(expr, *alias),
+            protected: None,
+            label: self.label_of(expr, *alias),
+            made_from: None,
+        }])
     }
 
     fn tag(
@@ -220,7 +225,7 @@ impl Analysis<'_> {
         tokens: TokenRange,
         operand: ColumnOperand,
         like: ColumnId,
-        construct: Construct,
+        (construct, scope): (Construct, &Scope<'_>),
     ) -> Result<(), Refusal> {
         self.taggable(operand.column, construct)?;
         if !self.is_comparable(operand.column, like) {
@@ -229,14 +234,32 @@ impl Analysis<'_> {
         self.splices.push(Splice {
             tokens,
             column: operand.column,
-            kind: SpliceKind::Tag { column_tokens: operand.tokens, like },
+            kind: SpliceKind::Tag { column_tokens: operand.tokens, like, generated: self.tag_column(operand, scope) },
             subject: None,
         });
         Ok(())
     }
 
+    /// The generated column of the same table that holds what is equal for equal values, where a name finds it for certain.
+    pub(super) fn tag_column(&self, operand: ColumnOperand, scope: &Scope<'_>) -> Option<TagColumn> {
+        let names = (operand.tokens.first..=operand.tokens.last)
+            .filter(|at| usize::try_from(*at).is_ok_and(|at| self.cx.text.name_at(at).is_some()));
+        let path = Path { parts: names.collect(), tokens: operand.tokens };
+        let rule = self.table_names();
+        self.with_name(&path, |qualifier, column| {
+            let (found, nearness) = scope.columns_meant(qualifier, column, rule);
+            let ([(source, column)], Nearness::Own) = (found.as_slice(), nearness) else { return None };
+            let Made::Into(name, octets) = &column.made else { return None };
+            let alike = scope.sources.iter().filter(|other| rule.equal(&other.label, &source.label)).count();
+            let column = TableColumn { table: source.label.clone(), column: name.clone() };
+            (alike == 1).then_some(TagColumn { column, octets: *octets })
+        })
+        .ok()
+        .flatten()
+    }
+
     /// Refuses a column whose values are not told apart by their index.
-    fn taggable(&self, column: ColumnId, construct: Construct) -> Result<(), Refusal> {
+    pub(super) fn taggable(&self, column: ColumnId, construct: Construct) -> Result<(), Refusal> {
         if self.is_comparable(column, column) { Ok(()) } else { Err(self.unsupported(column, construct)) }
     }
 

@@ -7,6 +7,7 @@ use super::construct::{self, Construct};
 use super::query::Place;
 use super::{Analysis, Context, Refusal, SourceColumn, Visibility, fold};
 use crate::plan::refusal::Subject;
+use crate::plan::scope::Made;
 use crate::plan::text::Text;
 use crate::schema::{Charset, Table};
 use crate::sql::tree::Statement;
@@ -71,6 +72,8 @@ impl Analysis<'_> {
             protected: output.protected,
             visibility: Visibility::Visible,
             spelled: Some((&*column.name).into()),
+            label: Some((&*column.name).into()),
+            made: Made::Nowise,
         });
         Ok(columns.collect())
     }

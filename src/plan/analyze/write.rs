@@ -10,7 +10,7 @@ use super::predicate::value;
 use super::query::Place;
 use super::subject::Owner;
 use super::{Analysis, Meaning, Outputs, Refusal, Scope, SourceColumn, Usage, Verb, Visibility, fold};
-use crate::plan::scope::{Search, Slot, Source};
+use crate::plan::scope::{Made, Search, Slot, Source};
 use crate::plan::{Splice, SpliceKind, Value};
 use crate::policy::ColumnId;
 use crate::schema::Table;
@@ -266,6 +266,8 @@ impl Analysis<'_> {
                 protected: target.protected,
                 visibility: Visibility::Visible,
                 spelled: None,
+                label: None,
+                made: Made::Nowise,
             })
             .collect();
         Source { label: self.cx.text.name(alias.name).into(), database: None, columns }

@@ -4,10 +4,10 @@
 use std::borrow::Cow;
 
 use super::{MISFIT, RewriteError, Source, column, is_word, keys, match_octets};
-use crate::plan::{Comparison, Joined, TableColumn};
+use crate::plan::{Comparison, Joined, TableColumn, TagColumn};
 use crate::policy::ProtectedColumn;
 use crate::rewrite::Context;
-use crate::rewrite::search::put_match;
+use crate::rewrite::search::{operator, put_match};
 use crate::rewrite::unify::put_name;
 use crate::sql::tree::TokenRange;
 
@@ -56,10 +56,24 @@ pub(super) fn put(
     Ok(())
 }
 
-fn put_column(column: &TableColumn, cx: &Context<'_>, out: &mut Vec<u8>) {
+pub(super) fn put_column(column: &TableColumn, cx: &Context<'_>, out: &mut Vec<u8>) {
     put_name(&column.table, cx, out);
     out.push(b'.');
     put_name(&column.column, cx, out);
+}
+
+/// Whether both generated columns hold so many bytes.
+pub(super) fn hold(tags: &[TagColumn; 2], octets: usize) -> bool {
+    tags.iter().all(|tag| tag.octets == octets)
+}
+
+/// Appends the comparison of two generated columns, in parentheses.
+pub(super) fn put_tags([one, other]: &[TagColumn; 2], comparison: Comparison, cx: &Context<'_>, out: &mut Vec<u8>) {
+    out.push(b'(');
+    put_column(&one.column, cx, out);
+    out.extend_from_slice(operator(comparison));
+    put_column(&other.column, cx, out);
+    out.push(b')');
 }
 
 impl<'a> Source<'a> {

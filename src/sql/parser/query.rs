@@ -80,8 +80,13 @@ impl Parser<'_> {
         if matches!(rows, Keyword::All | Keyword::Distinct) {
             self.at += 1;
         }
-        let unites_all = verb == Keyword::Union && rows == Keyword::All;
-        Ok(if unites_all { SetOperator::UnionAll } else { SetOperator::Comparing })
+        Ok(match (verb, rows) {
+            (Keyword::Union, Keyword::All) => SetOperator::UnionAll,
+            (Keyword::Union, _) => SetOperator::Union,
+            (_, Keyword::All) => SetOperator::Counting,
+            (Keyword::Intersect, _) => SetOperator::Intersect,
+            (_, _) => SetOperator::Except,
+        })
     }
 
     fn set_operation(&self, operator: SetOperator, left: Query, right: Query) -> Query {

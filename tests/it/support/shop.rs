@@ -328,6 +328,12 @@ impl Shape {
         Self { name, kind, flags: String::new(), decimals: 0, ..self }
     }
 
+    /// Without the width of integers, which neither server carries through a set operation as through a group.
+    pub(crate) fn of_compared_rows(self) -> Self {
+        let length = if self.kind == "MYSQL_TYPE_LONGLONG" { 0 } else { self.length };
+        Self { length, ..self }
+    }
+
     fn of(column: &Column) -> Self {
         Self {
             name: column.name_str().into_owned(),

@@ -1,0 +1,62 @@
+//! A generated column that holds the first bytes of envelopes: values are compared by it, and it tells nobody of them who may
+//! not see them.
+
+use super::{Kind, Twins, Values, sorted_as};
+use crate::support::shop::{Answer, Who, refused, text};
+
+/// Statements that compare values by what is equal for equal ones.
+const SELECTS: &[&str] = &[
+    "SELECT code, COUNT(*) AS n FROM {t} GROUP BY code",
+    "SELECT t.code AS c, COUNT(*) AS n FROM {t} t GROUP BY c HAVING n > 1",
+    "SELECT COUNT(DISTINCT code) AS n, COUNT(DISTINCT code, name) AS m FROM {t}",
+    "SELECT a.id, b.id AS other FROM {t} a JOIN {t} b ON a.code = b.code AND a.id < b.id",
+    "SELECT a.id, b.id AS other FROM {t} a LEFT JOIN {t} b ON b.code = a.code AND b.id > 3",
+    "SELECT a.id, a.code = b.code AS same FROM {t} a JOIN {t} b ON a.code <=> b.code OR a.code <> b.code",
+    "SELECT id FROM {t} WHERE code IN (SELECT c.code FROM {t} c WHERE c.phone = '1')",
+    "SELECT id FROM {t} WHERE code NOT IN (SELECT code FROM {t} WHERE id = 2)",
+    "SELECT id FROM {t} o WHERE EXISTS (SELECT 1 FROM {t} i WHERE i.code = o.code AND i.id <> o.id)",
+    "SELECT id, ROW_NUMBER() OVER (PARTITION BY code ORDER BY id) AS n FROM {t}",
+    "SELECT d.code, COUNT(*) AS n FROM (SELECT code FROM {t}) d GROUP BY d.code",
+    "SELECT code FROM {t} UNION SELECT code FROM {t}",
+    "SELECT id, code, phone FROM {t}",
+];
+
+/// What shows or uses the generated column.
+const NAMING: &[&str] = &[
+    "SELECT code_tag FROM customers WHERE id = 1",
+    "SELECT COUNT(*) FROM customers GROUP BY code_tag",
+    "SELECT COUNT(*) FROM customers a JOIN customers b ON a.code_tag = b.code_tag",
+    "SELECT COUNT(*) FROM (SELECT code_tag AS c FROM customers) d",
+];
+
+pub(super) async fn values_are_compared_by_a_generated_column(kind: Kind) {
+    let mut twins = Twins::new(kind).await;
+    let (server, database) = (&twins.shop.deployment.server, &twins.shop.database);
+    server.sql(&format!(
+        "USE `{database}`; ALTER TABLE customers ADD code_tag VARBINARY(23) AS (SUBSTRING(code, 1, 23)) INVISIBLE, \
+         ADD KEY by_code_tag (code_tag)"
+    ));
+    // The proxy loads the catalog again behind a change of the schema that it sees.
+    text(&mut twins.through, "DROP TABLE IF EXISTS nothing").await;
+    let mut wrong = Vec::new();
+    for sql in SELECTS {
+        let [whole, prepared] = twins.answers(sql, &[]).await;
+        for (values, (through, direct)) in [(Values::Literal, whole), (Values::Param, prepared)] {
+            let (through, direct) = (sorted_as(kind, values, through), sorted_as(kind, values, direct));
+            if through != direct || !matches!(through, Answer::Rows { .. }) {
+                wrong.push(format!("{sql}\n  through {through:?}\n  direct  {direct:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let sql = "EXPLAIN FORMAT=JSON SELECT a.id FROM customers a JOIN customers b ON a.code = b.code WHERE b.id = 1";
+    let plan = format!("{:?}", text(&mut twins.through, sql).await.cells());
+    assert!(plan.contains("by_code_tag"), "the join is answered by the index: {plan}");
+    for sql in NAMING {
+        assert!(matches!(text(&mut twins.through, sql).await, Answer::Rows { .. }), "{sql}");
+    }
+    let mut engineer = twins.shop.connect(Who::Engineer).await;
+    for sql in NAMING {
+        refused(&mut engineer, sql, 1143, "42000").await;
+    }
+}

@@ -281,6 +281,9 @@ pub enum Complaint {
     /// The account has been shown as much as its role's budget allows.
     #[error("The budget for protected cells is spent: nothing more is shown")]
     BudgetSpent,
+    /// The account has searched by protected columns as often as its role may in a minute.
+    #[error("Too many searches by protected columns in a minute: the statement was not sent; try again later")]
+    TooManySearches,
     /// The record of accesses cannot be written, and policy wants it before the result's end.
     #[error("The access could not be recorded: nothing more is shown; try again")]
     NotRecorded,
@@ -327,7 +330,7 @@ impl Complaint {
             Self::PasswordExpired => PASSWORD_EXPIRED,
             Self::KeysNotLoaded | Self::WriteLeaseOver => KEY_NOT_AVAILABLE,
             Self::ProtectedColumn => COLUMN_DENIED,
-            Self::BudgetSpent => LIMIT_REACHED,
+            Self::BudgetSpent | Self::TooManySearches => LIMIT_REACHED,
             Self::TooManySigns => FIREWALL,
         }
     }

@@ -51,9 +51,11 @@ pub struct Share {
     pub opened: u64,
     /// Cells shown as masks.
     pub masked: u64,
+    /// Values that rows were searched for by, where policy grants that to a role that does not see the column.
+    pub searched: u64,
 }
 
-/// A statement that showed protected cells. Holds no value.
+/// A statement that showed protected cells, or searched by such a column. Holds no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disclosure {
     /// The account that the server authenticated.

@@ -38,7 +38,7 @@ pub enum Line {
         /// Its version.
         version: String,
     },
-    /// A statement showed protected cells.
+    /// A statement showed protected cells, or searched by such columns.
     Access(Box<Disclosure>),
     /// Records were lost.
     Gap {
@@ -91,14 +91,18 @@ fn access(disclosure: &Disclosure, out: &mut String) {
     let total = columns.values().fold(Share::default(), |sum, share| Share {
         opened: sum.opened.saturating_add(share.opened),
         masked: sum.masked.saturating_add(share.masked),
+        searched: 0,
     });
     put(out, format_args!("\t{}\t{}\t", total.opened, total.masked));
-    for (number, (column, Share { opened, masked })) in columns.iter().enumerate() {
+    for (number, (column, Share { opened, masked, searched })) in columns.iter().enumerate() {
         if number > 0 {
             out.push(',');
         }
         escaped(out, &column.to_string(), b",=");
         put(out, format_args!("={opened}/{masked}"));
+        if *searched > 0 {
+            put(out, format_args!("/{searched}"));
+        }
     }
 }
 
@@ -302,7 +306,7 @@ pub struct Accessed<'a> {
     pub opened: u64,
     /// Cells masked.
     pub masked: u64,
-    /// `database.table.column=opened/masked`, with commas between.
+    /// `database.table.column=opened/masked`, or `=opened/masked/searched`, with commas between.
     pub columns: &'a str,
 }
 
@@ -316,8 +320,10 @@ impl<'a> Accessed<'a> {
     pub fn shares(&self) -> impl Iterator<Item = (&'a str, Share)> {
         self.columns.split(',').filter_map(|share| {
             let (column, counts) = share.split_once('=')?;
-            let (opened, masked) = counts.split_once('/')?;
-            Some((column, Share { opened: opened.parse().ok()?, masked: masked.parse().ok()? }))
+            let mut counts = counts.split('/');
+            let (opened, masked) = (counts.next()?.parse().ok()?, counts.next()?.parse().ok()?);
+            let searched = counts.next().map_or(Ok(0), str::parse).ok()?;
+            counts.next().is_none().then_some((column, Share { opened, masked, searched }))
         })
     }
 }

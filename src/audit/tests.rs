@@ -44,8 +44,8 @@ fn disclosure(user: &str, opened: u64) -> Disclosure {
         outcome: Outcome::Complete,
         rows: opened,
         columns: BTreeMap::from([
-            (column("phone"), Share { opened, masked: 0 }),
-            (column("a,b=c"), Share { opened: 0, masked: 1 }),
+            (column("phone"), Share { opened, ..Share::default() }),
+            (column("a,b=c"), Share { masked: 1, ..Share::default() }),
         ]),
     }
 }
@@ -202,8 +202,8 @@ fn accesses_are_read_as_they_were_written() {
     assert_eq!(
         shares,
         [
-            ("shop.customers.a,b=c".to_owned(), Share { opened: 0, masked: 1 }),
-            ("shop.customers.phone".to_owned(), Share { opened: 3, masked: 0 }),
+            ("shop.customers.a,b=c".to_owned(), Share { masked: 1, ..Share::default() }),
+            ("shop.customers.phone".to_owned(), Share { opened: 3, ..Share::default() }),
         ]
     );
     let odd = Disclosure { role: "a\tb\n\\c".into(), application: Some("-".into()), ..disclosure("x\ty", 1) };
@@ -313,7 +313,7 @@ fn search_and_report_find_what_was_written() {
     }
     let phone: Vec<_> = report.totals().filter(|([_, _, _, column], _)| column == "shop.customers.phone").collect();
     let names = |day: &str, account: &str| [day, account, "support", "shop.customers.phone"].map(str::to_owned);
-    let total = |count: u64| Total { statements: count, rows: 3 * count, opened: 3 * count, masked: 0 };
+    let total = |count: u64| Total { statements: count, rows: 3 * count, opened: 3 * count, ..Total::default() };
     assert_eq!(
         phone,
         [

@@ -73,6 +73,9 @@ struct Seen {
     access: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     mask: Option<&'static str>,
+    /// Values that may be searched for in a minute, if rows may be searched by the column all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    searches_per_minute: Option<u32>,
     /// The key of the role that decides: `columns`, `keysets` or `access`.
     by: &'static str,
 }
@@ -137,9 +140,10 @@ impl ListedRole {
 
 fn with_columns(head: String, columns: &[Seen]) -> String {
     let width = columns.iter().map(|seen| seen.column.chars().count()).max().unwrap_or_default();
-    let lines = columns.iter().map(|Seen { column, access, mask, by }| {
+    let lines = columns.iter().map(|Seen { column, access, mask, searches_per_minute, by }| {
         let mask = mask.map(|mask| format!(" by {mask}")).unwrap_or_default();
-        format!("  {column:width$}  {access}{mask}  (the role's `{by}`)")
+        let search = searches_per_minute.map(|most| format!("; search, {most} a minute  (the role's `search`)"));
+        format!("  {column:width$}  {access}{mask}  (the role's `{by}`){}", search.unwrap_or_default())
     });
     std::iter::once(head).chain(lines).collect::<Vec<_>>().join("\n")
 }
@@ -156,6 +160,7 @@ fn seen(policy: &Policy, role: RoleId) -> Vec<Seen> {
                 Access::Deny => "deny",
             },
             mask: policy.masked(role, id).map(|(_, mask)| mask.name()),
+            searches_per_minute: policy.search(role).filter(|grant| grant.covers(id)).map(|grant| grant.per_minute),
             by: policy.basis(role, id).name(),
         })
         .collect()
@@ -199,6 +204,7 @@ name = "shop.customers.phone"
 keyset = "contact"
 type = "varchar(20)"
 mask = { kind = "last", shown = 2 }
+index = { normaliser = "raw" }
 [[column]]
 name = "shop.customers.address"
 keyset = "contact"
@@ -210,6 +216,7 @@ columns = { "shop.customers.address" = "deny" }
 access = "deny"
 keysets = { contact = "ciphertext" }
 columns = { "shop.customers.phone" = "masked" }
+search = { columns = ["shop.customers.phone"], per_minute = 5 }
 [[account]]
 mysql_role = "reporting"
 role = "reporting"
@@ -232,7 +239,7 @@ firewall = "protect"
               shop.customers.phone    plain  (the role's `access`)
               shop.customers.address  deny  (the role's `columns`)
             support@%: role reporting by [[account]] 1 (every account with MySQL role reporting@%); firewall block
-              shop.customers.phone    masked by last  (the role's `columns`)
+              shop.customers.phone    masked by last  (the role's `columns`); search, 5 a minute  (the role's `search`)
               shop.customers.address  ciphertext  (the role's `keysets`)
             someone@10.0.0.%: role unlisted by no [[account]], so [unlisted]; firewall block
               shop.customers.phone    deny  (the role's `access`)

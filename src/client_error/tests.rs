@@ -79,6 +79,7 @@ fn complaints() -> Vec<Complaint> {
         TooManySigns,
         NotRecorded,
         BudgetSpent,
+        TooManySearches,
         StateNotRead,
         PasswordExpired,
         ShadowOver,

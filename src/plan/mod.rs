@@ -27,8 +27,8 @@ pub use cache::PlanCache;
 pub use inspect::{Admitted, Inspection, Scratch, inspect};
 pub use kept::{ByName, KeptText};
 pub use plan::{
-    Among, CellAction, CommonPair, Comparison, Effect, Joined, Outputs, Pair, Piece, Qualified, QueryPlan, ResultName,
-    Splice, SpliceKind, SubjectSource, SubjectValue, TableColumn, Value,
+    Among, CellAction, CommonPair, Comparison, Effect, GrantedSearch, Joined, Outputs, Pair, Piece, Qualified,
+    QueryPlan, ResultName, Splice, SpliceKind, SubjectSource, SubjectValue, TableColumn, Value,
 };
 pub use refusal::{Refusal, Subject, UnknownName, Verb};
 pub use sort::{Direction, Sort, SortBound, SortBy, SortKey};

@@ -18,6 +18,8 @@ pub struct QueryPlan {
     pub names: Vec<ResultName>,
     /// How the proxy sorts the rows, if it does.
     pub sort: Option<Sort>,
+    /// Searches that policy grants to a role that does not see the values.
+    pub searches: Vec<GrantedSearch>,
     /// Names of columns that are sent with their table before them, in order.
     pub qualified: Vec<Qualified>,
     /// What the statement changes for later ones.
@@ -35,6 +37,7 @@ impl QueryPlan {
             names: Vec::new(),
             qualified: Vec::new(),
             sort: None,
+            searches: Vec::new(),
             effect,
             params,
         }
@@ -67,6 +70,17 @@ impl Outputs {
         };
         results.iter().flatten()
     }
+}
+
+/// A search by a column whose values the role does not see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GrantedSearch {
+    /// The comparison.
+    pub tokens: TokenRange,
+    /// The column.
+    pub column: ColumnId,
+    /// With how many values it is compared.
+    pub values: u32,
 }
 
 /// A column of the result without an alias, whose name is the client's own text.

@@ -6,6 +6,7 @@ mod carriers;
 mod modes;
 mod plans;
 mod property;
+mod searches;
 mod shown;
 
 use std::collections::{HashMap, HashSet};

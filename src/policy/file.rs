@@ -17,11 +17,12 @@ use super::mask::WrittenMask;
 use super::password_hash::{WrittenCosts, WrittenKind};
 use super::rates::WrittenRates;
 use super::routine::{self, WrittenRoutine};
+use super::search::WrittenSearch;
 use super::sort::{self, WrittenSort};
 use super::written::{Problems, Text, suggestion};
 use super::{
     Access, AccountPattern, Basis, Binding, Budget, ColumnId, FirewallMode, HashCosts, IndexSpec, LogicalType, Mask,
-    MysqlRole, Normaliser, Padding, Policy, ProtectedColumn, Role, RoleId, SortRule, TextSize,
+    MysqlRole, Normaliser, Padding, Policy, ProtectedColumn, Role, RoleId, SearchGrant, SortRule, TextSize,
 };
 use crate::schema::ColumnRef;
 
@@ -104,6 +105,7 @@ struct WrittenRole {
     keysets: BTreeMap<String, Spanned<WrittenAccess>>,
     #[serde(default)]
     columns: BTreeMap<String, Spanned<WrittenRight>>,
+    search: Option<WrittenSearch>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -183,6 +185,7 @@ pub fn parse(file: &str, text: &str, version: u64) -> Result<Policy, Problems> {
             .with_sorts(sorts)
             .with_masks(details.masks)
             .with_bases(details.bases)
+            .with_searches(details.searches)
             .with_password_hashes(hashes),
     )
 }
@@ -482,6 +485,7 @@ fn region(text: &mut Text<'_>, index: &Index) -> Arc<str> {
 struct Details {
     masks: HashMap<(RoleId, ColumnId), Arc<Mask>>,
     bases: HashMap<(RoleId, ColumnId), Basis>,
+    searches: HashMap<RoleId, SearchGrant>,
 }
 
 fn roles(
@@ -495,9 +499,11 @@ fn roles(
         if name == UNLISTED {
             text.wrong(&role.span(), "role name `unlisted` is taken: it is what accounts without an entry have");
         }
-        let WrittenRole { access, keysets, columns } = role.get_ref();
+        let WrittenRole { access, keysets, columns, search } = role.get_ref();
         let lines = Lines { name, at: role.span(), access: (*access).into(), keysets, columns };
         let rights = access::rights(text, &lines, protected);
+        let granted = search.as_ref().map(|search| search.checked(text, (name, lines.access, &rights), protected));
+        details.searches.extend(granted.map(|granted| (id, granted)));
         details.masks.extend(rights.masks.into_iter().map(|(column, mask)| ((id, column), mask)));
         details.bases.extend(rights.bases.into_iter().map(|(column, basis)| ((id, column), basis)));
         roles.push(Role { name: name.as_str().into(), default_access: lines.access, columns: rights.columns });

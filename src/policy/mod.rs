@@ -15,6 +15,7 @@ mod policy;
 mod rates;
 mod role;
 mod routine;
+mod search;
 mod sort;
 #[cfg(test)]
 mod tests;
@@ -31,4 +32,5 @@ pub use policy::{Access, Binding, DecryptGrant, Policy};
 pub use rates::{Rates, Reaction};
 pub use role::{Account, AccountPattern, FirewallMode, Role, RoleId};
 pub use routine::AllowedRoutine;
+pub use search::SearchGrant;
 pub use sort::SortRule;

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Account, AccountPattern, AllowedRoutine, Basis, Budget, ColumnId, FirewallMode, HashCosts, Mask, MysqlRole,
-    ProtectedColumn, Rates, Role, RoleId, SortRule,
+    ProtectedColumn, Rates, Role, RoleId, SearchGrant, SortRule,
 };
 use crate::schema::{ColumnRef, TableRef};
 
@@ -96,6 +96,7 @@ pub struct Policy {
     rates: Rates,
     masks: HashMap<(RoleId, ColumnId), Arc<Mask>>,
     bases: HashMap<(RoleId, ColumnId), Basis>,
+    searches: HashMap<RoleId, SearchGrant>,
     sorts: HashMap<ColumnId, SortRule>,
     password_hashes: HashMap<ColumnRef, HashCosts>,
     routines: Vec<AllowedRoutine>,
@@ -129,6 +130,7 @@ impl Policy {
             rates: Rates::default(),
             masks: HashMap::new(),
             bases: HashMap::new(),
+            searches: HashMap::new(),
             sorts: HashMap::new(),
             password_hashes: HashMap::new(),
             routines: Vec::new(),
@@ -285,6 +287,17 @@ impl Policy {
     /// Which line of a role decides about a column.
     pub fn basis(&self, role: RoleId, column: ColumnId) -> Basis {
         self.bases.get(&(role, column)).copied().unwrap_or(Basis::Role)
+    }
+
+    /// The same with searches that are granted to roles which do not see the values.
+    #[must_use]
+    pub(crate) fn with_searches(self, searches: HashMap<RoleId, SearchGrant>) -> Self {
+        Self { searches, ..self }
+    }
+
+    /// By which columns a role may search although it does not see their values, and how often. `None`: by none.
+    pub fn search(&self, role: RoleId) -> Option<&SearchGrant> {
+        self.searches.get(&role)
     }
 
     /// The grant of the engine that converts whole columns. It shows no value to anybody and has no role: who may run it

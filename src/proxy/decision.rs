@@ -281,6 +281,9 @@ impl Desk {
         if let Err(error) = self.note_names(sql, &reading, &plan) {
             return Decision::Refuse(error);
         }
+        if let Err(error) = self.allow_searches(&plan, &snapshot) {
+            return Decision::Refuse(error);
+        }
         let send = match planned.rewritten {
             Rewritten::Unchanged => Send::AsItCame,
             Rewritten::Replaced => Send::Rewritten,

@@ -2,6 +2,7 @@
 //!
 //! Whoever opens rows holds [`Rows`]. If the result ends in whatever way without being told of, dropping it tells.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::decision::Desk;
@@ -12,6 +13,7 @@ use crate::client_error::{ClientError, Complaint};
 use crate::firewall::Digest;
 use crate::plan::QueryPlan;
 use crate::rewrite::RowPlan;
+use crate::schema::ColumnRef;
 use crate::sql::Token;
 
 /// What the record will say of a statement. Nothing if nobody records, or if it opens nothing.
@@ -53,6 +55,11 @@ impl Witness {
         Some(Self { audit, snapshot: opening.snapshot.clone(), disclosure })
     }
 
+    /// Of a statement that showed nothing: what else there is to tell.
+    pub(super) fn told_of(self, rows: u64, columns: BTreeMap<ColumnRef, Share>, outcome: Outcome) -> Told {
+        Told { audit: self.audit, disclosure: Disclosure { outcome, rows, columns, ..self.disclosure } }
+    }
+
     fn told(self, tally: &Tally, outcome: Outcome) -> Option<Told> {
         if tally.cells() == 0 {
             return None;
@@ -82,8 +89,8 @@ impl Rows {
 
 impl Drop for Rows {
     fn drop(&mut self) {
-        if let Some(Told { audit, disclosure }) = self.end(Outcome::Broken) {
-            audit.leave(disclosure);
+        if let Some(told) = self.end(Outcome::Broken) {
+            told.leave();
         }
     }
 }
@@ -95,6 +102,20 @@ pub(super) struct Told {
 }
 
 impl Told {
+    /// The same with what was searched for.
+    pub(super) fn with_searches(mut self, searched: BTreeMap<ColumnRef, Share>) -> Self {
+        for (column, share) in searched {
+            let told = self.disclosure.columns.entry(column).or_default();
+            told.searched = told.searched.saturating_add(share.searched);
+        }
+        self
+    }
+
+    /// Leaves it to be recorded, whatever becomes of the connection.
+    pub(super) fn leave(self) {
+        self.audit.leave(self.disclosure);
+    }
+
     /// Records it. In mode strict the client may not get the end of a result whose record is not written.
     pub(super) async fn record(self) -> Result<(), ClientError> {
         self.audit.record(self.disclosure).await.map_err(|_| Complaint::NotRecorded.into())

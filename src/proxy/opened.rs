@@ -5,7 +5,9 @@
 //! its place, and the rest of it is read and dropped, so that the connection stays in step.
 
 mod sorted;
+mod subjects;
 
+use self::subjects::named_subject_keys;
 use super::budget::Purse;
 use super::decision::{Cells, Desk, Pending, put_error};
 use super::disclosing::{Rows, Told, Witness};
@@ -13,11 +15,12 @@ use super::end::End;
 use super::keys::KeysWanted;
 use super::prepared::{Cursor, Prepared};
 use super::registry::Connection;
+use super::searching::Searched;
 use super::session::{Session, Shared};
 use super::statement::{Opening, refuse};
 use crate::audit::Outcome;
 use crate::client_error::{ClientError, Complaint, without_envelope};
-use crate::crypto::{Envelope, KeyId, MAGIC};
+use crate::crypto::KeyId;
 use crate::keys::KeyRing;
 use crate::plan::{CellAction, Outputs};
 use crate::policy::{Access, RoleId};
@@ -32,8 +35,6 @@ const GATHER: usize = 64 << 10;
 
 /// Keys of data subjects that are asked for at once.
 const SUBJECT_KEYS_MAX: usize = 500;
-/// Bytes of an envelope's beginning that hold its header, and enough behind it to parse.
-const ENVELOPE_HEAD: usize = 28 + 24 + 16;
 
 /// What is done with a packet.
 enum Emit {
@@ -64,6 +65,8 @@ struct Reader {
     sorter: Option<Sorter>,
     /// Who tells of what the rows show.
     witness: Option<Witness>,
+    /// What the record will say of the statement's searches.
+    searched: Option<Searched>,
     /// What the rows may still show; `None`: everything.
     purse: Option<Purse>,
     /// Sequence id of the next packet to the client.
@@ -254,6 +257,9 @@ impl Reader {
             }
             Cells::Fields { opening, role } => (opening, Kind::Fields(role), Vec::new(), None),
         };
+        // Rows of a cursor were searched for when it was opened.
+        let is_executed = matches!(kind, Kind::Result { .. }) && columns.is_empty();
+        let searched = if is_executed { Searched::of(&opening, desk) } else { None };
         let (witness, purse) = (Witness::of(&opening, desk), Purse::of(&opening, desk));
         let rows = rows.map(|plan| Rows::new(plan, witness.clone()));
         Some(Self {
@@ -264,6 +270,7 @@ impl Reader {
             rows,
             sorter: None,
             witness,
+            searched,
             purse,
             sequence,
             first_sequence: sequence,
@@ -275,7 +282,11 @@ impl Reader {
 
     /// What is to be recorded when the result ends in that way.
     fn told(&mut self, outcome: Outcome) -> Option<Told> {
-        self.rows.as_mut()?.end(outcome)
+        let shown = self.rows.as_mut().and_then(|rows| rows.end(outcome));
+        match self.searched.take() {
+            Some(searched) => searched.told(shown, outcome),
+            None => shown,
+        }
     }
 
     /// Takes a packet and gathers what the client gets of it.
@@ -393,6 +404,9 @@ impl Reader {
             }
             Untaken::Refused(refuse(&error, connection))
         })?;
+        if let Some(searched) = &mut self.searched {
+            searched.row();
+        }
         if let (Some(purse), Some((_, before)), Some((_, after))) = (&mut self.purse, before, tally(&self.rows)) {
             purse.charge(after.saturating_sub(before), connection);
         }
@@ -554,19 +568,6 @@ impl Reader {
             self.sequence = self.first_sequence;
         }
         self.sequence = put_error(error, connection, self.sequence, &mut self.gathered);
-    }
-}
-
-/// Finds keys of data subjects that envelopes name in bytes of rows. A guess: what is no envelope costs a look-up of a
-/// key that does not exist, as an envelope that somebody forged does.
-fn named_subject_keys(bytes: &[u8], mut found: impl FnMut(KeyId)) {
-    for start in memchr::memmem::find_iter(bytes, &MAGIC) {
-        // The shortest stretch that holds a header and, unread, what follows it.
-        let end = start.saturating_add(ENVELOPE_HEAD).min(bytes.len());
-        let kid = bytes.get(start..end).and_then(|head| Envelope::parse(head).ok()).map(|envelope| envelope.kid());
-        if let Some(kid) = kid.filter(|kid| kid.is_of_subject()) {
-            found(kid);
-        }
     }
 }
 

@@ -235,6 +235,7 @@ pub(super) fn plan(splices: Vec<Splice>, params: u16) -> QueryPlan {
         names: Vec::new(),
         qualified: Vec::new(),
         sort: None,
+        searches: Vec::new(),
         effect: Effect::None,
         params,
     }

@@ -57,6 +57,7 @@ mod round_trip;
 mod routines;
 mod sample_app;
 mod search;
+mod searches;
 mod shadow;
 mod sort;
 mod sort_weights;

@@ -124,16 +124,26 @@ pub(super) fn report(arguments: &ReportArguments) -> Result<(), Failure> {
     let facts = totals.iter().map(|([day, account, role, column], total)| {
         json!({
             "day": day, "account": account, "role": role, "column": column, "statements": total.statements,
-            "rows": total.rows, "opened": total.opened, "masked": total.masked,
+            "rows": total.rows, "opened": total.opened, "masked": total.masked, "searched": total.searched,
         })
     });
     let facts = json!({ "days": facts.collect::<Vec<_>>() });
     Output::new().answer(arguments.wanted.json, &facts, || {
         let mut table = comfy_table::Table::new();
         table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-        table.set_header(["day (UTC)", "account", "role", "column", "statements", "rows", "opened", "masked"]);
+        table.set_header([
+            "day (UTC)",
+            "account",
+            "role",
+            "column",
+            "statements",
+            "rows",
+            "opened",
+            "masked",
+            "searched",
+        ]);
         for (names, total) in &totals {
-            let numbers = [total.statements, total.rows, total.opened, total.masked];
+            let numbers = [total.statements, total.rows, total.opened, total.masked, total.searched];
             table.add_row(names.iter().cloned().chain(numbers.map(|number| number.to_string())));
         }
         format!("{table}\nnot verified: `candado audit verify FILE..` does that")
@@ -187,7 +197,13 @@ fn document(access: &Accessed<'_>) -> Value {
     let said = |field: &str| (field != "-").then(|| Accessed::text(field));
     let columns: serde_json::Map<String, Value> = access
         .shares()
-        .map(|(column, share)| (Accessed::text(column), json!({ "opened": share.opened, "masked": share.masked })))
+        .map(|(column, share)| {
+            let mut counts = json!({ "opened": share.opened, "masked": share.masked });
+            if let (Some(counts), true) = (counts.as_object_mut(), share.searched > 0) {
+                counts.insert("searched".to_owned(), json!(share.searched));
+            }
+            (Accessed::text(column), counts)
+        })
         .collect();
     json!({
         "seq": access.seq, "at": access.at, "account": Accessed::text(access.account), "client": access.client,
@@ -202,10 +218,13 @@ fn document(access: &Accessed<'_>) -> Value {
 fn line(access: &Value) -> String {
     let text = |name: &str| access.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
     let number = |name: &str| access.get(name).and_then(Value::as_u64).unwrap_or_default();
-    let columns = access
-        .get("columns")
-        .and_then(Value::as_object)
-        .map(|columns| columns.keys().cloned().collect::<Vec<_>>().join(", "));
+    let columns = access.get("columns").and_then(Value::as_object).map(|columns| {
+        let named = columns.iter().map(|(column, counts)| match counts.get("searched") {
+            Some(searched) => format!("{column} (searched for {searched})"),
+            None => column.clone(),
+        });
+        named.collect::<Vec<_>>().join(", ")
+    });
     format!(
         "{}  {} ({}) from {}, {}: {} rows, {} opened, {} masked of {}; {}; digest {} (ref {})",
         text("at"),

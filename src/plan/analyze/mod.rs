@@ -4,7 +4,8 @@
 //! [`query`] walks query expressions, [`mod@output`] tells what their columns carry and [`carry`] what expressions do,
 //! [`cte`] brings common table expressions and [`view`] views into sight, [`from`] builds the scope of a FROM clause, [`expression`] refuses and
 //! [`predicate`] and [`row`] accept protected columns in expressions, [`common`] writes USING and NATURAL out, [`tag`] has values compared with one another, [`mod@write`] plans INSERT, UPDATE and DELETE, and [`subject`]
-//! finds whose the rows are that they write. [`mod@sort`] takes out what the proxy sorts by.
+//! finds whose the rows are that they write. [`search`] finds what is granted to roles that do not see values,
+//! [`mod@sort`] takes out what the proxy sorts by.
 
 mod carry;
 mod common;
@@ -16,6 +17,7 @@ mod output;
 mod predicate;
 mod query;
 mod row;
+mod search;
 mod sort;
 mod subject;
 mod tag;
@@ -27,6 +29,7 @@ use std::collections::BTreeMap;
 
 use self::common::CommonJoin;
 use self::construct::Construct;
+use self::search::Searches;
 use self::sort::Sorting;
 use self::view::Views;
 use super::inspect::Remember;
@@ -34,7 +37,7 @@ use super::protected_names::{ProtectedNames, fold};
 use super::refusal::{Subject, UnknownName, Verb};
 use super::scope::{Certainty, Meaning, Qualifier, Scope, SourceColumn, TableNames, Visibility};
 use super::text::Text;
-use super::{CellAction, Effect, Outputs, Qualified, QueryPlan, Refusal, ResultName, Splice};
+use super::{CellAction, Effect, GrantedSearch, Outputs, Qualified, QueryPlan, Refusal, ResultName, Splice};
 use crate::policy::{Access, Account, ColumnId, Policy, RoleId};
 use crate::schema::{Catalog, Table, TableKind};
 use crate::sql::Dialect;
@@ -58,6 +61,8 @@ pub(super) fn analyze(cx: Context<'_>, statement: &Statement, params: u16) -> (R
     let mut analysis = Analysis {
         cx,
         views: Views::Refused,
+        granted: Searches::of(statement),
+        searches: Vec::new(),
         ctes: Vec::new(),
         splices: Vec::new(),
         names: Vec::new(),
@@ -73,6 +78,9 @@ pub(super) fn analyze(cx: Context<'_>, statement: &Statement, params: u16) -> (R
 struct Analysis<'a> {
     cx: Context<'a>,
     views: Views,
+    granted: Searches,
+    /// Searches that policy grants to a role that does not see the values.
+    searches: Vec<GrantedSearch>,
     /// Common table expressions in sight, innermost last.
     ctes: Vec<Cte>,
     splices: Vec<Splice>,
@@ -139,14 +147,16 @@ impl<'a> Analysis<'a> {
             return Err(self.unsupported_data(construct::OVERLAP));
         }
         // Whatever is replaced depends on the values, or becomes one. The names were asked about already.
-        for splice in splices.iter().flat_map(Splice::parts) {
+        let searches = std::mem::take(&mut self.searches);
+        let is_granted = |splice: &Splice| searches.iter().any(|granted| granted.tokens == splice.tokens);
+        for splice in splices.iter().filter(|splice| !is_granted(splice)).flat_map(Splice::parts) {
             self.may(splice.column, Usage::Used(Verb::Select))?;
         }
         let names = std::mem::take(&mut self.names);
         let sort = self.sorting.take().map(|sorting| sorting.sort);
         let qualified = std::mem::take(&mut self.qualified).into_iter();
         let qualified = qualified.map(|(token, table)| Qualified { token, table }).collect();
-        Ok(QueryPlan { splices, outputs, names, qualified, sort, effect: Effect::None, params })
+        Ok(QueryPlan { splices, outputs, names, qualified, sort, searches, effect: Effect::None, params })
     }
 
     /// The base table, view or common table expression behind a name.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::construct::{self, Construct};
 use super::query::Place;
+use super::search::Searches;
 use super::{Analysis, Context, Refusal, Remember, SourceColumn, Visibility, fold};
 use crate::plan::refusal::Subject;
 use crate::plan::text::Text;
@@ -63,6 +64,8 @@ impl Analysis<'_> {
         let mut inner = Analysis {
             cx,
             views,
+            granted: Searches::Withheld,
+            searches: Vec::new(),
             ctes: Vec::new(),
             splices: Vec::new(),
             names: Vec::new(),

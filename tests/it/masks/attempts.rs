@@ -41,6 +41,19 @@ impl Attempt {
     }
 }
 
+/// Those that are searches, for a role that policy grants them to.
+pub(super) const SEARCHES: &[&str] = &[
+    "SELECT id FROM customers WHERE {c} = '{v}'",
+    "SELECT id FROM customers WHERE '{v}' = {c}",
+    "SELECT id FROM customers WHERE {c} <=> '{v}'",
+    "SELECT id FROM customers WHERE {c} IN ('{v}', 'x')",
+    "SELECT id FROM customers WHERE id = 1 AND (name = 'x' OR customers.{c} = '{v}')",
+    "SELECT id FROM orders WHERE EXISTS (SELECT 1 FROM customers WHERE {c} = '{v}')",
+    "SELECT d.n FROM (SELECT COUNT(*) AS n FROM customers WHERE {c} = '{v}') d",
+    "SELECT d.p FROM (SELECT {c} AS p FROM customers) d WHERE d.p = '{v}'",
+    "WITH d AS (SELECT {c} AS p FROM customers) SELECT p FROM d WHERE p = '{v}'",
+];
+
 pub(super) const ATTEMPTS: &[Attempt] = &[
     // Comparisons: each is a question about the value.
     denied("SELECT id FROM customers WHERE {c} = '{v}'"),

@@ -126,6 +126,19 @@ impl<'a> Shop<'a> {
         Self { proxy, deployment, database, tls: Tls::Off }
     }
 
+    /// On that server, with a policy of the test's own and these lines under `[limits]`.
+    pub(crate) fn open_with(
+        deployment: &'a Deployment,
+        policy: impl FnOnce(&str) -> String,
+        tls: Tls,
+        limits: &str,
+    ) -> Self {
+        let database = prepare(deployment);
+        let proxy = Proxy::start_with_limits(deployment, &policy(&database), tls, limits);
+        proxy.wait_ready();
+        Self { proxy, deployment, database, tls }
+    }
+
     /// On that server, without waiting for the proxy to be ready.
     pub(crate) fn open_unready(deployment: &'a Deployment) -> Self {
         let database = prepare(deployment);

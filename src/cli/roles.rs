@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::output::Output;
-use super::{Facts, Failure};
+use super::{Facts, Failure, InEnvironment};
 use crate::app::load_policy;
 use crate::config;
 use crate::policy::{Access, Account, ColumnId, FirewallMode, MysqlRole, Policy, RoleId};
@@ -24,7 +24,16 @@ pub(super) enum Command {
     #[command(after_help = "Examples:
   candado roles list --config /etc/candado/candado.toml
   candado roles list --json")]
-    List(Facts),
+    List(ListArguments),
+}
+
+/// What is listed.
+#[derive(Debug, Args)]
+pub(super) struct ListArguments {
+    #[command(flatten)]
+    facts: Facts,
+    #[command(flatten)]
+    place: InEnvironment,
 }
 
 /// Whose view is told.
@@ -32,6 +41,8 @@ pub(super) enum Command {
 pub(super) struct WhoArguments {
     #[command(flatten)]
     facts: Facts,
+    #[command(flatten)]
+    place: InEnvironment,
     /// The account as the server's CURRENT_USER() has it, USER@HOST; without a host, the host is %.
     #[arg(value_name = "USER@HOST")]
     account: String,
@@ -48,6 +59,9 @@ fn mysql_role(written: &str) -> Result<MysqlRole, String> {
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct View {
     account: String,
+    /// The policy's environment, if it has any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    environment: Option<String>,
     role: String,
     /// The position of the `[[account]]` that binds the account, from 1; none for an account that policy does not list.
     entry: Option<usize>,
@@ -85,20 +99,20 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
     let output = Output::new();
     match command {
         Command::Who(arguments) => {
-            let policy = policy(&arguments.facts)?;
+            let policy = policy(&arguments.facts, &arguments.place)?;
             let view = View::of(&policy, &account(&arguments.account), &arguments.mysql_role);
             Ok(output.answer(arguments.facts.json, &view, || view.text())?)
         }
-        Command::List(facts) => {
-            let roles = listed(&policy(facts)?);
+        Command::List(ListArguments { facts, place }) => {
+            let roles = listed(&policy(facts, place)?);
             Ok(output
                 .answer(facts.json, &roles, || roles.iter().map(ListedRole::text).collect::<Vec<_>>().join("\n"))?)
         }
     }
 }
 
-fn policy(facts: &Facts) -> Result<Policy, Failure> {
-    let settings = config::load(&facts.configured.config)?;
+fn policy(facts: &Facts, place: &InEnvironment) -> Result<Policy, Failure> {
+    let settings = place.of(config::load(&facts.configured.config)?);
     load_policy(&settings, 1).map_err(|error| Failure::Usage(error.into()))
 }
 
@@ -113,6 +127,7 @@ impl View {
         let (role, firewall): (RoleId, FirewallMode) = policy.resolve_with(account, mysql_roles);
         Self {
             account: format!("{}@{}", account.user, account.host),
+            environment: policy.environment().map(str::to_owned),
             role: policy.role(role).map(|role| role.name.to_string()).unwrap_or_default(),
             entry: binding.map(|(entry, _)| entry),
             binding: binding.map(|(_, binding)| binding.to_string()),
@@ -126,7 +141,8 @@ impl View {
             (Some(entry), Some(binding)) => format!("[[account]] {entry} ({binding})"),
             (Some(_), None) | (None, _) => "no [[account]], so [unlisted]".to_owned(),
         };
-        let head = format!("{}: role {} by {by}; firewall {}", self.account, self.role, self.firewall);
+        let place = self.environment.as_ref().map(|name| format!(" in {name}")).unwrap_or_default();
+        let head = format!("{}{place}: role {} by {by}; firewall {}", self.account, self.role, self.firewall);
         with_columns(head, &self.columns)
     }
 }

@@ -4,8 +4,10 @@
 //! keys nor SQL.
 
 mod access;
+mod account;
 mod budget;
 mod column;
+mod environment;
 pub mod file;
 mod mask;
 mod mysql_role;

@@ -88,6 +88,7 @@ impl std::fmt::Display for Binding {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     version: u64,
+    environment: Option<Arc<str>>,
     columns: Vec<ProtectedColumn>,
     roles: Vec<Role>,
     bindings: Vec<Binding>,
@@ -122,6 +123,7 @@ impl Policy {
         let bindings = bindings.into_iter().map(bound).collect();
         Self {
             version,
+            environment: None,
             columns,
             roles,
             bindings,
@@ -143,6 +145,17 @@ impl Policy {
     #[must_use]
     pub fn with_bindings(self, bindings: Vec<Binding>) -> Self {
         Self { bindings, ..self }
+    }
+
+    /// The same for the environment of that name.
+    #[must_use]
+    pub(super) fn with_environment(self, name: Option<&str>) -> Self {
+        Self { environment: name.map(Arc::from), ..self }
+    }
+
+    /// The environment that it is for, if the file has any.
+    pub fn environment(&self) -> Option<&str> {
+        self.environment.as_deref()
     }
 
     /// The same with what roles see of columns that are masked for them.

@@ -13,6 +13,7 @@ mod catalog;
 mod clients;
 mod column;
 mod docs_in_step;
+mod environments;
 mod events;
 #[path = "../support/fakekms/mod.rs"]
 mod fakekms;

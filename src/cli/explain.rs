@@ -16,7 +16,7 @@ use crate::app::{control_settings, load_policy};
 use crate::config::{self, Settings};
 use crate::control::{CatalogLoader, Pool};
 use crate::explain::{self, Audience, Explained, Verdict};
-use crate::plan::{self, Inspection, PlanCache, Scratch};
+use crate::plan::{self, Inspection, Lookup, PlanCache, Scratch};
 use crate::policy::{Access, Account, ColumnId, FirewallMode, Policy, RoleId};
 use crate::schema::{Catalog, Charset};
 use crate::sql::{Dialect, SqlMode};
@@ -140,6 +140,7 @@ impl Explainer<'_> {
             let decision = plan::inspect(
                 sql,
                 Inspection {
+                    lookup: Lookup::Again,
                     dialect: self.dialect,
                     default_database: database.as_deref(),
                     catalog: self.catalog,

@@ -22,6 +22,7 @@ mod sort;
 #[cfg(test)]
 mod tests;
 mod text;
+mod unread;
 
 pub use cache::PlanCache;
 pub use inspect::{Admitted, Inspection, Scratch, inspect};
@@ -32,3 +33,4 @@ pub use plan::{
 };
 pub use refusal::{Refusal, Subject, UnknownName, Verb};
 pub use sort::{Direction, Sort, SortBound, SortBy, SortKey};
+pub use unread::Lookup;

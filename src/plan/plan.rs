@@ -54,6 +54,8 @@ impl QueryPlan {
 pub enum Outputs {
     /// Relayed byte for byte. A column definition that names a protected column is still refused (second lock).
     Relay,
+    /// What SHOW WARNINGS and SHOW ERRORS show: texts of the server, in which it prints envelopes.
+    Messages,
     /// One action for each column of the result, in order. A result with another number of columns is refused.
     Columns(Vec<CellAction>),
     /// The same for each result of a CALL, in order. A result more than these is refused.
@@ -64,7 +66,7 @@ impl Outputs {
     /// All actions, of one result after the other.
     pub fn cells(&self) -> impl Iterator<Item = &CellAction> {
         let results = match self {
-            Self::Relay => &[][..],
+            Self::Relay | Self::Messages => &[][..],
             Self::Columns(cells) => std::slice::from_ref(cells),
             Self::Results(results) => results,
         };

@@ -12,7 +12,7 @@ use super::prepared::{PiecesSent, Prepared, Text, Versions};
 use super::snapshot::Snapshot;
 use super::statement::{NotSent, Opening, check_lease, is_protected, not_rewritten, opens, refuse};
 use crate::client_error::{ClientError, Complaint};
-use crate::plan::{QueryPlan, Refusal, Subject};
+use crate::plan::{Outputs, QueryPlan, Refusal, Subject};
 use crate::rewrite::{self, Context, LongData, ParamMap, ParamTypes, RewriteError, Rewritten, Unifications, Window};
 use crate::sql;
 use crate::wire::command::{self, Command};
@@ -42,6 +42,13 @@ impl Desk {
             return Err(NotSent::Refused(ClientError::from(&Refusal::Unsupported {
                 subject: Subject::Data,
                 construct: "PREPARE in a prepared statement",
+                remedy: "send it as text",
+            })));
+        }
+        if plan.outputs == Outputs::Messages {
+            return Err(NotSent::Refused(ClientError::from(&Refusal::Unsupported {
+                subject: Subject::Data,
+                construct: "SHOW WARNINGS or SHOW ERRORS in a prepared statement",
                 remedy: "send it as text",
             })));
         }

@@ -4,24 +4,22 @@
 //! Packets are renumbered, because some are left out and some change their length. What is wrong with a result is said in
 //! its place, and the rest of it is read and dropped, so that the connection stays in step.
 
+mod messages;
+mod newer_keys;
 mod sorted;
-mod subjects;
 
-use self::subjects::named_subject_keys;
 use super::budget::Purse;
 use super::decision::{Cells, Desk, Pending, put_error};
 use super::disclosing::{Rows, Told, Witness};
 use super::end::End;
-use super::keys::KeysWanted;
 use super::prepared::{Cursor, Prepared};
 use super::registry::Connection;
 use super::searching::Searched;
-use super::session::{Session, Shared};
+use super::session::Session;
 use super::statement::{Opening, refuse};
 use crate::audit::Outcome;
 use crate::client_error::{ClientError, Complaint, without_envelope};
 use crate::crypto::KeyId;
-use crate::keys::KeyRing;
 use crate::plan::{CellAction, Outputs};
 use crate::policy::{Access, RoleId};
 use crate::rewrite::{self, ParamMap, ResultColumn, RewriteError, RowPlan, Sorter};
@@ -32,9 +30,6 @@ use crate::wire::response::{Event, PrepareOk, Response, RowFormat};
 
 /// Bytes that are gathered before they are written.
 const GATHER: usize = 64 << 10;
-
-/// Keys of data subjects that are asked for at once.
-const SUBJECT_KEYS_MAX: usize = 500;
 
 /// What is done with a packet.
 enum Emit {
@@ -88,6 +83,7 @@ enum Kind {
         map: Option<ParamMap>,
     },
     Fields(RoleId),
+    Messages,
 }
 
 impl Session {
@@ -235,7 +231,7 @@ impl Desk {
                     prepared.cursor = Some(Cursor { opening: reader.opening, columns: reader.columns });
                 }
             }
-            (Kind::Result { .. } | Kind::Prepare { .. } | Kind::Fields(_), _) => {}
+            (Kind::Result { .. } | Kind::Prepare { .. } | Kind::Fields(_) | Kind::Messages, _) => {}
         }
     }
 }
@@ -255,6 +251,7 @@ impl Reader {
                 let rows = RowPlan::new(opening.actions(), &columns).ok().flatten();
                 (opening, Kind::Result { statement: None }, columns, rows)
             }
+            Cells::Messages { opening } => (opening, Kind::Messages, Vec::new(), None),
             Cells::Fields { opening, role } => (opening, Kind::Fields(role), Vec::new(), None),
         };
         // Rows of a cursor were searched for when it was opened.
@@ -292,6 +289,10 @@ impl Reader {
     /// Takes a packet and gathers what the client gets of it.
     fn take(&mut self, event: Event<'_>, bytes: &[u8], next: Response, desk: &mut Desk) -> Result<(), Untaken> {
         let emit = match event {
+            Event::Row(row) if matches!(self.kind, Kind::Messages) => {
+                return self.message_row(row).map_err(|error| refuse(&error, &desk.connection).into());
+            }
+            Event::ColumnCount(_) | Event::Column(_) if matches!(self.kind, Kind::Messages) => Emit::AsItIs,
             Event::Row(row) => return self.paid_row(row, next, &desk.connection),
             Event::ColumnCount(count) => {
                 if usize::from(count) != self.opening.actions().len() {
@@ -328,63 +329,6 @@ impl Reader {
             Emit::Skip => {}
         }
         Ok(())
-    }
-
-    /// Takes over newer keys, if there are any for the policy that the statement was planned under: what may be opened
-    /// stays what it was.
-    async fn renew(&mut self, kid: KeyId, from: NewerKeys, desk: &Desk) -> bool {
-        let shared = &desk.shared;
-        match from {
-            NewerKeys::Published => desk.connection.counters.unknown_key(),
-            NewerKeys::AskedFor => {
-                if !shared.keys.ask(KeysWanted::Key(kid), shared.settings.timeouts.unknown_key).await {
-                    return false;
-                }
-            }
-        }
-        let newest = shared.snapshot.load_full();
-        let same_policy = newest.policy.version() == self.opening.snapshot.policy.version();
-        let digest = newest.keys().map(KeyRing::digest);
-        let newer = digest.is_some() && digest != self.opening.snapshot.keys().map(KeyRing::digest);
-        if same_policy && newer {
-            self.opening.snapshot = newest;
-        }
-        same_policy && newer
-    }
-
-    /// Asks for the key of a data subject, and along with it for those that the rows name which have come already: a
-    /// thousand rows of a thousand people are a few questions.
-    async fn find_subject_keys(&mut self, kid: KeyId, seen: (&[u8], &[u8]), desk: &Desk) -> bool {
-        let shared = &desk.shared;
-        if self.take_newest_ring(shared) && self.opening.knows_subject_key(kid) {
-            return true;
-        }
-        let mut wanted = vec![kid];
-        for bytes in [seen.0, seen.1] {
-            named_subject_keys(bytes, |named| {
-                if wanted.len() < SUBJECT_KEYS_MAX && !wanted.contains(&named) && !self.opening.knows_subject_key(named)
-                {
-                    wanted.push(named);
-                }
-            });
-        }
-        let found = shared.keys.ask(KeysWanted::SubjectKeys(wanted), shared.settings.timeouts.unknown_key).await;
-        self.take_newest_ring(shared);
-        if !found {
-            desk.connection.counters.unknown_key();
-        }
-        found && self.opening.knows_subject_key(kid)
-    }
-
-    /// Takes over the newest ring, if it is for the policy that the statement was planned under: keys of data subjects are
-    /// opened into that one alone.
-    fn take_newest_ring(&mut self, shared: &Shared) -> bool {
-        let newest = shared.snapshot.load_full();
-        let same_policy = newest.policy.version() == self.opening.snapshot.policy.version();
-        if same_policy && newest.keys().is_some() {
-            self.opening.snapshot = newest;
-        }
-        same_policy
     }
 
     /// Opens a row, if the account's budget has room for it.
@@ -458,7 +402,7 @@ impl Reader {
     fn column(&mut self, definition: &[u8]) -> Result<Emit, RewriteError> {
         let context = match (self.opening.context(), &self.kind) {
             (Some(context), _) => context,
-            (None, Kind::Fields(_)) => return Ok(Emit::AsItIs),
+            (None, Kind::Fields(_) | Kind::Messages) => return Ok(Emit::AsItIs),
             (None, Kind::Result { .. } | Kind::Prepare { .. }) => return Err(RewriteError::PlanMismatch("keys")),
         };
         let parsed = ColumnDefinition::parse(definition)?;
@@ -476,7 +420,7 @@ impl Reader {
                 let Some(action) = action else { return Ok(Emit::AsItIs) };
                 action
             }
-            Kind::Result { .. } | Kind::Prepare { .. } => {
+            Kind::Result { .. } | Kind::Prepare { .. } | Kind::Messages => {
                 self.opening.actions().get(self.columns.len()).cloned().unwrap_or(CellAction::Relay)
             }
         };
@@ -500,7 +444,7 @@ impl Reader {
         match &self.kind {
             Kind::Prepare { map: Some(map), .. } if map.shown_for(seen).is_none() => Emit::Skip,
             Kind::Prepare { .. } => Emit::AsItIs,
-            Kind::Result { .. } | Kind::Fields(_) => Emit::AsItIs,
+            Kind::Result { .. } | Kind::Fields(_) | Kind::Messages => Emit::AsItIs,
         }
     }
 
@@ -517,7 +461,7 @@ impl Reader {
         let columns = match &self.opening.plan.outputs {
             Outputs::Columns(actions) => actions.len(),
             // What a CALL returns is not announced.
-            Outputs::Relay | Outputs::Results(_) => 0,
+            Outputs::Relay | Outputs::Messages | Outputs::Results(_) => 0,
         };
         if usize::from(ok.params) != at_server || columns > 0 && usize::from(ok.columns) != columns {
             return Err(refuse(&RewriteError::PlanMismatch("prepared statement"), &desk.connection));
@@ -557,7 +501,7 @@ impl Reader {
                 self.rows = None;
                 Ok(())
             }
-            (Outputs::Relay | Outputs::Columns(_) | Outputs::Results(_), only) => only,
+            (Outputs::Relay | Outputs::Messages | Outputs::Columns(_) | Outputs::Results(_), only) => only,
         }
     }
 

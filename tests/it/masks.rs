@@ -1,6 +1,8 @@
 //! Roles that see masks or envelopes: what they are shown, and that no statement tells them more.
 
 mod attempts;
+mod diagnostics;
+mod new_views;
 mod page;
 
 use mysql_async::Conn;
@@ -23,6 +25,8 @@ on_each_server!(
     the_page_says_what_each_role_gets,
     a_cursor_shows_masks,
     the_error_of_a_key_shows_no_value,
+    diagnostics_show_no_envelope,
+    a_view_made_behind_the_proxys_back_is_read_first,
 );
 
 /// Two customers who look alike to a masked role.
@@ -189,6 +193,14 @@ async fn the_error_of_a_key_shows_no_value(kind: Kind) {
             assert!(said.starts_with("Duplicate entry '<protected>' for key ") && !said.contains("xC1"), "{said}");
         }
     }
+}
+
+async fn diagnostics_show_no_envelope(kind: Kind) {
+    diagnostics::show_no_envelope(kind).await;
+}
+
+async fn a_view_made_behind_the_proxys_back_is_read_first(kind: Kind) {
+    new_views::are_read_before_they_are_shown(kind).await;
 }
 
 async fn the_page_says_what_each_role_gets(kind: Kind) {

@@ -272,8 +272,12 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     harmless(
         "SELECT COUNT(*) FROM information_schema.statistics WHERE table_name = 'customers' AND column_name = '{c}' AND index_name IS NULL",
     ),
-    harmless("SELECT histogram FROM information_schema.column_statistics WHERE table_name = 'customers'")
+    refused("ANALYZE TABLE customers UPDATE HISTOGRAM ON {c} WITH 8 BUCKETS").on(Kind::MySql),
+    refused("SELECT histogram FROM information_schema.column_statistics WHERE table_name = 'customers'")
         .on(Kind::MySql),
+    refused("ANALYZE TABLE customers PERSISTENT FOR COLUMNS ({c}) INDEXES ()").on(Kind::MariaDb),
+    refused("SELECT min_value FROM mysql.column_stats WHERE table_name = 'customers'").on(Kind::MariaDb),
+    harmless("SELECT COUNT(*) FROM sys.statement_analysis WHERE query LIKE CONCAT('%', '{v}', '%')").on(Kind::MySql),
     harmless(
         "SELECT COUNT(*) FROM performance_schema.events_statements_history WHERE sql_text LIKE CONCAT('%', '{v}', '%stored%')",
     ),

@@ -178,14 +178,26 @@ impl From<Complaint> for ClientError {
 pub fn without_envelope(payload: &[u8]) -> Option<Vec<u8>> {
     /// Code and SQLSTATE.
     const HEAD: usize = 9;
-    /// Both servers spell bytes that are no text in this way.
-    const MAGIC: &[u8] = br"\xC1\xFE\x1D";
     let (head, text) = payload.split_at_checked(HEAD)?;
-    if !head.starts_with(&[0xff, 0x26, 0x04, b'#']) || memchr::memmem::find(text, MAGIC).is_none() {
+    if !head.starts_with(&[0xff, 0x26, 0x04, b'#']) || memchr::memmem::find(text, SPELLED_MAGIC).is_none() {
         return None;
     }
-    let mut out = head.to_vec();
-    out.extend_from_slice(b"Duplicate entry '<protected>'");
+    Some([head, &duplicate_entry(text)].concat())
+}
+
+/// The same for a text among the diagnostics of the server, under a code in digits: of another error than 1062 nothing is
+/// left.
+pub fn message_without_envelope(code: &[u8], text: &[u8]) -> Option<Vec<u8>> {
+    memchr::memmem::find(text, SPELLED_MAGIC)?;
+    Some(if code == b"1062" { duplicate_entry(text) } else { b"<protected>".to_vec() })
+}
+
+/// The beginning of an envelope. Both servers spell bytes that are no text in this way.
+const SPELLED_MAGIC: &[u8] = br"\xC1\xFE\x1D";
+
+/// The text of error 1062 without its entry.
+fn duplicate_entry(text: &[u8]) -> Vec<u8> {
+    let mut out = b"Duplicate entry '<protected>'".to_vec();
     let before_quote = text.strip_suffix(b"'");
     let key = before_quote.and_then(|text| text.get(memchr::memrchr(b'\'', text)?.saturating_add(1)..));
     if let Some(key) = key {
@@ -193,7 +205,7 @@ pub fn without_envelope(payload: &[u8]) -> Option<Vec<u8>> {
         out.extend_from_slice(key);
         out.push(b'\'');
     }
-    Some(out)
+    out
 }
 
 /// What the data plane itself has to complain of. Texts are MySQL's own where it has one.
@@ -281,6 +293,9 @@ pub enum Complaint {
     /// The account has been shown as much as its role's budget allows.
     #[error("The budget for protected cells is spent: nothing more is shown")]
     BudgetSpent,
+    /// The account has searched by protected columns as often as its role may in a minute.
+    #[error("Too many searches by protected columns in a minute: the statement was not sent; try again later")]
+    TooManySearches,
     /// The record of accesses cannot be written, and policy wants it before the result's end.
     #[error("The access could not be recorded: nothing more is shown; try again")]
     NotRecorded,
@@ -333,7 +348,7 @@ impl Complaint {
             Self::PasswordExpired => PASSWORD_EXPIRED,
             Self::KeysNotLoaded | Self::WriteLeaseOver => KEY_NOT_AVAILABLE,
             Self::ProtectedColumn => COLUMN_DENIED,
-            Self::BudgetSpent => LIMIT_REACHED,
+            Self::BudgetSpent | Self::TooManySearches => LIMIT_REACHED,
             Self::TooManySigns => FIREWALL,
         }
     }

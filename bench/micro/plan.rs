@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hint::black_box;
 
-use candado::plan::{Inspection, PlanCache, Scratch, inspect};
+use candado::plan::{Inspection, Lookup, PlanCache, Scratch, inspect};
 use candado::policy::{
     Access, Account, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy, ProtectedColumn, Role, RoleId,
 };
@@ -35,6 +35,7 @@ pub(crate) fn bench(c: &mut Criterion) {
     let mut scratch = Scratch::default();
     let mut run = |cache: &PlanCache, sql: &str| {
         let cx = Inspection {
+            lookup: Lookup::Again,
             dialect,
             default_database: Some("shop"),
             catalog: &catalog,

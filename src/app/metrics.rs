@@ -46,6 +46,8 @@ impl Collector for DataPlane {
             ("repreparations", "Prepared statements prepared again unseen by clients", totals.repreparations),
             ("over_budget", "Results ended because a budget for protected cells was spent", totals.over_budget),
             ("near_budget", "Times that an account was shown most of what its budget allows", totals.near_budget),
+            ("searches", "Values that roles which do not see them searched for", totals.searches),
+            ("searches_refused", "Statements refused because of too many searches", totals.searches_refused),
             ("server_bytes", "Bytes of commands written to the server", totals.bytes_to_server),
         ] {
             let metric = ConstCounter::new(value);

@@ -106,7 +106,17 @@ pub enum PolicyError {
 pub fn load_policy(settings: &Settings, version: u64) -> Result<Policy, PolicyError> {
     let path = &settings.policy;
     let text = std::fs::read_to_string(path).map_err(|source| PolicyError::Read { path: path.clone(), source })?;
-    Ok(policy::file::parse(&path.display().to_string(), &text, version)?)
+    Ok(policy::file::parse_for(&path.display().to_string(), &text, version, settings.environment.as_deref())?)
+}
+
+/// The environments of the configured policy.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn environments(settings: &Settings) -> Result<Vec<String>, PolicyError> {
+    let path = &settings.policy;
+    let text = std::fs::read_to_string(path).map_err(|source| PolicyError::Read { path: path.clone(), source })?;
+    Ok(policy::file::environments(&path.display().to_string(), &text)?)
 }
 
 /// What the control plane is told.

@@ -53,9 +53,11 @@ pub struct Share {
     pub masked: u64,
     /// Those of both that are bait.
     pub bait: u64,
+    /// Values that rows were searched for by, where policy grants that to a role that does not see the column.
+    pub searched: u64,
 }
 
-/// A statement that showed protected cells. Holds no value.
+/// A statement that showed protected cells, or searched by such a column. Holds no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disclosure {
     /// The account that the server authenticated.

@@ -38,7 +38,7 @@ pub enum Line {
         /// Its version.
         version: String,
     },
-    /// A statement showed protected cells.
+    /// A statement showed protected cells, or searched by such columns.
     Access(Box<Disclosure>),
     /// Records were lost.
     Gap {
@@ -92,16 +92,20 @@ fn access(disclosure: &Disclosure, out: &mut String) {
         opened: sum.opened.saturating_add(share.opened),
         masked: sum.masked.saturating_add(share.masked),
         bait: sum.bait,
+        searched: 0,
     });
     put(out, format_args!("\t{}\t{}\t", total.opened, total.masked));
-    for (number, (column, Share { opened, masked, bait })) in columns.iter().enumerate() {
+    for (number, (column, Share { opened, masked, bait, searched })) in columns.iter().enumerate() {
         if number > 0 {
             out.push(',');
         }
         escaped(out, &column.to_string(), b",=");
         put(out, format_args!("={opened}/{masked}"));
-        if *bait > 0 {
+        if *bait > 0 || *searched > 0 {
             put(out, format_args!("/{bait}"));
+        }
+        if *searched > 0 {
+            put(out, format_args!("/{searched}"));
         }
     }
 }
@@ -306,7 +310,8 @@ pub struct Accessed<'a> {
     pub opened: u64,
     /// Cells masked.
     pub masked: u64,
-    /// `database.table.column=opened/masked`, with `/bait` behind it where there is any, with commas between.
+    /// `database.table.column=opened/masked`, with `/bait` or `/bait/searched` behind it where there is any, with commas
+    /// between.
     pub columns: &'a str,
 }
 
@@ -322,8 +327,9 @@ impl<'a> Accessed<'a> {
             let (column, counts) = share.split_once('=')?;
             let mut counts = counts.split('/');
             let (opened, masked) = (counts.next()?.parse().ok()?, counts.next()?.parse().ok()?);
-            let bait = counts.next().map_or(Some(0), |bait| bait.parse().ok())?;
-            counts.next().is_none().then_some((column, Share { opened, masked, bait }))
+            let mut more = || counts.next().map_or(Some(0), |count| count.parse().ok());
+            let (bait, searched) = (more()?, more()?);
+            counts.next().is_none().then_some((column, Share { opened, masked, bait, searched }))
         })
     }
 }

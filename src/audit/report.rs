@@ -16,6 +16,8 @@ pub struct Total {
     pub opened: u64,
     /// Cells shown as masks.
     pub masked: u64,
+    /// Values that were searched for by roles that do not see the column.
+    pub searched: u64,
 }
 
 /// What is summed up together, as lines spell it.
@@ -38,6 +40,7 @@ impl Report {
             total.rows = total.rows.saturating_add(access.rows);
             total.opened = total.opened.saturating_add(share.opened);
             total.masked = total.masked.saturating_add(share.masked);
+            total.searched = total.searched.saturating_add(share.searched);
         }
     }
 
@@ -49,6 +52,7 @@ impl Report {
             total.rows = total.rows.saturating_add(sums.rows);
             total.opened = total.opened.saturating_add(sums.opened);
             total.masked = total.masked.saturating_add(sums.masked);
+            total.searched = total.searched.saturating_add(sums.searched);
         }
     }
 

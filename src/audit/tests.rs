@@ -293,7 +293,7 @@ fn bait_is_counted_with_the_row_that_goes_out_and_stands_behind_the_counts() {
     tally.cell(0);
     tally.row();
     assert_eq!((tally.baited().collect::<Vec<_>>(), tally.cells()), (vec![(column, 2)], 3));
-    let baited = Share { opened: 3, masked: 0, bait: 2 };
+    let baited = Share { opened: 3, bait: 2, ..Share::default() };
     let columns = BTreeMap::from([(ColumnRef::new("shop", "customers", "phone"), baited)]);
     let mut out = Vec::new();
     let access = Line::Access(Box::new(Disclosure { columns, ..disclosure("ana", 3) }));
@@ -385,7 +385,7 @@ fn search_and_report_find_what_was_written() {
     }
     let phone: Vec<_> = report.totals().filter(|([_, _, _, column], _)| column == "shop.customers.phone").collect();
     let names = |day: &str, account: &str| [day, account, "support", "shop.customers.phone"].map(str::to_owned);
-    let total = |count: u64| Total { statements: count, rows: 3 * count, opened: 3 * count, masked: 0 };
+    let total = |count: u64| Total { statements: count, rows: 3 * count, opened: 3 * count, ..Total::default() };
     assert_eq!(
         phone,
         [

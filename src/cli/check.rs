@@ -6,12 +6,13 @@
 mod profiles;
 
 use anyhow::Context;
+use clap::Args;
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::output::Output;
-use super::{Facts, Failure, runtime};
-use crate::app::{control_settings, load_policy, process, provider, tls};
+use super::{Facts, Failure, InEnvironment, runtime};
+use crate::app::{control_settings, environments, load_policy, process, provider, tls};
 use crate::config::{self, Keys, MemoryLock, NotReady, Plaintext, ServerTls, Settings};
 use crate::control::{CatalogLoader, ControlError, KeyStore, Pool, SCHEMA, StoredKeys, Weight, chain, check_columns};
 use crate::crypto::{KeyId, KeyPurpose};
@@ -19,6 +20,15 @@ use crate::keys::{EncryptionContext, Inactive, KeyError, KeyFilePlace, KeyRecord
 use crate::policy::{FirewallMode, Policy, ProtectedColumn};
 use crate::proxy::check_shadow;
 use crate::schema::ServerKind;
+
+/// What is checked.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    facts: Facts,
+    #[command(flatten)]
+    place: InEnvironment,
+}
 
 /// How a part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -50,13 +60,14 @@ struct Report {
 }
 
 /// Asks and prints.
-pub(super) fn run(arguments: &Facts) -> Result<(), Failure> {
-    let settings = config::load(&arguments.configured.config)?;
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let Arguments { facts, place } = arguments;
+    let settings = place.of(config::load(&facts.configured.config)?);
     // Locked where it is allowed; the report says if not.
     process::lock_memory().ok();
     let report = runtime()?.block_on(examine(&settings));
     let output = Output::new();
-    if arguments.json {
+    if facts.json {
         output.json(&report)?
     } else {
         output.line(report.text())?
@@ -91,6 +102,7 @@ async fn examine(settings: &Settings) -> Report {
     if let Some(policy) = &policy {
         report.policy(policy);
     }
+    report.environments(settings, policy.as_ref());
     let pool = Pool::new(&control_settings(settings));
     let reachable = report.server(settings, &pool).await;
     let stored = report.key_store(&pool, policy.as_ref(), reachable).await;
@@ -211,16 +223,38 @@ impl Report {
                 self.add("policy", Verdict::Warning, text);
             }
         }
+        self.accounts(policy);
+    }
+
+    /// Who has which role, in the environment that the policy is read for.
+    fn accounts(&mut self, policy: &Policy) {
+        let of = policy.environment().map(|name| format!("environment {name}: ")).unwrap_or_default();
         for hole in super::roles::holes(policy) {
-            self.add("policy", Verdict::Warning, hole);
+            self.add("policy", Verdict::Warning, format!("{of}{hole}"));
         }
         for binding in policy.bindings() {
             match binding.firewall {
                 FirewallMode::Learn | FirewallMode::Block | FirewallMode::Protect => {}
                 FirewallMode::Observe | FirewallMode::Off => {
-                    let text = format!("account {binding}: the firewall refuses nothing");
+                    let text = format!("{of}account {binding}: the firewall refuses nothing");
                     self.add("policy", Verdict::Warning, text);
                 }
+            }
+        }
+    }
+
+    /// The same in the policy's other environments.
+    fn environments(&mut self, settings: &Settings, policy: Option<&Policy>) {
+        let names = match (environments(settings), policy) {
+            (Ok(names), Some(policy)) => names.into_iter().filter(|name| policy.environment() != Some(name)).collect(),
+            // What is wrong was said.
+            (Err(_), _) | (_, None) => Vec::new(),
+        };
+        for name in names {
+            let other = Settings { environment: Some(name), ..settings.clone() };
+            match load_policy(&other, 1) {
+                Ok(policy) => self.accounts(&policy),
+                Err(error) => self.add("policy", Verdict::Wrong, chain(&error)),
             }
         }
     }

@@ -11,12 +11,12 @@ use serde::Serialize;
 
 use super::output::Output;
 use super::script::{Piece, Source};
-use super::{Configured, Failure, runtime, shadow_report};
+use super::{Configured, Failure, InEnvironment, runtime, shadow_report};
 use crate::app::{control_settings, load_policy};
 use crate::config::{self, Settings};
 use crate::control::{CatalogLoader, Pool};
 use crate::explain::{self, Audience, Explained, Verdict};
-use crate::plan::{self, Inspection, PlanCache, Scratch};
+use crate::plan::{self, Inspection, Lookup, PlanCache, Scratch};
 use crate::policy::{Access, Account, ColumnId, FirewallMode, Policy, RoleId};
 use crate::schema::{Catalog, Charset};
 use crate::sql::{Dialect, SqlMode};
@@ -26,6 +26,8 @@ use crate::sql::{Dialect, SqlMode};
 pub(super) struct Arguments {
     #[command(flatten)]
     configured: Configured,
+    #[command(flatten)]
+    place: InEnvironment,
     #[command(flatten)]
     source: Source,
     /// Summarise the report of shadow mode instead; neither configuration nor server is needed.
@@ -65,7 +67,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(path) = &arguments.shadow {
         return shadow_report::run(path, arguments.json);
     }
-    let settings = config::load(&arguments.configured.config)?;
+    let settings = arguments.place.of(config::load(&arguments.configured.config)?);
     let policy = load_policy(&settings, 1).map_err(|error| Failure::Usage(error.into()))?;
     let reader = Reader::of(arguments.account.as_deref(), &policy)?;
     let input = arguments.source.read()?;
@@ -138,6 +140,7 @@ impl Explainer<'_> {
             let decision = plan::inspect(
                 sql,
                 Inspection {
+                    lookup: Lookup::Again,
                     dialect: self.dialect,
                     default_database: database.as_deref(),
                     catalog: self.catalog,

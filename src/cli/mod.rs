@@ -78,7 +78,7 @@ enum Command {
     #[command(after_help = "Examples:
   candado check --config /etc/candado/candado.toml
   candado check --json | jq '.items[] | select(.verdict != \"ok\")'")]
-    Check(Facts),
+    Check(check::Arguments),
     /// Tell what becomes of statements: relayed, rewritten or refused, and why.
     ///
     /// Nothing is run: the catalog is read from the configured server, and the planner of `serve` decides. Texts are shown
@@ -176,6 +176,21 @@ struct Configured {
     /// The configuration file.
     #[arg(short, long, value_name = "FILE", env = "CANDADO_CONFIG", default_value = "candado.toml")]
     config: PathBuf,
+}
+
+/// Which of the policy's environments is meant.
+#[derive(Debug, Args)]
+struct InEnvironment {
+    /// One of the policy's environments; without it the one that the configuration names.
+    #[arg(long, value_name = "NAME")]
+    environment: Option<String>,
+}
+
+impl InEnvironment {
+    /// The settings for it.
+    fn of(&self, settings: Settings) -> Settings {
+        Settings { environment: self.environment.clone().or(settings.environment), ..settings }
+    }
 }
 
 /// Commands that need the configuration and print facts.

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::output::Output;
-use super::{Facts, Failure};
+use super::{Facts, Failure, InEnvironment};
 use crate::app::load_policy;
 use crate::config;
 use crate::policy::{Access, Account, ColumnId, FirewallMode, MysqlRole, Policy, RoleId};
@@ -24,7 +24,16 @@ pub(super) enum Command {
     #[command(after_help = "Examples:
   candado roles list --config /etc/candado/candado.toml
   candado roles list --json")]
-    List(Facts),
+    List(ListArguments),
+}
+
+/// What is listed.
+#[derive(Debug, Args)]
+pub(super) struct ListArguments {
+    #[command(flatten)]
+    facts: Facts,
+    #[command(flatten)]
+    place: InEnvironment,
 }
 
 /// Whose view is told.
@@ -32,6 +41,8 @@ pub(super) enum Command {
 pub(super) struct WhoArguments {
     #[command(flatten)]
     facts: Facts,
+    #[command(flatten)]
+    place: InEnvironment,
     /// The account as the server's CURRENT_USER() has it, USER@HOST; without a host, the host is %.
     #[arg(value_name = "USER@HOST")]
     account: String,
@@ -48,6 +59,9 @@ fn mysql_role(written: &str) -> Result<MysqlRole, String> {
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct View {
     account: String,
+    /// The policy's environment, if it has any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    environment: Option<String>,
     role: String,
     /// The position of the `[[account]]` that binds the account, from 1; none for an account that policy does not list.
     entry: Option<usize>,
@@ -73,6 +87,9 @@ struct Seen {
     access: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     mask: Option<&'static str>,
+    /// Values that may be searched for in a minute, if rows may be searched by the column all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    searches_per_minute: Option<u32>,
     /// The key of the role that decides: `columns`, `keysets` or `access`.
     by: &'static str,
 }
@@ -82,20 +99,20 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
     let output = Output::new();
     match command {
         Command::Who(arguments) => {
-            let policy = policy(&arguments.facts)?;
+            let policy = policy(&arguments.facts, &arguments.place)?;
             let view = View::of(&policy, &account(&arguments.account), &arguments.mysql_role);
             Ok(output.answer(arguments.facts.json, &view, || view.text())?)
         }
-        Command::List(facts) => {
-            let roles = listed(&policy(facts)?);
+        Command::List(ListArguments { facts, place }) => {
+            let roles = listed(&policy(facts, place)?);
             Ok(output
                 .answer(facts.json, &roles, || roles.iter().map(ListedRole::text).collect::<Vec<_>>().join("\n"))?)
         }
     }
 }
 
-fn policy(facts: &Facts) -> Result<Policy, Failure> {
-    let settings = config::load(&facts.configured.config)?;
+fn policy(facts: &Facts, place: &InEnvironment) -> Result<Policy, Failure> {
+    let settings = place.of(config::load(&facts.configured.config)?);
     load_policy(&settings, 1).map_err(|error| Failure::Usage(error.into()))
 }
 
@@ -110,6 +127,7 @@ impl View {
         let (role, firewall): (RoleId, FirewallMode) = policy.resolve_with(account, mysql_roles);
         Self {
             account: format!("{}@{}", account.user, account.host),
+            environment: policy.environment().map(str::to_owned),
             role: policy.role(role).map(|role| role.name.to_string()).unwrap_or_default(),
             entry: binding.map(|(entry, _)| entry),
             binding: binding.map(|(_, binding)| binding.to_string()),
@@ -123,7 +141,8 @@ impl View {
             (Some(entry), Some(binding)) => format!("[[account]] {entry} ({binding})"),
             (Some(_), None) | (None, _) => "no [[account]], so [unlisted]".to_owned(),
         };
-        let head = format!("{}: role {} by {by}; firewall {}", self.account, self.role, self.firewall);
+        let place = self.environment.as_ref().map(|name| format!(" in {name}")).unwrap_or_default();
+        let head = format!("{}{place}: role {} by {by}; firewall {}", self.account, self.role, self.firewall);
         with_columns(head, &self.columns)
     }
 }
@@ -137,9 +156,10 @@ impl ListedRole {
 
 fn with_columns(head: String, columns: &[Seen]) -> String {
     let width = columns.iter().map(|seen| seen.column.chars().count()).max().unwrap_or_default();
-    let lines = columns.iter().map(|Seen { column, access, mask, by }| {
+    let lines = columns.iter().map(|Seen { column, access, mask, searches_per_minute, by }| {
         let mask = mask.map(|mask| format!(" by {mask}")).unwrap_or_default();
-        format!("  {column:width$}  {access}{mask}  (the role's `{by}`)")
+        let search = searches_per_minute.map(|most| format!("; search, {most} a minute  (the role's `search`)"));
+        format!("  {column:width$}  {access}{mask}  (the role's `{by}`){}", search.unwrap_or_default())
     });
     std::iter::once(head).chain(lines).collect::<Vec<_>>().join("\n")
 }
@@ -156,6 +176,7 @@ fn seen(policy: &Policy, role: RoleId) -> Vec<Seen> {
                 Access::Deny => "deny",
             },
             mask: policy.masked(role, id).map(|(_, mask)| mask.name()),
+            searches_per_minute: policy.search(role).filter(|grant| grant.covers(id)).map(|grant| grant.per_minute),
             by: policy.basis(role, id).name(),
         })
         .collect()
@@ -199,6 +220,7 @@ name = "shop.customers.phone"
 keyset = "contact"
 type = "varchar(20)"
 mask = { kind = "last", shown = 2 }
+index = { normaliser = "raw" }
 [[column]]
 name = "shop.customers.address"
 keyset = "contact"
@@ -210,6 +232,7 @@ columns = { "shop.customers.address" = "deny" }
 access = "deny"
 keysets = { contact = "ciphertext" }
 columns = { "shop.customers.phone" = "masked" }
+search = { columns = ["shop.customers.phone"], per_minute = 5 }
 [[account]]
 mysql_role = "reporting"
 role = "reporting"
@@ -232,7 +255,7 @@ firewall = "protect"
               shop.customers.phone    plain  (the role's `access`)
               shop.customers.address  deny  (the role's `columns`)
             support@%: role reporting by [[account]] 1 (every account with MySQL role reporting@%); firewall block
-              shop.customers.phone    masked by last  (the role's `columns`)
+              shop.customers.phone    masked by last  (the role's `columns`); search, 5 a minute  (the role's `search`)
               shop.customers.address  ciphertext  (the role's `keysets`)
             someone@10.0.0.%: role unlisted by no [[account]], so [unlisted]; firewall block
               shop.customers.phone    deny  (the role's `access`)

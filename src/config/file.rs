@@ -108,6 +108,7 @@ struct WrittenControl {
 #[serde(deny_unknown_fields)]
 struct WrittenPolicy {
     path: PathBuf,
+    environment: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -228,6 +229,7 @@ pub fn parse(file: &str, text: &str, folder: &Path) -> Result<Settings, ConfigEr
         keys: keys(&mut text, written.keys, folder),
         approval: approval(&mut text, written.approval),
         policy: folder.join(written.policy.path),
+        environment: written.policy.environment,
         limits: limits(&mut text, &written.limits),
         log: log(&written.log),
         events: events(&mut text, written.events, folder),

@@ -31,6 +31,8 @@ pub struct Settings {
     pub revalidation: Revalidation,
     /// `policy.toml`.
     pub policy: PathBuf,
+    /// Which of the policy's environments this one is, if it has any.
+    pub environment: Option<String>,
     /// Bounds on what peers can make us do.
     pub limits: Limits,
     /// Logging.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::cache::Decision;
 use super::judge::Judge;
 use super::text::Text;
-use super::{Effect, Naming, PlanCache, QueryPlan, Refusal};
+use super::{Effect, Lookup, Naming, PlanCache, QueryPlan, Refusal};
 use crate::firewall::profile::{AccountProfile, Growth, Loaded, Sighting};
 use crate::firewall::rules::PARSE;
 use crate::policy::{Account, FirewallMode, Policy, RoleId};
@@ -30,6 +30,8 @@ pub struct Inspection<'a> {
     pub role: RoleId,
     /// The account that the server authenticated.
     pub account: &'a Account,
+    /// Whether the catalog was read again for this statement.
+    pub lookup: Lookup,
     /// How the firewall treats the account.
     pub firewall: FirewallMode,
     /// What is known of the account. Without it nothing is allowed as an exception, and modes that compare with a profile
@@ -147,6 +149,7 @@ pub fn inspect<'a>(sql: &'a [u8], cx: Inspection<'a>) -> Result<Admitted<'a>, Re
                 names: &names,
                 role: cx.role,
                 account: cx.account,
+                lookup: cx.lookup,
                 firewall: cx.firewall,
                 profile: cx.profile,
                 cache: cx.cache,

@@ -9,10 +9,13 @@ use super::mode::Passed;
 use super::other::{self, Words};
 use super::protected_names::ProtectedNames;
 use super::text::Text;
-use super::{CellAction, Effect, KeptText, Outputs, PlanCache, QueryPlan, Refusal, Splice, SpliceKind, kept};
+use super::unread::unknown_table;
+use super::{
+    CellAction, Effect, KeptText, Lookup, Outputs, PlanCache, QueryPlan, Refusal, Splice, SpliceKind, UnknownName, kept,
+};
 use crate::firewall::profile::AccountProfile;
 use crate::firewall::rules::{PARSE, STACKED};
-use crate::policy::{Account, ColumnId, FirewallMode, Policy, RoleId};
+use crate::policy::{Access, Account, ColumnId, FirewallMode, Policy, RoleId};
 use crate::schema::{Catalog, Charset, ServerKind};
 use crate::sql::tree::{Statement, TokenRange};
 use crate::sql::{self, Dialect, ReservedWords, StatementClass, TokenKind};
@@ -27,6 +30,7 @@ pub(super) struct Judge<'a> {
     pub(super) names: &'a ProtectedNames,
     pub(super) role: RoleId,
     pub(super) account: &'a Account,
+    pub(super) lookup: Lookup,
     pub(super) firewall: FirewallMode,
     pub(super) profile: Option<&'a AccountProfile>,
     pub(super) cache: &'a PlanCache,
@@ -59,6 +63,9 @@ impl Judge<'_> {
         if stacked && self.is_guarded() {
             return (Err(Refusal::Firewall { rule: STACKED.0 }), Remember::Yes);
         }
+        if let Some(refusal) = self.statistics(&text) {
+            return (Err(refusal), Remember::Yes);
+        }
         let words = self.words(text);
         let read = class == StatementClass::Dml
             || (class == StatementClass::Explain && !words.is_of_connection() && !words.is_description());
@@ -74,7 +81,7 @@ impl Judge<'_> {
         };
         let (plan, remember) = match (statement, class) {
             (Some(Ok(statement)), _) => self.parsed(&text, &statement, params),
-            (Some(Err(_)), _) => (self.unparsed(&text, params), Remember::Yes),
+            (Some(Err(_)), _) => self.unparsed(&text, params),
             (None, StatementClass::Prepare | StatementClass::ExecuteImmediate) if !self.names.is_empty() => {
                 (self.prepared(&text, params), Remember::No)
             }
@@ -84,9 +91,10 @@ impl Judge<'_> {
                 if let Some((plan, remember)) = allowed {
                     return (plan.map(|plan| (plan.naming(class), passed)), remember.and(judged));
                 }
-                let (effect, remember) = words.decide(class);
+                let (effect, remember) = self.read_first(&text, words.decide(class));
                 let effect = effect.map(|effect| if stacked { Effect::Catalog } else { effect });
-                (effect.map(|effect| QueryPlan::relay(effect, params)), remember)
+                let outputs = if words.shows_messages() { Outputs::Messages } else { Outputs::Relay };
+                (effect.map(|effect| QueryPlan { outputs, ..QueryPlan::relay(effect, params) }), remember)
             }
         };
         (plan.map(|plan| (plan.naming(class), passed)), remember.and(judged))
@@ -94,7 +102,18 @@ impl Judge<'_> {
 
     fn parsed(&self, text: &Text<'_>, statement: &Statement, params: u16) -> (Result<QueryPlan, Refusal>, Remember) {
         if !text.names().any(|(_, name)| self.names.has_carrier(&name)) {
-            return (Ok(QueryPlan::relay(Effect::None, params)), Remember::Yes);
+            let unknown = if self.sees_all() {
+                None
+            } else {
+                unknown_table(text, statement, self.catalog, self.default_database)
+            };
+            let relayed = Ok(QueryPlan::relay(Effect::None, params));
+            return match (unknown, self.lookup) {
+                (None, _) => (relayed, Remember::Yes),
+                (Some(name), Lookup::First) => (Err(unread(name)), Remember::No),
+                // It may be there at the next time.
+                (Some(_), Lookup::Again) => (relayed, Remember::No),
+            };
         }
         let cx = Context {
             text: *text,
@@ -110,16 +129,52 @@ impl Judge<'_> {
     }
 
     /// A statement that the parser cannot read passes only if it names nothing that could be protected (sql.md P13).
-    fn unparsed(&self, text: &Text<'_>, params: u16) -> Result<QueryPlan, Refusal> {
+    fn unparsed(&self, text: &Text<'_>, params: u16) -> (Result<QueryPlan, Refusal>, Remember) {
         let dangerous = |name: &str| self.names.has_carrier(name) || self.names.has_column(name);
-        match text.names().find(|(_, name)| dangerous(name)) {
-            Some((_, name)) => {
-                Err(other::unsupported(&name, "syntax that Candado cannot read", "write it in simpler terms"))
-            }
-            // It may be several statements, if policy protects nothing.
-            None if is_stacked(text) => Ok(QueryPlan::relay(Effect::Catalog, params)),
-            None => Ok(QueryPlan::relay(Effect::None, params)),
+        if let Some((_, name)) = text.names().find(|(_, name)| dangerous(name)) {
+            let refusal = other::unsupported(&name, "syntax that Candado cannot read", "write it in simpler terms");
+            return (Err(refusal), Remember::Yes);
         }
+        // It may be several statements, if policy protects nothing.
+        let effect = if is_stacked(text) { Effect::Catalog } else { Effect::None };
+        let relayed = Ok(QueryPlan::relay(effect, params));
+        match (self.sees_all(), self.lookup) {
+            (true, _) => (relayed, Remember::Yes),
+            // Which of its names are tables is not known.
+            (false, Lookup::First) => (Err(unread("in this statement".to_owned())), Remember::No),
+            (false, Lookup::Again) => (relayed, Remember::No),
+        }
+    }
+
+    /// A query in a statement of another kind: which of its names are tables is not known.
+    fn read_first(
+        &self,
+        text: &Text<'_>,
+        (decided, remember): (Result<Effect, Refusal>, Remember),
+    ) -> (Result<Effect, Refusal>, Remember) {
+        let has_query = (1..text.tokens.len()).any(|at| text.is(at, "SELECT"));
+        match (decided, self.lookup) {
+            (Ok(_), Lookup::First) if has_query && !self.sees_all() => {
+                (Err(unread("in this statement".to_owned())), Remember::No)
+            }
+            (Ok(effect), Lookup::Again) if has_query && !self.sees_all() => (Ok(effect), Remember::No),
+            (decided, Lookup::First | Lookup::Again) => (decided, remember),
+        }
+    }
+
+    /// Values that the server keeps as statistics of columns are shown as they are stored: not to a role that does not see
+    /// them all.
+    fn statistics(&self, text: &Text<'_>) -> Option<Refusal> {
+        const KEPT: [&str; 2] = ["COLUMN_STATISTICS", "COLUMN_STATS"];
+        let is_kept = |name: &str| KEPT.iter().any(|kept| name.eq_ignore_ascii_case(kept));
+        let (_, name) = text.names().find(|(_, name)| is_kept(name))?;
+        (!self.sees_all()).then(|| other::unsupported(&name, "reading statistics of values", "leave the table out"))
+    }
+
+    /// Whether nothing is hidden from the role.
+    fn sees_all(&self) -> bool {
+        let mut columns = (0_u32..).zip(self.policy.columns()).map(|(id, _)| ColumnId(id));
+        columns.all(|column| self.policy.access(self.role, column).0 == Access::Plain)
     }
 
     /// PREPARE and EXECUTE IMMEDIATE pass if their text is a literal whose statement would pass as it is. Its splices
@@ -154,8 +209,8 @@ impl Judge<'_> {
             // DDL would take effect at an EXECUTE, which does not show what it runs.
             Outputs::Relay if is_prepare && plan.effect != Effect::None => Err(other::prepared()),
             Outputs::Relay if plan.is_as_written() => Ok(QueryPlan::relay(plan.effect, params)),
-            // A CALL announces nothing of its results.
-            Outputs::Results(_) => Err(other::prepared()),
+            // A CALL announces nothing of its results, and messages are looked for in those of the statement itself.
+            Outputs::Results(_) | Outputs::Messages => Err(other::prepared()),
             Outputs::Relay | Outputs::Columns(_) if !is_prepare && !self.runs_at_once(text, end) => {
                 Err(other::prepared())
             }
@@ -209,6 +264,11 @@ impl Judge<'_> {
     fn is_guarded(&self) -> bool {
         !self.names.is_empty() || self.firewall.refuses()
     }
+}
+
+/// A table that the catalog does not know, and that may be a view over protected data.
+fn unread(name: String) -> Refusal {
+    Refusal::UnknownName { name: UnknownName::Table(name) }
 }
 
 type Planned = (QueryPlan, Passed);

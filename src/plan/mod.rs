@@ -24,15 +24,17 @@ mod sort;
 #[cfg(test)]
 mod tests;
 mod text;
+mod unread;
 
 pub use cache::PlanCache;
 pub use inspect::{Admitted, Inspection, Scratch, inspect};
 pub use kept::{ByName, KeptText};
 pub use plan::{
-    Among, CellAction, CommonPair, Comparison, Effect, Joined, Naming, Outputs, Pair, Piece, Qualified, QueryPlan,
-    ResultName, SetColumn, SetPart, SetRows, Splice, SpliceKind, SubjectSource, SubjectValue, TableColumn, TagColumn,
-    Value,
+    Among, CellAction, CommonPair, Comparison, Effect, GrantedSearch, Joined, Naming, Outputs, Pair, Piece, Qualified,
+    QueryPlan, ResultName, SetColumn, SetPart, SetRows, Splice, SpliceKind, SubjectSource, SubjectValue, TableColumn,
+    TagColumn, Value,
 };
 pub use refusal::{Refusal, Subject, UnknownName, Verb};
 pub use set::{SetText, SetTexts, nested_column, set_texts};
 pub use sort::{Direction, Sort, SortBound, SortBy, SortKey};
+pub use unread::Lookup;

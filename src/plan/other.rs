@@ -40,6 +40,12 @@ impl Words<'_> {
             Class::Explain if !self.names.is_empty() && self.is_of_connection() => {
                 Err(opaque("EXPLAIN FOR CONNECTION", "explain the statement itself"))
             }
+            // What a variable holds is seen by nobody but the server.
+            Class::Diagnostics if !self.names.is_empty() && self.takes_message() => {
+                Err(opaque("GET DIAGNOSTICS of MESSAGE_TEXT", "use SHOW WARNINGS"))
+            }
+            // The server would keep the least, the greatest and some other values where others read them.
+            Class::Maintenance if self.keeps_values() => self.near("ANALYZE TABLE with statistics of values", DIRECTLY),
             Class::Administration if !self.names.is_empty() && self.text.is(0, "BINLOG") => {
                 Err(opaque("BINLOG", DIRECTLY))
             }
@@ -82,6 +88,21 @@ impl Words<'_> {
     fn without_query(&self) -> Result<(), Refusal> {
         let query = (1..self.text.tokens.len()).any(|at| self.text.is(at, "SELECT"));
         if query { self.near("a subquery in a statement of this kind", "run the SELECT by itself") } else { Ok(()) }
+    }
+
+    /// Whether texts of the server are shown in which envelopes may stand: SHOW WARNINGS or SHOW ERRORS.
+    pub(super) fn shows_messages(&self) -> bool {
+        !self.names.is_empty() && self.text.is(0, "SHOW") && self.text.is_any(1, &["WARNINGS", "ERRORS"])
+    }
+
+    /// Whether statistics of single values are made: MySQL's histograms, MariaDB's tables of statistics.
+    fn keeps_values(&self) -> bool {
+        (1..self.text.tokens.len()).any(|at| self.text.is_any(at, &["HISTOGRAM", "PERSISTENT"]))
+    }
+
+    /// Whether such a text is put into a variable. SIGNAL has a text of the client's own.
+    fn takes_message(&self) -> bool {
+        self.text.is(0, "GET") && (1..self.text.tokens.len()).any(|at| self.text.is(at, "MESSAGE_TEXT"))
     }
 
     /// Whether the plan of another connection's statement is asked for, whatever that statement is.

@@ -21,6 +21,8 @@ pub struct QueryPlan {
     pub copies: Vec<ColumnId>,
     /// How the proxy sorts the rows, if it does.
     pub sort: Option<Sort>,
+    /// Searches that policy grants to a role that does not see the values.
+    pub searches: Vec<GrantedSearch>,
     /// Names of columns that are sent with their table before them, in order.
     pub qualified: Vec<Qualified>,
     /// What the statement changes for later ones.
@@ -41,6 +43,7 @@ impl QueryPlan {
             copies: Vec::new(),
             qualified: Vec::new(),
             sort: None,
+            searches: Vec::new(),
             effect,
             named: Naming::No,
             params,
@@ -68,6 +71,8 @@ impl QueryPlan {
 pub enum Outputs {
     /// Relayed byte for byte. A column definition that names a protected column is still refused (second lock).
     Relay,
+    /// What SHOW WARNINGS and SHOW ERRORS show: texts of the server, in which it prints envelopes.
+    Messages,
     /// One action for each column of the result, in order. A result with another number of columns is refused.
     Columns(Vec<CellAction>),
     /// The same for each result of a CALL, in order. A result more than these is refused.
@@ -78,12 +83,23 @@ impl Outputs {
     /// All actions, of one result after the other.
     pub fn cells(&self) -> impl Iterator<Item = &CellAction> {
         let results = match self {
-            Self::Relay => &[][..],
+            Self::Relay | Self::Messages => &[][..],
             Self::Columns(cells) => std::slice::from_ref(cells),
             Self::Results(results) => results,
         };
         results.iter().flatten()
     }
+}
+
+/// A search by a column whose values the role does not see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GrantedSearch {
+    /// The comparison.
+    pub tokens: TokenRange,
+    /// The column.
+    pub column: ColumnId,
+    /// With how many values it is compared.
+    pub values: u32,
 }
 
 /// A column of the result without an alias, whose name is the client's own text.

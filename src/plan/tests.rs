@@ -7,7 +7,9 @@ mod made;
 mod modes;
 mod plans;
 mod property;
+mod searches;
 mod shown;
+mod unread;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
@@ -42,6 +44,7 @@ struct Shop {
     dialect: Dialect,
     database: Option<&'static str>,
     role: RoleId,
+    lookup: Lookup,
     firewall: FirewallMode,
     profile: Option<AccountProfile>,
     account: Account,
@@ -57,6 +60,7 @@ impl Shop {
             dialect: Dialect { mode: SqlMode::STRICT, charset: Charset::Utf8mb4, server },
             database: Some("shop"),
             role: PLAIN,
+            lookup: Lookup::Again,
             firewall: FirewallMode::Block,
             profile: None,
             account: Account { user: "app".into(), host: "%".into() },
@@ -68,6 +72,7 @@ impl Shop {
         then(inspect(
             sql,
             Inspection {
+                lookup: self.lookup,
                 dialect: self.dialect,
                 default_database: self.database,
                 catalog: &self.catalog,
@@ -210,6 +215,7 @@ fn outputs_text(outputs: &Outputs, policy: &Policy) -> String {
     let result = |cells: &[CellAction]| format!("result: {}\n", cells.iter().map(cell).collect::<Vec<_>>().join(", "));
     match outputs {
         Outputs::Relay => String::new(),
+        Outputs::Messages => "messages\n".to_owned(),
         Outputs::Columns(cells) => result(cells),
         Outputs::Results(results) => results.iter().map(|cells| result(cells)).collect(),
     }

@@ -88,6 +88,11 @@ impl Protected<'_> {
         self.by_name.get(&name.to_string().to_lowercase()).copied()
     }
 
+    /// A protected column.
+    pub(super) fn column(&self, id: ColumnId) -> Option<&ProtectedColumn> {
+        self.columns.get(usize::try_from(id.0).ok()?)
+    }
+
     fn ids(&self) -> impl Iterator<Item = (ColumnId, &ProtectedColumn)> {
         (0_u32..).map(ColumnId).zip(self.columns)
     }

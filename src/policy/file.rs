@@ -12,17 +12,20 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::access::{self, Lines, Protected, WrittenAccess, WrittenRight};
+use super::account::{Unlisted, WrittenAccount, bindings};
 use super::budget::WrittenBudget;
+use super::environment::{Differing, WrittenEnvironment};
 use super::honey::{self, WrittenHoney};
 use super::mask::WrittenMask;
 use super::password_hash::{WrittenCosts, WrittenKind};
 use super::rates::WrittenRates;
 use super::routine::{self, WrittenRoutine};
+use super::search::WrittenSearch;
 use super::sort::{self, WrittenSort};
 use super::written::{Problems, Text, suggestion};
 use super::{
-    Access, AccountPattern, Basis, Binding, Budget, ColumnId, FirewallMode, HashCosts, IndexSpec, LogicalType, Mask,
-    MysqlRole, Normaliser, Padding, Policy, ProtectedColumn, Role, RoleId, SortRule, TextSize,
+    Access, Basis, Budget, ColumnId, HashCosts, IndexSpec, LogicalType, Mask, Normaliser, Padding, Policy,
+    ProtectedColumn, Role, RoleId, SearchGrant, SortRule, TextSize,
 };
 use crate::schema::ColumnRef;
 
@@ -61,6 +64,8 @@ struct File {
     budget: BTreeMap<String, Spanned<WrittenBudget>>,
     #[serde(default)]
     honey: Vec<WrittenHoney>,
+    #[serde(default)]
+    environment: BTreeMap<String, Spanned<WrittenEnvironment>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -107,54 +112,31 @@ struct WrittenRole {
     keysets: BTreeMap<String, Spanned<WrittenAccess>>,
     #[serde(default)]
     columns: BTreeMap<String, Spanned<WrittenRight>>,
+    search: Option<WrittenSearch>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenAccount {
-    user: Option<Spanned<String>>,
-    host: Option<String>,
-    mysql_role: Option<Spanned<String>>,
-    role: Spanned<String>,
-    #[serde(default)]
-    firewall: WrittenFirewall,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Unlisted {
-    #[serde(default)]
-    firewall: WrittenFirewall,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum WrittenFirewall {
-    #[default]
-    Block,
-    Learn,
-    Observe,
-    Off,
-    Protect,
-}
-
-impl From<WrittenFirewall> for FirewallMode {
-    fn from(written: WrittenFirewall) -> Self {
-        match written {
-            WrittenFirewall::Block => Self::Block,
-            WrittenFirewall::Learn => Self::Learn,
-            WrittenFirewall::Observe => Self::Observe,
-            WrittenFirewall::Off => Self::Off,
-            WrittenFirewall::Protect => Self::Protect,
-        }
-    }
-}
-
-/// Reads the text of a policy file. `file` is its name in messages, `version` the new snapshot's.
+/// Reads the text of a policy file without environments. `file` is its name in messages, `version` the new snapshot's.
 ///
 /// # Errors
 /// Everything that is wrong with it, each with file and line.
 pub fn parse(file: &str, text: &str, version: u64) -> Result<Policy, Problems> {
+    parse_for(file, text, version, None)
+}
+
+/// The environments that a policy file has, in order of their names.
+///
+/// # Errors
+/// It cannot be read as TOML, or has keys that do not exist.
+pub fn environments(file: &str, text: &str) -> Result<Vec<String>, Problems> {
+    let written: File = Text::new(file, text).parse()?;
+    Ok(written.environment.into_keys().collect())
+}
+
+/// Reads the text of a policy file for an environment; with environments in it, one has to be named.
+///
+/// # Errors
+/// Everything that is wrong with it, each with file and line.
+pub fn parse_for(file: &str, text: &str, version: u64, environment: Option<&str>) -> Result<Policy, Problems> {
     let mut text = Text::new(file, text);
     let written: File = text.parse()?;
     let keysets = keysets(&mut text, &written.keysets);
@@ -176,8 +158,11 @@ pub fn parse(file: &str, text: &str, version: u64) -> Result<Policy, Problems> {
     roles.push(Role { name: UNLISTED.into(), default_access: Access::Deny, columns: HashMap::new() });
     let rates = written.rates.checked(&mut text);
     let budgets = budgets(&mut text, &written.budget, &roles);
-    let policy = Policy::new(version, columns, roles, Vec::new(), unlisted, written.unlisted.firewall.into());
-    let policy = policy.with_bindings(bindings);
+    let for_all = Differing { bindings, firewall: written.unlisted.firewall(), budgets };
+    let Differing { bindings, firewall, budgets } =
+        for_all.chosen(&mut text, &written.environment, environment, &roles);
+    let policy = Policy::new(version, columns, roles, Vec::new(), unlisted, firewall);
+    let policy = policy.with_bindings(bindings).with_environment(environment);
     let routines = routine::routines(&mut text, &written.routine, &by_name);
     text.finish(
         policy
@@ -188,6 +173,7 @@ pub fn parse(file: &str, text: &str, version: u64) -> Result<Policy, Problems> {
             .with_honey(honey)
             .with_masks(details.masks)
             .with_bases(details.bases)
+            .with_searches(details.searches)
             .with_password_hashes(hashes),
     )
 }
@@ -203,7 +189,7 @@ fn sorts(text: &mut Text<'_>, written: &[Column], by_name: &HashMap<String, Colu
 }
 
 /// Budgets by role.
-fn budgets(
+pub(super) fn budgets(
     text: &mut Text<'_>,
     written: &BTreeMap<String, Spanned<WrittenBudget>>,
     roles: &[Role],
@@ -487,6 +473,7 @@ fn region(text: &mut Text<'_>, index: &Index) -> Arc<str> {
 struct Details {
     masks: HashMap<(RoleId, ColumnId), Arc<Mask>>,
     bases: HashMap<(RoleId, ColumnId), Basis>,
+    searches: HashMap<RoleId, SearchGrant>,
 }
 
 fn roles(
@@ -500,9 +487,11 @@ fn roles(
         if name == UNLISTED {
             text.wrong(&role.span(), "role name `unlisted` is taken: it is what accounts without an entry have");
         }
-        let WrittenRole { access, keysets, columns } = role.get_ref();
+        let WrittenRole { access, keysets, columns, search } = role.get_ref();
         let lines = Lines { name, at: role.span(), access: (*access).into(), keysets, columns };
         let rights = access::rights(text, &lines, protected);
+        let granted = search.as_ref().map(|search| search.checked(text, (name, lines.access, &rights), protected));
+        details.searches.extend(granted.map(|granted| (id, granted)));
         details.masks.extend(rights.masks.into_iter().map(|(column, mask)| ((id, column), mask)));
         details.bases.extend(rights.bases.into_iter().map(|(column, basis)| ((id, column), basis)));
         roles.push(Role { name: name.as_str().into(), default_access: lines.access, columns: rights.columns });
@@ -511,57 +500,4 @@ fn roles(
         text.wrong(&Range { start: 0, end: 0 }, "too many roles");
     }
     (roles, details)
-}
-
-fn bindings(text: &mut Text<'_>, written: &[WrittenAccount], roles: &[Role]) -> Vec<Binding> {
-    let mut bindings: Vec<Binding> = Vec::with_capacity(written.len());
-    for account in written {
-        let role = account.role.get_ref();
-        let Some((id, _)) = (0_u16..).zip(roles).find(|(_, known)| *known.name == **role) else {
-            let hint = suggestion(role, roles.iter().map(|role| &*role.name));
-            text.wrong(&account.role.span(), format!("role `{role}` is not declared{hint}"));
-            continue;
-        };
-        let binding = account.binding(text, RoleId(id));
-        // The first match wins, so an entry behind one that takes all its accounts is never used.
-        if bindings.iter().any(|earlier| earlier.covers(&binding)) {
-            let user = account.user.as_ref().map(Spanned::get_ref);
-            let of = user.map_or_else(|| binding.to_string(), |user| format!("user `{user}`"));
-            text.wrong(&account.place(), format!("an earlier entry takes all accounts of this one ({of})"));
-        }
-        bindings.push(binding);
-    }
-    bindings
-}
-
-impl WrittenAccount {
-    /// Where it stands in the file.
-    fn place(&self) -> Range<usize> {
-        let name = self.user.as_ref().or(self.mysql_role.as_ref());
-        name.map_or_else(|| self.role.span(), Spanned::span)
-    }
-
-    fn binding(&self, text: &mut Text<'_>, role: RoleId) -> Binding {
-        let mysql_role = self.mysql_role.as_ref().and_then(|written| {
-            let role = MysqlRole::from_policy(written.get_ref());
-            if role.is_none() {
-                text.wrong(&written.span(), "mysql_role is `name` or `name@host`");
-            }
-            role
-        });
-        let host = self.host.as_deref().map(Arc::from);
-        let pattern = match (&self.user, &self.mysql_role) {
-            (Some(user), _) => Some(AccountPattern { user: user.get_ref().as_str().into(), host }),
-            (None, Some(_)) if host.is_none() => None,
-            (None, Some(written)) => {
-                text.wrong(&written.span(), "host belongs to a `user`");
-                None
-            }
-            (None, None) => {
-                text.wrong(&self.role.span(), "an account has a `user`, a `mysql_role`, or both");
-                None
-            }
-        };
-        Binding { pattern, mysql_role, role, firewall: self.firewall.into() }
-    }
 }

@@ -4,8 +4,10 @@
 //! keys nor SQL.
 
 mod access;
+mod account;
 mod budget;
 mod column;
+mod environment;
 pub mod file;
 mod honey;
 mod mask;
@@ -16,6 +18,7 @@ mod policy;
 mod rates;
 mod role;
 mod routine;
+mod search;
 mod sort;
 #[cfg(test)]
 mod tests;
@@ -33,4 +36,5 @@ pub use policy::{Access, Binding, DecryptGrant, Policy};
 pub use rates::{Rates, Reaction};
 pub use role::{Account, AccountPattern, FirewallMode, Role, RoleId};
 pub use routine::AllowedRoutine;
+pub use search::SearchGrant;
 pub use sort::SortRule;

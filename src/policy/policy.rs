@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Account, AccountPattern, AllowedRoutine, Basis, Budget, ColumnId, FirewallMode, HashCosts, Honey, Mask, MysqlRole,
-    ProtectedColumn, Rates, Role, RoleId, SortRule,
+    ProtectedColumn, Rates, Role, RoleId, SearchGrant, SortRule,
 };
 use crate::schema::{ColumnRef, TableRef};
 
@@ -88,6 +88,7 @@ impl std::fmt::Display for Binding {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     version: u64,
+    environment: Option<Arc<str>>,
     columns: Vec<ProtectedColumn>,
     roles: Vec<Role>,
     bindings: Vec<Binding>,
@@ -96,6 +97,7 @@ pub struct Policy {
     rates: Rates,
     masks: HashMap<(RoleId, ColumnId), Arc<Mask>>,
     bases: HashMap<(RoleId, ColumnId), Basis>,
+    searches: HashMap<RoleId, SearchGrant>,
     sorts: HashMap<ColumnId, SortRule>,
     password_hashes: HashMap<ColumnRef, HashCosts>,
     routines: Vec<AllowedRoutine>,
@@ -122,6 +124,7 @@ impl Policy {
         let bindings = bindings.into_iter().map(bound).collect();
         Self {
             version,
+            environment: None,
             columns,
             roles,
             bindings,
@@ -130,6 +133,7 @@ impl Policy {
             rates: Rates::default(),
             masks: HashMap::new(),
             bases: HashMap::new(),
+            searches: HashMap::new(),
             sorts: HashMap::new(),
             password_hashes: HashMap::new(),
             routines: Vec::new(),
@@ -143,6 +147,17 @@ impl Policy {
     #[must_use]
     pub fn with_bindings(self, bindings: Vec<Binding>) -> Self {
         Self { bindings, ..self }
+    }
+
+    /// The same for the environment of that name.
+    #[must_use]
+    pub(super) fn with_environment(self, name: Option<&str>) -> Self {
+        Self { environment: name.map(Arc::from), ..self }
+    }
+
+    /// The environment that it is for, if the file has any.
+    pub fn environment(&self) -> Option<&str> {
+        self.environment.as_deref()
     }
 
     /// The same with what roles see of columns that are masked for them.
@@ -304,6 +319,17 @@ impl Policy {
     /// Which line of a role decides about a column.
     pub fn basis(&self, role: RoleId, column: ColumnId) -> Basis {
         self.bases.get(&(role, column)).copied().unwrap_or(Basis::Role)
+    }
+
+    /// The same with searches that are granted to roles which do not see the values.
+    #[must_use]
+    pub(crate) fn with_searches(self, searches: HashMap<RoleId, SearchGrant>) -> Self {
+        Self { searches, ..self }
+    }
+
+    /// By which columns a role may search although it does not see their values, and how often. `None`: by none.
+    pub fn search(&self, role: RoleId) -> Option<&SearchGrant> {
+        self.searches.get(&role)
     }
 
     /// The grant of the engine that converts whole columns. It shows no value to anybody and has no role: who may run it

@@ -54,9 +54,10 @@ impl Session {
                 };
                 self.relay(relay, then).await
             }
-            Pending { cells: Cells::Open { .. } | Cells::Fetch { .. } | Cells::Fields { .. }, .. } => {
-                self.read_answer(pending, reply_sequence).await
-            }
+            Pending {
+                cells: Cells::Open { .. } | Cells::Messages { .. } | Cells::Fetch { .. } | Cells::Fields { .. },
+                ..
+            } => self.read_answer(pending, reply_sequence).await,
         }
     }
 

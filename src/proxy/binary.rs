@@ -12,7 +12,7 @@ use super::prepared::{PiecesSent, Prepared, Text, Versions};
 use super::snapshot::Snapshot;
 use super::statement::{NotSent, Opening, check_lease, is_protected, not_rewritten, opens, refuse};
 use crate::client_error::{ClientError, Complaint};
-use crate::plan::{QueryPlan, Refusal, Subject};
+use crate::plan::{Outputs, QueryPlan, Refusal, Subject};
 use crate::rewrite::{self, Context, LongData, ParamMap, ParamTypes, RewriteError, Rewritten, Unifications, Window};
 use crate::sql;
 use crate::wire::command::{self, Command};
@@ -42,6 +42,13 @@ impl Desk {
             return Err(NotSent::Refused(ClientError::from(&Refusal::Unsupported {
                 subject: Subject::Data,
                 construct: "PREPARE in a prepared statement",
+                remedy: "send it as text",
+            })));
+        }
+        if plan.outputs == Outputs::Messages {
+            return Err(NotSent::Refused(ClientError::from(&Refusal::Unsupported {
+                subject: Subject::Data,
+                construct: "SHOW WARNINGS or SHOW ERRORS in a prepared statement",
                 remedy: "send it as text",
             })));
         }
@@ -175,6 +182,7 @@ impl Desk {
         if plan.sort.is_some() {
             send = self.without_cursor(payload, send);
         }
+        self.allow_searches(&plan, &snapshot).map_err(NotSent::Refused)?;
         let cells =
             if opens(&plan) { Cells::Open { opening, statement: Some(id) } } else { Cells::Relay(guard(&snapshot)) };
         Ok(Decision::Forward { send, pending: Pending { response, cells, then, prepared: None } })

@@ -1,6 +1,7 @@
 //! What is done with a command: the table of commands.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::acquaintance::Acquaintance;
 use super::keys::KeysWanted;
@@ -16,7 +17,7 @@ use super::statement::{NotSent, Opening, Rights, changes_catalog, opens};
 use super::unify::Unify;
 use crate::client_error::{ClientError, Complaint};
 use crate::explain::{self, Explained};
-use crate::plan::{PlanCache, QueryPlan, Scratch};
+use crate::plan::{Lookup, Outputs, PlanCache, QueryPlan, Scratch};
 use crate::policy::RoleId;
 use crate::rewrite::{ResultColumn, Rewritten, WantedSubject};
 use crate::wire::WireError;
@@ -25,6 +26,10 @@ use crate::wire::err::{self, SqlState};
 use crate::wire::ok::SessionTrack;
 use crate::wire::packet::{self, Whole};
 use crate::wire::response::{EndMarker, Response, RowFormat};
+
+/// For so long after a connection had the catalog read again, a table that it does not know keeps nobody waiting: one's own
+/// temporary tables are never in it.
+const LOOKED_UP_FRESH: Duration = Duration::from_secs(1);
 
 /// What is done with a command.
 #[derive(Debug)]
@@ -111,6 +116,8 @@ pub(super) enum Cells {
     Relay(Option<Guard>),
     /// The result's definitions are restored and its cells opened. A cursor stays with the statement of that id.
     Open { opening: Opening, statement: Option<u32> },
+    /// Texts of the server, in which no envelope is shown.
+    Messages { opening: Opening },
     /// Rows of a cursor.
     Fetch { opening: Opening, columns: Vec<ResultColumn> },
     /// COM_FIELD_LIST: definitions of what the role may read are restored.
@@ -158,6 +165,10 @@ pub(super) struct Desk {
     pub(super) unify: Option<Unify>,
     /// How often the command at hand was decided about.
     pub(super) attempt: Attempt,
+    /// Whether the catalog was read again for it.
+    pub(super) lookup: Lookup,
+    /// When the connection last had the catalog read again.
+    looked_up: Option<Instant>,
     joined: Vec<u8>,
     catalog: Due,
 }
@@ -196,6 +207,8 @@ impl Desk {
             application: None,
             unify: None,
             attempt: Attempt::First,
+            lookup: Lookup::First,
+            looked_up: None,
             joined: Vec::new(),
             catalog: Due::No,
         }
@@ -206,6 +219,10 @@ impl Desk {
         self.unify = None;
         self.named.nothing_under_way();
         self.attempt = attempt;
+        if attempt == Attempt::First {
+            let is_fresh = self.looked_up.is_some_and(|at| at.elapsed() < LOOKED_UP_FRESH);
+            self.lookup = if is_fresh { Lookup::Again } else { Lookup::First };
+        }
         let mut joined = std::mem::take(&mut self.joined);
         let decision = whole.payload(input, &mut joined).and_then(|payload| self.decide_payload(payload, attempt));
         // A command of many megabytes does not leave its size behind.
@@ -281,6 +298,9 @@ impl Desk {
         if opens(&plan) && self.state.results_collation.is_none() {
             return Decision::WithFreshState;
         }
+        if let Err(error) = self.allow_searches(&plan, &snapshot) {
+            return Decision::Refuse(error);
+        }
         let send = match planned.rewritten {
             Rewritten::Unchanged => Send::AsItCame,
             Rewritten::Replaced => Send::Rewritten,
@@ -300,6 +320,8 @@ impl Desk {
                 .naming(&planned.names, &planned.asked)
                 .showing(planned.window);
             Cells::Open { opening, statement: None }
+        } else if plan.outputs == Outputs::Messages {
+            Cells::Messages { opening: self.opening(&plan, reading.dialect, &snapshot) }
         } else {
             Cells::Relay(guard(&snapshot))
         };
@@ -389,6 +411,8 @@ impl Desk {
     pub(super) async fn refresh_catalog(&mut self) {
         if self.shared.catalog.refresh(self.shared.settings.timeouts.catalog).await {
             self.catalog = Due::No;
+            self.lookup = Lookup::Again;
+            self.looked_up = Some(Instant::now());
         } else {
             tracing::warn!(connection = self.connection.id, "the catalog was not loaded in time");
         }

@@ -2,6 +2,7 @@
 //!
 //! Whoever opens rows holds [`Rows`]. If the result ends in whatever way without being told of, dropping it tells.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::decision::{Cells, Desk, Pending};
@@ -13,6 +14,7 @@ use crate::firewall::Digest;
 use crate::plan::QueryPlan;
 use crate::policy::Policy;
 use crate::rewrite::RowPlan;
+use crate::schema::ColumnRef;
 use crate::sql::Token;
 
 /// What the record will say of a statement. Nothing if nobody records and nothing is bait, or if it opens
@@ -60,6 +62,11 @@ impl Witness {
             columns: Default::default(),
         };
         Some(Self { audit, snapshot: opening.snapshot.clone(), disclosure })
+    }
+
+    /// Of a statement that showed nothing: what else there is to tell.
+    pub(super) fn told_of(self, rows: u64, columns: BTreeMap<ColumnRef, Share>, outcome: Outcome) -> Told {
+        Told { audit: self.audit, disclosure: Some(Disclosure { outcome, rows, columns, ..self.disclosure }) }
     }
 
     fn told(self, tally: &Tally, outcome: Outcome) -> Option<Told> {
@@ -110,6 +117,17 @@ impl Told {
         self
     }
 
+    /// The same with what was searched for.
+    pub(super) fn with_searches(mut self, searched: BTreeMap<ColumnRef, Share>) -> Self {
+        if let Some(disclosure) = &mut self.disclosure {
+            for (column, share) in searched {
+                let told = disclosure.columns.entry(column).or_default();
+                told.searched = told.searched.saturating_add(share.searched);
+            }
+        }
+        self
+    }
+
     /// Records it. In mode strict the client may not get the end of a result whose record is not written.
     pub(super) async fn record(mut self) -> Result<(), ClientError> {
         let Some(disclosure) = self.disclosure.take() else { return Ok(()) };
@@ -132,7 +150,7 @@ impl Desk {
         let shows = match &pending.cells {
             Cells::Open { .. } => pending.prepared.is_none(),
             Cells::Fetch { .. } => true,
-            Cells::Relay(_) | Cells::Fields { .. } => false,
+            Cells::Relay(_) | Cells::Messages { .. } | Cells::Fields { .. } => false,
         };
         match &self.shared.audit {
             Some(audit) if shows => audit.admit().await.map_err(|_| Complaint::NotRecordable.into()),

@@ -10,7 +10,7 @@ use super::statement::{Judged, Reading};
 use crate::client_error::Complaint;
 use crate::events::Outcome;
 use crate::explain::{Audience, Explained};
-use crate::plan::{self, Admitted, Inspection, Refusal};
+use crate::plan::{self, Admitted, Inspection, Lookup, Refusal};
 use crate::rewrite;
 use crate::wire::ok::Status;
 use crate::wire::result_set::{self, Frame};
@@ -56,6 +56,7 @@ impl Desk {
         let decision = plan::inspect(
             sql,
             Inspection {
+                lookup: Lookup::Again,
                 dialect: reading.dialect,
                 default_database: reading.database.as_deref(),
                 catalog: &snapshot.catalog,

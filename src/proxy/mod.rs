@@ -29,6 +29,7 @@ mod rates;
 mod registry;
 mod reprepare;
 mod rsa;
+mod searching;
 mod session;
 mod settings;
 mod shadow;

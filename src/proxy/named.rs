@@ -10,7 +10,7 @@ use super::prepared::Versions;
 use super::snapshot::Snapshot;
 use super::statement::{Reading, is_protected};
 use crate::client_error::{ClientError, Complaint};
-use crate::plan::{self, ByName, Inspection, KeptText, Naming, QueryPlan, SpliceKind};
+use crate::plan::{self, ByName, Inspection, KeptText, Lookup, Naming, QueryPlan, SpliceKind};
 use crate::schema::Charset;
 use crate::sql::Dialect;
 use crate::wire::command::Command;
@@ -241,6 +241,7 @@ impl Desk {
             account: &self.state.account,
             firewall: rights.firewall,
             profile: profile.as_deref(),
+            lookup: Lookup::First,
             cache: &self.plans,
             scratch: &mut self.scratch,
         };

@@ -5,6 +5,8 @@
 //! its place, and the rest of it is read and dropped, so that the connection stays in step.
 
 mod mark;
+mod messages;
+mod newer_keys;
 mod paid;
 mod sorted;
 
@@ -13,15 +15,14 @@ use super::decision::{Cells, Desk, Pending, put_error};
 use super::disclosing::{Rows, Told, Witness};
 use super::end::End;
 use super::honey::Sentinel;
-use super::keys::KeysWanted;
 use super::prepared::{Cursor, Prepared};
 use super::registry::Connection;
-use super::session::{Session, Shared};
+use super::searching::Searched;
+use super::session::Session;
 use super::statement::{Opening, refuse};
 use crate::audit::Outcome;
 use crate::client_error::{ClientError, Complaint, without_envelope};
-use crate::crypto::{Envelope, KeyId, MAGIC};
-use crate::keys::KeyRing;
+use crate::crypto::KeyId;
 use crate::plan::{CellAction, Outputs};
 use crate::policy::{Access, RoleId};
 use crate::rewrite::{self, ParamMap, ResultColumn, RewriteError, RowPlan, Sorter};
@@ -32,11 +33,6 @@ use crate::wire::response::{Event, PrepareOk, Response, RowFormat};
 
 /// Bytes that are gathered before they are written.
 const GATHER: usize = 64 << 10;
-
-/// Keys of data subjects that are asked for at once.
-const SUBJECT_KEYS_MAX: usize = 500;
-/// Bytes of an envelope's beginning that hold its header, and enough behind it to parse.
-const ENVELOPE_HEAD: usize = 28 + 24 + 16;
 
 /// What is done with a packet.
 enum Emit {
@@ -69,6 +65,8 @@ struct Reader {
     witness: Option<Witness>,
     /// Who looks for bait among them.
     sentinel: Option<Sentinel>,
+    /// What the record will say of the statement's searches.
+    searched: Option<Searched>,
     /// What the rows may still show; `None`: everything.
     purse: Option<Purse>,
     /// Sequence id of the next packet to the client.
@@ -90,6 +88,7 @@ enum Kind {
         map: Option<ParamMap>,
     },
     Fields(RoleId),
+    Messages,
 }
 
 impl Session {
@@ -239,7 +238,7 @@ impl Desk {
                     prepared.cursor = Some(Cursor { opening: reader.opening, columns: reader.columns });
                 }
             }
-            (Kind::Result { .. } | Kind::Prepare { .. } | Kind::Fields(_), _) => {}
+            (Kind::Result { .. } | Kind::Prepare { .. } | Kind::Fields(_) | Kind::Messages, _) => {}
         }
     }
 }
@@ -259,8 +258,12 @@ impl Reader {
                 let rows = RowPlan::new(opening.actions(), &columns).ok().flatten();
                 (opening, Kind::Result { statement: None }, columns, rows)
             }
+            Cells::Messages { opening } => (opening, Kind::Messages, Vec::new(), None),
             Cells::Fields { opening, role } => (opening, Kind::Fields(role), Vec::new(), None),
         };
+        // Rows of a cursor were searched for when it was opened.
+        let is_executed = matches!(kind, Kind::Result { .. }) && columns.is_empty();
+        let searched = if is_executed { Searched::of(&opening, desk) } else { None };
         let (witness, purse) = (Witness::of(&opening, desk), Purse::of(&opening, desk));
         let sentinel = Sentinel::of(&opening, desk);
         let rows = rows.map(|plan| Rows::new(plan.watching(&opening.snapshot.policy), witness.clone()));
@@ -273,6 +276,7 @@ impl Reader {
             sorter: None,
             witness,
             sentinel,
+            searched,
             purse,
             sequence,
             first_sequence: sequence,
@@ -284,12 +288,20 @@ impl Reader {
 
     /// What is to be recorded when the result ends in that way.
     fn told(&mut self, outcome: Outcome) -> Option<Told> {
-        self.rows.as_mut()?.end(outcome)
+        let shown = self.rows.as_mut().and_then(|rows| rows.end(outcome));
+        match self.searched.take() {
+            Some(searched) => searched.told(shown, outcome),
+            None => shown,
+        }
     }
 
     /// Takes a packet and gathers what the client gets of it.
     fn take(&mut self, event: Event<'_>, bytes: &[u8], next: Response, desk: &mut Desk) -> Result<(), Untaken> {
         let emit = match event {
+            Event::Row(row) if matches!(self.kind, Kind::Messages) => {
+                return self.message_row(row).map_err(|error| refuse(&error, &desk.connection).into());
+            }
+            Event::ColumnCount(_) | Event::Column(_) if matches!(self.kind, Kind::Messages) => Emit::AsItIs,
             Event::Row(row) => return self.paid_row(row, next, &desk.connection),
             Event::ColumnCount(count) => {
                 if usize::from(count) != self.opening.actions().len() {
@@ -326,63 +338,6 @@ impl Reader {
             Emit::Skip => {}
         }
         Ok(())
-    }
-
-    /// Takes over newer keys, if there are any for the policy that the statement was planned under: what may be opened
-    /// stays what it was.
-    async fn renew(&mut self, kid: KeyId, from: NewerKeys, desk: &Desk) -> bool {
-        let shared = &desk.shared;
-        match from {
-            NewerKeys::Published => desk.connection.counters.unknown_key(),
-            NewerKeys::AskedFor => {
-                if !shared.keys.ask(KeysWanted::Key(kid), shared.settings.timeouts.unknown_key).await {
-                    return false;
-                }
-            }
-        }
-        let newest = shared.snapshot.load_full();
-        let same_policy = newest.policy.version() == self.opening.snapshot.policy.version();
-        let digest = newest.keys().map(KeyRing::digest);
-        let newer = digest.is_some() && digest != self.opening.snapshot.keys().map(KeyRing::digest);
-        if same_policy && newer {
-            self.opening.snapshot = newest;
-        }
-        same_policy && newer
-    }
-
-    /// Asks for the key of a data subject, and along with it for those that the rows name which have come already: a
-    /// thousand rows of a thousand people are a few questions.
-    async fn find_subject_keys(&mut self, kid: KeyId, seen: (&[u8], &[u8]), desk: &Desk) -> bool {
-        let shared = &desk.shared;
-        if self.take_newest_ring(shared) && self.opening.knows_subject_key(kid) {
-            return true;
-        }
-        let mut wanted = vec![kid];
-        for bytes in [seen.0, seen.1] {
-            named_subject_keys(bytes, |named| {
-                if wanted.len() < SUBJECT_KEYS_MAX && !wanted.contains(&named) && !self.opening.knows_subject_key(named)
-                {
-                    wanted.push(named);
-                }
-            });
-        }
-        let found = shared.keys.ask(KeysWanted::SubjectKeys(wanted), shared.settings.timeouts.unknown_key).await;
-        self.take_newest_ring(shared);
-        if !found {
-            desk.connection.counters.unknown_key();
-        }
-        found && self.opening.knows_subject_key(kid)
-    }
-
-    /// Takes over the newest ring, if it is for the policy that the statement was planned under: keys of data subjects are
-    /// opened into that one alone.
-    fn take_newest_ring(&mut self, shared: &Shared) -> bool {
-        let newest = shared.snapshot.load_full();
-        let same_policy = newest.policy.version() == self.opening.snapshot.policy.version();
-        if same_policy && newest.keys().is_some() {
-            self.opening.snapshot = newest;
-        }
-        same_policy
     }
 
     fn plan_rows(&mut self) -> Result<(), RewriteError> {
@@ -431,7 +386,7 @@ impl Reader {
     fn column(&mut self, definition: &[u8]) -> Result<Emit, RewriteError> {
         let context = match (self.opening.context(), &self.kind) {
             (Some(context), _) => context,
-            (None, Kind::Fields(_)) => return Ok(Emit::AsItIs),
+            (None, Kind::Fields(_) | Kind::Messages) => return Ok(Emit::AsItIs),
             (None, Kind::Result { .. } | Kind::Prepare { .. }) => return Err(RewriteError::PlanMismatch("keys")),
         };
         let parsed = ColumnDefinition::parse(definition)?;
@@ -449,7 +404,7 @@ impl Reader {
                 let Some(action) = action else { return Ok(Emit::AsItIs) };
                 action
             }
-            Kind::Result { .. } | Kind::Prepare { .. } => {
+            Kind::Result { .. } | Kind::Prepare { .. } | Kind::Messages => {
                 self.opening.actions().get(self.columns.len()).cloned().unwrap_or(CellAction::Relay)
             }
         };
@@ -473,7 +428,7 @@ impl Reader {
         match &self.kind {
             Kind::Prepare { map: Some(map), .. } if map.shown_for(seen).is_none() => Emit::Skip,
             Kind::Prepare { .. } => Emit::AsItIs,
-            Kind::Result { .. } | Kind::Fields(_) => Emit::AsItIs,
+            Kind::Result { .. } | Kind::Fields(_) | Kind::Messages => Emit::AsItIs,
         }
     }
 
@@ -490,7 +445,7 @@ impl Reader {
         let columns = match &self.opening.plan.outputs {
             Outputs::Columns(actions) => actions.len(),
             // What a CALL returns is not announced.
-            Outputs::Relay | Outputs::Results(_) => 0,
+            Outputs::Relay | Outputs::Messages | Outputs::Results(_) => 0,
         };
         // MariaDB announces no columns of RETURNING behind INSERT. The result is judged by its own number of columns.
         let fits = ok.columns == 0 || columns == 0 || usize::from(ok.columns) == columns;
@@ -532,7 +487,7 @@ impl Reader {
                 self.rows = None;
                 Ok(())
             }
-            (Outputs::Relay | Outputs::Columns(_) | Outputs::Results(_), only) => only,
+            (Outputs::Relay | Outputs::Messages | Outputs::Columns(_) | Outputs::Results(_), only) => only,
         }
     }
 
@@ -543,19 +498,6 @@ impl Reader {
             self.sequence = self.first_sequence;
         }
         self.sequence = put_error(error, connection, self.sequence, &mut self.gathered);
-    }
-}
-
-/// Finds keys of data subjects that envelopes name in bytes of rows. A guess: what is no envelope costs a look-up of a
-/// key that does not exist, as an envelope that somebody forged does.
-fn named_subject_keys(bytes: &[u8], mut found: impl FnMut(KeyId)) {
-    for start in memchr::memmem::find_iter(bytes, &MAGIC) {
-        // The shortest stretch that holds a header and, unread, what follows it.
-        let end = start.saturating_add(ENVELOPE_HEAD).min(bytes.len());
-        let kid = bytes.get(start..end).and_then(|head| Envelope::parse(head).ok()).map(|envelope| envelope.kid());
-        if let Some(kid) = kid.filter(|kid| kid.is_of_subject()) {
-            found(kid);
-        }
     }
 }
 

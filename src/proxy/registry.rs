@@ -16,6 +16,8 @@ pub struct Counters {
     repreparations: AtomicU64,
     over_budget: AtomicU64,
     near_budget: AtomicU64,
+    searches: AtomicU64,
+    searches_refused: AtomicU64,
 }
 
 /// The counters' values at one moment.
@@ -41,6 +43,10 @@ pub struct Totals {
     pub over_budget: u64,
     /// Times that most of a budget was spent.
     pub near_budget: u64,
+    /// Values that roles which do not see them searched for.
+    pub searches: u64,
+    /// Statements refused because their account had searched too often.
+    pub searches_refused: u64,
 }
 
 impl Counters {
@@ -76,6 +82,14 @@ impl Counters {
         self.near_budget.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn searched(&self, values: u64) {
+        self.searches.fetch_add(values, Ordering::Relaxed);
+    }
+
+    pub(super) fn search_refused(&self) {
+        self.searches_refused.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn add_to(&self, totals: &mut Totals) {
         totals.statements += self.statements.load(Ordering::Relaxed);
         totals.refusals += self.refusals.load(Ordering::Relaxed);
@@ -85,6 +99,8 @@ impl Counters {
         totals.repreparations += self.repreparations.load(Ordering::Relaxed);
         totals.over_budget += self.over_budget.load(Ordering::Relaxed);
         totals.near_budget += self.near_budget.load(Ordering::Relaxed);
+        totals.searches += self.searches.load(Ordering::Relaxed);
+        totals.searches_refused += self.searches_refused.load(Ordering::Relaxed);
     }
 }
 

@@ -24,6 +24,7 @@ use super::rates::{Measure, Tallies};
 use super::registry::Place;
 use super::reprepare::Reprepared;
 use super::rsa::LoginKey;
+use super::searching::Searches;
 use super::settings::{SharedSettings, display_address};
 use super::snapshot::Snapshot;
 use super::state::{Freshness, Standing, Transaction};
@@ -60,6 +61,8 @@ pub(super) struct Shared {
     pub(super) plans: Arc<PlanCache>,
     pub(super) tallies: Tallies,
     pub(super) budgets: Arc<Ledger>,
+    /// What accounts have searched for.
+    pub(super) searches: Searches,
     pub(super) key: Option<LoginKey>,
     pub(super) shutdown: CancellationToken,
 }

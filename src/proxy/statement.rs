@@ -117,7 +117,7 @@ impl Opening {
     /// What happens to the result's columns; none for an answer that is relayed.
     pub(super) fn actions(&self) -> &[CellAction] {
         match &self.plan.outputs {
-            Outputs::Relay => &[],
+            Outputs::Relay | Outputs::Messages => &[],
             Outputs::Columns(actions) => actions,
             Outputs::Results(results) => results.get(self.result).map_or(&[], Vec::as_slice),
         }
@@ -152,7 +152,7 @@ pub(super) fn writes(plan: &QueryPlan) -> bool {
 /// Whether cells of the result are opened.
 pub(super) fn opens(plan: &QueryPlan) -> bool {
     match &plan.outputs {
-        Outputs::Relay => false,
+        Outputs::Relay | Outputs::Messages => false,
         Outputs::Columns(_) | Outputs::Results(_) => true,
     }
 }
@@ -199,8 +199,9 @@ impl Desk {
         }
         let rights = self.rights(snapshot);
         let profile = self.profile(rights.firewall, snapshot, reading.database.as_ref());
-        let Self { state, scratch, out, plans, connection, shared, attempt, tally, .. } = self;
+        let Self { state, scratch, out, plans, connection, shared, attempt, lookup, tally, .. } = self;
         let inspection = Inspection {
+            lookup: *lookup,
             dialect: reading.dialect,
             default_database: reading.database.as_deref(),
             catalog: &snapshot.catalog,

@@ -9,7 +9,7 @@ use expect_test::{Expect, expect};
 use super::fixture::{Fixture, Lexed, NOTES, PHONE, dialect};
 use super::*;
 use crate::crypto::is_envelope;
-use crate::plan::{Admitted, Inspection, PlanCache, Scratch, inspect};
+use crate::plan::{Admitted, Inspection, Lookup, PlanCache, Scratch, inspect};
 use crate::policy::{Account, FirewallMode, RoleId};
 use crate::sql::TokenKind;
 
@@ -21,6 +21,7 @@ fn admit<'a>(
     account: &'a Account,
 ) -> Admitted<'a> {
     let cx = Inspection {
+        lookup: Lookup::Again,
         dialect: dialect(),
         default_database: Some("shop"),
         catalog: &fixture.catalog,

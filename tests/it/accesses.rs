@@ -30,13 +30,13 @@ const SECRET: &str = "zqSecretOfTheAccesses";
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// A folder for the record, and the access key that the security team made.
-struct Archive {
+pub(crate) struct Archive {
     folder: TempDir,
     kind: Kind,
 }
 
 impl Archive {
-    fn open(kind: Kind) -> Self {
+    pub(crate) fn open(kind: Kind) -> Self {
         let folder = tempfile::Builder::new().prefix("candado-it-").tempdir().unwrap();
         let archive = Self { folder, kind };
         fs::create_dir(archive.folder.path().join("records")).unwrap();
@@ -58,12 +58,12 @@ impl Archive {
         self.folder.path().join(name).display().to_string()
     }
 
-    fn file(&self) -> String {
+    pub(crate) fn file(&self) -> String {
         self.path("records/accesses.log")
     }
 
     /// `[audit]` for a proxy.
-    fn section(&self, mode: &str) -> String {
+    pub(crate) fn section(&self, mode: &str) -> String {
         format!(
             "[audit]\nmode = \"{mode}\"\nkey_file = \"{}\"\nfile = {{ path = \"{}\", sync = \"system\" }}\n",
             self.path("access.key"),
@@ -110,14 +110,14 @@ impl Archive {
         files
     }
 
-    fn verify(&self) -> (i32, Value) {
+    pub(crate) fn verify(&self) -> (i32, Value) {
         let files = self.files();
         let files: Vec<&str> = files.iter().map(String::as_str).collect();
         self.run(AUDITOR, &[&["verify"], files.as_slice()].concat())
     }
 
     /// Accesses in the file, as `candado audit search` finds them.
-    fn accesses(&self, filter: &[&str]) -> Vec<Value> {
+    pub(crate) fn accesses(&self, filter: &[&str]) -> Vec<Value> {
         let (code, document) = self.run(AUDITOR, &[&["search", &self.file()], filter].concat());
         assert_eq!(code, 0);
         document["accesses"].as_array().unwrap().clone()

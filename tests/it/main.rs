@@ -14,6 +14,7 @@ mod clients;
 mod column;
 mod docs_in_step;
 mod elevations;
+mod environments;
 mod events;
 #[path = "../support/fakekms/mod.rs"]
 mod fakekms;
@@ -59,6 +60,7 @@ mod round_trip;
 mod routines;
 mod sample_app;
 mod search;
+mod searches;
 mod shadow;
 mod sort;
 mod sort_weights;

@@ -1,11 +1,13 @@
 //! Roles that see masks or envelopes: what they are shown, and that no statement tells them more.
 
 mod attempts;
+mod diagnostics;
+mod new_views;
 mod page;
 
 use mysql_async::Conn;
 
-use self::attempts::{ATTEMPTS, End};
+use self::attempts::{ATTEMPTS, End, SEARCHES};
 use crate::support::on_each_server;
 use crate::support::proxy::Deployment;
 use crate::support::raw::{Login, Raw, error_code};
@@ -18,10 +20,13 @@ on_each_server!(
     what_a_role_sees_reaches_it_through_views_and_nested_queries,
     a_masked_value_cannot_be_written_back,
     no_attempt_tells_more_than_the_mask,
+    a_grant_to_search_opens_no_attempt_but_searches,
     field_lists_and_explanations_show_no_more,
     the_page_says_what_each_role_gets,
     a_cursor_shows_masks,
     the_error_of_a_key_shows_no_value,
+    diagnostics_show_no_envelope,
+    a_view_made_behind_the_proxys_back_is_read_first,
 );
 
 /// Two customers who look alike to a masked role.
@@ -190,6 +195,14 @@ async fn the_error_of_a_key_shows_no_value(kind: Kind) {
     }
 }
 
+async fn diagnostics_show_no_envelope(kind: Kind) {
+    diagnostics::show_no_envelope(kind).await;
+}
+
+async fn a_view_made_behind_the_proxys_back_is_read_first(kind: Kind) {
+    new_views::are_read_before_they_are_shown(kind).await;
+}
+
 async fn the_page_says_what_each_role_gets(kind: Kind) {
     page::is_what_happens(kind).await;
 }
@@ -261,6 +274,39 @@ async fn no_attempt_tells_more_than_the_mask(kind: Kind) {
         }
     }
     assert!(ATTEMPTS.len() >= 180 && tried > 1500, "{} attempts, {tried} tried", ATTEMPTS.len());
+}
+
+/// With a grant for `phone`, searches by it are no attempts any more. All others stay what they were.
+async fn a_grant_to_search_opens_no_attempt_but_searches(kind: Kind) {
+    let shop = Shop::open_as(Deployment::shared(kind), |database| {
+        let granted = format!("search = {{ columns = [\"{database}.customers.phone\"], per_minute = 100000 }}\n");
+        let text = masking(database);
+        ["masked", "ciphertext"].iter().fold(text, |text, access| {
+            let line = format!("access = \"{access}\"\n");
+            text.replace(&line, &format!("{line}{granted}"))
+        })
+    });
+    let mut application = shop.connect(Who::Application).await;
+    store(&mut application, ONE).await;
+    let mut searches = 0;
+    for who in [Who::Engineer, Who::Support] {
+        let mut conn = shop.connect(who).await;
+        let attempts = ATTEMPTS.iter().filter(|attempt| attempt.server.is_none_or(|only| only == kind));
+        for attempt in attempts.filter(|attempt| attempt.end == End::Denied) {
+            for (column, guess) in [("phone", ONE[0]), ("address", ONE[3])] {
+                let sql = attempt.sql.replace("{c}", column).replace("{v}", guess);
+                let answer = text(&mut conn, &sql).await;
+                if column == "phone" && SEARCHES.contains(&attempt.sql) {
+                    assert!(matches!(answer, Answer::Rows { .. } | Answer::Done { .. }), "{sql}: {answer:?}");
+                    searches += 1;
+                } else {
+                    judge(who, End::Denied, "text", &sql, &answer);
+                }
+            }
+        }
+        assert_in_step(&mut conn, "all attempts").await;
+    }
+    assert_eq!(searches, 2 * SEARCHES.len());
 }
 
 fn judge(who: Who, end: End, protocol: &str, sql: &str, answer: &Answer) {

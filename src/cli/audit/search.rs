@@ -124,16 +124,26 @@ pub(super) fn report(arguments: &ReportArguments) -> Result<(), Failure> {
     let facts = totals.iter().map(|([day, account, role, column], total)| {
         json!({
             "day": day, "account": account, "role": role, "column": column, "statements": total.statements,
-            "rows": total.rows, "opened": total.opened, "masked": total.masked,
+            "rows": total.rows, "opened": total.opened, "masked": total.masked, "searched": total.searched,
         })
     });
     let facts = json!({ "days": facts.collect::<Vec<_>>() });
     Output::new().answer(arguments.wanted.json, &facts, || {
         let mut table = comfy_table::Table::new();
         table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-        table.set_header(["day (UTC)", "account", "role", "column", "statements", "rows", "opened", "masked"]);
+        table.set_header([
+            "day (UTC)",
+            "account",
+            "role",
+            "column",
+            "statements",
+            "rows",
+            "opened",
+            "masked",
+            "searched",
+        ]);
         for (names, total) in &totals {
-            let numbers = [total.statements, total.rows, total.opened, total.masked];
+            let numbers = [total.statements, total.rows, total.opened, total.masked, total.searched];
             table.add_row(names.iter().cloned().chain(numbers.map(|number| number.to_string())));
         }
         format!("{table}\nnot verified: `candado audit verify FILE..` does that")
@@ -189,8 +199,12 @@ fn document(access: &Accessed<'_>) -> Value {
         .shares()
         .map(|(column, share)| {
             let mut counts = json!({ "opened": share.opened, "masked": share.masked });
-            if share.bait > 0 {
-                counts["honey"] = share.bait.into();
+            if let Some(counts) = counts.as_object_mut() {
+                for (name, count) in [("honey", share.bait), ("searched", share.searched)] {
+                    if count > 0 {
+                        counts.insert(name.to_owned(), json!(count));
+                    }
+                }
             }
             (Accessed::text(column), counts)
         })
@@ -208,14 +222,16 @@ fn document(access: &Accessed<'_>) -> Value {
 fn line(access: &Value) -> String {
     let text = |name: &str| access.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
     let number = |name: &str| access.get(name).and_then(Value::as_u64).unwrap_or_default();
-    let column = |(name, counts): (&String, &Value)| match counts.get("honey") {
-        Some(_) => format!("{name} (honey)"),
-        None => name.clone(),
-    };
-    let columns = access
-        .get("columns")
-        .and_then(Value::as_object)
-        .map(|columns| columns.iter().map(column).collect::<Vec<_>>().join(", "));
+    let columns = access.get("columns").and_then(Value::as_object).map(|columns| {
+        let named = columns.iter().map(|(column, counts)| {
+            let honey = if counts.get("honey").is_some() { " (honey)" } else { "" };
+            match counts.get("searched") {
+                Some(searched) => format!("{column}{honey} (searched for {searched})"),
+                None => format!("{column}{honey}"),
+            }
+        });
+        named.collect::<Vec<_>>().join(", ")
+    });
     format!(
         "{}  {} ({}) from {}, {}: {} rows, {} opened, {} masked of {}; {}; digest {} (ref {})",
         text("at"),

@@ -15,7 +15,7 @@ use super::super::script::{Piece, Source, read_file};
 use super::learned::{Distance, Learned};
 use crate::firewall::Digest;
 use crate::firewall::profile::{AccountProfile, PROFILE};
-use crate::plan::{self, Admitted, Inspection, PlanCache, Refusal, Scratch};
+use crate::plan::{self, Admitted, Inspection, Lookup, PlanCache, Refusal, Scratch};
 use crate::policy::{Access, Account, FirewallMode, Policy, Role, RoleId};
 use crate::schema::{Catalog, Charset, ServerKind, ServerVersion};
 use crate::sql::{Dialect, SqlMode};
@@ -155,6 +155,7 @@ impl<'a> Door<'a> {
 
     pub(super) fn inspect<'s>(&'s mut self, piece: &'s Piece<'_>) -> Result<Admitted<'s>, Refusal> {
         let inspection = Inspection {
+            lookup: Lookup::Again,
             dialect: self.dialect,
             default_database: piece.database.as_deref(),
             catalog: self.catalog,

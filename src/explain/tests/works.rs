@@ -8,7 +8,7 @@ use expect_test::expect_file;
 
 use super::super::*;
 use super::dialect;
-use crate::plan::{self, Inspection, PlanCache, Scratch};
+use crate::plan::{self, Inspection, Lookup, PlanCache, Scratch};
 use crate::policy::{Account, FirewallMode, RoleId};
 use crate::schema::{Catalog, Column, Routine, Table, TableKind, TableRef};
 
@@ -100,6 +100,7 @@ pub(super) fn decided<T>(
     let decision = plan::inspect(
         sql.as_bytes(),
         Inspection {
+            lookup: Lookup::Again,
             dialect: dialect(),
             default_database: Some("shop"),
             catalog,

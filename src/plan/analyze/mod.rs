@@ -4,7 +4,8 @@
 //! [`query`] walks query expressions, [`mod@output`] tells what their columns carry and [`carry`] what expressions do,
 //! [`cte`] brings common table expressions and [`view`] views into sight, [`from`] builds the scope of a FROM clause, [`expression`] refuses and
 //! [`predicate`] and [`row`] accept protected columns in expressions, [`common`] writes USING and NATURAL out, [`tag`] has values compared with one another, [`mod@write`] plans INSERT, UPDATE and DELETE, [`fill`] INSERT … SELECT, and [`subject`]
-//! finds whose the rows are that they write. [`mod@set`] has rows compared, [`mod@sort`] takes out what the proxy sorts by.
+//! finds whose the rows are that they write. [`search`] finds what is granted to roles that do not see values,
+//! [`mod@set`] has rows compared, [`mod@sort`] takes out what the proxy sorts by.
 
 mod carry;
 mod common;
@@ -17,6 +18,7 @@ mod output;
 mod predicate;
 mod query;
 mod row;
+mod search;
 mod set;
 mod sort;
 mod subject;
@@ -31,6 +33,7 @@ use std::collections::BTreeMap;
 use self::common::CommonJoin;
 use self::construct::Construct;
 use self::fill::Target;
+use self::search::Searches;
 use self::sort::Sorting;
 use self::view::Views;
 use super::inspect::Remember;
@@ -39,7 +42,7 @@ use super::protected_names::{ProtectedNames, fold};
 use super::refusal::{Subject, UnknownName, Verb};
 use super::scope::{Certainty, Made, Meaning, Output, Qualifier, Scope, SourceColumn, TableNames, Visibility};
 use super::text::Text;
-use super::{CellAction, Effect, Outputs, Qualified, QueryPlan, Refusal, ResultName, Splice};
+use super::{CellAction, Effect, GrantedSearch, Outputs, Qualified, QueryPlan, Refusal, ResultName, Splice};
 use crate::policy::{Access, Account, ColumnId, Policy, RoleId};
 use crate::schema::{Catalog, Table, TableKind};
 use crate::sql::Dialect;
@@ -63,7 +66,7 @@ pub(super) struct Context<'a> {
 
 /// Plans a statement that mentions protected data.
 pub(super) fn analyze(cx: Context<'_>, statement: &Statement, params: u16) -> (Result<QueryPlan, Refusal>, Remember) {
-    let mut analysis = Analysis::new(cx, Views::Refused);
+    let mut analysis = Analysis::new(cx, Views::Refused, Searches::of(statement));
     let plan = analysis.statement(statement).and_then(|outputs| analysis.plan(outputs, params));
     (plan, analysis.remember)
 }
@@ -71,6 +74,9 @@ pub(super) fn analyze(cx: Context<'_>, statement: &Statement, params: u16) -> (R
 struct Analysis<'a> {
     cx: Context<'a>,
     views: Views,
+    granted: Searches,
+    /// Searches that policy grants to a role that does not see the values.
+    searches: Vec<GrantedSearch>,
     /// Common table expressions in sight, innermost last.
     ctes: Vec<Cte>,
     splices: Vec<Splice>,
@@ -114,10 +120,12 @@ enum Named<'a> {
 }
 
 impl<'a> Analysis<'a> {
-    fn new(cx: Context<'a>, views: Views) -> Self {
+    fn new(cx: Context<'a>, views: Views, granted: Searches) -> Self {
         Self {
             cx,
             views,
+            granted,
+            searches: Vec::new(),
             ctes: Vec::new(),
             splices: Vec::new(),
             names: Vec::new(),
@@ -160,7 +168,9 @@ impl<'a> Analysis<'a> {
             return Err(self.unsupported_data(construct::OVERLAP));
         }
         // Whatever is replaced depends on the values, or becomes one. The names were asked about already.
-        for splice in splices.iter().flat_map(Splice::parts) {
+        let searches = std::mem::take(&mut self.searches);
+        let is_granted = |splice: &Splice| searches.iter().any(|granted| granted.tokens == splice.tokens);
+        for splice in splices.iter().filter(|splice| !is_granted(splice)).flat_map(Splice::parts) {
             self.may(splice.column, Usage::Used(Verb::Select))?;
         }
         let names = std::mem::take(&mut self.names);
@@ -168,7 +178,16 @@ impl<'a> Analysis<'a> {
         let sort = self.sorting.take().map(|sorting| sorting.sort);
         let qualified = std::mem::take(&mut self.qualified).into_iter();
         let qualified = qualified.map(|(token, table)| Qualified { token, table }).collect();
-        Ok(QueryPlan { splices, outputs, names, copies, qualified, sort, ..QueryPlan::relay(Effect::None, params) })
+        Ok(QueryPlan {
+            splices,
+            outputs,
+            names,
+            copies,
+            qualified,
+            sort,
+            searches,
+            ..QueryPlan::relay(Effect::None, params)
+        })
     }
 
     /// The base table, view or common table expression behind a name.

@@ -64,7 +64,8 @@ impl<'a> Analysis<'a> {
         self.restored(&outputs)?;
         let added = self.sorting.as_ref().map(|sorting| sorting.added.clone()).unwrap_or_default();
         let opens = outputs.iter().any(|output| output.protected.is_some());
-        if !opens && self.names.is_empty() && self.sorting.is_none() {
+        // The rows that a granted search finds are counted.
+        if !opens && self.names.is_empty() && self.sorting.is_none() && self.searches.is_empty() {
             return Ok(Outputs::Relay);
         }
         let actions = outputs.iter().map(|output| self.cell(output.protected)).chain(added.into_iter().map(Ok));
@@ -130,6 +131,9 @@ impl<'a> Analysis<'a> {
             return Err(self.unsupported(name.column, construct::INTO));
         }
         self.not_locked(query, &outputs)?;
+        if let (Some(_), Some(search)) = (query.into, self.searches.first()) {
+            return Err(self.unsupported(search.column, construct::INTO));
+        }
         if let Some(column) = protected_of(&outputs) {
             if query.into.is_some() {
                 return Err(self.unsupported(column, construct::INTO));
@@ -184,7 +188,7 @@ impl<'a> Analysis<'a> {
         let visible = Scope { aliases: Aliases::Visible, search: Search::Refused, ..hidden };
         self.items(&select.items, &hidden, place.naming())?;
         if let Some(filter) = &select.filter {
-            self.condition(filter, &Scope { grouped: &[], ..hidden })?;
+            self.filter(filter, &Scope { grouped: &[], ..hidden })?;
         }
         for (item, key) in select.group_by.iter().zip(&keys) {
             match key {

@@ -5,6 +5,7 @@
 
 use super::construct::{self, Construct};
 use super::query::Place;
+use super::search::Searches;
 use super::{Analysis, Context, Refusal, SourceColumn, Visibility, fold};
 use crate::plan::refusal::Subject;
 use crate::plan::scope::Made;
@@ -59,7 +60,7 @@ impl Analysis<'_> {
             default_database: Some(&view.name.database),
             ..self.cx
         };
-        let mut inner = Analysis::new(cx, views);
+        let mut inner = Analysis::new(cx, views, Searches::Withheld);
         let outputs = inner.query(&query, None, Place::Carried)?;
         if let Some(splice) = inner.splices.first() {
             return Err(self.unsupported(splice.column, construct::VIEW_COMPARISON));

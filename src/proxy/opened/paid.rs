@@ -56,6 +56,9 @@ impl Reader {
             }
             Untaken::Refused(refuse(&error, connection))
         })?;
+        if let Some(searched) = &mut self.searched {
+            searched.row();
+        }
         if let (Some(sentinel), Some(rows)) = (&mut self.sentinel, &self.rows) {
             sentinel.look(rows.plan.tally());
         }

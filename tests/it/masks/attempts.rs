@@ -41,6 +41,19 @@ impl Attempt {
     }
 }
 
+/// Those that are searches, for a role that policy grants them to.
+pub(super) const SEARCHES: &[&str] = &[
+    "SELECT id FROM customers WHERE {c} = '{v}'",
+    "SELECT id FROM customers WHERE '{v}' = {c}",
+    "SELECT id FROM customers WHERE {c} <=> '{v}'",
+    "SELECT id FROM customers WHERE {c} IN ('{v}', 'x')",
+    "SELECT id FROM customers WHERE id = 1 AND (name = 'x' OR customers.{c} = '{v}')",
+    "SELECT id FROM orders WHERE EXISTS (SELECT 1 FROM customers WHERE {c} = '{v}')",
+    "SELECT d.n FROM (SELECT COUNT(*) AS n FROM customers WHERE {c} = '{v}') d",
+    "SELECT d.p FROM (SELECT {c} AS p FROM customers) d WHERE d.p = '{v}'",
+    "WITH d AS (SELECT {c} AS p FROM customers) SELECT p FROM d WHERE p = '{v}'",
+];
+
 pub(super) const ATTEMPTS: &[Attempt] = &[
     // Comparisons: each is a question about the value.
     denied("SELECT id FROM customers WHERE {c} = '{v}'"),
@@ -259,8 +272,12 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     harmless(
         "SELECT COUNT(*) FROM information_schema.statistics WHERE table_name = 'customers' AND column_name = '{c}' AND index_name IS NULL",
     ),
-    harmless("SELECT histogram FROM information_schema.column_statistics WHERE table_name = 'customers'")
+    refused("ANALYZE TABLE customers UPDATE HISTOGRAM ON {c} WITH 8 BUCKETS").on(Kind::MySql),
+    refused("SELECT histogram FROM information_schema.column_statistics WHERE table_name = 'customers'")
         .on(Kind::MySql),
+    refused("ANALYZE TABLE customers PERSISTENT FOR COLUMNS ({c}) INDEXES ()").on(Kind::MariaDb),
+    refused("SELECT min_value FROM mysql.column_stats WHERE table_name = 'customers'").on(Kind::MariaDb),
+    harmless("SELECT COUNT(*) FROM sys.statement_analysis WHERE query LIKE CONCAT('%', '{v}', '%')").on(Kind::MySql),
     harmless(
         "SELECT COUNT(*) FROM performance_schema.events_statements_history WHERE sql_text LIKE CONCAT('%', '{v}', '%stored%')",
     ),

@@ -420,7 +420,8 @@ impl Proxy {
         Self::launch(namespace.command(&deployment.command("AKIAPROXY")), folder, &config, &host)
     }
 
-    fn launch(mut command: Command, folder: TempDir, config: &Path, host: &str) -> Self {
+    /// Starts one by that command, with that configuration.
+    pub(crate) fn launch(mut command: Command, folder: TempDir, config: &Path, host: &str) -> Self {
         let child = serve(&mut command, folder.path(), config);
         let mut proxy = Self { child: Mutex::new(child), folder, host: host.to_owned(), port: 0, health: 0 };
         proxy.wait_listens();

@@ -126,6 +126,32 @@ impl<'a> Shop<'a> {
         Self { proxy, deployment, database, tls: Tls::Off }
     }
 
+    /// On that server, with a policy of the test's own that has environments, in one of them.
+    pub(crate) fn open_in(deployment: &'a Deployment, policy: impl FnOnce(&str) -> String, environment: &str) -> Self {
+        let database = prepare(deployment);
+        let folder = tempfile::Builder::new().prefix("candado-it-").tempdir().unwrap();
+        let config = deployment.write(folder.path(), &policy(&database), Tls::Off);
+        let text = std::fs::read_to_string(&config).unwrap();
+        let named = format!("[policy]\nenvironment = \"{environment}\"\n");
+        std::fs::write(&config, text.replace("[policy]\n", &named)).unwrap();
+        let proxy = Proxy::launch(deployment.command("AKIAPROXY"), folder, &config, "127.0.0.1");
+        proxy.wait_ready();
+        Self { proxy, deployment, database, tls: Tls::Off }
+    }
+
+    /// On that server, with a policy of the test's own and these lines under `[limits]`.
+    pub(crate) fn open_with(
+        deployment: &'a Deployment,
+        policy: impl FnOnce(&str) -> String,
+        tls: Tls,
+        limits: &str,
+    ) -> Self {
+        let database = prepare(deployment);
+        let proxy = Proxy::start_with_limits(deployment, &policy(&database), tls, limits);
+        proxy.wait_ready();
+        Self { proxy, deployment, database, tls }
+    }
+
     /// On that server, without waiting for the proxy to be ready.
     pub(crate) fn open_unready(deployment: &'a Deployment) -> Self {
         let database = prepare(deployment);

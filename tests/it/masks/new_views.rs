@@ -1,0 +1,38 @@
+//! Views over protected columns that were made on the server itself, behind the proxy's back.
+
+use super::{MASKED, ONE, masking, store};
+use crate::support::proxy::Deployment;
+use crate::support::server::Kind;
+use crate::support::shop::{Answer, Shop, Who, prepared, text};
+
+pub(super) async fn are_read_before_they_are_shown(kind: Kind) {
+    let deployment = Deployment::shared(kind);
+    let shop = Shop::open_as(deployment, masking);
+    let database = &shop.database;
+    let mut application = shop.connect(Who::Application).await;
+    store(&mut application, ONE).await;
+    let mask = MASKED[0].map(str::to_owned);
+    for (number, is_prepared) in [(1, false), (2, true)] {
+        let view = format!("shown{number}");
+        deployment
+            .server
+            .sql(&format!("CREATE VIEW {database}.{view} AS SELECT id, phone AS p FROM {database}.customers"));
+        deployment.server.sql(&format!("GRANT SELECT, SHOW VIEW ON {database}.{view} TO candado_proxy"));
+        let sql = format!("SELECT p FROM {view}");
+        // For a second after it has asked, a connection does not ask again.
+        let mut engineer = shop.connect(Who::Engineer).await;
+        let mut nobody = shop.connect(Who::Nobody).await;
+        let shown = if is_prepared { prepared(&mut engineer, &sql, ()).await } else { text(&mut engineer, &sql).await };
+        assert_eq!(shown.cells(), [[mask.clone()]], "{sql}");
+        assert_eq!(text(&mut nobody, &sql).await.error(), (1143, "42000"));
+    }
+    let mut engineer = shop.connect(Who::Engineer).await;
+    // What is no view is the server's to judge, and a temporary table is one's own.
+    assert_eq!(text(&mut engineer, "SELECT 1 FROM nowhere").await.error(), (1146, "42S02"));
+    let made = text(&mut engineer, "CREATE TEMPORARY TABLE mine (a INT)").await;
+    assert!(matches!(made, Answer::Done { .. }), "{made:?}");
+    for sql in ["INSERT INTO mine VALUES (1)", "UPDATE mine SET a = 2"] {
+        assert!(matches!(text(&mut engineer, sql).await, Answer::Done { affected: 1, .. }), "{sql}");
+    }
+    assert_eq!(prepared(&mut engineer, "SELECT a FROM mine", ()).await.cells(), [[Some("2".to_owned())]]);
+}

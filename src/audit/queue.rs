@@ -130,6 +130,9 @@ impl Audit {
     fn lose(&self) {
         self.counters.lost.fetch_add(1, Ordering::Relaxed);
         self.lost.fetch_add(1, Ordering::Relaxed);
+        if self.mode == Mode::Strict && self.condition.fails() {
+            tracing::error!(alarm = true, "accesses are lost: the record does not take them");
+        }
     }
 }
 

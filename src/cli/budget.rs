@@ -25,7 +25,7 @@ pub(super) enum Command {
     ///
     /// The first run files a request and prints its number. When enough others have run `candado approve`, run the same
     /// command again: from then on, and for so many minutes of the server's clock, all proxies allow the account so many
-    /// times its cells in a result, a minute and a day. It ends by itself.
+    /// times its cells in a result, a minute and a day, and its different rows. It ends by itself.
     #[command(after_help = "Examples:\n  candado budget elevate support@% --minutes 30 --factor 10 \\\n    \
         --reason \"incident 4711: callers to be found\" --user candado_security --password-file secret")]
     Elevate(ElevateArguments),

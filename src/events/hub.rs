@@ -75,6 +75,8 @@ pub struct Events {
     log: LogSink,
     counters: Arc<Counters>,
     sampler: Mutex<Sampler>,
+    /// For alarms, which no flood of hits may drown.
+    alarms: Mutex<Sampler>,
     names: LatestNames,
     outlets: Vec<Outlet>,
     reopen: watch::Sender<()>,
@@ -108,9 +110,10 @@ impl Events {
         }
         // Without random numbers two runs may share a name; the time of an event tells them apart then.
         let run = format!("{:08x}", getrandom::u32().unwrap_or_default());
-        let sampler = Mutex::new(Sampler::new(settings.per_second_max, Instant::now()));
+        let sampler = || Mutex::new(Sampler::new(settings.per_second_max, Instant::now()));
+        let (sampler, alarms) = (sampler(), sampler());
         let (log, names) = (settings.log, LatestNames::default());
-        Ok((Self { run, log, counters, sampler, names, outlets, reopen }, workers))
+        Ok((Self { run, log, counters, sampler, alarms, names, outlets, reopen }, workers))
     }
 
     /// What has happened so far.
@@ -137,7 +140,7 @@ impl Events {
     /// Takes an alarm. The log has been told of it in words of its own.
     pub fn raise(&self, alarm: &Alarm<'_>) {
         let Alarm { rule, outcome, account, client, connection, statement } = *alarm;
-        let Some(suppressed) = self.admit(account, client, rule) else { return };
+        let Some(suppressed) = self.admit_alarm(account, client, rule) else { return };
         self.send(Event {
             class: Class::Budget,
             columns: Vec::new(),
@@ -157,9 +160,24 @@ impl Events {
     }
 
     /// How many were only counted before this one; `None`: so is this one.
-    pub(super) fn admit(&self, account: &Account, client: SocketAddr, rule: &'static str) -> Option<u64> {
+    fn admit(&self, account: &Account, client: SocketAddr, rule: &'static str) -> Option<u64> {
+        self.sampled(&self.sampler, account, client, rule)
+    }
+
+    /// The same for an alarm.
+    pub(super) fn admit_alarm(&self, account: &Account, client: SocketAddr, rule: &'static str) -> Option<u64> {
+        self.sampled(&self.alarms, account, client, rule)
+    }
+
+    fn sampled(
+        &self,
+        sampler: &Mutex<Sampler>,
+        account: &Account,
+        client: SocketAddr,
+        rule: &'static str,
+    ) -> Option<u64> {
         let admission = {
-            let mut sampler = self.sampler.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut sampler = sampler.lock().unwrap_or_else(PoisonError::into_inner);
             sampler.admit(account, client.ip(), rule, Instant::now())
         };
         match admission {
@@ -186,11 +204,6 @@ impl Events {
 
     pub(super) fn id(&self, connection: u64, statement: u64) -> String {
         format!("{}-{connection}:{statement}", self.run)
-    }
-
-    /// Whether events stand in the log.
-    pub(super) fn log(&self) -> LogSink {
-        self.log
     }
 
     pub(super) fn event(&self, hit: &Hit<'_>, suppressed: u64) -> Event {

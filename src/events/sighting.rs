@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use data_encoding::HEXLOWER;
 
 use super::time::{rfc3339, since_epoch};
-use super::{Class, Event, Events, LogSink, Outcome};
+use super::{Class, Event, Events, Outcome};
 use crate::policy::{Account, FirewallMode};
 
 /// What stands for a rule in these events.
@@ -40,26 +40,25 @@ impl Events {
     /// Takes a sighting. Never waits.
     pub fn sighted(&self, sighting: &Sighting<'_>) {
         self.counters().sighted.fetch_add(1, Ordering::Relaxed);
-        let Some(suppressed) = self.admit(sighting.account, sighting.client, RULE) else { return };
+        let Some(suppressed) = self.admit_alarm(sighting.account, sighting.client, RULE) else { return };
         let event = self.of_sighting(sighting, suppressed);
-        if self.log() == LogSink::On {
-            tracing::error!(
-                target: "candado::honey",
-                alarm = true,
-                event = event.id,
-                connection = sighting.connection,
-                statement = sighting.statement,
-                user = %sighting.account.user,
-                host = %sighting.account.host,
-                client = event.client,
-                role = sighting.role,
-                database = event.database,
-                columns = event.columns.join(","),
-                digest = event.digest.as_deref().unwrap_or_default(),
-                suppressed,
-                "honey was shown"
-            );
-        }
+        // Whatever becomes of firewall events, the log has the alarm.
+        tracing::error!(
+            target: "candado::honey",
+            alarm = true,
+            event = event.id,
+            connection = sighting.connection,
+            statement = sighting.statement,
+            user = %sighting.account.user,
+            host = %sighting.account.host,
+            client = event.client,
+            role = sighting.role,
+            database = event.database,
+            columns = event.columns.join(","),
+            digest = event.digest.as_deref().unwrap_or_default(),
+            suppressed,
+            "honey was shown"
+        );
         self.send(event);
     }
 

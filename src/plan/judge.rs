@@ -152,7 +152,7 @@ impl Judge<'_> {
         text: &Text<'_>,
         (decided, remember): (Result<Effect, Refusal>, Remember),
     ) -> (Result<Effect, Refusal>, Remember) {
-        let has_query = (1..text.tokens.len()).any(|at| text.is(at, "SELECT"));
+        let has_query = text.has_query();
         match (decided, self.lookup) {
             (Ok(_), Lookup::First) if has_query && !self.sees_all() => {
                 (Err(unread("in this statement".to_owned())), Remember::No)

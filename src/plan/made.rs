@@ -3,7 +3,7 @@
 
 use super::protected_names::{fold, mentions};
 use crate::policy::{ColumnId, Policy};
-use crate::schema::{Catalog, Charset, GeneratedColumn, ServerVersion, Table};
+use crate::schema::{Catalog, Charset, Column, GeneratedColumn, ServerVersion, Table};
 use crate::sql::{self, Dialect, SqlMode, Token, TokenKind};
 
 /// A generated column of a table.
@@ -47,7 +47,8 @@ pub(super) fn made_columns(table: &Table, policy: &Policy, catalog: &Catalog) ->
             };
             let Some(from) = from else { continue };
             let octets = prefix(column, catalog.server)
-                .filter(|(source, _)| policy.column_named(&table.name, source) == Some(from));
+                .filter(|(source, _)| policy.column_named(&table.name, source) == Some(from))
+                .filter(|(_, octets)| table.column(&column.column).is_some_and(|column| holds(column, *octets)));
             sources.push((name.clone(), from));
             made.push(MadeColumn {
                 name,
@@ -60,6 +61,12 @@ pub(super) fn made_columns(table: &Table, policy: &Policy, catalog: &Catalog) ->
             return made;
         }
     }
+}
+
+/// Whether a column keeps so many bytes as they are: a shorter one would cut them, and a longer one of fixed length fill them
+/// up.
+fn holds(column: &Column, octets: usize) -> bool {
+    [format!("varbinary({octets})"), format!("binary({octets})")].iter().any(|held| **held == *column.column_type)
 }
 
 /// The column whose first bytes a generated column holds, and how many. Both servers keep `SUBSTRING(phone, 1, 23)`, `SUBSTR`

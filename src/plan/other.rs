@@ -32,6 +32,10 @@ impl Words<'_> {
         let unknown = || self.near("a statement of this kind", DIRECTLY);
         let moves_nothing = || self.without_query();
         let decided = match class {
+            Class::SetStatement | Class::Compound | Class::Other if self.hides() => {
+                Err(opaque("a statement inside of another that prepares or shows messages", "send it by itself"))
+            }
+            Class::Set if self.looks_back() => Err(opaque("SET of system_versioning_asof", "leave it out")),
             Class::Set | Class::SetStatement => {
                 let (charset, remember) = self.charset();
                 let decided = charset.and_then(|()| self.near("SET", "leave the table out"));
@@ -86,13 +90,27 @@ impl Words<'_> {
 
     /// Some statements that move no value take conditions, and conditions take subqueries.
     fn without_query(&self) -> Result<(), Refusal> {
-        let query = (1..self.text.tokens.len()).any(|at| self.text.is(at, "SELECT"));
-        if query { self.near("a subquery in a statement of this kind", "run the SELECT by itself") } else { Ok(()) }
+        if self.text.has_query() {
+            self.near("a subquery in a statement of this kind", "run the SELECT by itself")
+        } else {
+            Ok(())
+        }
     }
 
     /// Whether texts of the server are shown in which envelopes may stand: SHOW WARNINGS or SHOW ERRORS.
     pub(super) fn shows_messages(&self) -> bool {
         !self.names.is_empty() && self.text.is(0, "SHOW") && self.text.is_any(1, &["WARNINGS", "ERRORS"])
+    }
+
+    /// Whether words stand anywhere behind which are statements that are looked at by themselves alone.
+    fn hides(&self) -> bool {
+        const WORDS: &[&str] = &["PREPARE", "EXECUTE", "WARNINGS", "ERRORS", "DIAGNOSTICS", "RESIGNAL"];
+        !self.names.is_empty() && (0..self.text.tokens.len()).any(|at| self.text.is_any(at, WORDS))
+    }
+
+    /// Whether tables are to be read as they were (MariaDB).
+    fn looks_back(&self) -> bool {
+        !self.names.is_empty() && (1..self.text.tokens.len()).any(|at| self.text.is(at, "SYSTEM_VERSIONING_ASOF"))
     }
 
     /// Whether statistics of single values are made: MySQL's histograms, MariaDB's tables of statistics.

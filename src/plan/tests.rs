@@ -341,7 +341,7 @@ fn table(database: &str, name: &str, columns: &[&str]) -> Table {
     let columns = columns
         .iter()
         .map(|name| match name.strip_prefix('-') {
-            Some(invisible) => column(invisible, "int", "invisible"),
+            Some(invisible) => column(invisible, "varbinary(23)", "invisible"),
             None => column(name, "varbinary", ""),
         })
         .collect();

@@ -49,6 +49,18 @@ impl<'a> Text<'a> {
         words.iter().any(|word| self.is(at, word))
     }
 
+    /// Whether a query may stand within the statement: SELECT, or TABLE, VALUES or WITH where an operand or a new table's rows
+    /// are due.
+    pub(super) fn has_query(&self) -> bool {
+        let begins = |at: usize| {
+            let before = at.saturating_sub(1);
+            let stands = self.is_kind(before, TokenKind::LeftParen) || self.is(before, "AS");
+            self.is(at, "SELECT") || stands && self.is_any(at, &["TABLE", "VALUES", "WITH"])
+        };
+        let tables = (1..self.tokens.len()).filter(|at| self.is(*at, "TABLE")).count();
+        tables > 1 || (1..self.tokens.len()).any(begins)
+    }
+
     /// The name at a position, quoted or not; `None` for literals and signs.
     pub(super) fn name_at(&self, at: usize) -> Option<Cow<'a, str>> {
         let token = self.tokens.get(at)?;

@@ -29,7 +29,7 @@ impl Budget {
             statement: times(self.statement),
             minute: times(self.minute),
             day: times(self.day),
-            rows: times(self.rows),
+            rows: times(self.rows).map(|rows| rows.min(ROWS_MAX)),
             ..*self
         }
     }

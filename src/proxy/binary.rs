@@ -45,13 +45,7 @@ impl Desk {
                 remedy: "send it as text",
             })));
         }
-        if plan.outputs == Outputs::Messages {
-            return Err(NotSent::Refused(ClientError::from(&Refusal::Unsupported {
-                subject: Subject::Data,
-                construct: "SHOW WARNINGS or SHOW ERRORS in a prepared statement",
-                remedy: "send it as text",
-            })));
-        }
+        no_messages(&plan)?;
         if opens(&plan) && self.state.results_collation.is_none() {
             return Ok(Decision::WithFreshState);
         }
@@ -159,6 +153,8 @@ impl Desk {
             prepared.made_under = versions;
         }
         let plan = prepared.plan.clone();
+        // It may have been prepared when nothing was protected.
+        no_messages(&plan)?;
         check_lease(&plan, self.attempt, &self.shared)?;
         // A CALL may give and take names, too.
         self.note_names(&prepared.sql, &prepared.reading, &plan, &snapshot).map_err(NotSent::Refused)?;
@@ -345,4 +341,16 @@ impl Desk {
 /// The server never gave that id, or the statement was not admitted.
 fn unknown_statement() -> ClientError {
     Complaint::UnknownStatement.into()
+}
+
+/// Refuses a prepared statement that shows the server's own texts: they are looked through in those of a command alone.
+fn no_messages(plan: &QueryPlan) -> Result<(), NotSent> {
+    if plan.outputs != Outputs::Messages {
+        return Ok(());
+    }
+    Err(NotSent::Refused(ClientError::from(&Refusal::Unsupported {
+        subject: Subject::Data,
+        construct: "SHOW WARNINGS or SHOW ERRORS in a prepared statement",
+        remedy: "send it as text",
+    })))
 }

@@ -38,7 +38,7 @@ impl Purse {
     /// For the answer to the statement at hand; `None` if the account's role has no budget.
     ///
     /// A cursor is opened under the policy that it was planned under, but what it costs is what policy says now: it may have
-    /// stood open since before there was a budget. Where the account has no role any more, what was said then counts.
+    /// stood open since before there was a budget. Where the account's role has none any more, what was said then counts.
     pub(super) fn of(opening: &Opening, desk: &mut Desk) -> Option<Self> {
         let newest = desk.shared.snapshot.load_full();
         let role = desk.rights(&opening.snapshot).role;
@@ -47,7 +47,7 @@ impl Purse {
             then
         } else {
             let (role, _) = newest.policy.resolve_with(&desk.state.account, &desk.state.mysql_roles);
-            if newest.policy.role(role).is_some() { newest.policy.budget(role) } else { then }
+            newest.policy.budget(role).or(then)
         };
         let budget = *budget?;
         let account = desk.state.account.clone();

@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use super::decision::{Attempt, Decision, Desk, Send};
 use super::prepared::Versions;
 use super::snapshot::Snapshot;
-use super::statement::{Reading, is_protected};
+use super::statement::Reading;
 use crate::client_error::{ClientError, Complaint};
-use crate::plan::{self, ByName, Inspection, KeptText, Lookup, Naming, QueryPlan, SpliceKind};
+use crate::plan::{self, ByName, Effect, Inspection, KeptText, Lookup, Naming, Outputs, QueryPlan, SpliceKind};
 use crate::schema::Charset;
 use crate::sql::Dialect;
 use crate::wire::command::Command;
@@ -193,6 +193,14 @@ impl Desk {
         if count >= limits.prepared_max || !kept.is_none_or(|kept| fits(kept.sql.len())) {
             return Err(Complaint::TooManyPrepared.into());
         }
+        // The server may take another name for the same one.
+        if !name.is_ascii() || name.ends_with(' ') {
+            self.named.relayed.clear();
+            self.named.others = Others::Anything;
+            if kept.is_none() {
+                return Ok(());
+            }
+        }
         let change = match kept {
             Some(kept) => Change::Keep(name.clone(), Kept { text: kept.clone(), reading: reading.clone() }),
             None => {
@@ -245,7 +253,10 @@ impl Desk {
             cache: &self.plans,
             scratch: &mut self.scratch,
         };
-        plan::inspect(sql, inspection).is_ok_and(|admitted| !is_protected(admitted.plan()))
+        plan::inspect(sql, inspection).is_ok_and(|admitted| {
+            let plan = admitted.plan();
+            plan.is_as_written() && plan.outputs == Outputs::Relay && plan.effect == Effect::None
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::Context;
 use crate::crypto::{ColumnKeys, Holds, KeyId, Plaintext, Stage, Writes};
+use crate::plan::{Splice, SpliceKind};
 use crate::policy::{IndexSpec, ProtectedColumn};
 use crate::wire::column::{ColumnAttributes, ColumnType};
 
@@ -71,6 +72,25 @@ impl IndexForm {
 }
 
 impl LiteralForm {
+    /// The form of a splice's literals.
+    pub(super) fn of(splice: &Splice, keys: &ColumnKeys, protected: &ProtectedColumn, cx: &Context<'_>) -> Self {
+        match splice.kind {
+            SpliceKind::Seal(_) => Self::stored(keys, protected),
+            SpliceKind::Constant(_) => Self::shown(keys, protected, cx),
+            SpliceKind::Search { .. }
+            | SpliceKind::NullIf { .. }
+            | SpliceKind::Match { .. }
+            | SpliceKind::Rows { .. }
+            | SpliceKind::Operand
+            | SpliceKind::Tag { .. }
+            | SpliceKind::AnyOf { .. }
+            | SpliceKind::Sorted(_)
+            | SpliceKind::Joined(_)
+            | SpliceKind::Set(_)
+            | SpliceKind::Kept(_) => Self::searched(keys, protected, cx),
+        }
+    }
+
     /// The form of a literal that is stored.
     pub(super) fn stored(keys: &ColumnKeys, protected: &ProtectedColumn) -> Self {
         match keys.stage().writes() {

@@ -186,7 +186,7 @@ impl ParamMap {
                 let param = match value {
                     Value::Null => continue,
                     Value::Literal(_) => {
-                        literals.push(literal_form(splice, keys, protected, cx));
+                        literals.push(LiteralForm::of(splice, keys, protected, cx));
                         continue;
                     }
                     Value::Param(param) | Value::Pattern(param) => usize::from(*param),
@@ -459,24 +459,6 @@ pub(super) fn stored_params(
         }
     }
     Ok(())
-}
-
-fn literal_form(splice: &Splice, keys: &ColumnKeys, protected: &ProtectedColumn, cx: &Context<'_>) -> LiteralForm {
-    match splice.kind {
-        SpliceKind::Seal(_) => LiteralForm::stored(keys, protected),
-        SpliceKind::Constant(_) => LiteralForm::shown(keys, protected, cx),
-        SpliceKind::Search { .. }
-        | SpliceKind::NullIf { .. }
-        | SpliceKind::Match { .. }
-        | SpliceKind::Rows { .. }
-        | SpliceKind::Operand
-        | SpliceKind::Tag { .. }
-        | SpliceKind::AnyOf { .. }
-        | SpliceKind::Sorted(_)
-        | SpliceKind::Joined(_)
-        | SpliceKind::Set(_)
-        | SpliceKind::Kept(_) => LiteralForm::searched(keys, protected, cx),
-    }
 }
 
 /// The type that a value's bytes are in. Long data are text, whatever type is bound, unless that says bytes.

@@ -111,6 +111,8 @@ pub(super) const PATTERN: Construct = construct(
     "LIKE with anything but a literal without wildcards or a parameter, REGEXP, SOUNDS LIKE or MEMBER OF",
     COMPARE_WITH_VALUE,
 );
+pub(super) const PAST: Construct =
+    construct("FOR SYSTEM_TIME of its table, whose past rows keep former forms and indexes,", "read the rows of now");
 pub(super) const PERIOD: Construct =
     construct("use in FOR SYSTEM_TIME", "write the time as a literal, a parameter or a user variable");
 pub(super) const RECURSIVE: Construct = construct(

@@ -51,9 +51,10 @@ impl Analysis<'_> {
         outer: Option<&Scope<'_>>,
     ) -> Result<Vec<SourceColumn>, Refusal> {
         if let QueryBody::SetOperation { .. } = &table.query.body {
-            let splices = self.splices.len();
+            let (splices, searches) = (self.splices.len(), self.searches.len());
             let supposed = self.query(leftmost(&table.query), outer, Place::Carried)?;
             self.splices.truncate(splices);
+            self.searches.truncate(searches);
             let columns = self.renamed(supposed.clone(), &table.columns)?;
             self.carries(at, columns);
             let found = self.query(&table.query, outer, Place::Carried)?;

@@ -93,7 +93,13 @@ impl Analysis<'_> {
             TableReference::Versioned { table, period } => {
                 let nothing = level(&[], 0, &[], Surroundings { search: Search::Refused, ..surroundings });
                 self.values(period, &nothing, construct::PERIOD)?;
-                self.reference(table, surroundings, sources)
+                let first = sources.len();
+                let slots = self.reference(table, surroundings, sources)?;
+                let mut columns = sources.iter().skip(first).flat_map(|source| &source.columns);
+                match columns.find_map(|column| column.protected) {
+                    Some(column) => Err(self.unsupported(column, construct::PAST)),
+                    None => Ok(slots),
+                }
             }
             TableReference::Join { left, right, kind, condition } => {
                 let first = sources.len();

@@ -42,7 +42,9 @@ use super::protected_names::{ProtectedNames, fold};
 use super::refusal::{Subject, UnknownName, Verb};
 use super::scope::{Certainty, Made, Meaning, Output, Qualifier, Scope, SourceColumn, TableNames, Visibility};
 use super::text::Text;
-use super::{CellAction, Effect, GrantedSearch, Outputs, Qualified, QueryPlan, Refusal, ResultName, Splice};
+use super::{
+    CellAction, Effect, GrantedSearch, Outputs, Qualified, QueryPlan, Refusal, ResultName, Splice, SpliceKind,
+};
 use crate::policy::{Access, Account, ColumnId, Policy, RoleId};
 use crate::schema::{Catalog, Table, TableKind};
 use crate::sql::Dialect;
@@ -166,6 +168,11 @@ impl<'a> Analysis<'a> {
             splices.windows(2).any(|pair| matches!(pair, [left, right] if left.tokens.last >= right.tokens.first));
         if overlap {
             return Err(self.unsupported_data(construct::OVERLAP));
+        }
+        // A constant that is made to be shown beside a column's cells is not judged as one that is stored.
+        let shown = |splice: &&Splice| matches!(splice.kind, SpliceKind::Constant(_));
+        if let Some(splice) = splices.iter().filter(shown).find(|splice| self.copies.contains(&splice.column)) {
+            return Err(self.unsupported(splice.column, construct::INSERT_QUERY));
         }
         // Whatever is replaced depends on the values, or becomes one. The names were asked about already.
         let searches = std::mem::take(&mut self.searches);

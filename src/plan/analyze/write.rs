@@ -313,6 +313,7 @@ impl Analysis<'_> {
     fn returning(&mut self, items: &[SelectItem], scope: &Scope<'_>) -> Result<Outputs, Refusal> {
         let scope = Scope { search: Search::Refused, ..*scope };
         let outputs = self.outputs(items, &scope, Place::Carried)?;
+        self.granted(&outputs)?;
         let shown = outputs.iter().filter_map(|output| output.protected);
         shown.into_iter().try_for_each(|column| self.may(column, Usage::Used(Verb::Select)))?;
         self.items(items, &scope, Naming::Servers)?;

@@ -258,7 +258,8 @@ def prove(shop, name, folder, callers, options):
     print(f"\n{name}: {len(files)} files, {octets / 1e6:.1f} MB, verified: {document.get('accesses')} accesses")
     for caller in callers:
         done = subprocess.run(
-            [shop.binary, "audit", "search", *map(str, files), "--account", caller.account, "--json"],
+            [shop.binary, "audit", "search", *map(str, files), "--account", caller.account,
+             "--limit", "1000000000", "--json"],
             check=True, capture_output=True, text=True,
         )
         found = len(json.loads(done.stdout)["accesses"])

@@ -237,7 +237,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     denied("PREPARE t FROM 'SELECT id FROM customers WHERE {c} = ?'"),
     denied("PREPARE t FROM 'UPDATE customers SET {c} = ''{v}'' WHERE id = 1'"),
     refused("PREPARE s FROM @p"),
-    refused("EXECUTE IMMEDIATE 'SELECT {c} FROM customers'").on(Kind::MariaDb),
+    denied("EXECUTE IMMEDIATE 'SELECT UPPER({c}) FROM customers'").on(Kind::MariaDb),
     // Other ways to the rows.
     refused("HANDLER customers OPEN"),
     refused("HANDLER customers READ FIRST"),

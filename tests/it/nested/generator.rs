@@ -429,10 +429,10 @@ impl Generator {
                 // Another column, most often of the same kind: two kinds have no index in common.
                 let alike: Vec<&Column> = columns.iter().filter(|other| other.holds == column.holds).collect();
                 let other = alike[self.below(alike.len())].name.clone();
-                // MySQL 9.7 joins NULL with NULL by USING where `<=>` compares the common column with one of its two:
-                // `SELECT a.id FROM t a JOIN t b USING (c) WHERE b.c <=> c`.
-                let is_common = [&name, &other].iter().any(|name| !name.contains('.'));
-                format!("{name} {} {other}", ["=", "<>", "<=>"][self.below(if is_common { 2 } else { 3 })])
+                // MySQL 9.7 joins NULL with NULL by USING where `<=>` compares what is joined:
+                // `SELECT a.id FROM t a JOIN t b USING (c) WHERE a.c <=> b.c`.
+                let joined = columns.iter().any(|column| !column.name.contains('.'));
+                format!("{name} {} {other}", ["=", "<>", "<=>"][self.below(if joined { 2 } else { 3 })])
             }
             Holds::Name | Holds::Code | Holds::Phone => self.text_comparison(&name),
         }

@@ -144,7 +144,9 @@ impl From<&RewriteError> for ClientError {
             | RewriteError::UnknownKey { .. }
             | RewriteError::WithoutSubjectKeys { .. }
             | RewriteError::SubjectErased { .. } => Self::new(KEY_NOT_AVAILABLE, text),
-            RewriteError::NoRandom { .. } | RewriteError::Tampered { .. } => Self::new(UNKNOWN, text),
+            RewriteError::NoRandom { .. } | RewriteError::Tampered { .. } | RewriteError::NotRowBound { .. } => {
+                Self::new(UNKNOWN, text)
+            }
             RewriteError::Unplanned { .. } => Self::new(COLUMN_DENIED, text),
             RewriteError::Outdated => Self::from(Complaint::NeedsReprepare),
             RewriteError::TooLarge => Self::from(Complaint::PacketTooLarge),

@@ -78,10 +78,12 @@ pub enum Problem {
         /// Where it is.
         stage: Stage,
     },
-    /// The column that says whose a row is, is not there or cannot say it for certain.
-    Subject {
+    /// The column that says whose a row is, or what its values are bound to, is not there or cannot say it for certain.
+    Stated {
+        /// What it is called in policy.
+        what: &'static str,
         /// Its name.
-        subject: String,
+        name: String,
         /// Why it cannot. `None`: it does not exist.
         why: Option<UnfitSubject>,
     },
@@ -115,7 +117,7 @@ impl Problem {
             | Self::CheckNotEnforced { .. }
             | Self::IndexMissing { .. }
             | Self::UniqueIneffective { .. }
-            | Self::Subject { .. }
+            | Self::Stated { .. }
             | Self::CheckInTheWay { .. } => Weight::Fault,
         }
     }
@@ -137,11 +139,12 @@ impl fmt::Display for Problem {
             Self::UniqueIneffective { index } => {
                 write!(f, "has UNIQUE index {index}, which does not end at the envelope's prefix and so never matches")
             }
-            Self::Subject { subject, why: Some(why) } => {
-                write!(f, "has subject {subject}, which {why}: it cannot say for certain whose a row is")
+            Self::Stated { what, name, why: Some(why) } => {
+                write!(f, "has {what} {name}, which {why}: it cannot say for certain ")?;
+                f.write_str(if *what == "bind" { "which row a value stands in" } else { "whose a row is" })
             }
-            Self::Subject { subject, why: None } => {
-                write!(f, "has subject {subject}, which does not exist, or the control account may not see it")
+            Self::Stated { what, name, why: None } => {
+                write!(f, "has {what} {name}, which does not exist, or the control account may not see it")
             }
             Self::NotEncrypted => f.write_str("is not encrypted yet: run `candado column encrypt`"),
             Self::Underway { stage } => {
@@ -167,13 +170,14 @@ pub async fn check_columns<'a>(
         let found = StoredColumn::load(&mut session, &protected.column).await?;
         let stage = stages.get(&protected.context).copied().unwrap_or_default();
         findings.extend(judge(protected, stage, found.as_ref()));
-        if let Some(subject) = protected.subject.as_ref().filter(|_| found.is_some()) {
-            let why = match subject_form(&mut session, &protected.column, subject).await? {
+        if let Some(stated) = protected.stated().filter(|_| found.is_some()) {
+            let why = match subject_form(&mut session, &protected.column, stated).await? {
                 Some(Ok(_)) => continue,
                 Some(Err(why)) => Some(why),
                 None => None,
             };
-            let problem = Problem::Subject { subject: subject.to_string(), why };
+            let what = if protected.bind.is_some() { "bind" } else { "subject" };
+            let problem = Problem::Stated { what, name: stated.to_string(), why };
             findings.push(Finding { column: protected.column.clone(), problem, remedy: None });
         }
     }

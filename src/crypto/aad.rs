@@ -1,4 +1,4 @@
-//! Associated data of an envelope, built on the stack: opening a cell allocates nothing.
+//! Associated data of an envelope, built on the stack: opening a cell allocates nothing, unless it is bound to its row.
 
 use super::envelope::HEADER_LENGTH_MAX;
 
@@ -7,6 +7,30 @@ pub(super) const CONTEXT_OCTETS_MAX: usize = 578;
 
 const DOMAIN: [u8; 4] = *b"FE1\0";
 const CAPACITY: usize = DOMAIN.len() + HEADER_LENGTH_MAX + 2 + CONTEXT_OCTETS_MAX;
+
+/// Most bytes of the value that an envelope is bound to.
+pub(super) const ROW_VALUE_OCTETS_MAX: usize = 1024;
+
+/// The value of the column that an envelope is bound to, in the one form that [`crate::schema::SubjectForm`] gives it. Not
+/// secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowValue(Vec<u8>);
+
+impl RowValue {
+    /// Takes a value; `None` if it is longer than 1,024 bytes.
+    pub fn new(value: Vec<u8>) -> Option<Self> {
+        (value.len() <= ROW_VALUE_OCTETS_MAX).then_some(Self(value))
+    }
+}
+
+/// The same as [`Aad`] for an envelope that is bound to its row: `… ‖ u16be(|row|) ‖ row` with
+/// `row = u16be(|value|) ‖ value`, a list that could have more values.
+pub(super) fn bound(header: &[u8], context: &[u8], RowValue(value): &RowValue) -> Option<Vec<u8>> {
+    let length = u16::try_from(value.len()).ok()?;
+    let listed = length.checked_add(2)?;
+    let free = Aad::new(header, context)?;
+    Some([free.as_bytes(), &listed.to_be_bytes(), &length.to_be_bytes(), value].concat())
+}
 
 /// `"FE1\0" ‖ header ‖ u16be(|context|) ‖ context`; the header is the envelope up to its nonce.
 pub(super) struct Aad {

@@ -10,7 +10,7 @@ use xaes_256_gcm::Xaes256Gcm;
 use xaes_256_gcm::aead::{AeadInOut, KeyInit};
 use zeroize::Zeroizing;
 
-use super::aad::{Aad, CONTEXT_OCTETS_MAX};
+use super::aad::{self, Aad, CONTEXT_OCTETS_MAX, RowValue};
 use super::envelope::{
     ENVELOPE_OCTETS_MAX, Envelope, EnvelopeError, Field, NONCE_LENGTH, Padded, RowBinding, write_key, write_prefix,
 };
@@ -21,7 +21,7 @@ use super::{
     DataKey, Holds, IndexKey, IndexVersion, KeyId, KeySecret, Plaintext, Stage, SubjectDigest, SubjectKey, SubjectKeys,
     SubjectStand,
 };
-use crate::policy::{ColumnId, DecryptGrant, Padding, ProtectedColumn};
+use crate::policy::{ColumnId, DecryptGrant, Padding, ProtectedColumn, Unbound};
 
 const SALT: &[u8] = b"candado/v1/data";
 /// Header with the longest index, nonce, tag, and the most padding that a value may get.
@@ -45,6 +45,9 @@ pub enum SealError {
     /// Each data subject's values have a key of their own in this column, and it was not said whose this one is.
     #[error("it is not known whose value it is")]
     NoSubject,
+    /// Values of this column are bound to their rows, and it was not said which row this one stands in.
+    #[error("it is not known which row the value stands in")]
+    NoRow,
     /// The data subject's key is not here. It may be elsewhere.
     #[error("the key of the data subject is not available")]
     UnknownSubject,
@@ -65,9 +68,12 @@ pub enum OpenError {
     /// The cell begins like an envelope and a field is wrong.
     #[error("malformed envelope: {0}")]
     Malformed(Field),
-    /// The envelope is bound to its row; this version does not open such envelopes.
-    #[error("the envelope is bound to its row, which this version does not support")]
+    /// The envelope is bound to its row, and it was not said which one that is.
+    #[error("the envelope is bound to its row, and it is not known which one that is")]
     RowBound,
+    /// The envelope is bound to no row, in a column whose envelopes are.
+    #[error("the envelope is not bound to its row, as policy says")]
+    NotRowBound,
     /// The column's keyset has no such key.
     #[error("unknown key id {0}")]
     UnknownKey(KeyId),
@@ -147,8 +153,32 @@ pub struct ColumnKeys {
     index: Option<ColumnIndex>,
     stage: Stage,
     sealing: Sealing,
+    /// What to do with envelopes that are bound to no row; `None` if none is bound.
+    binding: Option<Unbound>,
     /// Opened keys of single data subjects; `None` if the keyset has no subject key.
     subjects: Option<Arc<SubjectKeys>>,
+}
+
+/// What is sealed behind an index prefix.
+pub(super) struct Body<'a> {
+    pub(super) nonce: &'a [u8; NONCE_LENGTH],
+    pub(super) row: Option<&'a RowValue>,
+    pub(super) plain: &'a Plaintext,
+}
+
+/// Associated data of an envelope.
+enum Associated {
+    Free(Aad),
+    Bound(Vec<u8>),
+}
+
+impl Associated {
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Free(aad) => aad.as_bytes(),
+            Self::Bound(bytes) => bytes,
+        }
+    }
 }
 
 /// Which keys seal.
@@ -202,6 +232,7 @@ impl ColumnKeys {
             index,
             stage: Stage::default(),
             sealing: if column.subject.is_some() { Sealing::SubjectKeys } else { Sealing::DataKey },
+            binding: column.bind.as_ref().map(|bind| bind.unbound),
             subjects: None,
         })
     }
@@ -239,15 +270,32 @@ impl ColumnKeys {
     /// Seals a value under the active key and appends the envelope. Every value is plaintext, also one that is itself
     /// an envelope: who pastes a stolen envelope gets the same bytes back, not their content.
     ///
-    /// A column whose values have keys of their own is sealed by [`ColumnKeys::seal_for`] alone.
+    /// A column whose values have keys of their own is sealed by [`ColumnKeys::seal_for`] alone, one whose values are bound to
+    /// their rows by [`ColumnKeys::seal_in_row`].
     pub fn seal(&self, plain: &Plaintext, out: &mut Vec<u8>) -> Result<(), SealError> {
-        match self.sealing {
-            Sealing::DataKey => {
-                let (kid, cipher) = self.active.as_ref().ok_or(SealError::NoActiveKey)?;
-                self.seal_under(*kid, cipher, plain, out)
-            }
-            Sealing::SubjectKeys => Err(SealError::NoSubject),
+        match (self.sealing, self.binding) {
+            (Sealing::DataKey, None) => self.seal_beside(None, plain, out),
+            (Sealing::DataKey, Some(_)) => Err(SealError::NoRow),
+            (Sealing::SubjectKeys, _) => Err(SealError::NoSubject),
         }
+    }
+
+    /// Seals a value of a column whose values are bound to their rows, beside the value of the row that it is bound to.
+    pub fn seal_in_row(&self, row: &RowValue, plain: &Plaintext, out: &mut Vec<u8>) -> Result<(), SealError> {
+        match self.binding {
+            Some(_) => self.seal_beside(Some(row), plain, out),
+            None => self.seal(plain, out),
+        }
+    }
+
+    fn seal_beside(&self, row: Option<&RowValue>, plain: &Plaintext, out: &mut Vec<u8>) -> Result<(), SealError> {
+        let (kid, cipher) = self.active.as_ref().ok_or(SealError::NoActiveKey)?;
+        self.seal_under(*kid, cipher, row, plain, out)
+    }
+
+    /// Whether new envelopes are bound to their rows.
+    pub fn binds_rows(&self) -> bool {
+        self.binding.is_some()
     }
 
     /// Seals a value under the key of the data subject that it belongs to.
@@ -269,7 +317,7 @@ impl ColumnKeys {
     fn seal_with(&self, key: Option<SubjectStand>, plain: &Plaintext, out: &mut Vec<u8>) -> Result<(), SealError> {
         match key {
             Some(SubjectStand::Living(key)) => {
-                self.seal_under(key.kid, &derived_cipher(&key.secret, &self.context), plain, out)
+                self.seal_under(key.kid, &derived_cipher(&key.secret, &self.context), None, plain, out)
             }
             Some(SubjectStand::Erased) => Err(SealError::Erased),
             None => Err(SealError::UnknownSubject),
@@ -280,6 +328,7 @@ impl ColumnKeys {
         &self,
         kid: KeyId,
         cipher: &Xaes256Gcm,
+        row: Option<&RowValue>,
         plain: &Plaintext,
         out: &mut Vec<u8>,
     ) -> Result<(), SealError> {
@@ -292,8 +341,8 @@ impl ColumnKeys {
         // The value stands in `out` in the clear until it is encrypted in place: with the room reserved first, `out`
         // never grows, so never moves, while it does.
         out.reserve(plain.len().saturating_add(OVERHEAD_MAX));
-        let sealed =
-            self.write_index(plain, out).and_then(|()| self.seal_body((kid, cipher), plain, &nonce, out, start));
+        let body = Body { nonce: &nonce, row, plain };
+        let sealed = self.write_index(plain, out).and_then(|()| self.seal_body((kid, cipher), &body, out, start));
         if sealed.is_err() {
             out.truncate(start);
         }
@@ -311,8 +360,7 @@ impl ColumnKeys {
     pub(super) fn seal_body(
         &self,
         (kid, cipher): (KeyId, &Xaes256Gcm),
-        plain: &Plaintext,
-        nonce: &[u8; NONCE_LENGTH],
+        Body { nonce, row, plain }: &Body<'_>,
         out: &mut Vec<u8>,
         start: usize,
     ) -> Result<(), SealError> {
@@ -320,29 +368,50 @@ impl ColumnKeys {
             Padding::None => Padded::No,
             Padding::Block(_) => Padded::Yes,
         };
-        write_key(out, padded, kid);
-        let aad = Aad::new(out.get(start..).unwrap_or_default(), self.context.as_bytes()).ok_or(SealError::TooLong)?;
-        out.extend_from_slice(nonce);
+        let binding = if row.is_some() { RowBinding::Bound } else { RowBinding::Free };
+        write_key(out, binding, padded, kid);
+        let aad = self.associated(out.get(start..).unwrap_or_default(), *row).ok_or(SealError::TooLong)?;
+        out.extend_from_slice(*nonce);
         let body = out.len();
         out.extend_from_slice(plain.expose());
         if let Padding::Block(block) = self.padding {
             pad(out, body, block);
         }
         let body = out.get_mut(body..).unwrap_or_default();
-        let tag =
-            cipher.encrypt_inout_detached(nonce.into(), aad.as_bytes(), body.into()).map_err(|_| SealError::TooLong)?;
+        let tag = cipher
+            .encrypt_inout_detached((*nonce).into(), aad.as_bytes(), body.into())
+            .map_err(|_| SealError::TooLong)?;
         out.extend_from_slice(&tag);
         Ok(())
+    }
+
+    fn associated(&self, header: &[u8], row: Option<&RowValue>) -> Option<Associated> {
+        let context = self.context.as_bytes();
+        match row {
+            None => Aad::new(header, context).map(Associated::Free),
+            Some(row) => aad::bound(header, context, row).map(Associated::Bound),
+        }
     }
 
     /// Opens a cell into `plain`, whose buffer is the only memory it takes. After an error `plain` is empty: bytes that
     /// were not authenticated are never left in it.
     pub fn open(&self, grant: &DecryptGrant, stored: &[u8], plain: &mut Plaintext) -> Result<(), OpenError> {
+        self.open_in_row(grant, stored, None, plain)
+    }
+
+    /// The same for a cell of a row that is known by the value that envelopes of the column are bound to.
+    pub fn open_in_row(
+        &self,
+        grant: &DecryptGrant,
+        stored: &[u8],
+        row: Option<&RowValue>,
+        plain: &mut Plaintext,
+    ) -> Result<(), OpenError> {
         plain.clear();
         if grant.column() != self.column {
             return Err(OpenError::NotGranted);
         }
-        let opened = self.open_envelope(&Envelope::parse(stored)?, plain);
+        let opened = self.open_envelope(&Envelope::parse(stored)?, row, plain);
         if opened.is_err() {
             plain.clear();
         }
@@ -354,8 +423,14 @@ impl ColumnKeys {
     ///
     /// The magic decides. It begins with a byte that no UTF-8 text has, so a cell that begins with it is no text: it
     /// authenticates, or it is an error like a changed envelope, also where a field behind the magic is wrong.
-    pub fn read(&self, grant: &DecryptGrant, stored: &[u8], plain: &mut Plaintext) -> Result<(), OpenError> {
-        match (self.open(grant, stored, plain), self.stage.holds()) {
+    pub fn read(
+        &self,
+        grant: &DecryptGrant,
+        stored: &[u8],
+        row: Option<&RowValue>,
+        plain: &mut Plaintext,
+    ) -> Result<(), OpenError> {
+        match (self.open_in_row(grant, stored, row, plain), self.stage.holds()) {
             (Err(OpenError::NotAnEnvelope), Holds::Both) => {
                 plain.extend(stored);
                 Ok(())
@@ -364,11 +439,17 @@ impl ColumnKeys {
         }
     }
 
-    fn open_envelope(&self, envelope: &Envelope<'_>, plain: &mut Plaintext) -> Result<(), OpenError> {
-        match envelope.row {
-            RowBinding::Free => {}
-            RowBinding::Bound => return Err(OpenError::RowBound),
-        }
+    fn open_envelope(
+        &self,
+        envelope: &Envelope<'_>,
+        row: Option<&RowValue>,
+        plain: &mut Plaintext,
+    ) -> Result<(), OpenError> {
+        let row = match (envelope.row, self.binding) {
+            (RowBinding::Free, None | Some(Unbound::Accepted)) => None,
+            (RowBinding::Free, Some(Unbound::Refused)) => return Err(OpenError::NotRowBound),
+            (RowBinding::Bound, _) => Some(row.ok_or(OpenError::RowBound)?),
+        };
         let subject_cipher;
         let cipher = if envelope.kid.is_of_subject() {
             subject_cipher = derived_cipher(&self.subject_key(envelope.kid)?.secret, &self.context);
@@ -376,7 +457,7 @@ impl ColumnKeys {
         } else {
             self.cipher(envelope.kid)?
         };
-        let aad = Aad::new(envelope.header, self.context.as_bytes()).ok_or(OpenError::Malformed(Field::Length))?;
+        let aad = self.associated(envelope.header, row).ok_or(OpenError::Malformed(Field::Length))?;
         plain.extend(envelope.ciphertext);
         cipher
             .decrypt_inout_detached(

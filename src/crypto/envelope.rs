@@ -70,7 +70,7 @@ pub enum EnvelopeError {
 pub(super) enum RowBinding {
     /// The row is not bound.
     Free,
-    /// The row is bound. This version neither writes nor opens such envelopes.
+    /// A value of the row is bound.
     Bound,
 }
 
@@ -229,11 +229,16 @@ pub(super) fn write_prefix(out: &mut Vec<u8>, index: Option<(IndexVersion, &[u8]
     Some(())
 }
 
-/// Appends flags and key id, which end the header. Row-bound envelopes are never written.
-pub(super) fn write_key(out: &mut Vec<u8>, padded: Padded, kid: KeyId) {
-    out.push(match padded {
+/// Appends flags and key id, which end the header.
+pub(super) fn write_key(out: &mut Vec<u8>, row: RowBinding, padded: Padded, kid: KeyId) {
+    let row = match row {
+        RowBinding::Free => 0,
+        RowBinding::Bound => FLAG_ROW,
+    };
+    let padded = match padded {
         Padded::Yes => FLAG_PAD,
         Padded::No => 0,
-    });
+    };
+    out.push(row | padded);
     out.extend_from_slice(&kid.number().to_be_bytes());
 }

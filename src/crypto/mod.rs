@@ -19,6 +19,7 @@ mod subject;
 #[cfg(test)]
 mod tests;
 
+pub use aad::RowValue;
 pub use audit::{AUDIT_MAC_LENGTH, AccessKey, AuditKey};
 pub use column_keys::{ColumnKeys, ColumnKeysError, DataMaterial, IndexMaterial, OpenError, SealError};
 pub use envelope::{ENVELOPE_OCTETS_MAX, Envelope, EnvelopeError, Field, MAGIC, blurred, is_envelope};

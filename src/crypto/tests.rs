@@ -19,6 +19,7 @@ use crate::policy::{
 use crate::schema::ColumnRef;
 
 mod primitives;
+mod row;
 mod subject;
 
 /// The bytes `first`, `first + 1` and so on: the keys of the known answers.
@@ -46,6 +47,7 @@ fn column(context: &str, index: Option<Normaliser>, padding: Padding) -> Protect
         index: index.map(|normaliser| IndexSpec { domain: Arc::from("phone"), length: 16, normaliser }),
         padding,
         subject: None,
+        bind: None,
     }
 }
 
@@ -114,7 +116,8 @@ fn envelope_has_the_known_answer() {
         .write_normalised(&plain, &mut out)
         .unwrap();
     let keys = keys_of(ColumnId(0), &column);
-    keys.seal_body(keys.active_cipher().unwrap(), &plain, &counting(0x40), &mut out, 0).unwrap();
+    let body = column_keys::Body { nonce: &counting(0x40), row: None, plain: &plain };
+    keys.seal_body(keys.active_cipher().unwrap(), &body, &mut out, 0).unwrap();
     let hex = HEXLOWER.encode(&out);
     assert_eq!(
         hex,
@@ -392,7 +395,7 @@ fn what_is_no_envelope_is_a_value_only_where_the_column_holds_both() {
         let keys = phone_keys().at(stage);
         let read = |stored: &[u8]| {
             let mut plain = Plaintext::from(b"from before".to_vec());
-            let read = keys.read(&grant(ColumnId(0)), stored, &mut plain).map(|()| plain.expose().to_vec());
+            let read = keys.read(&grant(ColumnId(0)), stored, None, &mut plain).map(|()| plain.expose().to_vec());
             assert!(read.is_ok() || plain.is_empty(), "nothing is left behind an error");
             read
         };
@@ -414,7 +417,7 @@ fn what_is_no_envelope_is_a_value_only_where_the_column_holds_both() {
             changed[at] ^= 1;
             read(&changed).unwrap_err();
         }
-        let other = keys.read(&grant(ColumnId(1)), b"+81 90", &mut Plaintext::new());
+        let other = keys.read(&grant(ColumnId(1)), b"+81 90", None, &mut Plaintext::new());
         assert_eq!(other, Err(OpenError::NotGranted), "{stage}: plaintext needs the grant, too");
     }
 }

@@ -143,7 +143,8 @@ impl Explained {
                 CellAction::Ciphertext(column) => note(policy, *column, &mut envelopes),
             }
         }
-        let verdict = if plan.splices.is_empty() { Verdict::Relayed } else { Verdict::Rewritten };
+        let is_sent_as_written = plan.splices.is_empty() && plan.bound.is_none();
+        let verdict = if is_sent_as_written { Verdict::Relayed } else { Verdict::Rewritten };
         let text = Some(text(admitted, audience.names()));
         Self { verdict, text, seals, index, opens, masks, envelopes, error: None }
     }

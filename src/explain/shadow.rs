@@ -121,7 +121,7 @@ impl ShadowTable {
     /// Counts a statement and what would have become of it.
     pub fn note(&self, sent: Sent<'_>, decision: &Result<Admitted<'_>, Refusal>, policy: &Policy, occasion: Occasion) {
         let verdict = match decision {
-            Ok(admitted) if admitted.plan().splices.is_empty() => Verdict::Relayed,
+            Ok(admitted) if admitted.plan().splices.is_empty() && admitted.plan().bound.is_none() => Verdict::Relayed,
             Ok(_) => Verdict::Rewritten,
             Err(_) => Verdict::Refused,
         };

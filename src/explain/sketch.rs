@@ -5,8 +5,8 @@
 
 use crate::firewall::Vocabulary;
 use crate::plan::{
-    Admitted, Among, Comparison, Joined, Pair, Piece, Qualified, SetPart, SetText, Splice, SpliceKind, TableColumn,
-    Value, nested_column, set_texts,
+    Admitted, Among, Bound, Comparison, Joined, Pair, Piece, Qualified, SetPart, SetText, Splice, SpliceKind,
+    TableColumn, Value, nested_column, set_texts,
 };
 use crate::schema::ServerKind;
 use crate::sql::tree::TokenRange;
@@ -24,23 +24,31 @@ pub enum Names<'a> {
 /// The text of a statement that may be sent. Comments are left out, runs of white space are one blank.
 pub(super) fn text(admitted: &Admitted<'_>, names: Names<'_>) -> String {
     let plan = admitted.plan();
-    sketch(admitted.sql(), admitted.tokens(), (&plan.splices, &plan.qualified), names)
+    sketch(admitted.sql(), admitted.tokens(), (&plan.splices, &plan.qualified, plan.bound.as_ref()), names)
 }
 
 /// The text of any statement that the lexer can read.
 pub fn of_text(sql: &[u8], dialect: &Dialect, names: Names<'_>) -> Option<String> {
     let mut tokens = Vec::new();
     sql::lex(sql, dialect, &mut tokens).ok()?;
-    Some(sketch(sql, &tokens, (&[], &[]), names))
+    Some(sketch(sql, &tokens, (&[], &[], None), names))
 }
 
-fn sketch(sql: &[u8], tokens: &[Token], (splices, qualified): (&[Splice], &[Qualified]), names: Names<'_>) -> String {
+fn sketch(
+    sql: &[u8],
+    tokens: &[Token],
+    (splices, qualified, bound): (&[Splice], &[Qualified], Option<&Bound>),
+    names: Names<'_>,
+) -> String {
     let mut out = Sketch { sql, tokens, names, qualified, text: String::new(), end: None };
     let sets: Vec<&SetPart> = splices.iter().filter_map(set_part).collect();
     let mut splices = splices.iter().peekable();
     let mut at = 0_usize;
     while let Some(token) = tokens.get(at) {
         let splice = splices.next_if(|splice| usize::try_from(splice.tokens.first).is_ok_and(|first| first == at));
+        if let Some(bound) = bound.filter(|bound| usize::try_from(bound.before).is_ok_and(|before| before == at)) {
+            out.ties(bound);
+        }
         out.gap(*token);
         out.around(&sets, at, Side::Head);
         let last = match splice {
@@ -74,6 +82,15 @@ impl Sketch<'_> {
     fn gap(&mut self, next: Token) {
         if self.end.is_some_and(|end| end < next.start) {
             self.text.push(' ');
+        }
+    }
+
+    /// The columns that cells are bound to.
+    fn ties(&mut self, bound: &Bound) {
+        for tie in &bound.ties {
+            let selected = tie.selected(format!("{}.{}", tie.table, tie.column).as_bytes());
+            self.text.push_str(", ");
+            self.text.push_str(&String::from_utf8_lossy(&selected));
         }
     }
 

@@ -51,6 +51,14 @@ impl Judge<'_> {
                 splices.extend(self.sealed(text, argument, *column)?);
             }
         }
+        let mut shown = routine.results.iter().flatten().flatten();
+        if let Some(bound) = shown.find_map(|column| self.policy.column(*column).filter(|found| found.bind.is_some())) {
+            return Err(Refusal::Unsupported {
+                subject: Subject::Column(bound.column.clone()),
+                construct: "a result of CALL with values that are bound to their rows",
+                remedy: "select them from the table",
+            });
+        }
         let cell = |column: &Option<ColumnId>| match column {
             Some(column) => self.grant(*column).map(CellAction::Open),
             None => Ok(CellAction::Relay),
@@ -81,8 +89,11 @@ impl Judge<'_> {
             construct,
             remedy,
         };
-        if found.is_some_and(|found| found.subject.is_some()) {
-            return Err(refused("CALL with a value that has a key for each person", "run the statements one by one"));
+        if found.is_some_and(|found| found.stated().is_some()) {
+            return Err(refused(
+                "CALL with a value that has a key for each person or is bound to its row",
+                "run the statements one by one",
+            ));
         }
         let Ok((first, last)) =
             usize::try_from(argument.first).and_then(|first| Ok((first, usize::try_from(argument.last)?)))

@@ -6,6 +6,7 @@
 
 mod alter;
 mod analyze;
+mod bound;
 mod cache;
 mod call;
 mod inspect;
@@ -26,6 +27,7 @@ mod tests;
 mod text;
 mod unread;
 
+pub use bound::{Bound, Tie};
 pub use cache::PlanCache;
 pub use inspect::{Admitted, Inspection, Scratch, inspect};
 pub use kept::{ByName, KeptText};

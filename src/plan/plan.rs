@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{KeptText, Sort};
+use super::{Bound, KeptText, Sort};
 use crate::policy::{ColumnId, DecryptGrant, Mask};
 use crate::schema::{SubjectForm, SubjectPlace};
 use crate::sql::StatementClass;
@@ -21,6 +21,8 @@ pub struct QueryPlan {
     pub copies: Vec<ColumnId>,
     /// How the proxy sorts the rows, if it does.
     pub sort: Option<Sort>,
+    /// What cells of the result are bound to beside their column.
+    pub bound: Option<Bound>,
     /// Searches that policy grants to a role that does not see the values.
     pub searches: Vec<GrantedSearch>,
     /// Names of columns that are sent with their table before them, in order.
@@ -43,6 +45,7 @@ impl QueryPlan {
             copies: Vec::new(),
             qualified: Vec::new(),
             sort: None,
+            bound: None,
             searches: Vec::new(),
             effect,
             named: Naming::No,
@@ -50,9 +53,15 @@ impl QueryPlan {
         }
     }
 
+    /// Columns at the end of the result that the client does not get.
+    pub fn hidden(&self) -> usize {
+        let sorted = self.sort.as_ref().map_or(0, |sort| sort.hidden);
+        sorted.saturating_add(self.bound.as_ref().map_or(0, |bound| bound.ties.len()))
+    }
+
     /// Whether the statement goes out as it came, whatever becomes of protected columns and their keys.
     pub fn is_as_written(&self) -> bool {
-        self.splices.is_empty() && self.copies.is_empty()
+        self.splices.is_empty() && self.copies.is_empty() && self.bound.is_none()
     }
 
     /// The plan of a statement of that class, which tells what it has to do with names.
@@ -196,7 +205,8 @@ pub struct Splice {
     pub column: ColumnId,
     /// What stands there instead.
     pub kind: SpliceKind,
-    /// Whose value it is, if it is sealed in a column whose values have keys of their own.
+    /// Whose value it is, if it is sealed in a column whose values have keys of their own, or what it is bound to in one whose
+    /// values are bound to their rows.
     pub subject: Option<SubjectSource>,
 }
 
@@ -243,7 +253,7 @@ impl Splice {
     }
 }
 
-/// What a statement says of whose a row is.
+/// What a statement says of a row: whose it is, or what its values are bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubjectSource {
     /// The value.

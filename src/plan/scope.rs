@@ -20,6 +20,17 @@ pub(super) struct Source {
     pub(super) database: Option<Arc<str>>,
     /// Columns in ordinal order.
     pub(super) columns: Vec<SourceColumn>,
+    /// Where they come from.
+    pub(super) origin: Origin,
+}
+
+/// Where the columns of a source come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// One table, whose rows they are.
+    Table,
+    /// A query, or a row that a statement makes.
+    Other,
 }
 
 /// A column of a source.
@@ -370,6 +381,16 @@ impl Scope<'_> {
     /// The column at a slot.
     pub(super) fn column(&self, slot: Slot) -> Option<&SourceColumn> {
         self.sources.get(slot.source)?.columns.get(slot.column)
+    }
+
+    /// The columns that `t.*` shows, with their positions.
+    pub(super) fn visible_of(&self, qualifier: Qualifier<'_>, rule: TableNames) -> Vec<(Slot, &SourceColumn)> {
+        let sources = self.sources.iter().enumerate().skip(self.first);
+        let sources = sources.filter(|(_, source)| source.is_named(qualifier, rule));
+        let columns = sources.flat_map(|(at, source)| {
+            source.columns.iter().enumerate().map(move |(column, found)| (Slot { source: at, column }, found))
+        });
+        columns.filter(|(_, column)| column.visibility == Visibility::Visible).collect()
     }
 
     /// The level's sources that a qualifier names.

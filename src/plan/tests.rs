@@ -170,6 +170,10 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
     }
     out.push_str(&outputs_text(&plan.outputs, policy));
     out.push_str(&plan.sort.as_ref().map(sort_text).unwrap_or_default());
+    if let Some(Bound { before, ties, cells }) = &plan.bound {
+        let ties: Vec<_> = ties.iter().map(|tie| format!("{}.{}", tie.table, tie.column)).collect();
+        writeln!(out, "bound {cells:?} to {} before «{}»", ties.join(", "), text(one(*before))).unwrap();
+    }
     out.extend(plan.qualified.iter().map(|name| format!("{} is {}'s\n", text(one(name.token)), name.table)));
     for name in &plan.names {
         writeln!(out, "column {} is named «{}»", name.output, text(name.tokens)).unwrap();
@@ -413,6 +417,11 @@ fn catalog(server: ServerVersion, lower_case_table_names: u8) -> Catalog {
 }
 
 fn policy(version: u64) -> Policy {
+    policy_where(version, |_| {})
+}
+
+/// The same with other columns.
+fn policy_where(version: u64, change: impl FnOnce(&mut [ProtectedColumn])) -> Policy {
     let protected = |name: &str, indexed: bool| ProtectedColumn {
         column: ColumnRef::new("shop", "customers", name),
         keyset: "main".into(),
@@ -422,8 +431,10 @@ fn policy(version: u64) -> Policy {
         index: indexed.then(|| IndexSpec { domain: name.into(), length: 16, normaliser: Normaliser::Raw }),
         padding: Padding::None,
         subject: None,
+        bind: None,
     };
-    let columns = vec![protected("phone", true), protected("email", true), protected("note", false)];
+    let mut columns = vec![protected("phone", true), protected("email", true), protected("note", false)];
+    change(&mut columns);
     let role = |name: &str, default_access| Role { name: name.into(), default_access, columns: HashMap::new() };
     let roles = vec![
         role("plain", Access::Plain),

@@ -90,9 +90,35 @@ pub struct ProtectedColumn {
     pub padding: Padding,
     /// The column of the same table that says whose the row is, if each person's values have a key of their own.
     pub subject: Option<Arc<str>>,
+    /// What envelopes are bound to beside the column, if they are.
+    pub bind: Option<Bind>,
+}
+
+/// Binds envelopes to their rows: each opens beside the value of another column that it was sealed beside, and nowhere else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bind {
+    /// That column of the same table. The application says its value when it writes, and never changes it.
+    pub to: Arc<str>,
+    /// Whether envelopes that are not bound are opened.
+    pub unbound: Unbound,
+}
+
+/// What becomes of envelopes that are bound to no row, in a column whose envelopes are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unbound {
+    /// They are not opened: whoever can write to the database could put them anywhere.
+    #[default]
+    Refused,
+    /// They are, until all of them are sealed again.
+    Accepted,
 }
 
 impl ProtectedColumn {
+    /// The column of the same table whose value every write must state: whose the row is, or what envelopes are bound to.
+    pub fn stated(&self) -> Option<&Arc<str>> {
+        self.subject.as_ref().or(self.bind.as_ref().map(|bind| &bind.to))
+    }
+
     /// Bytes of the envelope's index prefix: the fixed 7 and the tag.
     pub fn prefix_length(&self) -> usize {
         7 + self.index.as_ref().map_or(0, |index| usize::from(index.length))

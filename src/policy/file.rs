@@ -22,6 +22,7 @@ use super::rates::WrittenRates;
 use super::routine::{self, WrittenRoutine};
 use super::search::WrittenSearch;
 use super::sort::{self, WrittenSort};
+use super::stated::{WrittenUnbound, bind, stated};
 use super::written::{Problems, Text, suggestion};
 use super::{
     Access, Basis, Budget, ColumnId, HashCosts, IndexSpec, LogicalType, Mask, Normaliser, Padding, Policy,
@@ -70,8 +71,8 @@ struct File {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Column {
-    name: Spanned<String>,
+pub(super) struct Column {
+    pub(super) name: Spanned<String>,
     keyset: Spanned<String>,
     #[serde(rename = "type")]
     logical: Spanned<String>,
@@ -79,7 +80,9 @@ struct Column {
     collation: Option<Spanned<String>>,
     index: Option<Index>,
     padding: Option<Spanned<u8>>,
-    subject: Option<Spanned<String>>,
+    pub(super) subject: Option<Spanned<String>>,
+    pub(super) bind: Option<Spanned<String>>,
+    pub(super) unbound: Option<Spanned<WrittenUnbound>>,
     kind: Option<Spanned<WrittenKind>>,
     mask: Option<Spanned<WrittenMask>>,
     sort: Option<Spanned<WrittenSort>>,
@@ -144,7 +147,7 @@ pub fn parse_for(file: &str, text: &str, version: u64, environment: Option<&str>
     let by_name: HashMap<String, ColumnId> =
         (0_u32..).zip(&columns).map(|(id, column)| (column.column.to_string().to_lowercase(), ColumnId(id))).collect();
     domains(&mut text, &written.column, &columns);
-    subjects(&mut text, &written.column, &columns);
+    stated(&mut text, &written.column, &columns);
     let hashes = password_hashes(&mut text, &written);
     let mut protected = Protected { columns: &columns, by_name: &by_name, keysets: &keysets, masks: HashMap::new() };
     let masks =
@@ -258,6 +261,7 @@ fn columns(text: &mut Text<'_>, written: &[Column], keysets: &[&str]) -> Vec<Pro
             index: column.index.as_ref().map(|index| index_spec(text, index, &context)),
             padding: padding(text, column.padding.as_ref()),
             subject: column.subject.as_ref().map(|subject| subject.get_ref().as_str().into()),
+            bind: bind(text, column),
             keyset: keyset.as_str().into(),
             column: name,
             context,
@@ -280,33 +284,6 @@ fn domains(text: &mut Text<'_>, written: &[Column], columns: &[ProtectedColumn])
                 &place.name.span(),
                 format!("index domain `{}` is that of `{other}`: both need the same keyset and index", index.domain),
             );
-        }
-    }
-}
-
-/// What says whose a row is, is one column of its table, and is not protected itself: the database must find it.
-fn subjects(text: &mut Text<'_>, written: &[Column], columns: &[ProtectedColumn]) {
-    for (place, column) in written.iter().filter_map(|of| Some((of.subject.as_ref()?, column_ref(of.name.get_ref())?)))
-    {
-        let (name, at) = (place.get_ref(), place.span());
-        if name.is_empty() || name.chars().count() > 64 || name.contains('\0') {
-            text.wrong(&at, "subject is the bare name of a column of the same table");
-        }
-        let same_table = |other: &&ProtectedColumn| {
-            let (ours, theirs) = (column.table_ref(), other.column.table_ref());
-            ours.to_string().to_lowercase() == theirs.to_string().to_lowercase()
-        };
-        for other in columns.iter().filter(same_table) {
-            if other.column.column.to_lowercase() == name.to_lowercase() {
-                text.wrong(&at, format!("subject `{name}` is a protected column, which the database cannot find"));
-            }
-            if other.subject.as_ref().is_some_and(|subject| subject.to_lowercase() != name.to_lowercase()) {
-                let other = &other.column;
-                text.wrong(
-                    &at,
-                    format!("subject `{name}` is not that of `{other}`: the rows of a table are one person's"),
-                );
-            }
         }
     }
 }

@@ -20,13 +20,14 @@ mod role;
 mod routine;
 mod search;
 mod sort;
+mod stated;
 #[cfg(test)]
 mod tests;
 pub mod written;
 
 pub use access::Basis;
 pub use budget::Budget;
-pub use column::{ColumnId, IndexSpec, LogicalType, Normaliser, Padding, ProtectedColumn, TextSize};
+pub use column::{Bind, ColumnId, IndexSpec, LogicalType, Normaliser, Padding, ProtectedColumn, TextSize, Unbound};
 pub use file::RESERVED_KEYSET;
 pub use honey::Honey;
 pub use mask::{AddressPart, HIDDEN, Mask, PSEUDONYM_CHARS, Piece, Reads};

@@ -174,6 +174,31 @@ fn the_rows_of_a_table_are_one_persons_each() {
 }
 
 #[test]
+fn envelopes_are_bound_to_one_column_of_their_row() {
+    let with = |phone: &str, address: &str| {
+        let text = GOOD.replace("type = \"varchar(20)\"\n", &format!("type = \"varchar(20)\"\n{phone}\n"));
+        parse("policy.toml", &text.replace("type = \"text\"\n", &format!("type = \"text\"\n{address}\n")), 1)
+    };
+    let bound = |unbound| Some(Bind { to: "customer_id".into(), unbound });
+    let policy = with("bind = \"customer_id\"", "").unwrap();
+    assert_eq!(policy.columns()[0].bind, bound(Unbound::Refused), "what is not written is safe");
+    let accepting = with("bind = \"customer_id\"\nunbound = \"accept\"", "").unwrap();
+    assert_eq!(accepting.columns()[0].bind, bound(Unbound::Accepted));
+    assert_ne!(policy.digest(), accepting.digest(), "proxies must agree about it");
+    assert!(with("bind = \"customer_id\"", "subject = \"Customer_ID\"").is_ok(), "each column has one of them");
+    for (phone, address, said) in [
+        ("unbound = \"accept\"", "", "unbound is said of a column with `bind`"),
+        ("bind = \"id\"\nsubject = \"id\"", "", "a column has `bind` or `subject`, not both"),
+        ("bind = \"Address\"", "", "bind `Address` is a protected column"),
+        ("bind = \"\"", "", "bind is the bare name of a column"),
+        ("bind = \"id\"", "bind = \"email\"", "the columns of a table name one column for `bind` and `subject`"),
+    ] {
+        let refused = with(phone, address).unwrap_err().to_string();
+        assert!(refused.contains(said), "{refused}");
+    }
+}
+
+#[test]
 fn rates_have_defaults_that_only_log_and_bounds() {
     let rates = |section: &str| parse("policy.toml", &format!("{GOOD}\n{section}"), 1).map(|policy| *policy.rates());
     assert_eq!(rates("").unwrap(), Rates { errors_max: 60, novel_max: 60, reaction: Reaction::Log });

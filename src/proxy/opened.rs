@@ -255,7 +255,7 @@ impl Reader {
                 (opening, kind, Vec::new(), None)
             }
             Cells::Fetch { opening, columns } => {
-                let rows = RowPlan::new(opening.actions(), &columns).ok().flatten();
+                let rows = rows_of(&opening, &columns).ok().flatten();
                 (opening, Kind::Result { statement: None }, columns, rows)
             }
             Cells::Messages { opening } => (opening, Kind::Messages, Vec::new(), None),
@@ -342,7 +342,7 @@ impl Reader {
 
     fn plan_rows(&mut self) -> Result<(), RewriteError> {
         if self.rows.is_none() {
-            let plan = RowPlan::new(self.opening.actions(), &self.columns)?;
+            let plan = rows_of(&self.opening, &self.columns)?;
             let policy = &self.opening.snapshot.policy;
             self.rows = plan.map(|plan| Rows::new(plan.watching(policy), self.witness.clone()));
         }
@@ -499,6 +499,12 @@ impl Reader {
         }
         self.sequence = put_error(error, connection, self.sequence, &mut self.gathered);
     }
+}
+
+/// What happens to the rows of a result.
+fn rows_of(opening: &Opening, columns: &[ResultColumn]) -> Result<Option<RowPlan>, RewriteError> {
+    let plan = RowPlan::new(opening.actions(), columns)?;
+    plan.map(|plan| plan.tied(opening.plan.bound.as_ref())).transpose()
 }
 
 /// Refuses an answer that goes on with another result.

@@ -50,8 +50,7 @@ impl Reprepare {
 
     /// Columns of the result that the client gets.
     fn shown_columns(&self, ok: PrepareOk) -> u16 {
-        let hidden = self.plan.sort.as_ref().map_or(0, |sort| sort.hidden);
-        ok.columns.saturating_sub(u16::try_from(hidden).unwrap_or(u16::MAX))
+        ok.columns.saturating_sub(u16::try_from(self.plan.hidden()).unwrap_or(u16::MAX))
     }
 }
 

@@ -110,6 +110,15 @@ pub enum RewriteError {
         /// The column.
         column: ColumnRef,
     },
+    /// A stored value is bound to no row, in a column whose values are.
+    #[error(
+        "a value of column {column} is not bound to its row, as policy says; if it is from before, `unbound = \"accept\"` \
+         of the column lets it be read until `candado column reencrypt` is done"
+    )]
+    NotRowBound {
+        /// The column.
+        column: ColumnRef,
+    },
     /// A result names a protected column where the plan does not expect it.
     #[error("the result holds protected column {column}, which the statement was not planned to read")]
     Unplanned {

@@ -129,6 +129,7 @@ fn column(name: &str, logical: LogicalType, searched: bool, collation: Option<&s
         index,
         padding: Padding::Block(16),
         subject: None,
+        bind: None,
     }
 }
 

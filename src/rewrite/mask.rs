@@ -3,7 +3,7 @@
 use super::charset::to_utf8;
 use super::row::{name, open_error};
 use super::{Context, ResultColumn, RewriteError};
-use crate::crypto::{self, Holds, MAGIC, Plaintext};
+use crate::crypto::{self, Holds, MAGIC, Plaintext, RowValue};
 use crate::policy::{ColumnId, DecryptGrant, Mask, Reads};
 use crate::wire::lenenc;
 
@@ -11,7 +11,7 @@ use crate::wire::lenenc;
 pub(super) fn read(
     stored: &[u8],
     (grant, mask): (&DecryptGrant, &Mask),
-    column: ResultColumn,
+    (column, row): (ResultColumn, Option<&RowValue>),
     (plain, masked): (&mut Plaintext, &mut Plaintext),
     cx: &Context<'_>,
 ) -> Result<(), RewriteError> {
@@ -23,7 +23,7 @@ pub(super) fn read(
     match mask.reads() {
         Reads::Nothing => {}
         Reads::Value if column.holds_bytes(keys) => {
-            keys.read(grant, stored, plain).map_err(|error| open_error(&error, grant, cx))?;
+            keys.read(grant, stored, row, plain).map_err(|error| open_error(&error, grant, cx))?;
         }
         // The server has converted the text. Where it says into which set, the mask reads it as UTF-8; elsewhere it is
         // the column's own set, and what is no UTF-8 is hidden wholly.

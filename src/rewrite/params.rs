@@ -9,10 +9,10 @@ mod bound;
 use super::form::{LiteralForm, SearchForm};
 use super::search::Beside;
 use super::statement::{PLAIN_NEVER, column, index_versions, keys, may_be_stored, search_error, show, store};
-use super::subject::{Wanted, unclear};
+use super::subject::{Owner, Wanted, unclear};
 use super::value::{self, Purpose};
 use super::{Context, LongData, LongDataRoute, PAYLOAD_OCTETS_MAX, RewriteError};
-use crate::crypto::{ColumnKeys, Plaintext, SubjectDigest, Writes};
+use crate::crypto::{ColumnKeys, Plaintext, Writes};
 use crate::plan::{Comparison, QueryPlan, Sort, Splice, SpliceKind, SubjectSource, SubjectValue, Value};
 use crate::policy::{ColumnId, ProtectedColumn};
 use crate::schema::UnclearSubject;
@@ -383,7 +383,7 @@ fn put_execute(
     Ok(())
 }
 
-/// Whose the stored parameters are, by their ordinals. NULL is nobody's.
+/// Whose the stored parameters are, or what they are bound to, by their ordinals. NULL is nobody's.
 fn owners(
     payload: &[u8],
     execute: &Execute<'_>,
@@ -391,7 +391,7 @@ fn owners(
     types: &[ParamType],
     long_data: &LongData,
     cx: &Context<'_>,
-) -> Result<Vec<(u16, SubjectDigest)>, RewriteError> {
+) -> Result<Vec<(u16, Owner)>, RewriteError> {
     let mut values = execute.values();
     let mut sent = Vec::with_capacity(types.len());
     for (param, param_type) in (0_u16..).zip(types) {
@@ -420,10 +420,9 @@ fn owners(
             Some((_, _, Arrival::Before)) => Err(UnclearSubject::Converted),
             Some((_, None, Arrival::Here)) | None => Err(UnclearSubject::Null),
         };
-        let value = value.map_err(|error| unclear(error, &protected.column))?;
-        let subject = SubjectDigest::new(&protected.keyset, &value);
-        wanted.add(protected, subject)?;
-        owners.push((*stored, subject));
+        let owner = Owner::of(protected, value.map_err(|error| unclear(error, protected))?)?;
+        wanted.add(protected, &owner)?;
+        owners.push((*stored, owner));
     }
     wanted.all_there(cx)?;
     Ok(owners)
@@ -473,7 +472,7 @@ fn as_sent(param_type: ParamType, value: &ParamValue) -> ParamType {
 fn put_stored(
     bytes: Option<&[u8]>,
     param_type: ParamType,
-    (id, owner): (ColumnId, Option<&SubjectDigest>),
+    (id, owner): (ColumnId, Option<&Owner>),
     cx: &Context<'_>,
     plain: &mut Plaintext,
     writer: &mut ExecuteWriter,

@@ -2,17 +2,19 @@
 //! possible.
 
 mod stored;
+mod ties;
 
 use std::sync::Arc;
 
+use self::ties::Ties;
 use super::charset::{converted_length, is_relayed, put_converted};
 use super::{Context, ResultColumn, RewriteError, mask};
 use crate::audit::{Shown, Tally};
-use crate::crypto::{Envelope, OpenError, Plaintext};
-use crate::plan::CellAction;
+use crate::crypto::{Envelope, OpenError, Plaintext, RowValue};
+use crate::plan::{Bound, CellAction};
 use crate::policy::{DecryptGrant, Honey, Mask, Policy};
 use crate::schema::{Charset, ColumnRef};
-use crate::wire::binary_row::BinaryCells;
+use crate::wire::binary_row::{BinaryCells, keep_first};
 use crate::wire::column::ColumnType;
 use crate::wire::lenenc;
 use crate::wire::text_row::{Cell, TextCells};
@@ -28,6 +30,8 @@ struct Step {
     column: ResultColumn,
     /// What of the column is bait.
     honey: Option<Arc<Honey>>,
+    /// Which tie of the row its cells are bound to.
+    tie: Option<usize>,
 }
 
 /// The buffers that cells are opened in.
@@ -37,7 +41,8 @@ struct Buffers {
     masked: Plaintext,
 }
 
-/// What happens to each row of one result set. Made once per result set; opening a cell allocates nothing.
+/// What happens to each row of one result set. Made once per result set; opening a cell allocates nothing, unless it is bound
+/// to its row.
 ///
 /// The context of each call must belong to the snapshot that the plan was made with; a cursor keeps that snapshot from
 /// execution to its last fetch.
@@ -47,6 +52,8 @@ pub struct RowPlan {
     types: Vec<ColumnType>,
     buffers: Buffers,
     tally: Tally,
+    /// What the cells are bound to.
+    ties: Option<Ties>,
 }
 
 impl RowPlan {
@@ -71,7 +78,7 @@ impl RowPlan {
                 CellAction::Ciphertext(column) => (*column, Shown::Nothing),
             };
             tally.add(protected, shown);
-            steps.push(Step { skipped, at, action: action.clone(), column: *column, honey: None });
+            steps.push(Step { skipped, at, action: action.clone(), column: *column, honey: None, tie: None });
             skipped = 0;
         }
         if steps.is_empty() {
@@ -79,7 +86,7 @@ impl RowPlan {
         }
         let types = columns.iter().map(|column| ColumnType::from_byte(column.column_type)).collect::<Result<_, _>>()?;
         let buffers = Buffers { plain: Plaintext::new(), masked: Plaintext::new() };
-        Ok(Some(Self { steps, types, buffers, tally }))
+        Ok(Some(Self { steps, types, buffers, tally, ties: None }))
     }
 
     /// The same, and bait that the rows show is counted.
@@ -92,6 +99,18 @@ impl RowPlan {
             };
         }
         self
+    }
+
+    /// The same, with cells that are bound to their rows.
+    pub fn tied(mut self, bound: Option<&Bound>) -> Result<Self, RewriteError> {
+        let Some(bound) = bound else { return Ok(self) };
+        for (cell, tie) in &bound.cells {
+            if let Some(step) = self.steps.iter_mut().find(|step| step.at == *cell) {
+                step.tie = Some(*tie);
+            }
+        }
+        self.ties = Some(Ties::of(bound, self.types.len())?);
+        Ok(self)
     }
 
     /// What the rows so far have shown.
@@ -129,6 +148,7 @@ impl RowPlan {
     }
 
     fn put_text_row(&mut self, row: &[u8], cx: &Context<'_>, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+        let end = self.ties.as_mut().map_or(Ok(row.len()), |ties| ties.read_text(row))?;
         let mut cells = TextCells::new(row);
         let mut copied = 0_usize;
         out.reserve(row.len());
@@ -143,7 +163,8 @@ impl RowPlan {
                 copied = cell.end;
                 continue;
             }
-            copied = put_read(row, copied, &cell, step, &mut self.buffers, cx, out)?;
+            let tie = step.tie.zip(self.ties.as_ref()).and_then(|(tie, ties)| ties.value(tie));
+            copied = put_read((row, copied), &cell, (step, tie), &mut self.buffers, cx, out)?;
             if cell.value.is_some() {
                 self.tally.cell(at);
                 if step.is_bait(row, &cell) {
@@ -151,11 +172,12 @@ impl RowPlan {
                 }
             }
         }
-        out.extend_from_slice(row.get(copied..).unwrap_or_default());
+        out.extend_from_slice(row.get(copied..end).unwrap_or_default());
         Ok(())
     }
 
     fn put_binary_row(&mut self, row: &[u8], cx: &Context<'_>, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+        let end = self.ties.as_mut().map_or(Ok(row.len()), |ties| ties.read_binary(row, &self.types))?;
         let mut cells = BinaryCells::new(row, self.types.len())?;
         let mut types = self.types.iter().copied();
         let mut copied = 0_usize;
@@ -174,7 +196,8 @@ impl RowPlan {
                 copied = cell.end;
                 continue;
             }
-            copied = put_read(row, copied, &cell, step, &mut self.buffers, cx, out)?;
+            let tie = step.tie.zip(self.ties.as_ref()).and_then(|(tie, ties)| ties.value(tie));
+            copied = put_read((row, copied), &cell, (step, tie), &mut self.buffers, cx, out)?;
             if cell.value.is_some() {
                 self.tally.cell(at);
                 if step.is_bait(row, &cell) {
@@ -182,7 +205,10 @@ impl RowPlan {
                 }
             }
         }
-        out.extend_from_slice(row.get(copied..).unwrap_or_default());
+        out.extend_from_slice(row.get(copied..end).unwrap_or_default());
+        if let Some(ties) = &self.ties {
+            keep_first(out, start, self.types.len(), ties.shown())?;
+        }
         Ok(())
     }
 }
@@ -210,10 +236,9 @@ impl Step {
 /// converted already. Returns up to where the row has been written.
 #[inline]
 fn put_read(
-    row: &[u8],
-    copied: usize,
+    (row, copied): (&[u8], usize),
     cell: &Cell,
-    step: &Step,
+    (step, tie): (&Step, Option<&RowValue>),
     buffers: &mut Buffers,
     cx: &Context<'_>,
     out: &mut Vec<u8>,
@@ -225,7 +250,7 @@ fn put_read(
             out.extend_from_slice(row.get(copied..cell.start).unwrap_or_default());
             let stored = row.get(value.clone()).unwrap_or_default();
             let Buffers { plain, masked } = buffers;
-            mask::read(stored, (grant, mask), step.column, (plain, masked), cx)?;
+            mask::read(stored, (grant, mask), (step.column, tie), (plain, masked), cx)?;
             put_text(masked.expose(), cx.results_charset, out);
             return Ok(cell.end);
         }
@@ -245,7 +270,7 @@ fn put_read(
     }
     out.extend_from_slice(row.get(copied..cell.start).unwrap_or_default());
     let stored = row.get(value.clone()).unwrap_or_default();
-    keys.read(grant, stored, plain).map_err(|error| open_error(&error, grant, cx))?;
+    keys.read(grant, stored, tie, plain).map_err(|error| open_error(&error, grant, cx))?;
     put_text(plain.expose(), cx.results_charset, out);
     Ok(cell.end)
 }
@@ -280,9 +305,9 @@ pub(super) fn open_error(error: &OpenError, grant: &DecryptGrant, cx: &Context<'
         OpenError::UnknownKey(kid) => RewriteError::UnknownKey { column, kid: *kid },
         OpenError::Erased(_) => RewriteError::SubjectErased { column },
         OpenError::KeyNotUsable(_) => RewriteError::KeyBarred { column },
-        OpenError::NotAnEnvelope | OpenError::Malformed(_) | OpenError::RowBound | OpenError::Tampered => {
-            RewriteError::Tampered { column }
-        }
+        OpenError::NotAnEnvelope | OpenError::Malformed(_) | OpenError::Tampered => RewriteError::Tampered { column },
+        OpenError::NotRowBound => RewriteError::NotRowBound { column },
+        OpenError::RowBound => RewriteError::PlanMismatch("row"),
         OpenError::NotGranted => RewriteError::PlanMismatch("grant"),
     }
 }

@@ -11,15 +11,12 @@ use super::{Context, ResultColumn, RewriteError};
 use crate::plan::{Direction, Sort, SortBound, SortBy, SortKey};
 use crate::schema::{Charset, ColumnRef};
 use crate::sql::Token;
-use crate::wire::binary_row::BinaryCells;
+use crate::wire::binary_row::{BinaryCells, keep_first};
 use crate::wire::column::ColumnType;
 use crate::wire::text_row::{Cell, TextCells};
 
 /// Bytes that the rows of one result take at most, with what they are sorted by.
 const OCTETS_MAX: usize = 64 << 20;
-/// Bits of a binary row's NULL bitmap before the first column's, and bytes before the bitmap.
-const NULL_BITMAP_OFFSET: usize = 2;
-const BITMAP_START: usize = 1;
 
 /// Which rows of a sorted result the client gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,20 +210,11 @@ impl Sorter {
 
     /// Keeps a row without its hidden columns, which begin at `end`.
     fn put_shown(&mut self, row: &[u8], columns: usize, end: usize) -> Result<(), RewriteError> {
-        const MISFIT: RewriteError = RewriteError::PlanMismatch("row");
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(row.get(..end).ok_or(RewriteError::PlanMismatch("row"))?);
         match self.cells {
-            RowCells::Text => self.bytes.extend_from_slice(row.get(..end).ok_or(MISFIT)?),
-            RowCells::Binary(_) => {
-                let octets = |columns: usize| columns.saturating_add(NULL_BITMAP_OFFSET).div_ceil(8);
-                let bitmap_end = BITMAP_START.saturating_add(octets(self.shown));
-                self.bytes.extend_from_slice(row.get(..bitmap_end).ok_or(MISFIT)?);
-                let used = self.shown.saturating_add(NULL_BITMAP_OFFSET) & 7;
-                if let (1.., Some(last)) = (used, self.bytes.last_mut()) {
-                    *last &= !(0xff_u8 << used);
-                }
-                let values = BITMAP_START.saturating_add(octets(columns));
-                self.bytes.extend_from_slice(row.get(values..end).ok_or(MISFIT)?);
-            }
+            RowCells::Text => {}
+            RowCells::Binary(_) => keep_first(&mut self.bytes, start, columns, self.shown)?,
         }
         Ok(())
     }

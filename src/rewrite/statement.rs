@@ -12,10 +12,10 @@ use self::errors::literal_error;
 use super::fit::fitting_octets;
 use super::form::SearchForm;
 use super::search::{Beside, Term, put_any_of, put_hex, put_match, put_predicate, put_tag};
-use super::subject::{self, Wanted};
+use super::subject::{self, Owner, Wanted};
 use super::unify::put_name;
 use super::{Context, PAYLOAD_OCTETS_MAX, RewriteError};
-use crate::crypto::{ColumnKeys, IndexKeys, MAGIC, Plaintext, SearchError, SubjectDigest, Writes};
+use crate::crypto::{ColumnKeys, IndexKeys, MAGIC, Plaintext, SearchError, Writes};
 use crate::plan::{
     Admitted, Among, Comparison, Joined, KeptText, Pair, Piece, Qualified, QueryPlan, Splice, SpliceKind,
     SubjectSource, SubjectValue, TagColumn, Value,
@@ -75,7 +75,7 @@ fn put_spliced(
     let start = out.len();
     let inserted = sets::inserted(source, plan, cx)?;
     let mut copied = 0_usize;
-    let mut rewritten = Rewritten::Unchanged;
+    let mut rewritten = if inserted.is_empty() { Rewritten::Unchanged } else { Rewritten::Replaced };
     for splice in &plan.splices {
         let protected = column(cx, splice.column)?;
         let keys = keys(cx, splice.column, protected)?;
@@ -411,13 +411,13 @@ impl<'a> Source<'a> {
             .map_err(|error| literal_error(error, &protected.column))
     }
 
-    /// Whose a literal is, by the literal that says so.
+    /// Whose a literal is, or what it is bound to, by the literal that says so.
     fn subject(
         self,
         source: &SubjectSource,
         protected: &ProtectedColumn,
         cx: &Context<'_>,
-    ) -> Result<SubjectDigest, RewriteError> {
+    ) -> Result<Owner, RewriteError> {
         let SubjectValue::Literal(tokens) = source.value else { return Err(MISFIT) };
         let tokens = self.token_run(tokens)?;
         let form = source.form;
@@ -427,11 +427,10 @@ impl<'a> Source<'a> {
             form.hex(&bytes, source.place)
         } else {
             let text = sql::literal_text(self.sql, tokens, &cx.dialect);
-            let text = text.map_err(|_| subject::unclear(UnclearSubject::Converted, &protected.column))?;
+            let text = text.map_err(|_| subject::unclear(UnclearSubject::Converted, protected))?;
             form.bytes_of_text(&text, source.place)
         };
-        let value = found.map_err(|error| subject::unclear(error, &protected.column))?;
-        Ok(SubjectDigest::new(&protected.keyset, &value))
+        Owner::of(protected, found.map_err(|error| subject::unclear(error, protected))?)
     }
 
     fn term(
@@ -465,7 +464,7 @@ fn literal_subjects(source: Source<'_>, plan: &QueryPlan, cx: &Context<'_>) -> R
             let protected = column(cx, splice.column)?;
             let keys = keys(cx, splice.column, protected)?;
             if keys.stage().writes() == Writes::Envelopes {
-                wanted.add(protected, source.subject(subject, protected, cx)?)?;
+                wanted.add(protected, &source.subject(subject, protected, cx)?)?;
             }
         }
     }
@@ -479,7 +478,7 @@ fn literal_subjects(source: Source<'_>, plan: &QueryPlan, cx: &Context<'_>) -> R
 /// pastes a stolen one into a column that is not sealed is refused, for it would be opened when it is read.
 pub(super) fn store(
     (protected, keys): (&ProtectedColumn, &ColumnKeys),
-    subject: Option<&SubjectDigest>,
+    owner: Option<&Owner>,
     plain: &Plaintext,
     cx: &Context<'_>,
     out: &mut Vec<u8>,
@@ -490,18 +489,19 @@ pub(super) fn store(
         let refused = |why| RewriteError::NotAHash { column: protected.column.clone(), why };
         costs.check(fitting).map_err(refused)?;
     }
-    put_stored((protected, keys), subject, plain, out)
+    put_stored((protected, keys), owner, plain, out)
 }
 
 fn put_stored(
     (protected, keys): (&ProtectedColumn, &ColumnKeys),
-    subject: Option<&SubjectDigest>,
+    owner: Option<&Owner>,
     plain: &Plaintext,
     out: &mut Vec<u8>,
 ) -> Result<(), RewriteError> {
-    let seal = |plain: &Plaintext, out: &mut Vec<u8>| match subject {
-        Some(subject) if keys.sealing_subjects().is_some() => keys.seal_for(subject, plain, out),
-        Some(_) | None => keys.seal(plain, out),
+    let seal = |plain: &Plaintext, out: &mut Vec<u8>| match owner {
+        Some(Owner::Subject(subject)) if keys.sealing_subjects().is_some() => keys.seal_for(subject, plain, out),
+        Some(Owner::Row(row)) => keys.seal_in_row(row, plain, out),
+        Some(Owner::Subject(_)) | None => keys.seal(plain, out),
     };
     let value = plain.expose();
     let octets =

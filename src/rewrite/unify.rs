@@ -12,7 +12,7 @@ use super::params::stored_params;
 use super::search::{Term, put_hex, put_predicate};
 use super::statement::{Source, column, keys, may_be_stored, search_error};
 use super::{Context, LongData, ParamMap, ParamTypes, RewriteError};
-use crate::crypto::{ColumnKeys, Envelope, Holds, IndexKeys, Plaintext, PrefixRange, SealError, Writes};
+use crate::crypto::{ColumnKeys, Envelope, Holds, IndexKeys, OpenError, Plaintext, PrefixRange, SealError, Writes};
 use crate::plan::{Comparison, QueryPlan, SpliceKind, Value};
 use crate::policy::{ColumnId, DecryptGrant, ProtectedColumn};
 use crate::sql::Token;
@@ -157,7 +157,17 @@ pub fn conversion(grant: &DecryptGrant, found: &[u8], cx: &Context<'_>) -> Resul
     let protected = column(cx, id)?;
     let keys = keys(cx, id, protected)?;
     let mut plain = Plaintext::new();
-    keys.read(grant, found, &mut plain).map_err(|error| super::row::open_error(&error, grant, cx))?;
+    keys.read(grant, found, None, &mut plain).map_err(|error| match error {
+        OpenError::RowBound => without_row(id, cx),
+        OpenError::NotGranted
+        | OpenError::NotAnEnvelope
+        | OpenError::Malformed(_)
+        | OpenError::NotRowBound
+        | OpenError::UnknownKey(_)
+        | OpenError::KeyNotUsable(_)
+        | OpenError::Erased(_)
+        | OpenError::Tampered => super::row::open_error(&error, grant, cx),
+    })?;
     let mut stored = Vec::new();
     match keys.stage().writes() {
         Writes::Plaintext => stored.extend_from_slice(plain.expose()),
@@ -168,6 +178,7 @@ pub fn conversion(grant: &DecryptGrant, found: &[u8], cx: &Context<'_>) -> Resul
             };
             sealed.map_err(|error| match error {
                 SealError::NoSubject => without_owner(id, cx),
+                SealError::NoRow => without_row(id, cx),
                 SealError::Normalise(_)
                 | SealError::TooLong
                 | SealError::NoActiveKey
@@ -216,6 +227,16 @@ fn without_owner(id: ColumnId, cx: &Context<'_>) -> RewriteError {
         id,
         "a value in a UNIQUE key that also stands in a row which is not sealed for its data subject yet",
         "write that row again for its data subject first",
+        cx,
+    )
+}
+
+/// The value alone does not say what it is bound to.
+fn without_row(id: ColumnId, cx: &Context<'_>) -> RewriteError {
+    unsupported(
+        id,
+        "a value in a UNIQUE key that also stands in a row in an older form, where values are bound to their rows,",
+        "write that row again first, or let the column's conversion finish",
         cx,
     )
 }

@@ -1,4 +1,5 @@
-//! Values of the column that says whose a row is, in the one form that the key of a data subject is found by.
+//! Values of the column that says whose a row is, or that its values are bound to, in the one form that the key of a data
+//! subject is found by and that is bound.
 //!
 //! Two values that the server takes for one must give one form, and a value that the server would change on its way into
 //! the column must give none: its row would belong to somebody else than the key it was sealed under.
@@ -234,6 +235,17 @@ impl SubjectForm {
                 Ok(text) => self.text(text, place),
                 Err(_) => Err(UnclearSubject::Converted),
             },
+        }
+    }
+
+    /// The form of a value that the server shows as text. `None`: it is none of the column's.
+    pub fn shown(self, value: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::Integer { .. } => {
+                let number = std::str::from_utf8(value).ok()?.parse::<i128>().ok()?;
+                self.integer(number, SubjectPlace::Compared).ok()
+            }
+            Self::Bytes { .. } | Self::Text { .. } | Self::Uuid => self.bytes(value, SubjectPlace::Compared).ok(),
         }
     }
 

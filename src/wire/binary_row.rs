@@ -9,6 +9,23 @@ use super::{WireError, lenenc};
 /// Bits of a binary row's NULL bitmap that stand before the first column's.
 const NULL_BITMAP_OFFSET: usize = 2;
 
+/// Takes the last columns of a binary row of `columns` out of its NULL bitmap, so that `shown` are left. The row begins at
+/// `start` and has no values of theirs any more.
+pub fn keep_first(rows: &mut Vec<u8>, start: usize, columns: usize, shown: usize) -> Result<(), WireError> {
+    let octets = |columns: usize| columns.saturating_add(NULL_BITMAP_OFFSET).div_ceil(8);
+    let bitmap = start.saturating_add(1);
+    let (kept, values) = (bitmap.saturating_add(octets(shown)), bitmap.saturating_add(octets(columns)));
+    if kept > values || values > rows.len() {
+        return Err(WireError::Truncated("binary row"));
+    }
+    rows.drain(kept..values);
+    let used = shown.saturating_add(NULL_BITMAP_OFFSET) & 7;
+    if let (1.., Some(last)) = (used, rows.get_mut(kept.saturating_sub(1))) {
+        *last &= !(0xff_u8 << used);
+    }
+    Ok(())
+}
+
 /// Walks the values of a binary row.
 #[derive(Clone)]
 pub struct BinaryCells<'a> {

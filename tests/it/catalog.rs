@@ -203,6 +203,7 @@ fn protected(database: &str, column: &str, logical: LogicalType, indexed: bool) 
         index: indexed.then(|| IndexSpec { domain: "d".into(), length: 16, normaliser: Normaliser::Raw }),
         padding: Padding::Block(16),
         subject: None,
+        bind: None,
     }
 }
 

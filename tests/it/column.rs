@@ -3,6 +3,7 @@
 
 mod approval;
 mod bench;
+mod bound;
 mod brakes;
 mod circle;
 mod drain;

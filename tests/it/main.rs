@@ -7,6 +7,7 @@
 mod accesses;
 #[cfg(feature = "aws-kms")]
 mod approvals;
+mod bound;
 mod budgets;
 mod by_name;
 mod catalog;

@@ -75,6 +75,7 @@ fn policy(database: &str, access: Access, version: u64) -> Policy {
         index: Some(IndexSpec { domain: "phone".into(), length: 16, normaliser: Normaliser::Raw }),
         padding: Padding::Block(16),
         subject: None,
+        bind: None,
     };
     policy_of(vec![protected], access, version)
 }

@@ -149,6 +149,7 @@ fn policy(database: &str) -> Policy {
         index: Some(IndexSpec { domain: "phone".into(), length: 16, normaliser: Normaliser::Text }),
         padding: Padding::Block(16),
         subject: None,
+        bind: None,
     };
     let role = Role { name: "role".into(), default_access: Access::Plain, columns: HashMap::new() };
     let everybody = AccountPattern { user: "root".into(), host: None };

@@ -115,13 +115,13 @@ pub(super) fn schema(facts: &Facts, columns: &[&ProtectedColumn], allowed: Allow
     remarks.0
 }
 
-/// Judges what says whose the rows are that are sealed for each data subject.
+/// Judges what says whose the rows are that are sealed for each data subject, or what values are bound to.
 pub(super) fn owner(table: &Table) -> Option<Remark> {
-    let subject = table.subject.as_ref().filter(|subject| subject.form.is_none())?;
+    let stated = table.stated.as_ref().filter(|stated| stated.form.is_none())?;
     let text = format!(
-        "column {}, which policy names as `subject`, does not exist or cannot say for certain whose a row is: \
-         `candado check` says why",
-        subject.name
+        "column {}, which policy names as `subject` or `bind`, does not exist or cannot say for certain whose a row is, or \
+         which one: `candado check` says why",
+        stated.name
     );
     Some(Remark { weight: Weight::Blocks, column: None, text, remedy: None })
 }

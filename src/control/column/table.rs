@@ -7,7 +7,7 @@ use super::position::{KeyPart, PartKind, ordered};
 use crate::control::column_check::{quoted, subject_form};
 use crate::control::{ControlError, Session};
 use crate::policy::ProtectedColumn;
-use crate::schema::{ServerKind, SubjectForm, SubjectPlace, TableRef};
+use crate::schema::{ServerKind, SubjectForm, TableRef};
 
 /// Columns of a table's primary key and of its row, as the walk uses them.
 #[derive(Clone, Debug)]
@@ -18,18 +18,18 @@ pub(super) struct Table {
     pub(super) key: Vec<KeyPart>,
     /// The protected columns of the job, by name.
     pub(super) columns: Vec<Arc<str>>,
-    /// The column that says whose a row is, if a column of the job is sealed for each data subject. It is read behind the
-    /// protected ones.
-    pub(super) subject: Option<Subject>,
+    /// The column that says whose a row is, if a column of the job is sealed for each data subject, or that its values are
+    /// bound to. It is read behind the protected ones.
+    pub(super) stated: Option<Stated>,
     /// Columns that the server would set to the time of the change.
     pub(super) stamped: Vec<Arc<str>>,
     /// The server's estimate of the number of rows.
     pub(super) rows_estimate: u64,
 }
 
-/// What says whose a row is.
+/// What says whose a row is, or what its values are bound to.
 #[derive(Clone, Debug)]
-pub(super) struct Subject {
+pub(super) struct Stated {
     pub(super) name: Arc<str>,
     /// How its values are read; `None` if it does not exist or cannot say it for certain.
     pub(super) form: Option<SubjectForm>,
@@ -60,10 +60,10 @@ impl Table {
             return Err(ColumnError::NoPrimaryKey { table: name });
         }
         let key = parts.into_iter().map(|part| key_part(part, &name)).collect::<Result<Vec<_>, _>>()?;
-        let subject = match columns.iter().find_map(|column| column.subject.as_ref().map(|name| (column, name))) {
+        let stated = match columns.iter().find_map(|column| column.stated().map(|name| (column, name))) {
             Some((column, name)) => {
                 let form = subject_form(session, &column.column, name).await?;
-                Some(Subject { name: name.clone(), form: form.and_then(Result::ok) })
+                Some(Stated { name: name.clone(), form: form.and_then(Result::ok) })
             }
             None => None,
         };
@@ -84,7 +84,7 @@ impl Table {
             server,
             key,
             columns: columns.iter().map(|column| column.column.column.clone()).collect(),
-            subject,
+            stated,
             stamped: stamped.into_iter().map(Arc::from).collect(),
             rows_estimate: estimate.into_iter().next().flatten().unwrap_or(0),
             name,
@@ -96,31 +96,20 @@ impl Table {
         format!("{}.{}", quoted(&self.name.database), quoted(&self.name.table))
     }
 
-    /// Whose a row is, in the form that the key is found by. `None`: nothing says so.
+    /// Whose a row is, in the form that the key is found by, or what its values are bound to. `None`: nothing says so.
     pub(super) fn owner(&self, cells: &[Option<Vec<u8>>]) -> Option<Vec<u8>> {
-        let form = self.subject.as_ref()?.form?;
-        let value = cells.get(self.columns.len())?.as_deref()?;
-        let text = str::from_utf8(value);
-        let number = text.ok().and_then(|text| text.parse::<i128>().ok());
-        let place = SubjectPlace::Compared;
-        match (form, number) {
-            (SubjectForm::Integer { .. }, Some(number)) => form.integer(number, place).ok(),
-            (SubjectForm::Integer { .. }, None) => None,
-            (SubjectForm::Bytes { .. } | SubjectForm::Text { .. } | SubjectForm::Uuid, _) => {
-                form.bytes(value, place).ok()
-            }
-        }
+        let form = self.stated.as_ref()?.form?;
+        form.shown(cells.get(self.columns.len())?.as_deref()?)
     }
 
-    /// `SELECT <primary key> [, <protected columns> [, <whose it is>]] FROM .. WHERE <condition> ORDER BY <primary key>`.
+    /// `SELECT <primary key> [, <protected columns> [, <whose it is, or what is bound>]] FROM .. WHERE <condition> ORDER BY <primary key>`.
     pub(super) fn select(&self, with: Selected, condition: &str) -> String {
         let mut list: Vec<String> = self.key.iter().map(KeyPart::selected).collect();
         match with {
             Selected::KeyOnly => {}
             Selected::KeyAndCells => {
-                let subject =
-                    self.subject.as_ref().filter(|subject| subject.form.is_some()).map(|subject| &subject.name);
-                list.extend(self.columns.iter().chain(subject).map(|name| format!("t.{}", quoted(name))));
+                let stated = self.stated.as_ref().filter(|stated| stated.form.is_some()).map(|stated| &stated.name);
+                list.extend(self.columns.iter().chain(stated).map(|name| format!("t.{}", quoted(name))));
             }
         }
         format!(
@@ -137,7 +126,7 @@ impl Table {
 pub(super) enum Selected {
     /// Positions alone.
     KeyOnly,
-    /// Positions, the protected columns, and whose the row is.
+    /// Positions, the protected columns, and whose the row is or what its values are bound to.
     KeyAndCells,
 }
 

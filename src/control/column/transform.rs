@@ -4,7 +4,9 @@ use std::str;
 
 use zeroize::Zeroizing;
 
-use crate::crypto::{ColumnKeys, Envelope, EnvelopeError, KeyId, OpenError, Plaintext, SealError, SubjectDigest};
+use crate::crypto::{
+    ColumnKeys, Envelope, EnvelopeError, KeyId, OpenError, Plaintext, RowValue, SealError, SubjectDigest,
+};
 use crate::policy::{DecryptGrant, LogicalType, ProtectedColumn};
 
 /// What every cell of a column shall be in the end.
@@ -62,12 +64,23 @@ pub(super) enum Sound {
         index_version: Option<u16>,
         /// Bytes before its nonce.
         header_octets: usize,
+        /// Whether it is bound to its row.
+        binding: Bound,
     },
+}
+
+/// Whether an envelope is bound to its row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bound {
+    /// As policy says, or not, as policy says.
+    AsAsked,
+    /// Not as policy says.
+    Otherwise,
 }
 
 impl Cells<'_> {
     /// The cell's new bytes; `None` if it is what it shall be. `owner` is whose the row is, in the form that a data
-    /// subject's key is found by.
+    /// subject's key is found by, or what its values are bound to.
     pub(super) fn converted(
         &self,
         goal: Goal,
@@ -81,34 +94,37 @@ impl Cells<'_> {
         };
         match (goal, envelope) {
             (Goal::Plain, None) => Ok(None),
-            (Goal::Plain, Some(_)) => self.opened(stored).map(|plain| Some(Zeroizing::new(plain.expose().to_vec()))),
+            (Goal::Plain, Some(_)) => {
+                self.opened(stored, owner).map(|plain| Some(Zeroizing::new(plain.expose().to_vec())))
+            }
             (Goal::Renewed, None) => Err(CellFault::Unsealed),
             (Goal::Sealed, None) => self.sealed((None, owner), &Plaintext::from(stored.to_vec())).map(Some),
             (Goal::Sealed | Goal::Renewed, Some(envelope)) if self.is_current(&envelope) => Ok(None),
             (Goal::Sealed | Goal::Renewed, Some(envelope)) => {
-                self.sealed((Some(envelope.kid()), owner), &self.opened(stored)?).map(Some)
+                self.sealed((Some(envelope.kid()), owner), &self.opened(stored, owner)?).map(Some)
             }
         }
     }
 
-    /// Whether an envelope is under the active data key, or a data subject's own where that is what seals, and under the
-    /// active index key.
+    /// Whether an envelope is under the active data key, or a data subject's own where that is what seals, under the active
+    /// index key, and bound to its row if policy says so.
     fn is_current(&self, envelope: &Envelope<'_>) -> bool {
         let sealed_today = match self.keys.sealing_subjects() {
             Some(_) => envelope.kid().is_of_subject(),
             None => Some(envelope.kid()) == self.keys.active_key(),
         };
-        sealed_today && envelope.index_version() == self.keys.active_index()
+        let is_bound = envelope.is_row_bound() == self.keys.binds_rows();
+        sealed_today && is_bound && envelope.index_version() == self.keys.active_index()
     }
 
-    /// Examines a cell wholly: opens it and compares its index.
-    pub(super) fn examined(&self, stored: &[u8]) -> Result<Sound, CellFault> {
+    /// Examines a cell wholly: opens it and compares its index. `owner` is what its row says, as for [`Self::converted`].
+    pub(super) fn examined(&self, stored: &[u8], owner: Option<&[u8]>) -> Result<Sound, CellFault> {
         let envelope = match Envelope::parse(stored) {
             Ok(envelope) => envelope,
             Err(EnvelopeError::NotAnEnvelope) => return Ok(Sound::Plaintext),
             Err(error @ EnvelopeError::Malformed(_)) => return Err(CellFault::NotOpened(error.into())),
         };
-        let plain = self.opened(stored)?;
+        let plain = self.opened(stored, owner)?;
         if !self.keys.index_agrees(stored, &plain).map_err(CellFault::NotOpened)? {
             return Err(CellFault::IndexDisagrees);
         }
@@ -116,6 +132,7 @@ impl Cells<'_> {
             kid: envelope.kid(),
             index_version: envelope.index_version().map(|version| version.number()),
             header_octets: envelope.header().len(),
+            binding: if envelope.is_row_bound() == self.keys.binds_rows() { Bound::AsAsked } else { Bound::Otherwise },
         })
     }
 
@@ -129,10 +146,15 @@ impl Cells<'_> {
         if fits { Ok(()) } else { Err(CellFault::TooLong) }
     }
 
-    fn opened(&self, stored: &[u8]) -> Result<Plaintext, CellFault> {
+    fn opened(&self, stored: &[u8], owner: Option<&[u8]>) -> Result<Plaintext, CellFault> {
         let mut plain = Plaintext::new();
-        self.keys.open(self.grant, stored, &mut plain).map_err(CellFault::NotOpened)?;
+        let row = self.row(owner);
+        self.keys.open_in_row(self.grant, stored, row.as_ref(), &mut plain).map_err(CellFault::NotOpened)?;
         Ok(plain)
+    }
+
+    fn row(&self, owner: Option<&[u8]>) -> Option<RowValue> {
+        owner.filter(|_| self.keys.binds_rows()).and_then(|owner| RowValue::new(owner.to_vec()))
     }
 
     /// Seals a value, which was opened under `kid`. What one data subject's key sealed is sealed under that key again; any
@@ -150,7 +172,10 @@ impl Cells<'_> {
                 let subject = SubjectDigest::new(&self.column.keyset, owner);
                 self.keys.seal_for(&subject, plain, &mut envelope)
             }
-            (Some(_) | None, _, _) => self.keys.seal(plain, &mut envelope),
+            (Some(_) | None, _, _) => match self.row(owner) {
+                Some(row) => self.keys.seal_in_row(&row, plain, &mut envelope),
+                None => self.keys.seal(plain, &mut envelope),
+            },
         };
         sealed.map_err(CellFault::NotSealed)?;
         Ok(envelope)

@@ -12,7 +12,7 @@ use super::monitor::{Event, Observer};
 use super::position::{Position, Stretch};
 use super::subjects::open_subject_keys;
 use super::table::{Selected, Table};
-use super::transform::{CellFault, Cells, Sound};
+use super::transform::{Bound, CellFault, Cells, Sound};
 use crate::control::{KeyStore, Pool};
 use crate::crypto::ColumnKeys;
 
@@ -36,6 +36,8 @@ pub(super) struct Tally {
     pub(super) by_kid: BTreeMap<u32, u64>,
     /// Envelopes by version of their index key.
     pub(super) by_index_version: BTreeMap<u16, u64>,
+    /// Envelopes that are not bound to their row as policy says.
+    pub(super) unbound: u64,
     /// Cells that are not sound.
     pub(super) faults: u64,
     /// The first of them, with their primary keys.
@@ -59,8 +61,8 @@ impl Tally {
         let version = keys.active_index().map(|version| version.number());
         let index =
             self.by_index_version.iter().filter(|(found, _)| Some(**found) != version).map(|(_, count)| count).sum();
-        // An envelope may be stale in both ways and is counted once at least, which is all that is asked.
-        data.max(index)
+        // An envelope may be stale in several ways and is counted once at least, which is all that is asked.
+        data.max(index).max(self.unbound)
     }
 
     /// Envelopes.
@@ -68,15 +70,25 @@ impl Tally {
         self.by_kid.values().sum()
     }
 
-    fn count(&mut self, cells: &Cells<'_>, at: &Position, table: &Table, stored: Option<&[u8]>) {
+    fn count(
+        &mut self,
+        cells: &Cells<'_>,
+        at: &Position,
+        table: &Table,
+        (stored, owner): (Option<&[u8]>, Option<&[u8]>),
+    ) {
         self.rows = self.rows.saturating_add(1);
         let Some(stored) = stored else {
             self.nulls = self.nulls.saturating_add(1);
             return;
         };
-        match cells.examined(stored) {
+        match cells.examined(stored, owner) {
             Ok(Sound::Plaintext) => self.plaintexts = self.plaintexts.saturating_add(1),
-            Ok(Sound::Envelope { kid, index_version, header_octets }) => {
+            Ok(Sound::Envelope { kid, index_version, header_octets, binding }) => {
+                match binding {
+                    Bound::AsAsked => {}
+                    Bound::Otherwise => self.unbound = self.unbound.saturating_add(1),
+                }
                 add(&mut self.by_kid, if kid.is_of_subject() { SUBJECT_KEYS } else { kid.number() });
                 if let Some(version) = index_version {
                     add(&mut self.by_index_version, version);
@@ -109,8 +121,9 @@ pub(super) async fn scan(
 ) -> Result<Vec<Tally>, ColumnError> {
     let mut tallies = vec![Tally::default(); columns.len()];
     each_row(pool, table, observer, Some((store, columns)), |at, cells| {
+        let owner = table.owner(cells);
         for ((tally, column), stored) in tallies.iter_mut().zip(columns).zip(cells) {
-            tally.count(column, at, table, stored.as_deref());
+            tally.count(column, at, table, (stored.as_deref(), owner.as_deref()));
         }
     })
     .await?;

@@ -11,6 +11,7 @@ fn protected(logical: LogicalType, index: bool) -> ProtectedColumn {
         index: index.then(|| IndexSpec { domain: "phone".into(), length: 16, normaliser: Normaliser::Raw }),
         padding: Padding::Block(16),
         subject: None,
+        bind: None,
     }
 }
 

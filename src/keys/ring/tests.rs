@@ -47,6 +47,7 @@ fn policy(index: Option<Normaliser>) -> Policy {
         index: index.map(|normaliser| IndexSpec { domain: Arc::from("name"), length: 16, normaliser }),
         padding: Padding::Block(16),
         subject: None,
+        bind: None,
     };
     let role = Role { name: Arc::from("plain"), default_access: Access::Plain, columns: HashMap::new() };
     Policy::new(3, vec![column], vec![role], vec![], RoleId(0), FirewallMode::Block)

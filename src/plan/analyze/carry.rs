@@ -126,8 +126,8 @@ impl Analysis<'_> {
             Others::None => {}
             Others::Some => return Err(self.unsupported(column, construct::MIXTURE)),
         }
-        if let ([_, ..], Some(_)) = (carried.constants.as_slice(), self.subject_name(column)) {
-            return Err(self.unsupported(column, construct::SUBJECT_CONSTANT));
+        if let ([_, ..], Some((_, refused))) = (carried.constants.as_slice(), self.stated(column)) {
+            return Err(self.unsupported(column, refused.constant));
         }
         for Constant { value, tokens } in &carried.constants {
             let kind = SpliceKind::Constant(*value);

@@ -73,8 +73,12 @@ pub(super) const MIXTURE: Construct = construct(
     "an expression that can be something else than the column",
     "let all that can come out of it be the same column, string literals, parameters and NULL",
 );
+pub(super) const BOUND_ALONE: Construct = construct(
+    "values that are bound to their rows, behind anything but the select list of one SELECT over the table itself",
+    "select the column itself in the outermost SELECT, without DISTINCT, GROUP BY or a nested query around the table",
+);
 pub(super) const MULTI_TABLE: Construct = construct(
-    "an UPDATE of several tables, where values have a key for each person",
+    "an UPDATE of several tables, where values have a key for each person or are bound to their rows",
     "change one table at a time, or leave the column out",
 );
 pub(super) const NO_INDEX: Construct =
@@ -152,34 +156,6 @@ pub(super) const SET_RECURSIVE: Construct = construct(
     "use UNION ALL there, and SELECT DISTINCT from it",
 );
 pub(super) const SUBQUERY: Construct = construct("output of a subquery", "select the column in the outermost query");
-pub(super) const SUBJECT_CHANGE: Construct = construct(
-    "a change of the column that says whose the row is",
-    "read the row, insert it for the other person and delete it here",
-);
-pub(super) const SUBJECT_CONSTANT: Construct = construct(
-    "a constant beside values that have a key for each person",
-    "select the column by itself and put the constant in the application",
-);
-pub(super) const SUBJECT_DUPLICATE: Construct = construct(
-    "ON DUPLICATE KEY UPDATE, which may meet another person's row",
-    "run an INSERT, and an UPDATE that names the person in WHERE if the row is there",
-);
-pub(super) const SUBJECT_MIXED: Construct = construct(
-    "a parameter beside a literal, one being the value and the other saying whose it is",
-    "bind both as parameters, or write both as literals",
-);
-pub(super) const SUBJECT_UNFIT: Construct = construct(
-    "a value whose owner the table does not say for certain",
-    "make the column that policy names as `subject` fit for it: `candado check` says what is wrong",
-);
-pub(super) const SUBJECT_UNKNOWN: Construct = construct(
-    "an INSERT that does not say whose the row is",
-    "give the column that policy names as `subject` in each row, as a literal or a parameter that is not NULL",
-);
-pub(super) const SUBJECT_WHERE: Construct = construct(
-    "an UPDATE that does not say whose the rows are",
-    "add AND and the column that policy names as `subject` = a literal or a parameter to WHERE",
-);
 pub(super) const TABLE_FUNCTION: Construct =
     construct("JSON_TABLE", "read the column, and take the document apart in the application");
 pub(super) const TRUTH_TEST: Construct = construct("IS TRUE, IS FALSE or IS UNKNOWN", COMPARE_WITH_VALUE);
@@ -202,3 +178,78 @@ pub(super) const VIEW_COMPARISON: Construct =
 pub(super) const WINDOW: Construct = construct("a window function", SELECT_ALONE);
 pub(super) const SELECT_EXPRESSION: Construct = construct("use inside an expression", SELECT_ALONE);
 pub(super) const LIMIT: Construct = construct("LIMIT", "write a number or a parameter");
+
+/// What is refused where writes must state a value of the row.
+pub(super) struct Stating {
+    pub(super) change: Construct,
+    pub(super) constant: Construct,
+    pub(super) duplicate: Construct,
+    pub(super) mixed: Construct,
+    pub(super) unfit: Construct,
+    pub(super) unknown: Construct,
+    pub(super) filter: Construct,
+}
+
+/// Whose the row is.
+pub(super) const SUBJECT: Stating = Stating {
+    change: construct(
+        "a change of the column that says whose the row is",
+        "read the row, insert it for the other person and delete it here",
+    ),
+    constant: construct(
+        "a constant beside values that have a key for each person",
+        "select the column by itself and put the constant in the application",
+    ),
+    duplicate: construct(
+        "ON DUPLICATE KEY UPDATE, which may meet another person's row",
+        "run an INSERT, and an UPDATE that names the person in WHERE if the row is there",
+    ),
+    mixed: construct(
+        "a parameter beside a literal, one being the value and the other saying whose it is",
+        "bind both as parameters, or write both as literals",
+    ),
+    unfit: construct(
+        "a value whose owner the table does not say for certain",
+        "make the column that policy names as `subject` fit for it: `candado check` says what is wrong",
+    ),
+    unknown: construct(
+        "an INSERT that does not say whose the row is",
+        "give the column that policy names as `subject` in each row, as a literal or a parameter that is not NULL",
+    ),
+    filter: construct(
+        "an UPDATE that does not say whose the rows are",
+        "add AND and the column that policy names as `subject` = a literal or a parameter to WHERE",
+    ),
+};
+
+/// What its envelopes are bound to.
+pub(super) const BIND: Stating = Stating {
+    change: construct(
+        "a change of the column that its values are bound to",
+        "read the row, insert it with the other value and delete it here",
+    ),
+    constant: construct(
+        "a constant beside values that are bound to their rows",
+        "select the column by itself and put the constant in the application",
+    ),
+    duplicate: construct(
+        "ON DUPLICATE KEY UPDATE, which may meet another row than the one that its values are bound to",
+        "run an INSERT, and an UPDATE that names the row in WHERE if it is there",
+    ),
+    mixed: construct(
+        "a parameter beside a literal, one being the value and the other what it is bound to",
+        "bind both as parameters, or write both as literals",
+    ),
+    unfit: construct(
+        "a value that is bound to a column which cannot be relied on",
+        "make the column that policy names as `bind` fit for it: `candado check` says what is wrong",
+    ),
+    unknown: construct(
+        "an INSERT that does not say what the row's values are bound to",
+        "give the column that policy names as `bind` in each row, as a literal or a parameter that is not NULL",
+    ),
+    filter: construct(
+        "an UPDATE that does not say which rows are meant",
+        "add AND and the column that policy names as `bind` = a literal or a parameter to WHERE",
+    ),
+};

@@ -55,7 +55,7 @@ impl Analysis<'_> {
     /// Notes that a column's cells go into its own rows.
     pub(super) fn copied(&mut self, carried: Option<ColumnId>, target: Option<ColumnId>) -> Result<(), Refusal> {
         let Some(column) = carried.filter(|carried| Some(*carried) == target) else { return Ok(()) };
-        if self.subject_name(column).is_some() {
+        if self.stated(column).is_some() {
             return Err(self.unsupported(column, construct::COPY));
         }
         if !self.copies.contains(&column) {

@@ -5,7 +5,7 @@ use super::construct;
 use super::query::Place;
 use super::{Analysis, Named, Refusal, Scope, SourceColumn, UnknownName, Usage, Verb, Visibility};
 use crate::plan::Among;
-use crate::plan::scope::{Aliases, Clause, Made, Output, Qualifier, Search, Slot, Source, merge};
+use crate::plan::scope::{Aliases, Clause, Made, Origin, Output, Qualifier, Search, Slot, Source, merge};
 use crate::schema::Table;
 use crate::sql::tree::{JoinCondition, JoinKind, Path, Query, TableReference, TokenIndex};
 
@@ -70,7 +70,7 @@ impl Analysis<'_> {
                     self.derived(query, columns, surroundings.outer)?
                 };
                 let label = alias.map(|alias| self.cx.text.name(alias)).unwrap_or_default();
-                Ok(push(sources, Source { label: label.into(), database: None, columns }))
+                Ok(push(sources, Source { label: label.into(), database: None, columns, origin: Origin::Other }))
             }
             TableReference::Function { args, columns, alias, tokens: _ } => {
                 // It sees what stands before it, as a lateral derived table does.
@@ -88,7 +88,7 @@ impl Analysis<'_> {
                 };
                 let columns = columns.iter().map(own).collect();
                 let label = alias.map(|alias| self.cx.text.name(alias)).unwrap_or_default();
-                Ok(push(sources, Source { label: label.into(), database: None, columns }))
+                Ok(push(sources, Source { label: label.into(), database: None, columns, origin: Origin::Other }))
             }
             TableReference::Versioned { table, period } => {
                 let nothing = level(&[], 0, &[], Surroundings { search: Search::Refused, ..surroundings });
@@ -114,17 +114,19 @@ impl Analysis<'_> {
     /// A named source of a FROM clause.
     pub(super) fn source(&self, path: &Path, alias: Option<TokenIndex>) -> Result<Source, Refusal> {
         let alias = alias.map(|alias| self.cx.text.name(alias));
-        let stored = |table: &Table, columns| Source {
+        let stored = |table: &Table, columns, origin| Source {
             label: alias.clone().unwrap_or_else(|| (&*table.name.table).into()).into(),
             database: Some(table.name.database.clone()),
             columns,
+            origin,
         };
         Ok(match self.named(path)? {
-            Named::Table(table) => stored(table, self.columns_of(table)),
-            Named::View(view) => stored(view, self.view_columns(view)?),
+            Named::Table(table) => stored(table, self.columns_of(table), Origin::Table),
+            Named::View(view) => stored(view, self.view_columns(view)?, Origin::Other),
             Named::Cte(columns) => {
                 let own = path.parts.last().map(|part| self.cx.text.name(*part));
-                Source { label: alias.or(own).unwrap_or_default().into(), database: None, columns }
+                let label = alias.or(own).unwrap_or_default().into();
+                Source { label, database: None, columns, origin: Origin::Other }
             }
         })
     }
@@ -223,17 +225,25 @@ impl Analysis<'_> {
 
     /// The sources that `t.*` names, or a refusal if there is none.
     pub(super) fn qualified_star(&self, path: &Path, scope: &Scope<'_>) -> Result<Vec<Output>, Refusal> {
+        Ok(self.starred(path, scope)?.into_iter().map(|(_, column)| Output::of(column)).collect())
+    }
+
+    /// The columns of those sources, with their positions.
+    pub(super) fn starred<'s>(
+        &self,
+        path: &Path,
+        scope: &'s Scope<'_>,
+    ) -> Result<Vec<(Slot, &'s SourceColumn)>, Refusal> {
         let parts: Vec<_> = path.parts.iter().map(|part| self.cx.text.name(*part)).collect();
         let qualifier = match parts.as_slice() {
             [table] => Qualifier::Table { database: None, table },
             [database, table] => Qualifier::Table { database: Some(database), table },
             _ => return Err(self.unknown_table(path)),
         };
-        let mut found = scope.sources_named(qualifier, self.table_names()).peekable();
-        if found.peek().is_none() {
+        if scope.sources_named(qualifier, self.table_names()).next().is_none() {
             return Err(self.unknown_table(path));
         }
-        Ok(found.flat_map(Source::visible).map(Output::of).collect())
+        Ok(scope.visible_of(qualifier, self.table_names()))
     }
 }
 

@@ -5,8 +5,9 @@
 //! [`cte`] brings common table expressions and [`view`] views into sight, [`from`] builds the scope of a FROM clause, [`expression`] refuses and
 //! [`predicate`] and [`row`] accept protected columns in expressions, [`common`] writes USING and NATURAL out, [`tag`] has values compared with one another, [`mod@write`] plans INSERT, UPDATE and DELETE, [`fill`] INSERT … SELECT, and [`subject`]
 //! finds whose the rows are that they write. [`search`] finds what is granted to roles that do not see values,
-//! [`mod@set`] has rows compared, [`mod@sort`] takes out what the proxy sorts by.
+//! [`bound`] fetches what cells are bound to, [`mod@set`] has rows compared, [`mod@sort`] takes out what the proxy sorts by.
 
+mod bound;
 mod carry;
 mod common;
 mod construct;
@@ -43,7 +44,7 @@ use super::refusal::{Subject, UnknownName, Verb};
 use super::scope::{Certainty, Made, Meaning, Output, Qualifier, Scope, SourceColumn, TableNames, Visibility};
 use super::text::Text;
 use super::{
-    CellAction, Effect, GrantedSearch, Outputs, Qualified, QueryPlan, Refusal, ResultName, Splice, SpliceKind,
+    Bound, CellAction, Effect, GrantedSearch, Outputs, Qualified, QueryPlan, Refusal, ResultName, Splice, SpliceKind,
 };
 use crate::policy::{Access, Account, ColumnId, Policy, RoleId};
 use crate::schema::{Catalog, Table, TableKind};
@@ -84,6 +85,8 @@ struct Analysis<'a> {
     splices: Vec<Splice>,
     names: Vec<ResultName>,
     sorting: Option<Sorting>,
+    /// What cells of the result are bound to.
+    bound: Option<Bound>,
     /// The columns that the query of an INSERT fills.
     filled: Vec<Target>,
     /// Columns whose cells it copies.
@@ -132,6 +135,7 @@ impl<'a> Analysis<'a> {
             splices: Vec::new(),
             names: Vec::new(),
             sorting: None,
+            bound: None,
             filled: Vec::new(),
             copies: Vec::new(),
             common: Vec::new(),
@@ -155,6 +159,7 @@ impl<'a> Analysis<'a> {
                 self.statement(inner)?;
                 self.names.clear();
                 self.sorting = None;
+                self.bound = None;
                 Ok(Outputs::Relay)
             }
         }
@@ -192,6 +197,7 @@ impl<'a> Analysis<'a> {
             copies,
             qualified,
             sort,
+            bound: self.bound.take(),
             searches,
             ..QueryPlan::relay(Effect::None, params)
         })

@@ -4,7 +4,7 @@ use super::construct::{self, Construct};
 use super::from::{Rows, Surroundings, level};
 use super::output::{Naming, protected_of};
 use super::sort::Sorts;
-use super::{Analysis, Named, Outputs, Refusal, Remember, Scope};
+use super::{Analysis, CellAction, Named, Outputs, Refusal, Remember, Scope};
 use crate::plan::scope::{Aliases, Label, Output, Search, Slot};
 use crate::policy::ColumnId;
 use crate::schema::Table;
@@ -62,13 +62,16 @@ impl<'a> Analysis<'a> {
     pub(super) fn top_query(&mut self, query: &Query) -> Result<Outputs, Refusal> {
         let outputs = self.query(query, None, Place::Top)?;
         self.restored(&outputs)?;
+        self.all_bound(&outputs)?;
         let added = self.sorting.as_ref().map(|sorting| sorting.added.clone()).unwrap_or_default();
         let opens = outputs.iter().any(|output| output.protected.is_some());
         // The rows that a granted search finds are counted.
         if !opens && self.names.is_empty() && self.sorting.is_none() && self.searches.is_empty() {
             return Ok(Outputs::Relay);
         }
-        let actions = outputs.iter().map(|output| self.cell(output.protected)).chain(added.into_iter().map(Ok));
+        let ties = self.bound.as_ref().map_or(0, |bound| bound.ties.len());
+        let added = added.into_iter().chain(std::iter::repeat_n(CellAction::Relay, ties)).map(Ok);
+        let actions = outputs.iter().map(|output| self.cell(output.protected)).chain(added);
         actions.collect::<Result<_, _>>().map(Outputs::Columns)
     }
 
@@ -204,6 +207,11 @@ impl<'a> Analysis<'a> {
         match self.outermost_sort(order_by, &visible, place, Some(select))? {
             Sorts::Yes => {}
             Sorts::No => self.order(order_by, &visible, construct::ORDER_BY)?,
+        }
+        match place {
+            Place::Top => self.bind(select, &outputs, &scope)?,
+            Place::Enclosed | Place::Carried | Place::Filling | Place::Tagged(_) | Place::Nested(_) | Place::Exists => {
+            }
         }
         Ok(outputs)
     }

@@ -238,6 +238,9 @@ impl Analysis<'_> {
                 Key::Protected { column, rule, place } => {
                     let output = match place {
                         KeyPlace::Output(output) => *output,
+                        KeyPlace::Column(_) if self.is_opened_bound(*column) => {
+                            return Err(self.unsupported(*column, construct::ORDER_HIDDEN));
+                        }
                         KeyPlace::Column(tokens) => columns.add([Piece::Tokens(*tokens)], self.cell(Some(*column))?),
                     };
                     found.push(SortKey { output, by: SortBy::Value(rule.order), direction: self.direction(item) });
@@ -319,21 +322,23 @@ impl Analysis<'_> {
         if pieces.is_empty() {
             return Ok(());
         }
-        let is_plain = |select: &&Select| {
-            select.distinct.is_none()
-                && select.group_by.is_empty()
-                && select.having.is_none()
-                && !self.aggregates(&select.items)
-        };
-        let from = select.filter(is_plain).and_then(|select| self.end_of_list(&select.items));
+        let from = select.filter(|select| self.shows_rows(select)).and_then(|select| self.end_of_list(&select.items));
         let Some(from) = from else { return Err(self.unsupported(column, construct::ORDER_HIDDEN)) };
         let from = TokenRange { first: from, last: from };
         self.replace(from, column, pieces.into_iter().chain([Piece::Tokens(from)]).collect());
         Ok(())
     }
 
+    /// Whether each row of a SELECT is one of its FROM clause.
+    pub(super) fn shows_rows(&self, select: &Select) -> bool {
+        select.distinct.is_none()
+            && select.group_by.is_empty()
+            && select.having.is_none()
+            && !self.aggregates(&select.items)
+    }
+
     /// The FROM behind a select list.
-    fn end_of_list(&self, items: &[SelectItem]) -> Option<TokenIndex> {
+    pub(super) fn end_of_list(&self, items: &[SelectItem]) -> Option<TokenIndex> {
         let last = match items.last()? {
             SelectItem::Star(star) => *star,
             SelectItem::QualifiedStar(path) => path.tokens.last.checked_add(2)?,
@@ -344,15 +349,14 @@ impl Analysis<'_> {
     }
 
     /// The column of the FROM clause that each column of a select list shows, if it shows one.
-    fn listed_slots(&self, items: &[SelectItem], scope: &Scope<'_>) -> Result<Vec<Option<Slot>>, Refusal> {
+    pub(super) fn listed_slots(&self, items: &[SelectItem], scope: &Scope<'_>) -> Result<Vec<Option<Slot>>, Refusal> {
         let mut listed = Vec::with_capacity(items.len());
         let rule = self.table_names();
         for item in items {
             match item {
                 SelectItem::Star(_) => listed.extend(visible_slots(scope).map(|(slot, _)| Some(slot))),
                 SelectItem::QualifiedStar(path) => {
-                    let width = self.qualified_star(path, scope)?.len();
-                    listed.extend(std::iter::repeat_n(None, width));
+                    listed.extend(self.starred(path, scope)?.into_iter().map(|(slot, _)| Some(slot)));
                 }
                 SelectItem::Expr { expr, .. } => listed.push(match column_path(expr) {
                     Some(path) => self.with_name(path, |qualifier, column| scope.slot(qualifier, column, rule))?,

@@ -1,9 +1,11 @@
-//! Whose the rows are that a statement writes, for columns whose values have a key for each data subject.
+//! Whose the rows are that a statement writes, for columns whose values have a key for each data subject, and what their
+//! envelopes are bound to, for columns whose values are bound to their rows.
 //!
 //! The server must store what the statement says: a row that is sealed under one person's key and belongs to another
-//! would outlive the erasure of its owner. So whatever is not a plain literal or parameter is refused.
+//! would outlive the erasure of its owner, and one that is bound to another value could not be read. So whatever is not a
+//! plain literal or parameter is refused.
 
-use super::construct::{self, Construct};
+use super::construct::{self, Construct, Stating};
 use super::expression::{bare, column_path};
 use super::{Analysis, Meaning, Refusal, Scope, Verb, fold};
 use crate::plan::scope::Source;
@@ -49,7 +51,7 @@ impl<'e> Owner<'e> {
 }
 
 impl Analysis<'_> {
-    /// Whose a value is that goes into a protected column. `None`: its values have no keys of their own.
+    /// Whose a value is that goes into a protected column, or what it is bound to. `None`: nothing of the kind is asked for.
     pub(super) fn subject_of(
         &self,
         column: ColumnId,
@@ -57,16 +59,15 @@ impl Analysis<'_> {
         owner: &Owner<'_>,
         scope: &Scope<'_>,
     ) -> Result<Option<SubjectSource>, Refusal> {
-        let (Some(protected), Some(name)) = (self.cx.policy.column(column), self.subject_name(column)) else {
+        let (Some(protected), Some((name, refused))) = (self.cx.policy.column(column), self.stated(column)) else {
             return Ok(None);
         };
-        let unfit = || self.unsupported(column, construct::SUBJECT_UNFIT);
-        let form = self.subject_form(protected, name).ok_or_else(unfit)?;
+        let form = self.stated_form(protected, name).ok_or_else(|| self.unsupported(column, refused.unfit))?;
         let name = fold(name);
         let (value, place, construct) = match owner {
             Owner::Row(values) => {
                 let given = values.iter().find(|(target, _)| *target == name).map(|(_, expr)| *expr);
-                (given.and_then(subject_value), SubjectPlace::Stored, construct::SUBJECT_UNKNOWN)
+                (given.and_then(subject_value), SubjectPlace::Stored, refused.unknown)
             }
             Owner::Conditions(conditions) => {
                 let mut found = None;
@@ -75,27 +76,30 @@ impl Analysis<'_> {
                         found = self.compared_with(condition, &name, scope)?;
                     }
                 }
-                (found, SubjectPlace::Compared, construct::SUBJECT_WHERE)
+                (found, SubjectPlace::Compared, refused.filter)
             }
             Owner::Rows => return Err(self.unsupported(column, construct::MULTI_TABLE)),
-            Owner::Anybody => return Err(self.unsupported(column, construct::SUBJECT_DUPLICATE)),
+            Owner::Anybody => return Err(self.unsupported(column, refused.duplicate)),
         };
         let value = value.ok_or_else(|| self.unsupported(column, construct))?;
         match (sealed, value) {
             (Value::Literal(_), SubjectValue::Literal(_)) | (Value::Param(_), SubjectValue::Param(_)) => {}
             (Value::Literal(_) | Value::Param(_) | Value::Pattern(_) | Value::Null, _) => {
-                return Err(self.unsupported(column, construct::SUBJECT_MIXED));
+                return Err(self.unsupported(column, refused.mixed));
             }
         }
         Ok(Some(SubjectSource { value, form, place }))
     }
 
-    /// The column that says whose a value is; `None` if the values have no keys of their own.
-    pub(super) fn subject_name(&self, column: ColumnId) -> Option<&'_ str> {
-        self.cx.policy.column(column)?.subject.as_deref()
+    /// The column whose value writes must state, and what is refused for its sake; `None` if there is none.
+    pub(super) fn stated(&self, column: ColumnId) -> Option<(&'_ str, &'static Stating)> {
+        let protected = self.cx.policy.column(column)?;
+        let refused = if protected.subject.is_some() { &construct::SUBJECT } else { &construct::BIND };
+        protected.stated().map(|name| (&**name, refused))
     }
 
-    fn subject_form(&self, protected: &ProtectedColumn, name: &str) -> Option<SubjectForm> {
+    /// How the values of that column are read; `None` if it cannot be relied on.
+    pub(super) fn stated_form(&self, protected: &ProtectedColumn, name: &str) -> Option<SubjectForm> {
         let names = &protected.column;
         let column = self.cx.catalog.table(&names.database, &names.table)?.column(name)?;
         SubjectForm::of(column).ok()
@@ -119,30 +123,30 @@ impl Analysis<'_> {
         path.parts.last().is_some_and(|part| *self.folded(*part) == *name)
     }
 
-    /// Refuses assignments to the column that says whose the rows of a table are.
-    pub(super) fn keeps_subject(
+    /// Refuses assignments to columns of a table whose values writes must state.
+    pub(super) fn keeps_stated(
         &self,
         table: &Table,
         assignments: &[Assignment],
-        construct: Construct,
+        construct: impl Fn(&Stating) -> Construct,
     ) -> Result<(), Refusal> {
         for column in self.cx.policy.columns_of(&table.name) {
-            let subject = self.cx.policy.column(*column).and_then(|protected| protected.subject.as_deref());
-            let Some(subject) = subject.map(fold) else { continue };
-            if assignments.iter().any(|assignment| self.is_named(&assignment.column, &subject)) {
-                return Err(self.unsupported_to_all(*column, construct));
+            let Some((name, refused)) = self.stated(*column) else { continue };
+            let name = fold(name);
+            if assignments.iter().any(|assignment| self.is_named(&assignment.column, &name)) {
+                return Err(self.unsupported_to_all(*column, construct(refused)));
             }
         }
         Ok(())
     }
 
     /// The same for all tables of an UPDATE, whichever of them a name means.
-    pub(super) fn keep_subjects(&self, sources: &[Source], assignments: &[Assignment]) -> Result<(), Refusal> {
+    pub(super) fn keep_stated(&self, sources: &[Source], assignments: &[Assignment]) -> Result<(), Refusal> {
         let protected = sources.iter().flat_map(|source| &source.columns).filter_map(|column| column.protected);
         for column in protected {
             let names = self.cx.policy.column(column).map(|found| &found.column);
             if let Some(table) = names.and_then(|names| self.cx.catalog.table(&names.database, &names.table)) {
-                self.keeps_subject(table, assignments, construct::SUBJECT_CHANGE)?;
+                self.keeps_stated(table, assignments, |refused| refused.change)?;
             }
         }
         Ok(())

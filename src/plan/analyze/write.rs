@@ -10,7 +10,7 @@ use super::predicate::value;
 use super::query::Place;
 use super::subject::Owner;
 use super::{Analysis, Meaning, Outputs, Refusal, Scope, SourceColumn, Usage, Verb, Visibility, fold};
-use crate::plan::scope::{Made, Search, Slot, Source};
+use crate::plan::scope::{Made, Origin, Search, Slot, Source};
 use crate::plan::{Splice, SpliceKind, Value};
 use crate::policy::ColumnId;
 use crate::schema::Table;
@@ -35,6 +35,7 @@ impl Analysis<'_> {
             label: (&*table.name.table).into(),
             database: Some(table.name.database.clone()),
             columns: self.columns_of(table),
+            origin: Origin::Table,
         };
         let slots = slots_of(&source);
         let sources = std::slice::from_ref(&source);
@@ -57,7 +58,7 @@ impl Analysis<'_> {
                 self.fill(query, &targets)?;
             }
         }
-        self.keeps_subject(table, &insert.on_duplicate, construct::SUBJECT_DUPLICATE)?;
+        self.keeps_stated(table, &insert.on_duplicate, |refused| refused.duplicate)?;
         self.on_duplicate(insert, &targets, &scope)?;
         self.returning(&insert.returning, &scope)
     }
@@ -196,7 +197,7 @@ impl Analysis<'_> {
         let carries = |source: &&Source| source.columns.iter().any(|found| found.protected == Some(column));
         match owner {
             Owner::Row(_) => false,
-            Owner::Anybody => self.subject_name(column).is_none(),
+            Owner::Anybody => self.stated(column).is_none(),
             Owner::Conditions(_) | Owner::Rows => values.sources.iter().filter(carries).count() == 1,
         }
     }
@@ -243,6 +244,7 @@ impl Analysis<'_> {
                 label: source.label.clone(),
                 database: source.database.clone(),
                 columns: source.columns.clone(),
+                origin: source.origin,
             })
             .chain([row])
             .collect();
@@ -270,7 +272,7 @@ impl Analysis<'_> {
                 made: Made::Nowise,
             })
             .collect();
-        Source { label: self.cx.text.name(alias.name).into(), database: None, columns }
+        Source { label: self.cx.text.name(alias.name).into(), database: None, columns, origin: Origin::Other }
     }
 
     pub(super) fn update(&mut self, update: &Update) -> Result<Outputs, Refusal> {
@@ -279,7 +281,7 @@ impl Analysis<'_> {
         let Rows { sources, slots } = self.from(&update.tables, surroundings)?;
         self.without_common()?;
         let scope = level(&sources, 0, &slots, surroundings);
-        self.keep_subjects(&sources, &update.assignments)?;
+        self.keep_stated(&sources, &update.assignments)?;
         let assigning = Assigning { target: &scope, values: &scope, verb: Verb::Update };
         let owner = match update.tables.as_slice() {
             [TableReference::Named { .. }] => Owner::of_condition(update.filter.as_ref()),
@@ -317,6 +319,7 @@ impl Analysis<'_> {
         let shown = outputs.iter().filter_map(|output| output.protected);
         shown.into_iter().try_for_each(|column| self.may(column, Usage::Used(Verb::Select)))?;
         self.items(items, &scope, Naming::Servers)?;
+        self.all_bound(&outputs)?;
         self.shown_outputs(&outputs)
     }
 }

@@ -1,15 +1,16 @@
 //! Statements and what becomes of them, one file below `plans` for each subject: a statement stands at the beginning of
 //! a line, its plan is indented below. `UPDATE_EXPECT=1` writes the plans; read them before committing.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use expect_test::expect_file;
 
-use super::{ENGINEER, PLAIN, Shop, catalog};
+use super::{ENGINEER, PLAIN, Shop, catalog, policy_where};
 use crate::plan::Refusal;
 use crate::plan::UnknownName;
-use crate::policy::{Account, FirewallMode, Policy};
-use crate::schema::{ServerKind, ServerVersion};
+use crate::policy::{Account, Bind, FirewallMode, Policy, Unbound};
+use crate::schema::{Catalog, Column, ServerKind, ServerVersion};
 
 fn check(shop: &Shop, name: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/plan/tests/plans").join(name).with_extension("txt");
@@ -49,6 +50,21 @@ plans! {
 fn denied_role() {
     let account = Account { user: "eva".into(), host: "10.0.0.%".into() };
     check(&Shop { role: ENGINEER, account, ..Shop::open() }, "denied_role");
+}
+
+/// Notes are bound to the numbers of their rows.
+#[test]
+fn bound() {
+    let mut shop = Shop::open();
+    shop.policy = policy_where(1, |columns| {
+        columns[2].bind = Some(Bind { to: "ID".into(), unbound: Unbound::Refused });
+    });
+    let mut tables = shop.catalog.tables().cloned().collect::<Vec<_>>();
+    for id in tables.iter_mut().flat_map(|table| &mut table.columns).filter(|column| &*column.name == "id") {
+        *id = Column { data_type: "int".into(), column_type: "int".into(), nullable: false, ..id.clone() };
+    }
+    shop.catalog = Catalog::new(7, shop.dialect.server, 0, HashSet::new(), tables, Vec::new());
+    check(&shop, "bound");
 }
 
 #[test]

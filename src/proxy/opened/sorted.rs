@@ -12,7 +12,7 @@ use crate::wire::response::{Response, RowFormat};
 impl Reader {
     /// Columns at the end of the result that the client does not get.
     pub(super) fn hidden(&self) -> usize {
-        self.opening.plan.sort.as_ref().map_or(0, |sort| sort.hidden)
+        self.opening.plan.hidden()
     }
 
     /// Columns that the client gets.
@@ -43,8 +43,11 @@ impl Reader {
         let is_binary = next == Response::Rows(RowFormat::Binary);
         if self.sorter.is_none() {
             let (Some(sort), Some(window)) = (&self.opening.plan.sort, self.opening.window) else { return Err(MISFIT) };
-            let cells = if is_binary { RowCells::binary(&self.columns)? } else { RowCells::Text };
-            self.sorter = Some(Sorter::new(sort, window, cells, self.columns.len(), &context)?);
+            // What cells are bound to is behind all else, and gone when they are opened.
+            let ties = self.opening.plan.bound.as_ref().map_or(0, |bound| bound.ties.len());
+            let columns = self.columns.get(..self.columns.len().saturating_sub(ties)).unwrap_or_default();
+            let cells = if is_binary { RowCells::binary(columns)? } else { RowCells::Text };
+            self.sorter = Some(Sorter::new(sort, window, cells, columns.len(), &context)?);
         }
         let (Some(rows), Some(sorter)) = (&mut self.rows, &mut self.sorter) else { return Err(MISFIT) };
         let mut opened = Zeroizing::new(Vec::new());

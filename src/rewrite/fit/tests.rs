@@ -13,6 +13,7 @@ fn column(logical: LogicalType) -> ProtectedColumn {
         index: None,
         padding: Padding::Block(16),
         subject: None,
+        bind: None,
     }
 }
 

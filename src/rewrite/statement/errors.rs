@@ -26,6 +26,7 @@ pub(in crate::rewrite) fn seal_error(error: &SealError, column: &ColumnRef) -> R
         SealError::TooLong => RewriteError::TooLong { column },
         SealError::NoActiveKey => RewriteError::NoActiveKey { column },
         SealError::NoSubject => RewriteError::PlanMismatch("data subject"),
+        SealError::NoRow => RewriteError::PlanMismatch("row"),
         SealError::UnknownSubject => RewriteError::WithoutSubjectKeys { column, wanted: Vec::new() },
         SealError::Erased => RewriteError::SubjectErased { column },
         SealError::Random => RewriteError::NoRandom { column },

@@ -5,7 +5,7 @@
 //! The operands stay where they are, and so do their parameters; something is put before the first and behind the last.
 
 use super::{RewriteError, Source, column, is_quote, is_word, keys, match_octets};
-use crate::plan::{QueryPlan, SetPart, SetText, SetTexts, SpliceKind, nested_column, set_texts};
+use crate::plan::{Bound, QueryPlan, SetPart, SetText, SetTexts, SpliceKind, nested_column, set_texts};
 use crate::rewrite::Context;
 use crate::rewrite::search::put_tag;
 use crate::rewrite::unify::put_name;
@@ -56,7 +56,8 @@ pub(super) fn texts(part: &SetPart, cx: &Context<'_>) -> Result<Option<SetTexts>
     Ok(is_tagged.then(|| set_texts(part.rows, &columns, cx.dialect.server.kind)))
 }
 
-/// What is put around the operands of a plan's set operations, in the order of the text.
+/// What is put around the operands of a plan's set operations, and before FROM for the cells that are bound to their rows,
+/// in the order of the text.
 pub(super) fn inserted(source: Source<'_>, plan: &QueryPlan, cx: &Context<'_>) -> Result<Vec<Inserted>, RewriteError> {
     let mut all = Vec::new();
     for splice in &plan.splices {
@@ -68,6 +69,19 @@ pub(super) fn inserted(source: Source<'_>, plan: &QueryPlan, cx: &Context<'_>) -
                 all.push(Inserted { at, side, operands, text });
             }
         }
+    }
+    if let Some(Bound { before, ties, .. }) = &plan.bound {
+        let operands = TokenRange { first: *before, last: *before };
+        let mut text = Vec::new();
+        for tie in ties {
+            let mut name = Vec::new();
+            put_name(&tie.table, cx, &mut name);
+            name.push(b'.');
+            put_name(&tie.column, cx, &mut name);
+            text.extend_from_slice(b", ");
+            text.extend_from_slice(&tie.selected(&name));
+        }
+        all.push(Inserted { at: source.span(operands)?.start, side: Side::Before, operands, text });
     }
     // What is around comes before what is inside, and behind it.
     all.sort_by(|one, other| {

@@ -7,11 +7,11 @@ use std::sync::LazyLock;
 
 use candado::crypto::{
     ColumnKeys, DataKey, DataMaterial, Envelope, IndexKey, IndexKeys, IndexMaterial, IndexVersion, KeyId, KeySecret,
-    OpenError, Plaintext, is_envelope,
+    OpenError, Plaintext, RowValue, is_envelope,
 };
 use candado::policy::{
-    Access, ColumnId, DecryptGrant, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy, ProtectedColumn,
-    Role, RoleId,
+    Access, Bind, ColumnId, DecryptGrant, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy, ProtectedColumn,
+    Role, RoleId, Unbound,
 };
 use candado::schema::ColumnRef;
 use libfuzzer_sys::fuzz_target;
@@ -21,10 +21,15 @@ struct Column {
     grant: DecryptGrant,
 }
 
-/// One padded column with an index, one that is bare.
-static COLUMNS: LazyLock<[Column; 2]> = LazyLock::new(|| {
+/// One padded column with an index, one that is bare, one whose values are bound to their rows.
+static COLUMNS: LazyLock<[Column; 3]> = LazyLock::new(|| {
     let index = IndexSpec { domain: "phone".into(), length: 8, normaliser: Normaliser::Text };
-    [column(Padding::Block(16), Some(index)), column(Padding::None, None)]
+    let bind = Bind { to: "id".into(), unbound: Unbound::Refused };
+    [
+        column(Padding::Block(16), Some(index), None),
+        column(Padding::None, None, None),
+        column(Padding::None, None, Some(bind)),
+    ]
 });
 
 fuzz_target!(|data: &[u8]| {
@@ -38,31 +43,32 @@ fuzz_target!(|data: &[u8]| {
     }
     assert_eq!(is_envelope(stored), Envelope::parse(stored).is_ok());
     let mut plain = Plaintext::new();
+    let row = RowValue::new(vec![*at, *change]).expect("a short value");
     for Column { keys, grant } in COLUMNS.iter() {
-        assert!(keys.open(grant, stored, &mut plain).is_err(), "nobody sealed this");
+        assert!(keys.open_in_row(grant, stored, Some(&row), &mut plain).is_err(), "nobody sealed this");
         let _ = keys.index_agrees(stored, &value.to_vec().into());
 
         let mut sealed = Vec::new();
-        if keys.seal(&value.to_vec().into(), &mut sealed).is_err() {
+        if keys.seal_in_row(&row, &value.to_vec().into(), &mut sealed).is_err() {
             // Not text, so without a normal form to index.
             assert!(sealed.is_empty() && std::str::from_utf8(value).is_err());
             continue;
         }
         assert!(is_envelope(&sealed));
-        keys.open(grant, &sealed, &mut plain).expect("what was sealed opens");
+        keys.open_in_row(grant, &sealed, Some(&row), &mut plain).expect("what was sealed opens");
         assert_eq!(plain.expose(), value);
         let at = usize::from(*at) % sealed.len();
         if *change != 0 {
             sealed[at] ^= change;
-            assert!(keys.open(grant, &sealed, &mut plain).is_err(), "byte {at} is not protected");
+            assert!(keys.open_in_row(grant, &sealed, Some(&row), &mut plain).is_err(), "byte {at} is not protected");
             assert!(plain.expose().is_empty());
         }
         sealed.truncate(at);
-        assert_ne!(keys.open(grant, &sealed, &mut plain), Ok::<(), OpenError>(()));
+        assert_ne!(keys.open_in_row(grant, &sealed, Some(&row), &mut plain), Ok::<(), OpenError>(()));
     }
 });
 
-fn column(padding: Padding, index: Option<IndexSpec>) -> Column {
+fn column(padding: Padding, index: Option<IndexSpec>, bind: Option<Bind>) -> Column {
     let protected = ProtectedColumn {
         column: ColumnRef::new("shop", "customers", "phone"),
         keyset: "contact".into(),
@@ -72,6 +78,7 @@ fn column(padding: Padding, index: Option<IndexSpec>) -> Column {
         index,
         padding,
         subject: None,
+        bind,
     };
     let secret = |byte: u8| KeySecret::take_from(&mut [byte; 32]).expect("the right length");
     let data_key = DataKey::new(secret(1));

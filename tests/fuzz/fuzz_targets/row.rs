@@ -1,7 +1,7 @@
 //! Text and binary rows and column definitions: any bytes are cells within the packet or an error.
 #![no_main]
 
-use candado::wire::binary_row::BinaryCells;
+use candado::wire::binary_row::{BinaryCells, keep_first};
 use candado::wire::column::{ColumnDefinition, ColumnType};
 use candado::wire::text_row::TextCells;
 use libfuzzer_sys::fuzz_target;
@@ -17,10 +17,15 @@ fuzz_target!(|data: &[u8]| {
     }
     let types: Vec<_> = types.iter().filter_map(|byte| ColumnType::from_byte(*byte).ok()).collect();
     if let Ok(mut binary) = BinaryCells::new(row, types.len()) {
-        for column_type in types {
-            let Ok(cell) = binary.next_cell(column_type) else { break };
+        for column_type in &types {
+            let Ok(cell) = binary.next_cell(*column_type) else { break };
             assert!(cell.start <= cell.end && cell.end <= row.len());
         }
+    }
+    let shown = usize::from(*columns).min(types.len());
+    let mut kept = row.to_vec();
+    if keep_first(&mut kept, 0, types.len(), shown).is_ok() {
+        assert!(BinaryCells::new(&[&[0], &kept[1..]].concat(), shown).is_ok(), "a row of fewer columns is one");
     }
     if let Ok(definition) = ColumnDefinition::parse(row) {
         let mut copy = Vec::new();

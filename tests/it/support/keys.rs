@@ -99,6 +99,7 @@ pub(crate) fn policy_version(version: u64, keysets: &[(&str, bool)]) -> Policy {
         index: indexed.then(|| IndexSpec { domain: "d".into(), length: 16, normaliser: Normaliser::Raw }),
         padding: Padding::Block(16),
         subject: None,
+        bind: None,
     });
     let roles = vec![Role { name: "app".into(), default_access: Access::Plain, columns: HashMap::new() }];
     Policy::new(version, columns.collect(), roles, vec![], RoleId(0), FirewallMode::Block)

@@ -31,6 +31,7 @@ fn column(normaliser: Option<Normaliser>) -> ProtectedColumn {
         index: normaliser.map(|normaliser| IndexSpec { domain: Arc::from("phone"), length: 16, normaliser }),
         padding: Padding::Block(16),
         subject: None,
+        bind: None,
     }
 }
 

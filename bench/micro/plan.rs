@@ -98,6 +98,7 @@ fn policy() -> Policy {
         index: Some(IndexSpec { domain: name.into(), length: 16, normaliser: Normaliser::Raw }),
         padding: Padding::None,
         subject: None,
+        bind: None,
     };
     let role = Role { name: "plain".into(), default_access: Access::Plain, columns: HashMap::new() };
     let columns = vec![protected("phone"), protected("email")];

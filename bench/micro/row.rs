@@ -108,6 +108,7 @@ fn policy() -> Policy {
                 index: None,
                 padding: Padding::Block(16),
                 subject: None,
+                bind: None,
             }
         })
         .collect();

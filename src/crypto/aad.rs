@@ -23,35 +23,37 @@ impl RowValue {
     }
 }
 
-/// The same as [`Aad`] for an envelope that is bound to its row: `… ‖ u16be(|row|) ‖ row` with
-/// `row = u16be(|value|) ‖ value`, a list that could have more values.
-pub(super) fn bound(header: &[u8], context: &[u8], RowValue(value): &RowValue) -> Option<Vec<u8>> {
-    let length = u16::try_from(value.len()).ok()?;
-    let listed = length.checked_add(2)?;
-    let free = Aad::new(header, context)?;
-    Some([free.as_bytes(), &listed.to_be_bytes(), &length.to_be_bytes(), value].concat())
-}
-
-/// `"FE1\0" ‖ header ‖ u16be(|context|) ‖ context`; the header is the envelope up to its nonce.
+/// `"FE1\0" ‖ header ‖ u16be(|context|) ‖ context`; the header is the envelope up to its nonce. If the envelope is bound to
+/// its row, `u16be(|row|) ‖ row` follows with `row = u16be(|value|) ‖ value`, a list that could have more values.
 pub(super) struct Aad {
     bytes: [u8; CAPACITY],
     length: usize,
+    /// All of it, with the row.
+    bound: Option<Vec<u8>>,
 }
 
 impl Aad {
     /// Builds it, or gives `None` if header or context is longer than the format allows.
-    pub(super) fn new(header: &[u8], context: &[u8]) -> Option<Self> {
+    pub(super) fn new(header: &[u8], context: &[u8], row: Option<&RowValue>) -> Option<Self> {
         let context_length = u16::try_from(context.len()).ok()?.to_be_bytes();
-        let mut aad = Self { bytes: [0; CAPACITY], length: 0 };
+        let mut aad = Self { bytes: [0; CAPACITY], length: 0, bound: None };
         aad.append(&DOMAIN)?;
         aad.append(header)?;
         aad.append(&context_length)?;
         aad.append(context)?;
+        if let Some(RowValue(value)) = row {
+            let length = u16::try_from(value.len()).ok()?;
+            let listed = length.checked_add(2)?;
+            aad.bound = Some([aad.as_bytes(), &listed.to_be_bytes(), &length.to_be_bytes(), value].concat());
+        }
         Some(aad)
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or_default()
+        match &self.bound {
+            Some(bytes) => bytes,
+            None => self.bytes.get(..self.length).unwrap_or_default(),
+        }
     }
 
     fn append(&mut self, part: &[u8]) -> Option<()> {

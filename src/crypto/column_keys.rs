@@ -10,7 +10,7 @@ use xaes_256_gcm::Xaes256Gcm;
 use xaes_256_gcm::aead::{AeadInOut, KeyInit};
 use zeroize::Zeroizing;
 
-use super::aad::{self, Aad, CONTEXT_OCTETS_MAX, RowValue};
+use super::aad::{Aad, CONTEXT_OCTETS_MAX, RowValue};
 use super::envelope::{
     ENVELOPE_OCTETS_MAX, Envelope, EnvelopeError, Field, NONCE_LENGTH, Padded, RowBinding, write_key, write_prefix,
 };
@@ -164,21 +164,6 @@ pub(super) struct Body<'a> {
     pub(super) nonce: &'a [u8; NONCE_LENGTH],
     pub(super) row: Option<&'a RowValue>,
     pub(super) plain: &'a Plaintext,
-}
-
-/// Associated data of an envelope.
-enum Associated {
-    Free(Aad),
-    Bound(Vec<u8>),
-}
-
-impl Associated {
-    fn as_bytes(&self) -> &[u8] {
-        match self {
-            Self::Free(aad) => aad.as_bytes(),
-            Self::Bound(bytes) => bytes,
-        }
-    }
 }
 
 /// Which keys seal.
@@ -370,7 +355,8 @@ impl ColumnKeys {
         };
         let binding = if row.is_some() { RowBinding::Bound } else { RowBinding::Free };
         write_key(out, binding, padded, kid);
-        let aad = self.associated(out.get(start..).unwrap_or_default(), *row).ok_or(SealError::TooLong)?;
+        let aad =
+            Aad::new(out.get(start..).unwrap_or_default(), self.context.as_bytes(), *row).ok_or(SealError::TooLong)?;
         out.extend_from_slice(*nonce);
         let body = out.len();
         out.extend_from_slice(plain.expose());
@@ -383,14 +369,6 @@ impl ColumnKeys {
             .map_err(|_| SealError::TooLong)?;
         out.extend_from_slice(&tag);
         Ok(())
-    }
-
-    fn associated(&self, header: &[u8], row: Option<&RowValue>) -> Option<Associated> {
-        let context = self.context.as_bytes();
-        match row {
-            None => Aad::new(header, context).map(Associated::Free),
-            Some(row) => aad::bound(header, context, row).map(Associated::Bound),
-        }
     }
 
     /// Opens a cell into `plain`, whose buffer is the only memory it takes. After an error `plain` is empty: bytes that
@@ -457,7 +435,7 @@ impl ColumnKeys {
         } else {
             self.cipher(envelope.kid)?
         };
-        let aad = self.associated(envelope.header, row).ok_or(OpenError::Malformed(Field::Length))?;
+        let aad = Aad::new(envelope.header, self.context.as_bytes(), row).ok_or(OpenError::Malformed(Field::Length))?;
         plain.extend(envelope.ciphertext);
         cipher
             .decrypt_inout_detached(

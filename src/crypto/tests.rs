@@ -125,7 +125,7 @@ fn envelope_has_the_known_answer() {
          82db016ad0701c8932ec2d83f6540b05956aedbcccd79c2abc24c859e8875419"
     );
     assert_eq!(
-        HEXLOWER.encode(aad::Aad::new(&out[..28], b"shop.users.phone").unwrap().as_bytes()),
+        HEXLOWER.encode(aad::Aad::new(&out[..28], b"shop.users.phone", None).unwrap().as_bytes()),
         "46453100c1fe1d01100001ec88e68bf9d4ad84a782469f88c4992f0200000007001073686f702e75736572732e70686f6e65"
     );
     assert_eq!(open(&phone_keys(), &out).unwrap(), b"+81901234567");

@@ -88,9 +88,13 @@ impl Sketch<'_> {
     /// The columns that cells are bound to.
     fn ties(&mut self, bound: &Bound) {
         for tie in &bound.ties {
-            let selected = tie.selected(format!("{}.{}", tie.table, tie.column).as_bytes());
-            self.text.push_str(", ");
-            self.text.push_str(&String::from_utf8_lossy(&selected));
+            let (before, behind) = tie.cast();
+            let table = match self.names {
+                Names::AsWritten => format!("{}.", tie.table),
+                // It may be an alias.
+                Names::Known(_) => String::new(),
+            };
+            self.text.push_str(&format!(", {before}{table}{}{behind}", tie.column));
         }
     }
 

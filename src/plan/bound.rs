@@ -26,15 +26,15 @@ pub struct Tie {
 }
 
 impl Tie {
-    /// The column as it is selected: bytes in the text and in the binary protocol, which no character set changes.
-    /// `name` is the column with its table, as it stands in a statement.
-    pub fn selected(&self, name: &[u8]) -> Vec<u8> {
+    /// What stands around the column where it is selected: bytes in the text and in the binary protocol, which no character
+    /// set changes.
+    pub fn cast(&self) -> (&'static str, &'static str) {
         match self.form {
             SubjectForm::Integer { .. } | SubjectForm::Bytes { .. } | SubjectForm::Text { .. } => {
-                [b"CAST(", name, b" AS BINARY)"].concat()
+                ("CAST(", " AS BINARY)")
             }
             // As bytes it would be 16 of them.
-            SubjectForm::Uuid => [b"CAST(CAST(", name, b" AS CHAR) AS BINARY)"].concat(),
+            SubjectForm::Uuid => ("CAST(CAST(", " AS CHAR) AS BINARY)"),
         }
     }
 }

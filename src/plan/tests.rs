@@ -170,10 +170,7 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
     }
     out.push_str(&outputs_text(&plan.outputs, policy));
     out.push_str(&plan.sort.as_ref().map(sort_text).unwrap_or_default());
-    if let Some(Bound { before, ties, cells }) = &plan.bound {
-        let ties: Vec<_> = ties.iter().map(|tie| format!("{}.{}", tie.table, tie.column)).collect();
-        writeln!(out, "bound {cells:?} to {} before «{}»", ties.join(", "), text(one(*before))).unwrap();
-    }
+    out.extend(plan.bound.iter().map(|bound| bound_text(bound, &text(one(bound.before)))));
     out.extend(plan.qualified.iter().map(|name| format!("{} is {}'s\n", text(one(name.token)), name.table)));
     for name in &plan.names {
         writeln!(out, "column {} is named «{}»", name.output, text(name.tokens)).unwrap();
@@ -189,6 +186,11 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
 
 fn one(token: u32) -> TokenRange {
     TokenRange { first: token, last: token }
+}
+
+fn bound_text(bound: &Bound, before: &str) -> String {
+    let ties: Vec<_> = bound.ties.iter().map(|tie| format!("{}.{}", tie.table, tie.column)).collect();
+    format!("bound {:?} to {} before «{before}»\n", bound.cells, ties.join(", "))
 }
 
 fn joined_text(replaced: &str, joined: &Joined) -> String {

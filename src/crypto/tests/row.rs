@@ -52,7 +52,7 @@ fn what_is_bound_has_the_known_associated_data() {
     let header = Envelope::parse(&out).unwrap().header();
     assert_eq!(HEXLOWER.encode(header), "c1fe1d010000000300000007", "flags ROW and PAD");
     assert_eq!(
-        HEXLOWER.encode(&aad::bound(header, b"shop.users.phone", &row).unwrap()),
+        HEXLOWER.encode(aad::Aad::new(header, b"shop.users.phone", Some(&row)).unwrap().as_bytes()),
         "46453100c1fe1d010000000300000007001073686f702e75736572732e70686f6e6500050003616e6e"
     );
     assert_eq!(open_in(&keys, &out, Some(b"ann")).unwrap(), b"s3cret");

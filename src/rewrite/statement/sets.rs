@@ -74,12 +74,12 @@ pub(super) fn inserted(source: Source<'_>, plan: &QueryPlan, cx: &Context<'_>) -
         let operands = TokenRange { first: *before, last: *before };
         let mut text = Vec::new();
         for tie in ties {
-            let mut name = Vec::new();
-            put_name(&tie.table, cx, &mut name);
-            name.push(b'.');
-            put_name(&tie.column, cx, &mut name);
-            text.extend_from_slice(b", ");
-            text.extend_from_slice(&tie.selected(&name));
+            let (before, behind) = tie.cast();
+            text.extend_from_slice(&[b", ", before.as_bytes()].concat());
+            put_name(&tie.table, cx, &mut text);
+            text.push(b'.');
+            put_name(&tie.column, cx, &mut text);
+            text.extend_from_slice(behind.as_bytes());
         }
         all.push(Inserted { at: source.span(operands)?.start, side: Side::Before, operands, text });
     }

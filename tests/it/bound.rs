@@ -5,14 +5,18 @@ use mysql_async::{Conn, Value};
 
 use crate::support::on_each_server;
 use crate::support::proxy::{Deployment, Proxy, Tls};
+use crate::support::raw::{Login, Raw, error_code};
 use crate::support::server::Kind;
-use crate::support::shop::{Answer, Shop, Who, assert_in_step, policy, prepared, refused, refused_prepared, text};
+use crate::support::shop::{
+    Answer, SECRET, Shop, Who, assert_in_step, policy, prepared, refused, refused_prepared, text,
+};
 
 on_each_server!(
     a_value_is_read_in_its_row_as_ever,
     a_value_that_was_moved_is_not_read,
     what_does_not_say_which_row_is_meant_is_refused,
     roles_that_see_masks_see_them_of_bound_values,
+    a_cursor_shows_bound_values_and_nothing_beside_them,
     what_was_sealed_before_is_read_if_policy_says_so,
 );
 
@@ -207,6 +211,25 @@ async fn roles_that_see_masks_see_them_of_bound_values(kind: Kind) {
     refused(&mut engineer, "UPDATE customers SET address = 'x' WHERE id = 1", 1143, "42000").await;
     refused(&mut engineer, "SELECT d.address FROM (SELECT address FROM customers) d", 1235, "42000").await;
     refused(&mut engineer, "SELECT id FROM customers WHERE address = 'x'", 1143, "42000").await;
+}
+
+async fn a_cursor_shows_bound_values_and_nothing_beside_them(kind: Kind) {
+    let shop = Shop::open_as(Deployment::shared(kind), bound);
+    filled(&mut shop.connect(Who::Application).await).await;
+    let login = Login { user: &shop.account(Who::Application), password: SECRET, ..Login::default() };
+    let mut raw = Raw::open(shop.proxy.port, &login);
+    assert_eq!(error_code(&raw.query(&format!("USE {}", shop.database))), 0);
+    // Six columns and two bits of no meaning fill the first byte of the NULL bitmap; the hidden one takes another.
+    let (id, packets) =
+        raw.prepare("SELECT note, id, name, phone, email, code FROM customers WHERE id < 3 ORDER BY id");
+    assert_eq!(error_code(&packets), 0);
+    assert_eq!(packets[0].1[5..7], [6, 0], "columns that the client hears of");
+    let opened = raw.statement(0x17, id, b"\x01\x01\0\0\0");
+    assert_eq!((error_code(&opened), opened[0].1.as_slice()), (0, &[6][..]));
+    let fetched = raw.statement(0x1c, id, &5_u32.to_le_bytes());
+    let rows: Vec<&[u8]> = fetched.iter().map(|packet| packet.1.as_slice()).take(2).collect();
+    let expected: [&[u8]; 2] = [b"\0\xc0\x03uno\x01\0\0\0\x04Anna\x05090-1", b"\0\xe0\x03dos\x02\0\0\0\x03Bob"];
+    assert_eq!(rows, expected);
 }
 
 async fn what_was_sealed_before_is_read_if_policy_says_so(kind: Kind) {

@@ -32,7 +32,7 @@ pub use kept::{ByName, KeptText};
 pub use plan::{
     Among, CellAction, CommonPair, Comparison, Effect, GrantedSearch, Joined, Naming, Outputs, Pair, Piece, Qualified,
     QueryPlan, ResultName, SetColumn, SetPart, SetRows, Splice, SpliceKind, SubjectSource, SubjectValue, TableColumn,
-    TagColumn, Value,
+    TagColumn, Tagged, Value,
 };
 pub use refusal::{Refusal, Subject, UnknownName, Verb};
 pub use set::{SetText, SetTexts, nested_column, set_texts};

@@ -176,14 +176,10 @@ impl Analysis<'_> {
             tokens: whole.tokens,
             column: left.column,
             kind: SpliceKind::Match {
-                column_tokens: left.tokens,
+                left: self.tagged(left, scope),
+                right: self.tagged(right, scope),
                 other: right.column,
-                other_tokens: right.tokens,
                 comparison,
-                generated: self
-                    .tag_column(left, scope)
-                    .zip(self.tag_column(right, scope))
-                    .map(|(left, right)| Box::new([left, right])),
             },
             subject: None,
         });

@@ -28,7 +28,7 @@ mod unread;
 
 pub use cache::PlanCache;
 pub use inspect::{Admitted, Inspection, Scratch, inspect};
-pub use kept::{ByName, KeptText};
+pub use kept::{ByName, KeptText, is_one_of_its_own};
 pub use plan::{
     Among, CellAction, CommonPair, Comparison, Effect, GrantedSearch, Joined, Naming, Outputs, Pair, Piece, Qualified,
     QueryPlan, ResultName, SetColumn, SetPart, SetRows, Splice, SpliceKind, SubjectSource, SubjectValue, TableColumn,

@@ -384,6 +384,8 @@ async fn generated_statements_answer_like_a_plain_table(kind: Kind) {
     let seed = number("CANDADO_TWIN_SEED").unwrap_or(20_260_729);
     let statements = number("CANDADO_TWIN_STATEMENTS").map_or(GENERATED, |count| usize::try_from(count).unwrap());
     let mut twins = Twins::new(kind).await;
+    // One column is compared by its first bytes, one by a generated column that holds them.
+    twins.add_tag("phone").await;
     let tally = twins.run(kind, &mut Generator::new(seed), statements).await;
     tally.assert_equal(&format!("{kind:?}, seed {seed}"), statements);
 }

@@ -53,15 +53,22 @@ const NAMING: &[&str] = &[
     "SELECT COUNT(*) FROM (SELECT code_tag AS c FROM customers) d",
 ];
 
+impl Twins {
+    /// Has the server keep the first bytes of a column's envelopes in a column of their own, `<name>_tag`.
+    pub(super) async fn add_tag(&mut self, name: &str) {
+        let (server, database) = (&self.shop.deployment.server, &self.shop.database);
+        server.sql(&format!(
+            "USE `{database}`; ALTER TABLE customers ADD {name}_tag VARBINARY(23) AS (SUBSTRING({name}, 1, 23)) INVISIBLE, \
+             ADD KEY by_{name}_tag ({name}_tag)"
+        ));
+        // The proxy loads the catalog again behind a change of the schema that it sees.
+        text(&mut self.through, "DROP TABLE IF EXISTS nothing").await;
+    }
+}
+
 pub(super) async fn values_are_compared_by_a_generated_column(kind: Kind) {
     let mut twins = Twins::new(kind).await;
-    let (server, database) = (&twins.shop.deployment.server, &twins.shop.database);
-    server.sql(&format!(
-        "USE `{database}`; ALTER TABLE customers ADD code_tag VARBINARY(23) AS (SUBSTRING(code, 1, 23)) INVISIBLE, \
-         ADD KEY by_code_tag (code_tag)"
-    ));
-    // The proxy loads the catalog again behind a change of the schema that it sees.
-    text(&mut twins.through, "DROP TABLE IF EXISTS nothing").await;
+    twins.add_tag("code").await;
     let rollups = if kind == Kind::MySql { ROLLUPS } else { &[] };
     twins.assert_alike(kind, SELECTS.iter().chain(rollups), sorted_as).await;
     for sql in USING_IT {

@@ -152,6 +152,30 @@ const CHANGES: &[(&str, &[&str])] = &[
         &["5"],
     ),
     ("INSERT INTO {t} (id, code) SELECT 20 + MIN(id), code FROM {t} GROUP BY code", &[]),
+    (
+        "INSERT INTO {t} (id, code) SELECT id + 10, code FROM {t} WHERE id < 4 UNION SELECT id + 10, code FROM {t} WHERE code = ?",
+        &["x"],
+    ),
+    ("INSERT INTO {t} (id, code, phone) SELECT 9, ?, '1' UNION SELECT 9, 'k', '1' UNION SELECT 10, NULL, ''", &["k"]),
+    (
+        "INSERT INTO {t} (id, code) WITH d AS (SELECT id + 10 AS i, code FROM {t}) SELECT i, code FROM d WHERE i < ? \
+         UNION (SELECT i, code FROM d WHERE code = 'x')",
+        &["13"],
+    ),
+    ("INSERT INTO {t} (id, code) SELECT 20, code FROM {t} WHERE id = 1 UNION SELECT 20, ? FROM {t}", &["x"]),
+    (
+        "INSERT INTO {t} (id, code) SELECT id + 10, code FROM {t} INTERSECT SELECT id + 10, code FROM {t} WHERE phone = ?",
+        &["1"],
+    ),
+    (
+        "INSERT INTO {t} (code, id) SELECT code, id + 20 FROM {t} EXCEPT SELECT code, id + 20 FROM {t} WHERE code = ?",
+        &["x"],
+    ),
+    (
+        "INSERT INTO {t} (id, code) SELECT id, ? FROM {t} WHERE id < 3 UNION SELECT id, 'k' FROM {t} WHERE id < 2 \
+         ON DUPLICATE KEY UPDATE code = VALUES(code), name = 'n'",
+        &["k"],
+    ),
     ("INSERT INTO {t} (id, code) WITH d AS (SELECT id + 10 AS i, code AS c FROM {t}) SELECT i, c FROM d", &[]),
     ("REPLACE INTO {t} (id, code, note) SELECT id, 'k', note FROM {t} WHERE code = 'x'", &[]),
     (

@@ -1,6 +1,8 @@
 //! Rows that take an envelope under the old key to where a walk has been: the scan behind the walk finds them, and no key
 //! is put aside before a scan has found none.
 
+use std::fs;
+
 use tokio::task::block_in_place;
 
 use super::Bench;
@@ -39,16 +41,20 @@ async fn a_row_behind_the_walk() {
     assert!(refused().contains("before every proxy had stopped writing under the key"));
 
     // One of the last rows goes to where the walk began.
-    let mut walk = bench.spawn("reencrypt", &["--workers", "1", "--rows-per-second", "700"]);
+    let brake = bench.file("brake");
+    let slowly = ["--workers", "1", "--rows-per-second", "400", "--flag-file", brake.to_str().unwrap()];
+    let mut walk = bench.spawn("reencrypt", &slowly);
     let job = |what: &str| {
         bench.deployment.server.sql(&format!(
             "SELECT {what} FROM candado.job j JOIN candado.job_chunk c USING (job_id) WHERE j.verb = 'reencrypt'"
         ))
     };
     block_in_place(|| wait_until("a page is sealed anew", || job("COALESCE(SUM(c.rows_changed), 0) > 0") == "1\n"));
+    fs::write(&brake, "").unwrap();
     bench.sql(&format!("UPDATE customers SET id = 0 WHERE id = {}", ROWS - 3));
     assert_eq!(job("COUNT(*) > 0 AND SUM(c.done_at IS NULL) > 0"), "1\n", "the walk is not over yet");
     assert!(refused().contains("before every proxy had stopped writing under the key"));
+    fs::remove_file(&brake).unwrap();
     assert!(block_in_place(|| walk.wait()).unwrap().success());
     assert_eq!(job("MAX(j.pass)"), "2\n", "the scan found the row, and another walk sealed it anew");
 

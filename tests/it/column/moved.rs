@@ -11,7 +11,7 @@ use crate::support::block_on;
 use crate::support::proxy::{Deployment, KEYSET, Provider, wait_until};
 use crate::support::server::Kind;
 
-const ROWS: u32 = 1200;
+const ROWS: u32 = 800;
 
 #[test]
 fn a_row_behind_the_walk_keeps_its_key_from_being_retired() {
@@ -42,7 +42,7 @@ async fn a_row_behind_the_walk() {
 
     // One of the last rows goes to where the walk began.
     let brake = bench.file("brake");
-    let slowly = ["--workers", "1", "--rows-per-second", "400", "--flag-file", brake.to_str().unwrap()];
+    let slowly = ["--workers", "1", "--rows-per-second", "800", "--flag-file", brake.to_str().unwrap()];
     let mut walk = bench.spawn("reencrypt", &slowly);
     let job = |what: &str| {
         bench.deployment.server.sql(&format!(

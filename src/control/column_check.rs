@@ -19,6 +19,8 @@ const DOING: &str = "look at the protected columns";
 const VARBINARY_OCTETS_MAX: u64 = 16_383;
 /// Capacity of each BLOB type.
 const BLOBS: [(&str, u64); 3] = [("BLOB", 65_535), ("MEDIUMBLOB", 16_777_215), ("LONGBLOB", 4_294_967_295)];
+/// The type of a table, as MariaDB tells it, whose past rows are kept.
+pub(super) const PAST_ROWS_KEPT: &str = "SYSTEM VERSIONED";
 /// The longest name of a constraint or index, in characters.
 const NAME_CHARS_MAX: usize = 64;
 
@@ -40,6 +42,8 @@ pub enum Problem {
     Missing,
     /// The table is a view; policy names base tables.
     IsView,
+    /// The server keeps past rows of the table, in the forms and under the keys that they had.
+    KeepsPastRows,
     /// The type does not keep bytes as they are.
     NotBytes {
         /// The type it has.
@@ -110,6 +114,7 @@ impl Problem {
             Self::NotEncrypted | Self::Underway { .. } => Weight::Note,
             Self::Missing
             | Self::IsView
+            | Self::KeepsPastRows
             | Self::NotBytes { .. }
             | Self::TooShort { .. }
             | Self::PlainDefault
@@ -128,6 +133,10 @@ impl fmt::Display for Problem {
         match self {
             Self::Missing => f.write_str("does not exist, or the control account may not see it"),
             Self::IsView => f.write_str("belongs to a view; protect the column of the base table"),
+            Self::KeepsPastRows => f.write_str(
+                "belongs to a table with system versioning, whose past rows keep their plaintext and their former keys: drop \
+                 the versioning, which deletes them",
+            ),
             Self::NotBytes { found } => write!(f, "has type {found}, which does not keep bytes as they are"),
             Self::TooShort { found, needed } => write!(f, "holds {found} bytes; envelopes need up to {needed}"),
             Self::PlainDefault => f.write_str("has a default value, which would be stored unsealed"),
@@ -191,6 +200,7 @@ type ColumnRow = (String, String, String, Option<u64>, String, Option<String>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StoredColumn {
     pub(super) is_view: bool,
+    pub(super) keeps_past_rows: bool,
     pub(super) data_type: String,
     pub(super) column_type: String,
     pub(super) octets_max: Option<u64>,
@@ -236,6 +246,7 @@ impl StoredColumn {
         };
         Ok(Some(Self {
             is_view: table_type.contains("VIEW"),
+            keeps_past_rows: table_type == PAST_ROWS_KEPT,
             data_type,
             column_type,
             octets_max,
@@ -355,6 +366,9 @@ pub(super) fn judge(protected: &ProtectedColumn, stage: Stage, stored: Option<&S
     }
     let table = format!("ALTER TABLE {}.{}", quoted(&column.database), quoted(&column.table));
     let mut findings = Vec::new();
+    if stored.keeps_past_rows {
+        findings.push(finding(Problem::KeepsPastRows, None));
+    }
     match stage {
         Stage::Sealed => {}
         Stage::Encrypting => findings.push(finding(Problem::Underway { stage }, None)),

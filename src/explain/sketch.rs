@@ -122,12 +122,12 @@ impl Sketch<'_> {
                 self.text.push_str("<sealed>")
             }
             SpliceKind::Operand => {}
-            SpliceKind::Tag { column_tokens, .. } => {
-                let name = self.name(*column_tokens);
+            SpliceKind::Tag { of, .. } => {
+                let name = self.name(of.tokens);
                 self.text.push_str(&format!("<tag of {name}>"));
             }
-            SpliceKind::AnyOf { column_tokens, among, .. } => {
-                let name = self.name(*column_tokens);
+            SpliceKind::AnyOf { of, among, .. } => {
+                let name = self.name(of.tokens);
                 self.text.push_str(&match among {
                     Among::Group => format!("ANY_VALUE({name})"),
                     Among::Rollup => format!("IF(GROUPING(<tag of {name}>), NULL, MIN({name}))"),
@@ -138,8 +138,8 @@ impl Sketch<'_> {
                 let name = self.name(*column_tokens);
                 self.text.push_str(&format!("IF({}, {name}, NULL)", range(&name)));
             }
-            SpliceKind::Match { column_tokens, other_tokens, comparison, .. } => {
-                self.compared(*column_tokens, *comparison, *other_tokens);
+            SpliceKind::Match { left, right, comparison, .. } => {
+                self.compared(left.tokens, *comparison, right.tokens);
             }
             SpliceKind::Rows { comparison, rows } => self.rows(*comparison, rows),
             SpliceKind::Sorted(pieces) => self.pieces(pieces),

@@ -48,6 +48,9 @@ pub(super) fn table(words: &Words<'_>) -> Result<(), Refusal> {
         if !text.is_any(first, HEADS) && !rename_index {
             return Err(unsupported(&table, "this clause of ALTER TABLE", REMEDY));
         }
+        if !text.is(first, "DROP") && (first..end).any(|at| text.is(at, "VERSIONING")) {
+            return Err(unsupported(&table, "ALTER TABLE with SYSTEM VERSIONING", "keep no past rows of such a table"));
+        }
         let column = (first..end)
             .filter(|at| !at.checked_sub(1).is_some_and(|before| text.is(before, "AFTER")))
             .filter_map(|at| text.name_at(at))

@@ -215,6 +215,9 @@ impl Judge<'_> {
                 Err(other::prepared())
             }
             Outputs::Relay | Outputs::Columns(_) => {
+                if is_prepare && !text.name_at(1).is_some_and(|name| kept::is_one_of_its_own(&name)) {
+                    return Err(other::prepared_name());
+                }
                 let kept = self.kept(&inner, &plan, dialect)?;
                 let position = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
                 let tokens = TokenRange { first: position(start), last: position(end.saturating_sub(1)) };

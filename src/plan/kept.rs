@@ -56,6 +56,12 @@ pub(super) fn with_variables<'v>(
     Ok(text)
 }
 
+/// Whether the server takes no other name than this one, letters' case aside, for the same: it goes by a collation that
+/// knows no accents and takes `ß` for `s`, and by no blanks at the end.
+pub fn is_one_of_its_own(name: &str) -> bool {
+    name.is_ascii() && !name.ends_with(' ')
+}
+
 /// Whether a parameter stands in the select list, whose columns have their names from the text.
 pub(super) fn shows_parameters(text: &Text<'_>) -> bool {
     let end = (0..text.tokens.len()).find(|at| text.is(*at, "FROM")).unwrap_or(text.tokens.len());

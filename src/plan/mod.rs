@@ -30,11 +30,11 @@ mod unread;
 pub use bound::{Bound, Tie};
 pub use cache::PlanCache;
 pub use inspect::{Admitted, Inspection, Scratch, inspect};
-pub use kept::{ByName, KeptText};
+pub use kept::{ByName, KeptText, is_one_of_its_own};
 pub use plan::{
     Among, CellAction, CommonPair, Comparison, Effect, GrantedSearch, Joined, Naming, Outputs, Pair, Piece, Qualified,
     QueryPlan, ResultName, SetColumn, SetPart, SetRows, Splice, SpliceKind, SubjectSource, SubjectValue, TableColumn,
-    TagColumn, Value,
+    TagColumn, Tagged, Value,
 };
 pub use refusal::{Refusal, Subject, UnknownName, Verb};
 pub use set::{SetText, SetTexts, nested_column, set_texts};

@@ -336,6 +336,11 @@ pub(super) fn prepared() -> Refusal {
     opaque("PREPARE or EXECUTE IMMEDIATE", LITERALLY)
 }
 
+/// Refusal of a name under which nothing is kept.
+pub(super) fn prepared_name() -> Refusal {
+    opaque("PREPARE under a name beyond ASCII, or that ends with a blank", "give the statement a plain name")
+}
+
 /// Refusal of text that could be prepared if its parameters were not user variables.
 pub(super) fn by_variable(refusal: Refusal) -> Refusal {
     const REMEDY: &str =

@@ -64,6 +64,11 @@ impl QueryPlan {
         self.splices.is_empty() && self.copies.is_empty() && self.bound.is_none()
     }
 
+    /// Whether a replacement is a search by a role that does not see the values.
+    pub fn is_granted(&self, splice: &Splice) -> bool {
+        self.searches.iter().any(|granted| granted.tokens == splice.tokens)
+    }
+
     /// The plan of a statement of that class, which tells what it has to do with names.
     pub(super) fn naming(self, class: StatementClass) -> Self {
         Self { named: Naming::of(class, self.effect), ..self }
@@ -294,16 +299,14 @@ pub enum SpliceKind {
     /// A comparison of the column with another one of its index domain: replaced, in parentheses, by the same comparison
     /// of both index prefixes.
     Match {
-        /// The tokens of the column's name.
-        column_tokens: TokenRange,
-        /// The other column.
+        /// The column on the left.
+        left: Tagged,
+        /// The column on the right.
+        right: Tagged,
+        /// Which one that is.
         other: ColumnId,
-        /// The tokens of the other column's name.
-        other_tokens: TokenRange,
         /// How they compare.
         comparison: Comparison,
-        /// The generated columns that hold the same as is compared, if both tables have one.
-        generated: Option<Box<[TagColumn; 2]>>,
     },
     /// A comparison of rows of values: replaced, in parentheses, by comparisons of their values one by one.
     Rows {
@@ -325,17 +328,15 @@ pub enum SpliceKind {
     Operand,
     /// The column, or what stands for it: replaced by what is equal for equal values.
     Tag {
-        /// The tokens of the column's name.
-        column_tokens: TokenRange,
+        /// The column.
+        of: Tagged,
         /// The column whose values it is compared with; itself, if with its own.
         like: ColumnId,
-        /// The generated column that holds the same.
-        generated: Option<TagColumn>,
     },
     /// The column in a select list: replaced by one of its values that are equal, the same for all of them.
     AnyOf {
-        /// The tokens of the column's name.
-        column_tokens: TokenRange,
+        /// The column.
+        of: Tagged,
         /// Among which rows.
         among: Among,
         /// The token of the name that the column of the result has without an alias.
@@ -435,6 +436,8 @@ pub struct CommonPair {
     pub right: TableColumn,
     /// The protected columns that they carry.
     pub protected: Option<(ColumnId, ColumnId)>,
+    /// The generated columns that hold the same as is compared of those.
+    pub tags: [Option<TagColumn>; 2],
 }
 
 /// A column of a table of the statement.
@@ -444,6 +447,15 @@ pub struct TableColumn {
     pub table: Box<str>,
     /// The column's name.
     pub column: Box<str>,
+}
+
+/// A protected column whose values are told apart by the first bytes of their envelopes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tagged {
+    /// The tokens of its name.
+    pub tokens: TokenRange,
+    /// The generated column that holds the same bytes.
+    pub generated: Option<Box<TagColumn>>,
 }
 
 /// A generated column that holds the first bytes of a protected one's envelopes.

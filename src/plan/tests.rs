@@ -32,6 +32,8 @@ const PLAIN: RoleId = RoleId(0);
 const ENGINEER: RoleId = RoleId(1);
 const MASKED: RoleId = RoleId(2);
 const CIPHERTEXT: RoleId = RoleId(3);
+/// Sees all but telephone numbers.
+const DESK: RoleId = RoleId(4);
 /// `shop.customers.email`, and `note` behind it.
 const EMAIL: ColumnId = ColumnId(1);
 const NOTE: ColumnId = ColumnId(2);
@@ -103,8 +105,10 @@ impl Shop {
     }
 }
 
-fn tag_text(generated: Option<&TagColumn>) -> String {
-    generated.map(|tag| format!(" by {}.{}", tag.column.table, tag.column.column)).unwrap_or_default()
+fn tag_text<'a>(generated: impl IntoIterator<Item = &'a TagColumn>) -> String {
+    let tags = generated.into_iter().map(|tag| format!("{}.{}", tag.column.table, tag.column.column));
+    let tags = tags.collect::<Vec<_>>().join(" and ");
+    if tags.is_empty() { tags } else { format!(" by {tags}") }
 }
 
 fn set_text(part: &SetPart, operator: &str, operands: &str) -> String {
@@ -131,15 +135,16 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
             match &splice.kind {
                 SpliceKind::Rows { .. } => unreachable!("rows have parts"),
                 SpliceKind::Constant(shown) => writeln!(out, "constant {column}: {}", value(shown)).unwrap(),
-                SpliceKind::Tag { column_tokens, like, generated } => {
-                    let (whole, named) = (text(splice.tokens), text(*column_tokens));
-                    let by = tag_text(generated.as_ref());
+                SpliceKind::Tag { of, like } => {
+                    let (whole, named) = (text(splice.tokens), text(of.tokens));
+                    let by = tag_text(of.generated.as_deref());
                     writeln!(out, "tag {column} like {}: {named} in «{whole}»{by}", name(*like)).unwrap();
                 }
-                SpliceKind::AnyOf { column_tokens, among, name } => {
+                SpliceKind::AnyOf { of, among, name } => {
                     let shown = name.map(|at| text(one(at))).unwrap_or_default();
-                    let (whole, named) = (text(splice.tokens), text(*column_tokens));
-                    writeln!(out, "any {column} of {among:?}: {named} in «{whole}» {shown}").unwrap();
+                    let (whole, named) = (text(splice.tokens), text(of.tokens));
+                    let by = tag_text(of.generated.as_deref());
+                    writeln!(out, "any {column} of {among:?}: {named} in «{whole}» {shown}{by}").unwrap();
                 }
                 SpliceKind::Set(part) => out.push_str(&set_text(part, &text(splice.tokens), &text(part.operands))),
                 SpliceKind::Joined(joined) => writeln!(out, "{}", joined_text(&text(splice.tokens), joined)).unwrap(),
@@ -159,9 +164,9 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
                     writeln!(out, "search {column}: {named} {comparison:?} {} in «{whole}»", values.join(" | "))
                         .unwrap();
                 }
-                SpliceKind::Match { column_tokens, other, other_tokens, comparison, generated } => {
-                    let (whole, one, two) = (text(splice.tokens), text(*column_tokens), text(*other_tokens));
-                    let by = generated.as_ref().map(|_| " by generated columns").unwrap_or_default();
+                SpliceKind::Match { left, right, other, comparison } => {
+                    let (whole, one, two) = (text(splice.tokens), text(left.tokens), text(right.tokens));
+                    let by = tag_text(left.generated.iter().chain(&right.generated).map(|tag| &**tag));
                     writeln!(out, "match {column} and {}: {one} {comparison:?} {two} in «{whole}»{by}", name(*other))
                         .unwrap();
                 }
@@ -197,7 +202,8 @@ fn joined_text(replaced: &str, joined: &Joined) -> String {
     let column = |column: &TableColumn| format!("{}.{}", column.table, column.column);
     let pair = |pair: &CommonPair| {
         let tag = if pair.protected.is_some() { "tags of " } else { "" };
-        format!("{tag}{} = {}", column(&pair.left), column(&pair.right))
+        let by = tag_text(pair.tags.iter().flatten());
+        format!("{tag}{} = {}{by}", column(&pair.left), column(&pair.right))
     };
     let pairs = joined.pairs().iter().map(pair).collect::<Vec<_>>().join(", ");
     match joined {
@@ -321,10 +327,10 @@ fn assert_well_formed(admitted: &Admitted<'_>) {
                 assert!(!values.is_empty());
                 values.iter().for_each(|value| check(value, splice.tokens));
             }
-            SpliceKind::Match { column_tokens, other_tokens, .. } => {
+            SpliceKind::Match { left, right, .. } => {
                 let is_case = plan.splices.iter().any(|splice| splice.kind == SpliceKind::Operand);
-                assert!(is_case || inside(*column_tokens, splice.tokens));
-                assert!(inside(*other_tokens, splice.tokens));
+                assert!(is_case || inside(left.tokens, splice.tokens));
+                assert!(inside(right.tokens, splice.tokens));
             }
         }
     }
@@ -443,6 +449,11 @@ fn policy_where(version: u64, change: impl FnOnce(&mut [ProtectedColumn])) -> Po
         role("engineer", Access::Deny),
         role("masked", Access::Masked),
         role("ciphertext", Access::Ciphertext),
+        Role {
+            name: "desk".into(),
+            default_access: Access::Plain,
+            columns: HashMap::from([(ColumnId(0), Access::Masked)]),
+        },
     ];
     // By telephone numbers nobody sorts.
     let rule = |rows_max| SortRule { order: SortOrder::Padded, rows_max };

@@ -167,6 +167,8 @@ impl Desk {
         }
         match (ByName::of(sql, &reading.dialect), kept(plan)) {
             (ByName::Prepare { name, text }, kept) => self.note_prepare(name, text, kept, reading, snapshot)?,
+            // Another name may be gone with it.
+            (ByName::Deallocate { name }, None) if !plan::is_one_of_its_own(&name) => self.named.unseen(),
             (ByName::Deallocate { name }, None) => self.named.change = Some(Change::Forget(name)),
             (ByName::Execute { name, .. }, None) => self.check_relayed(&name, reading, snapshot)?,
             (ByName::Unseen | ByName::AtOnce { .. }, None) => self.named.unseen(),
@@ -193,13 +195,10 @@ impl Desk {
         if count >= limits.prepared_max || !kept.is_none_or(|kept| fits(kept.sql.len())) {
             return Err(Complaint::TooManyPrepared.into());
         }
-        // The server may take another name for the same one.
-        if !name.is_ascii() || name.ends_with(' ') {
-            self.named.relayed.clear();
-            self.named.others = Others::Anything;
-            if kept.is_none() {
-                return Ok(());
-            }
+        // The server may take another name for the same one. Nothing is kept under such a name.
+        if !plan::is_one_of_its_own(&name) {
+            self.named.unseen();
+            return Ok(());
         }
         let change = match kept {
             Some(kept) => Change::Keep(name.clone(), Kept { text: kept.clone(), reading: reading.clone() }),
@@ -220,7 +219,9 @@ impl Desk {
         let now = Versions::of(snapshot);
         let nothing_protected = snapshot.policy.columns().is_empty();
         let Some(relayed) = self.named.relayed.remove(name) else {
-            let unknown = !self.named.kept.contains_key(name) && self.named.others == Others::Anything;
+            let may_be_another = !plan::is_one_of_its_own(name) && !self.named.kept.is_empty();
+            let may_be_there = self.named.others == Others::Anything || may_be_another;
+            let unknown = !self.named.kept.contains_key(name) && may_be_there;
             return if unknown && !nothing_protected { Err(Complaint::NeedsReprepare.into()) } else { Ok(()) };
         };
         // The server reads the text again, in the mode of now, when a table has changed.

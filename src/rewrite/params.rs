@@ -5,7 +5,9 @@
 //! copied.
 
 mod bound;
+mod sent;
 
+use self::sent::{Sent, SentValues, as_sent, put_copied};
 use super::form::{LiteralForm, SearchForm};
 use super::search::Beside;
 use super::statement::{PLAIN_NEVER, column, index_versions, keys, may_be_stored, search_error, show, store};
@@ -27,6 +29,8 @@ pub use bound::sort_bounds;
 enum Use {
     /// Copied.
     Copy,
+    /// Copied, if it is text.
+    Text(ColumnId),
     /// Stored in a column. What the statement says of it depends on what is written.
     Store(ColumnId, Writes),
     /// Shown beside the values of a column.
@@ -68,7 +72,7 @@ enum NullTerm {
 impl Use {
     fn server_params(self) -> usize {
         match self {
-            Self::Copy | Self::Store(..) | Self::Show(..) | Self::Given(_) => 1,
+            Self::Copy | Self::Text(_) | Self::Store(..) | Self::Show(..) | Self::Given(_) => 1,
             Self::Search(Search { versions, beside, null, .. }) => {
                 versions.saturating_mul(2).saturating_add(match (beside, null) {
                     (Beside::Nothing, NullTerm::Bounds) => 0,
@@ -82,8 +86,8 @@ impl Use {
     /// What becomes of a splice's parameters.
     fn of(
         splice: &Splice,
-        keys: &ColumnKeys,
-        protected: &ProtectedColumn,
+        plan: &QueryPlan,
+        (protected, keys): (&ProtectedColumn, &ColumnKeys),
         cx: &Context<'_>,
     ) -> Result<Self, RewriteError> {
         let comparison = match &splice.kind {
@@ -107,6 +111,8 @@ impl Use {
             }
         };
         let beside = match SearchForm::of(keys, protected, cx) {
+            // Who does not see the values may ask for equal ones. The server takes more texts for equal to a number.
+            SearchForm::AsWritten if plan.is_granted(splice) => return Ok(Self::Text(splice.column)),
             SearchForm::AsWritten => return Ok(Self::Copy),
             SearchForm::Envelopes => Beside::Nothing,
             SearchForm::Both => Beside::Value,
@@ -124,7 +130,7 @@ impl Use {
         match (self, value) {
             (Self::Search(search), Value::Pattern(_)) => Self::Search(Search { reading: Reading::Pattern, ..search }),
             (
-                Self::Copy | Self::Store(..) | Self::Show(..) | Self::Search(_) | Self::Given(_),
+                Self::Copy | Self::Text(_) | Self::Store(..) | Self::Show(..) | Self::Search(_) | Self::Given(_),
                 Value::Literal(_) | Value::Param(_) | Value::Pattern(_) | Value::Null,
             ) => self,
         }
@@ -156,7 +162,7 @@ impl ParamMap {
         for splice in plan.splices.iter().flat_map(Splice::parts) {
             let protected = column(cx, splice.column)?;
             let keys = keys(cx, splice.column, protected)?;
-            let found = Use::of(splice, keys, protected, cx)?;
+            let found = Use::of(splice, plan, (protected, keys), cx)?;
             let values = match &splice.kind {
                 SpliceKind::Seal(value) | SpliceKind::Constant(value) | SpliceKind::NullIf { value, .. } => {
                     std::slice::from_ref(value)
@@ -203,7 +209,8 @@ impl ParamMap {
                         let SubjectValue::Param(owner) = source.value else { return Err(MISFIT) };
                         subjects.push((u16::try_from(param).map_err(|_| MISFIT)?, owner, source));
                     }
-                    (Use::Store(..) | Use::Show(..) | Use::Copy | Use::Search(_) | Use::Given(_), _) => {}
+                    (Use::Store(..) | Use::Show(..) | Use::Copy | Use::Text(_) | Use::Search(_) | Use::Given(_), _) => {
+                    }
                 }
             }
         }
@@ -259,9 +266,9 @@ impl ParamMap {
     pub fn long_data_route(&self, param: u16) -> LongDataRoute {
         let param = usize::from(param);
         match (self.uses.get(param), self.firsts.get(param).map(|first| u16::try_from(*first))) {
-            (Some(Use::Copy), Some(Ok(server_param))) => LongDataRoute::Forward { server_param },
+            (Some(Use::Copy | Use::Text(_)), Some(Ok(server_param))) => LongDataRoute::Forward { server_param },
             (Some(Use::Store(..) | Use::Show(..) | Use::Search(_) | Use::Given(_)), _) => LongDataRoute::Hold,
-            (Some(Use::Copy) | None, _) => LongDataRoute::Unknown,
+            (Some(Use::Copy | Use::Text(_)) | None, _) => LongDataRoute::Unknown,
         }
     }
 }
@@ -337,27 +344,27 @@ fn put_execute(
         Some(cx) if !map.subjects.is_empty() => owners(payload, &execute, map, types, long_data, cx)?,
         Some(_) | None => Vec::new(),
     };
-    let mut values = execute.values();
+    let mut values = SentValues::of(payload, &execute, long_data);
     let mut writer = ExecuteWriter::default();
     let mut plain = Plaintext::new();
     for ((param, used), param_type) in (0_u16..).zip(&map.uses).zip(types) {
-        let held = long_data.held(param);
-        let before = held.is_some() || long_data.is_forwarded(param);
-        let arrival = if before { Arrival::Before } else { Arrival::Here };
-        let value = values.next_value(*param_type, arrival)?;
-        let bytes = match &value {
-            ParamValue::Null => None,
-            ParamValue::LongData => held.map(Plaintext::expose),
-            ParamValue::Inline { value, .. } => payload.get(value.clone()),
-        };
+        let Sent { value, bytes, .. } = values.sent(param, *param_type)?;
         match *used {
-            Use::Copy => match value {
-                ParamValue::Null => writer.put_null(*param_type),
-                ParamValue::LongData => writer.put_long_data(*param_type),
-                ParamValue::Inline { whole, .. } => {
-                    writer.put_value(*param_type, payload.get(whole).unwrap_or_default());
+            Use::Copy => put_copied(payload, *param_type, value, &mut writer),
+            Use::Text(id) => {
+                if value != ParamValue::Null {
+                    let (cx, text) = (keys()?, bytes.unwrap_or_default());
+                    value::read(
+                        text,
+                        *param_type,
+                        Purpose::Search,
+                        cx.dialect.charset,
+                        &column(cx, id)?.column,
+                        &mut plain,
+                    )?;
                 }
-            },
+                put_copied(payload, *param_type, value, &mut writer);
+            }
             Use::Given(integer) => {
                 let param_type = ParamType { column_type: ColumnType::LongLong, flags: 0x80 };
                 writer.put_value(param_type, &integer.to_le_bytes());
@@ -392,19 +399,11 @@ fn owners(
     long_data: &LongData,
     cx: &Context<'_>,
 ) -> Result<Vec<(u16, Owner)>, RewriteError> {
-    let mut values = execute.values();
+    let mut values = SentValues::of(payload, execute, long_data);
     let mut sent = Vec::with_capacity(types.len());
     for (param, param_type) in (0_u16..).zip(types) {
-        let held = long_data.held(param);
-        let before = held.is_some() || long_data.is_forwarded(param);
-        let value = values.next_value(*param_type, if before { Arrival::Before } else { Arrival::Here })?;
-        let bytes = match &value {
-            ParamValue::Null => None,
-            ParamValue::LongData => held.map(Plaintext::expose),
-            ParamValue::Inline { value, .. } => payload.get(value.clone()),
-        };
-        let arrived = if before { Arrival::Before } else { Arrival::Here };
-        sent.push((as_sent(*param_type, &value), bytes, arrived));
+        let Sent { value, bytes, arrival } = values.sent(param, *param_type)?;
+        sent.push((as_sent(*param_type, &value), bytes, arrival));
     }
     let mut owners = Vec::with_capacity(map.subjects.len());
     let mut wanted = Wanted::default();
@@ -439,16 +438,9 @@ pub(super) fn stored_params(
 ) -> Result<(), RewriteError> {
     let execute = Execute::parse(payload, map.client_params())?;
     let types = types.update(&execute, map.client_params())?;
-    let mut values = execute.values();
+    let mut values = SentValues::of(payload, &execute, long_data);
     for ((param, used), param_type) in (0_u16..).zip(&map.uses).zip(types) {
-        let held = long_data.held(param);
-        let before = held.is_some() || long_data.is_forwarded(param);
-        let value = values.next_value(*param_type, if before { Arrival::Before } else { Arrival::Here })?;
-        let bytes = match &value {
-            ParamValue::Null => None,
-            ParamValue::LongData => held.map(Plaintext::expose),
-            ParamValue::Inline { value, .. } => payload.get(value.clone()),
-        };
+        let Sent { value, bytes, .. } = values.sent(param, *param_type)?;
         if let (Use::Store(id, _), Some(bytes)) = (*used, bytes) {
             let protected = column(cx, id)?;
             let mut plain = Plaintext::new();
@@ -458,15 +450,6 @@ pub(super) fn stored_params(
         }
     }
     Ok(())
-}
-
-/// The type that a value's bytes are in. Long data are text, whatever type is bound, unless that says bytes.
-fn as_sent(param_type: ParamType, value: &ParamValue) -> ParamType {
-    match value {
-        ParamValue::Null | ParamValue::Inline { .. } => param_type,
-        ParamValue::LongData if param_type.column_type.is_blob() => param_type,
-        ParamValue::LongData => ParamType { column_type: ColumnType::VarString, flags: 0 },
-    }
 }
 
 fn put_stored(

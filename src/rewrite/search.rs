@@ -52,22 +52,14 @@ pub(super) fn put_predicate(column: &[u8], comparison: Comparison, terms: &[Term
     }
 }
 
-/// Appends a comparison of the first bytes of two columns, in parentheses. NULL stays NULL in it.
-pub(super) fn put_match(one: &[u8], comparison: Comparison, other: &[u8], octets: usize, out: &mut Vec<u8>) {
-    out.push(b'(');
-    put_tag(one, octets, out);
-    out.extend_from_slice(operator(comparison));
-    put_tag(other, octets, out);
-    out.push(b')');
-}
-
-/// The operator of a comparison, with blanks.
-pub(super) fn operator(comparison: Comparison) -> &'static [u8] {
-    match comparison {
+/// Appends a comparison of what is equal for equal values of two columns, in parentheses. NULL stays NULL in it.
+pub(super) fn put_match(one: &[u8], comparison: Comparison, other: &[u8], out: &mut Vec<u8>) {
+    let operator: &[u8] = match comparison {
         Comparison::Equal => b" = ",
         Comparison::NotEqual => b" <> ",
         Comparison::NullSafeEqual => b" <=> ",
-    }
+    };
+    put_all(out, &[b"(", one, operator, other, b")"]);
 }
 
 /// Appends the first bytes of a column: equal where its values are, and NULL where it is.
@@ -75,9 +67,9 @@ pub(super) fn put_tag(column: &[u8], octets: usize, out: &mut Vec<u8>) {
     put_all(out, &[b"SUBSTRING(", column, b", 1, ", octets.to_string().as_bytes(), b")"]);
 }
 
-/// Appends one of the cells of a column whose first bytes are the same. Which one does not matter, as long as it is the
-/// same one for all rows that are shown as one.
-pub(super) fn put_any_of(column: &[u8], among: Among, octets: usize, server: ServerKind, out: &mut Vec<u8>) {
+/// Appends one of the cells of a column whose first bytes, the tag, are the same. Which one does not matter, as long as it is
+/// the same one for all rows that are shown as one.
+pub(super) fn put_any_of(column: &[u8], among: Among, tag: &[u8], server: ServerKind, out: &mut Vec<u8>) {
     match (among, server) {
         (Among::Group, ServerKind::MySql) => put_all(out, &[b"ANY_VALUE(", column, b")"]),
         // MariaDB has no such function.
@@ -85,14 +77,10 @@ pub(super) fn put_any_of(column: &[u8], among: Among, octets: usize, server: Ser
         // ANY_VALUE shows another group's value in some of MySQL's plans for ROLLUP. Plans for MariaDB have none of these: it
         // has no GROUPING.
         (Among::Rollup, ServerKind::MySql | ServerKind::MariaDb) => {
-            out.extend_from_slice(b"IF(GROUPING(");
-            put_tag(column, octets, out);
-            put_all(out, &[b"), NULL, MIN(", column, b"))"]);
+            put_all(out, &[b"IF(GROUPING(", tag, b"), NULL, MIN(", column, b"))"]);
         }
         (Among::Query, ServerKind::MySql | ServerKind::MariaDb) => {
-            put_all(out, &[b"MIN(", column, b") OVER (PARTITION BY "]);
-            put_tag(column, octets, out);
-            out.push(b')');
+            put_all(out, &[b"MIN(", column, b") OVER (PARTITION BY ", tag, b")"]);
         }
     }
 }

@@ -11,14 +11,14 @@ pub(super) use errors::{seal_error, search_error};
 use self::errors::literal_error;
 use super::fit::fitting_octets;
 use super::form::SearchForm;
-use super::search::{Beside, Term, put_any_of, put_hex, put_match, put_predicate, put_tag};
+use super::search::{Beside, Term, put_any_of, put_hex, put_match, put_predicate};
 use super::subject::{self, Owner, Wanted};
 use super::unify::put_name;
 use super::{Context, PAYLOAD_OCTETS_MAX, RewriteError};
 use crate::crypto::{ColumnKeys, IndexKeys, MAGIC, Plaintext, SearchError, Writes};
 use crate::plan::{
     Admitted, Among, Comparison, Joined, KeptText, Pair, Piece, Qualified, QueryPlan, Splice, SpliceKind,
-    SubjectSource, SubjectValue, TagColumn, Value,
+    SubjectSource, SubjectValue, Tagged, Value,
 };
 use crate::policy::{ColumnId, ProtectedColumn};
 use crate::schema::UnclearSubject;
@@ -116,9 +116,9 @@ enum Replacement<'a> {
     /// Nothing.
     Nothing,
     /// What is equal for equal values: so many bytes.
-    Tag { column_tokens: TokenRange, octets: usize, generated: Option<&'a TagColumn> },
+    Tag { of: &'a Tagged, octets: usize },
     /// One of equal values, and the name of the result's column.
-    AnyOf { column_tokens: TokenRange, among: Among, name: Option<TokenIndex>, octets: usize },
+    AnyOf { of: &'a Tagged, among: Among, name: Option<TokenIndex>, octets: usize },
     /// The column where it equals the value.
     NullIf { column_tokens: TokenRange, value: Value, beside: Beside },
     /// A look-up.
@@ -130,13 +130,7 @@ enum Replacement<'a> {
     /// Comparisons of rows.
     Rows { comparison: Comparison, rows: &'a [Vec<Pair>] },
     /// A comparison of two columns by so many bytes of their envelopes.
-    Match {
-        column_tokens: TokenRange,
-        other_tokens: TokenRange,
-        comparison: Comparison,
-        octets: usize,
-        generated: Option<&'a [TagColumn; 2]>,
-    },
+    Match { left: &'a Tagged, right: &'a Tagged, comparison: Comparison, octets: usize },
     /// A part of a join that is written out, in the place of those tokens.
     Joined(TokenRange, &'a Joined),
     /// The operator of a set operation.
@@ -167,10 +161,11 @@ fn replacement<'a>(
             SearchForm::AsWritten => None,
             SearchForm::Envelopes | SearchForm::Both => Some(Replacement::Nothing),
         },
-        SpliceKind::Tag { column_tokens, like, generated } => match_octets((protected, keys), *like, cx)?
-            .map(|octets| Replacement::Tag { column_tokens: *column_tokens, octets, generated: generated.as_ref() }),
-        SpliceKind::AnyOf { column_tokens, among, name } => match_octets((protected, keys), splice.column, cx)?
-            .map(|octets| Replacement::AnyOf { column_tokens: *column_tokens, among: *among, name: *name, octets }),
+        SpliceKind::Tag { of, like } => {
+            match_octets((protected, keys), *like, cx)?.map(|octets| Replacement::Tag { of, octets })
+        }
+        SpliceKind::AnyOf { of, among, name } => match_octets((protected, keys), splice.column, cx)?
+            .map(|octets| Replacement::AnyOf { of, among: *among, name: *name, octets }),
         SpliceKind::NullIf { column_tokens, value } => {
             let beside = match SearchForm::of(keys, protected, cx) {
                 SearchForm::AsWritten => return Ok(None),
@@ -192,15 +187,8 @@ fn replacement<'a>(
         SpliceKind::Joined(joined) => Some(Replacement::Joined(splice.tokens, joined)),
         SpliceKind::Set(part) => sets::texts(part, cx)?.map(|texts| Replacement::Set(texts.operator)),
         SpliceKind::Rows { comparison, rows } => rows::replacement_of(*comparison, rows, cx)?,
-        SpliceKind::Match { column_tokens, other, other_tokens, comparison, generated } => {
-            match_octets((protected, keys), *other, cx)?.map(|octets| Replacement::Match {
-                column_tokens: *column_tokens,
-                other_tokens: *other_tokens,
-                comparison: *comparison,
-                octets,
-                generated: generated.as_deref(),
-            })
-        }
+        SpliceKind::Match { left, right, other, comparison } => match_octets((protected, keys), *other, cx)?
+            .map(|octets| Replacement::Match { left, right, comparison: *comparison, octets }),
     })
 }
 
@@ -286,13 +274,10 @@ fn put_replacement(
             put_text_introducer(keys, out);
             put_hex(&shown, out);
         }
-        Replacement::Tag { column_tokens, octets, generated } => match generated {
-            Some(tag) if tag.octets == *octets => joined::put_column(&tag.column, cx, out),
-            Some(_) | None => put_tag(&source.name(*column_tokens, protected, cx)?, *octets, out),
-        },
-        Replacement::AnyOf { column_tokens, among, name, octets } => {
-            let column = source.name(*column_tokens, protected, cx)?;
-            put_any_of(&column, *among, *octets, cx.dialect.server.kind, out);
+        Replacement::Tag { of, octets } => out.extend_from_slice(&source.tag(of, *octets, protected, cx)?),
+        Replacement::AnyOf { of, among, name, octets } => {
+            let (column, tag) = (source.name(of.tokens, protected, cx)?, source.tag(of, *octets, protected, cx)?);
+            put_any_of(&column, *among, &tag, cx.dialect.server.kind, out);
             if let Some(name) = name {
                 out.extend_from_slice(b" AS ");
                 put_name(&sql::name(source.sql, *source.token(*name)?), cx, out);
@@ -334,12 +319,9 @@ fn put_replacement(
         Replacement::Joined(tokens, joined) => joined::put(source, *tokens, joined, cx, out)?,
         Replacement::Set(text) => out.extend_from_slice(text),
         Replacement::Rows { comparison, rows } => rows::put(source, *comparison, rows, cx, out)?,
-        Replacement::Match { comparison, octets, generated: Some(tags), .. } if joined::hold(tags, *octets) => {
-            joined::put_tags(tags, *comparison, cx, out);
-        }
-        Replacement::Match { column_tokens, other_tokens, comparison, octets, generated: _ } => {
-            let name = |tokens| source.name(tokens, protected, cx);
-            put_match(&name(*column_tokens)?, *comparison, &name(*other_tokens)?, *octets, out);
+        Replacement::Match { left, right, comparison, octets } => {
+            let tag = |of| source.tag(of, *octets, protected, cx);
+            put_match(&tag(left)?, *comparison, &tag(right)?, out);
         }
     }
     Ok(())

@@ -20,6 +20,7 @@ on_each_server!(
     what_the_server_holds_is_decided_anew_when_policy_or_catalog_change,
     what_was_prepared_unseen_is_not_executed,
     what_is_executed_at_once_is_that_of_a_plain_table,
+    names_that_the_server_takes_for_one_another_are_not_kept,
 );
 
 /// Rows, or the code of an error.
@@ -153,8 +154,28 @@ async fn what_cannot_be_kept_is_refused(kind: Kind) {
     refused(&mut engineer, "PREPARE s FROM 'SELECT code FROM customers'", 1143, "42000").await;
 }
 
+async fn names_that_the_server_takes_for_one_another_are_not_kept(kind: Kind) {
+    let (_shop, mut through, mut direct) = open(kind).await;
+    let kept = "PREPARE s FROM 'SELECT code FROM {t} ORDER BY id'";
+    for name in ["`ß`", "`größe`", "`s `"] {
+        refused(&mut through, &format!("PREPARE {name} FROM 'SELECT code FROM customers'"), 1235, "42000").await;
+    }
+    // To the server it is the name that was kept.
+    for taking in ["PREPARE `ß` FROM 'SELECT 1 AS one'", "DEALLOCATE PREPARE `ß`"] {
+        same(&mut through, &mut direct, kept).await;
+        same(&mut through, &mut direct, "EXECUTE s").await;
+        refused(&mut through, "EXECUTE `ß`", 1615, "HY000").await;
+        same(&mut through, &mut direct, taking).await;
+        refused(&mut through, "EXECUTE s", 1615, "HY000").await;
+    }
+    for sql in [kept, "EXECUTE S", "DEALLOCATE PREPARE S"] {
+        same(&mut through, &mut direct, sql).await;
+    }
+    refused(&mut through, "EXECUTE s", 1615, "HY000").await;
+}
+
 /// Puts a policy in force.
-fn reload(shop: &Shop<'_>, policy: &str) {
+pub(crate) fn reload(shop: &Shop<'_>, policy: &str) {
     const DONE: &str = "policy in force";
     let times = shop.proxy.events().iter().filter(|event| event["message"] == DONE).count();
     fs::write(shop.proxy.folder().join("policy.toml"), policy).unwrap();

@@ -11,6 +11,7 @@ mod encrypt;
 mod interrupted;
 mod killed;
 mod live;
+mod moved;
 mod preflight;
 mod primary_keys;
 mod proofs;

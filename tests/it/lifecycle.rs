@@ -14,3 +14,5 @@ mod rewrap;
 mod service;
 #[cfg(feature = "aws-kms")]
 mod store;
+
+pub(crate) use proofs::age;

@@ -26,6 +26,7 @@ on_each_server!(
     a_cursor_shows_masks,
     the_error_of_a_key_shows_no_value,
     diagnostics_show_no_envelope,
+    diagnostics_are_refused_where_they_were_prepared_before,
     a_view_made_behind_the_proxys_back_is_read_first,
 );
 
@@ -193,6 +194,10 @@ async fn the_error_of_a_key_shows_no_value(kind: Kind) {
             assert!(said.starts_with("Duplicate entry '<protected>' for key ") && !said.contains("xC1"), "{said}");
         }
     }
+}
+
+async fn diagnostics_are_refused_where_they_were_prepared_before(kind: Kind) {
+    diagnostics::are_refused_where_they_were_prepared_before(kind).await;
 }
 
 async fn diagnostics_show_no_envelope(kind: Kind) {

@@ -24,7 +24,7 @@ const REFUSED: [(&str, &str); 4] = [
 ];
 
 /// Every way in which a value gets into the column `{v}`.
-const WRITES: [&str; 7] = [
+const WRITES: [&str; 8] = [
     "INSERT INTO customers (id, address) VALUES (50, {v})",
     "INSERT INTO customers (id, address) VALUES (50, NULL), (51, {v})",
     "REPLACE INTO customers SET id = 50, address = {v}",
@@ -32,6 +32,13 @@ const WRITES: [&str; 7] = [
     "UPDATE customers SET address = {v}",
     "UPDATE customers SET address = CASE id WHEN 1 THEN {v} ELSE address END",
     "UPDATE customers SET address = COALESCE(address, {v})",
+    "INSERT INTO customers (id, address) SELECT id + 50, COALESCE(address, {v}) FROM customers",
+];
+
+/// Copies of cells with the value `{v}` beside them, farther inside than is looked for what is stored.
+const COPIES: [&str; 2] = [
+    "INSERT INTO customers (id, address) SELECT d.id + 50, d.a FROM (SELECT id, COALESCE(address, {v}) AS a FROM customers) d",
+    "REPLACE INTO customers (id, address) WITH d AS (SELECT id, IFNULL(address, {v}) AS a FROM customers) SELECT id + 50, a FROM d",
 ];
 
 /// The shop, in which `address` holds hashes; bcrypt must cost more than by default.
@@ -74,6 +81,14 @@ async fn written(conn: &mut Conn) {
             refused(prepared(conn, &parameter, (value,)).await, value, said, &parameter);
         }
         assert_in_step(conn, "refusals").await;
+    }
+    // Beside cells that are copied, where it would be sealed as what is shown.
+    for copying in COPIES {
+        for value in [REFUSED[0].0, ARGON2] {
+            let answer = text(conn, copying.replace("{v}", &format!("'{value}'"))).await;
+            assert_eq!(answer.error(), (1235, "42000"), "{copying}");
+            assert_eq!(prepared(conn, &copying.replace("{v}", "?"), (value,)).await.error(), (1235, "42000"));
+        }
     }
     assert_eq!(statements(conn).await, heard, "the server heard of a statement");
     assert_eq!(stored(conn).await, before);

@@ -14,6 +14,7 @@ on_each_server!(
     a_grant_is_for_its_columns_and_for_searches_alone,
     too_many_searches_are_refused,
     every_search_is_recorded,
+    a_search_of_plain_text_takes_text_alone,
 );
 
 /// The engineer sees masks of telephone numbers and may search by them, and by addresses for mail that he may not see.
@@ -208,4 +209,31 @@ async fn every_search_is_recorded(kind: Kind) {
     let mut application = shop.connect(Who::Application).await;
     text(&mut application, "SELECT id FROM customers WHERE phone = '090-1111-2222'").await;
     assert_eq!(archive.accesses(&[]).len(), 4);
+}
+
+/// What the server takes for a number is equal to more texts than one.
+async fn a_search_of_plain_text_takes_text_alone(kind: Kind) {
+    let shop = Shop::open_plain_as(Deployment::shared(kind), |database| granting(database, 100));
+    let mut conn = shop.connect(Who::Application).await;
+    let sql = "INSERT INTO customers (id, name, phone) VALUES (1, 'Ana', '7'), (2, 'Ben', '7.0'), (3, 'Cho', '07')";
+    assert!(matches!(text(&mut conn, sql).await, Answer::Done { affected: 3, .. }));
+    let sql = "SELECT id FROM customers WHERE phone = ? AND id > ?";
+    assert_eq!(prepared(&mut conn, sql, (7, 0)).await.cells().len(), 3, "by who sees the values");
+    let mut engineer = shop.connect(Who::Engineer).await;
+    assert_eq!(prepared(&mut engineer, sql, ("7", 0)).await.cells(), rows(&[&["1"]]));
+    assert_eq!(prepared(&mut engineer, sql, (mysql_async::Value::NULL, 0)).await.cells(), rows(&[]));
+    for value in [
+        mysql_async::Value::Int(7),
+        mysql_async::Value::UInt(7),
+        mysql_async::Value::Double(7.0),
+        mysql_async::Value::Date(2007, 7, 7, 0, 0, 0, 0),
+    ] {
+        let params = vec![value, mysql_async::Value::Int(0)];
+        refused_prepared(&mut engineer, sql, params, 1235, "42000").await;
+    }
+    let sql = "SELECT id FROM customers WHERE phone IN ('7', ?) ORDER BY id";
+    assert_eq!(prepared(&mut engineer, sql, ("07",)).await.cells(), rows(&[&["1"], &["3"]]));
+    refused_prepared(&mut engineer, sql, (7,), 1235, "42000").await;
+    refused(&mut engineer, "SELECT id FROM customers WHERE phone = 7", 1143, "42000").await;
+    refused(&mut engineer, "SELECT id FROM customers WHERE phone IN ('7', 7)", 1143, "42000").await;
 }

@@ -4,6 +4,7 @@
 use mysql_async::Row;
 
 use super::table::server_kind;
+use crate::control::column_check::PAST_ROWS_KEPT;
 use crate::control::{ControlError, Session};
 use crate::schema::{ServerKind, TableRef};
 
@@ -15,6 +16,8 @@ pub(super) struct Facts {
     /// `None` if there is no such table, or the account may not see it.
     pub(super) engine: Option<String>,
     pub(super) is_view: bool,
+    /// Whether the server keeps past rows of it.
+    pub(super) keeps_past_rows: bool,
     pub(super) rows: u64,
     pub(super) data_octets: u64,
     pub(super) index_octets: u64,
@@ -119,6 +122,7 @@ impl Facts {
             table: table.clone(),
             server: server_kind(session).await?,
             is_view: text("TABLE_TYPE").is_some_and(|kind| kind.contains("VIEW")),
+            keeps_past_rows: text("TABLE_TYPE").is_some_and(|kind| kind == PAST_ROWS_KEPT),
             engine: text("ENGINE"),
             rows: number("TABLE_ROWS"),
             data_octets: number("DATA_LENGTH"),

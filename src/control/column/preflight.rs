@@ -87,6 +87,13 @@ pub(super) fn schema(facts: &Facts, columns: &[&ProtectedColumn], allowed: Allow
         }
         Some(_) => {}
     }
+    if facts.keeps_past_rows {
+        let text = format!(
+            "{table} has system versioning: its past rows are no job's to convert, and keep plaintext and former keys"
+        );
+        let remedy = format!("ALTER TABLE {table} DROP SYSTEM VERSIONING, which deletes its past rows");
+        remarks.add(Weight::Blocks, None, text, Some(remedy));
+    }
     for protected in columns {
         let Some(column) = facts.column(&protected.column.column) else {
             remarks.add(Weight::Blocks, Some(protected), "does not exist, or may not be seen".to_owned(), None);

@@ -23,6 +23,7 @@ fn phone() -> ProtectedColumn {
 fn good() -> StoredColumn {
     StoredColumn {
         is_view: false,
+        keeps_past_rows: false,
         data_type: "varbinary".into(),
         column_type: "varbinary(164)".into(),
         octets_max: Some(164),
@@ -59,6 +60,16 @@ fn a_missing_column_and_a_view_are_reported_without_a_statement() {
     assert_eq!(judge(&phone(), Stage::Sealed, None).first().map(|f| f.problem.clone()), Some(Problem::Missing));
     let view = StoredColumn { is_view: true, ..good() };
     assert_eq!(problems(&phone(), &view), [(Problem::IsView, None)]);
+}
+
+#[test]
+fn past_rows_are_a_fault_at_every_stage() {
+    let versioned = StoredColumn { keeps_past_rows: true, ..good() };
+    for stage in [Stage::Plain, Stage::Encrypting, Stage::Sealed, Stage::Decrypting] {
+        let found = problems_at(stage, &phone(), &versioned);
+        assert!(found.contains(&(Problem::KeepsPastRows, None)), "{stage}: {found:?}");
+        assert!(!problems_at(stage, &phone(), &good()).contains(&(Problem::KeepsPastRows, None)), "{stage}");
+    }
 }
 
 #[test]

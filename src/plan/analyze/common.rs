@@ -2,6 +2,7 @@
 //! join made one column of two, names and stars, is written out too, so that it stays one.
 
 use super::construct::{self, Construct};
+use super::tag::tag_of;
 use super::{Analysis, Refusal, Scope};
 use crate::plan::scope::{Slot, Source};
 use crate::plan::{CommonPair, Joined, Splice, SpliceKind, TableColumn};
@@ -49,8 +50,9 @@ impl Analysis<'_> {
         let Some((column, _)) = found else { return Ok(()) };
         let refused = |this: &Self| this.unsupported(column, construct::JOIN_COLUMNS);
         let pairs = compared.iter().map(|(left, right, protected)| {
+            let tags = [*left, *right].map(|slot| tag_of(sources.get(slot.source)?, source_column(sources, slot)?));
             let (left, right) = (table_column(sources, *left)?, table_column(sources, *right)?);
-            Some(CommonPair { left, right, protected: *protected })
+            Some(CommonPair { left, right, protected: *protected, tags })
         });
         let pairs: Vec<CommonPair> = pairs.collect::<Option<_>>().ok_or_else(|| refused(self))?;
         match written {

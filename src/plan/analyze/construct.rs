@@ -135,8 +135,6 @@ pub(super) const ROW_KINDS: Construct = construct(
 );
 pub(super) const ROW_LENGTH: Construct =
     construct("a row with another number of values than columns", "give each column one value");
-pub(super) const SET_FILLING: Construct =
-    construct("INSERT … SELECT with UNION, INTERSECT or EXCEPT", "write UNION ALL, or read the rows and insert them");
 pub(super) const SET_COUNTING: Construct = construct(
     "INTERSECT ALL or EXCEPT ALL",
     "leave ALL out, or count the rows by GROUP BY in each SELECT and compare those",

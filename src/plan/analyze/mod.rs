@@ -277,8 +277,7 @@ impl<'a> Analysis<'a> {
     fn meaning_as(&self, path: &Path, scope: &Scope<'_>, usage: Usage) -> Result<Meaning, Refusal> {
         let rule = self.table_names();
         let meaning = self.with_name(path, |qualifier, column| scope.resolve(qualifier, column, rule))?;
-        let depth = self.with_name(path, |qualifier, column| scope.depth_of(qualifier, column, rule))?;
-        self.outermost.set(self.outermost.get().min(depth.unwrap_or(usize::MAX)));
+        self.note_depth(path, scope)?;
         self.made_from(path, scope, usage)?;
         match &meaning {
             Meaning::Unknown => return Err(self.unknown_column(path)),
@@ -286,6 +285,14 @@ impl<'a> Analysis<'a> {
             Meaning::Protected(columns) => columns.iter().try_for_each(|column| self.may(*column, usage))?,
         }
         Ok(meaning)
+    }
+
+    /// Notes at which level a name is found, for the set operations that it stands in.
+    fn note_depth(&self, path: &Path, scope: &Scope<'_>) -> Result<(), Refusal> {
+        let rule = self.table_names();
+        let depth = self.with_name(path, |qualifier, column| scope.depth_of(qualifier, column, rule))?;
+        self.outermost.set(self.outermost.get().min(depth.unwrap_or(usize::MAX)));
+        Ok(())
     }
 
     /// Asks the role about what a name's column is made from: first bytes of envelopes are equal for equal values, so they

@@ -65,7 +65,8 @@ impl Analysis<'_> {
                         let found = if self.is_key(expr, scope)? {
                             let found = self.resolved_operand(expr, scope)?;
                             if let Some(operand) = found {
-                                self.show_any(expr, operand, scope.among, Named::of(alias.is_some()));
+                                let shown = self.tagged(operand, scope);
+                                self.show_any(expr, (operand.column, shown), scope.among, Named::of(alias.is_some()));
                             }
                             found
                         } else {

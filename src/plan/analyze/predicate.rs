@@ -176,14 +176,10 @@ impl Analysis<'_> {
             tokens: whole.tokens,
             column: left.column,
             kind: SpliceKind::Match {
-                column_tokens: left.tokens,
+                left: self.tagged(left, scope),
+                right: self.tagged(right, scope),
                 other: right.column,
-                other_tokens: right.tokens,
                 comparison,
-                generated: self
-                    .tag_column(left, scope)
-                    .zip(self.tag_column(right, scope))
-                    .map(|(left, right)| Box::new([left, right])),
             },
             subject: None,
         });
@@ -277,43 +273,19 @@ impl Analysis<'_> {
 /// The value that an expression stands for, if it is one that can be sealed or searched for.
 pub(super) fn value(expr: &Expr) -> Option<Value> {
     let expr = bare(expr);
-    match &expr.kind {
-        ExprKind::Literal(LiteralKind::String | LiteralKind::Hex) => Some(Value::Literal(expr.tokens)),
-        ExprKind::Literal(LiteralKind::Null) => Some(Value::Null),
-        ExprKind::Param(ordinal) => Some(Value::Param(*ordinal)),
-        ExprKind::Literal(
-            LiteralKind::Bit
-            | LiteralKind::Integer
-            | LiteralKind::Decimal
-            | LiteralKind::Float
-            | LiteralKind::Boolean
-            | LiteralKind::Temporal,
-        )
-        | ExprKind::Column(_)
-        | ExprKind::UserVariable
-        | ExprKind::SystemVariable
-        | ExprKind::Assign(_)
-        | ExprKind::Parenthesised(_)
-        | ExprKind::Unary { .. }
-        | ExprKind::Binary { .. }
-        | ExprKind::Is { .. }
-        | ExprKind::Between { .. }
-        | ExprKind::In { .. }
-        | ExprKind::InQuery { .. }
-        | ExprKind::Match { .. }
-        | ExprKind::Quantified { .. }
-        | ExprKind::Exists(_)
-        | ExprKind::Subquery(_)
-        | ExprKind::Row(_)
-        | ExprKind::Case { .. }
-        | ExprKind::Function(_)
-        | ExprKind::Cast(_)
-        | ExprKind::Collate(_)
-        | ExprKind::Interval(_)
-        | ExprKind::Values(_)
-        | ExprKind::Default(_)
-        | ExprKind::JsonExtract(_)
-        | ExprKind::Odbc(_) => None,
+    if let ExprKind::Param(ordinal) = &expr.kind {
+        return Some(Value::Param(*ordinal));
+    }
+    let ExprKind::Literal(kind) = &expr.kind else { return None };
+    match kind {
+        LiteralKind::String | LiteralKind::Hex => Some(Value::Literal(expr.tokens)),
+        LiteralKind::Null => Some(Value::Null),
+        LiteralKind::Bit
+        | LiteralKind::Integer
+        | LiteralKind::Decimal
+        | LiteralKind::Float
+        | LiteralKind::Boolean
+        | LiteralKind::Temporal => None,
     }
 }
 

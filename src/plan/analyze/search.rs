@@ -97,6 +97,7 @@ impl Analysis<'_> {
         let is_grouped = self.with_name(path, |qualifier, column| scope.is_grouped(qualifier, column, rule))?;
         let is_clear = self.certainty(path, scope)? == Certainty::Certain;
         let sees = self.access(*column) == Access::Plain;
+        self.note_depth(path, scope)?;
         let fits = is_granted && is_clear && !is_grouped && !sees;
         Ok(fits.then_some(ColumnOperand { column: *column, tokens: path.tokens }))
     }

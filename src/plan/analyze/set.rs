@@ -44,10 +44,6 @@ impl Analysis<'_> {
         if steps.iter().all(|step| step.operator == SetOperator::UnionAll) {
             return Ok(outputs);
         }
-        // Constants among them are sealed where they stand, for the column that they fill.
-        if let Place::Filling = place {
-            return Err(self.unsupported(any, construct::SET_FILLING));
-        }
         if outer.is_some_and(|outer| outermost <= outer.depth()) {
             return Err(self.unsupported(any, construct::SET_OUTWARD));
         }

@@ -7,8 +7,8 @@ use super::expression::column_path;
 use super::predicate::ColumnOperand;
 use super::query::Place;
 use super::{Analysis, Refusal, Scope};
-use crate::plan::scope::{Made, Nearness, Output, Search, Slot};
-use crate::plan::{Among, Splice, SpliceKind, TableColumn, TagColumn, Value};
+use crate::plan::scope::{Made, Nearness, Output, Search, Slot, Source, SourceColumn};
+use crate::plan::{Among, Splice, SpliceKind, TableColumn, TagColumn, Tagged, Value};
 use crate::policy::ColumnId;
 use crate::schema::ServerKind;
 use crate::sql::tree::{
@@ -117,15 +117,15 @@ impl Analysis<'_> {
     }
 
     /// A column of a select list by whose values the rows are grouped: any value of the group is shown.
-    pub(super) fn show_any(&mut self, expr: &Expr, operand: ColumnOperand, among: Among, named: Named) {
+    pub(super) fn show_any(&mut self, expr: &Expr, (column, of): (ColumnId, Tagged), among: Among, named: Named) {
         let name = match named {
             Named::ByAlias => None,
             Named::ByItself => column_path(expr).and_then(|path| path.parts.last()).copied(),
         };
         self.splices.push(Splice {
             tokens: expr.tokens,
-            column: operand.column,
-            kind: SpliceKind::AnyOf { column_tokens: operand.tokens, among, name },
+            column,
+            kind: SpliceKind::AnyOf { of, among, name },
             subject: None,
         });
     }
@@ -142,7 +142,8 @@ impl Analysis<'_> {
             let Some(key) = self.local_key(expr, scope)? else { continue };
             self.taggable(key.operand.column, construct::DISTINCT)?;
             self.distinct_of_nested(key, scope)?;
-            self.show_any(expr, key.operand, Among::Query, Named::of(alias.is_some()));
+            let shown = self.tagged(key.operand, scope);
+            self.show_any(expr, (key.operand.column, shown), Among::Query, Named::of(alias.is_some()));
             left = left.saturating_sub(1);
         }
         if left > 0 { Err(self.unsupported(any, construct::DISTINCT_EXPRESSION)) } else { Ok(()) }
@@ -234,14 +235,19 @@ impl Analysis<'_> {
         self.splices.push(Splice {
             tokens,
             column: operand.column,
-            kind: SpliceKind::Tag { column_tokens: operand.tokens, like, generated: self.tag_column(operand, scope) },
+            kind: SpliceKind::Tag { of: self.tagged(operand, scope), like },
             subject: None,
         });
         Ok(())
     }
 
-    /// The generated column of the same table that holds what is equal for equal values, where a name finds it for certain.
-    pub(super) fn tag_column(&self, operand: ColumnOperand, scope: &Scope<'_>) -> Option<TagColumn> {
+    /// A column with the generated one that holds what is equal for its equal values.
+    pub(super) fn tagged(&self, operand: ColumnOperand, scope: &Scope<'_>) -> Tagged {
+        Tagged { tokens: operand.tokens, generated: self.tag_column(operand, scope).map(Box::new) }
+    }
+
+    /// The generated column of the same table, where a name finds it for certain.
+    fn tag_column(&self, operand: ColumnOperand, scope: &Scope<'_>) -> Option<TagColumn> {
         let names = (operand.tokens.first..=operand.tokens.last)
             .filter(|at| usize::try_from(*at).is_ok_and(|at| self.cx.text.name_at(at).is_some()));
         let path = Path { parts: names.collect(), tokens: operand.tokens };
@@ -249,10 +255,8 @@ impl Analysis<'_> {
         self.with_name(&path, |qualifier, column| {
             let (found, nearness) = scope.columns_meant(qualifier, column, rule);
             let ([(source, column)], Nearness::Own) = (found.as_slice(), nearness) else { return None };
-            let Made::Into(name, octets) = &column.made else { return None };
             let alike = scope.sources.iter().filter(|other| rule.equal(&other.label, &source.label)).count();
-            let column = TableColumn { table: source.label.clone(), column: name.clone() };
-            (alike == 1).then_some(TagColumn { column, octets: *octets })
+            if alike == 1 { tag_of(source, column) } else { None }
         })
         .ok()
         .flatten()
@@ -290,6 +294,13 @@ impl Analysis<'_> {
         let name = self.cx.text.name(*name);
         function.over.is_none() && AGGREGATES.iter().any(|known| name.eq_ignore_ascii_case(known))
     }
+}
+
+/// The generated column that holds the first bytes of a column's envelopes.
+pub(super) fn tag_of(source: &Source, column: &SourceColumn) -> Option<TagColumn> {
+    let Made::Into(name, octets) = &column.made else { return None };
+    let column = TableColumn { table: source.label.clone(), column: name.clone() };
+    Some(TagColumn { column, octets: *octets })
 }
 
 /// How a column of a select list gets its name.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::schema::GeneratedColumn;
+use expect_test::expect;
 
 /// `secret` holds the first bytes of `phone`'s envelopes, and `total` of orders is made of it.
 fn shop(role: RoleId) -> Shop {
@@ -70,6 +71,42 @@ fn a_statement_that_is_not_understood_does_not_name_it() {
 }
 
 #[test]
+fn a_name_is_replaced_by_the_column_that_holds_what_is_equal() {
+    let shop = shop(PLAIN);
+    for (sql, expected) in [
+        (
+            "SELECT DISTINCT c.phone FROM customers c",
+            expect![[r#"
+            any phone of Query: c.phone in «c.phone» phone by c.secret
+            result: open phone
+        "#]],
+        ),
+        (
+            "SELECT phone, COUNT(*) AS n FROM customers GROUP BY phone WITH ROLLUP",
+            expect![[r#"
+            any phone of Rollup: phone in «phone» phone by customers.secret
+            tag phone like phone: phone in «phone» by customers.secret
+            result: open phone, -
+        "#]],
+        ),
+        (
+            "SELECT d.id FROM customers c JOIN customers d USING (phone)",
+            expect![[r#"
+            on tags of c.phone = d.phone by c.secret and d.secret instead of «USING (phone)»
+        "#]],
+        ),
+        (
+            "SELECT d.id FROM (SELECT phone FROM customers) c JOIN customers d ON c.phone = d.phone",
+            expect![[r#"
+            match phone and phone: c.phone Equal d.phone in «c.phone = d.phone» by d.secret
+        "#]],
+        ),
+    ] {
+        expected.assert_eq(&shop.dump(sql));
+    }
+}
+
+#[test]
 fn values_are_compared_by_the_column_that_holds_what_is_equal() {
     let shop = shop(PLAIN);
     for (sql, is_used) in [
@@ -81,12 +118,24 @@ fn values_are_compared_by_the_column_that_holds_what_is_equal() {
             true,
         ),
         ("SELECT id FROM customers WHERE phone IN (SELECT c.phone FROM customers c)", true),
+        ("SELECT DISTINCT phone FROM customers", true),
+        ("SELECT DISTINCT c.phone AS p, c.id FROM customers c", true),
+        ("SELECT COUNT(*) OVER (PARTITION BY phone) AS n FROM customers", true),
+        ("SELECT phone FROM customers c JOIN customers d USING (phone)", true),
+        (
+            "SELECT c.total FROM orders c WHERE EXISTS (SELECT 1 FROM customers a NATURAL JOIN (SELECT phone FROM customers) d)",
+            true,
+        ),
         // From outside, by another name, and of a column that has none.
         (
             "SELECT c.total FROM orders c WHERE EXISTS (SELECT COUNT(DISTINCT d.p) AS n FROM (SELECT phone AS p FROM customers) d)",
             false,
         ),
         ("SELECT COUNT(DISTINCT email) AS n FROM customers", false),
+        ("SELECT DISTINCT email FROM customers", false),
+        ("SELECT DISTINCT d.p FROM (SELECT phone AS p FROM customers) d", false),
+        ("SELECT id FROM customers JOIN (SELECT email FROM customers) d USING (email)", false),
+        ("SELECT phone FROM customers UNION SELECT phone FROM customers", false),
     ] {
         assert_eq!(shop.dump(sql).contains(" by "), is_used, "{sql}: {}", shop.dump(sql));
     }

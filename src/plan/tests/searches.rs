@@ -96,6 +96,21 @@ fn a_grant_allows_searches_in_the_conditions_of_queries() {
 }
 
 #[test]
+fn a_search_outside_of_rows_that_are_compared_is_seen() {
+    let shop = granting(DESK);
+    let sql = |searched: &str| {
+        format!(
+            "SELECT c.id FROM customers c WHERE EXISTS (SELECT email FROM customers UNION SELECT d.email FROM customers d \
+             WHERE {searched}.phone = 'x')"
+        )
+    };
+    assert_eq!(searches(&shop, &sql("d")).len(), 1);
+    let refusal = shop.refusal(&sql("c")).map(|refusal| refusal.to_string()).unwrap_or_default();
+    assert!(refusal.contains("names columns of the query around it"), "{refusal}");
+    assert_eq!(searches(&shop, &sql("c").replace("UNION", "UNION ALL")).len(), 1);
+}
+
+#[test]
 fn a_grant_allows_nothing_else() {
     for role in [MASKED, CIPHERTEXT, ENGINEER] {
         let shop = granting(role);

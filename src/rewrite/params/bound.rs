@@ -1,10 +1,11 @@
 //! Parameters of LIMIT that the proxy carries out by itself.
 
+use super::sent::{Sent, SentValues};
 use super::{ParamMap, ParamTypes};
 use crate::plan::Sort;
 use crate::rewrite::{Context, LongData, RewriteError};
 use crate::wire::column::ColumnType;
-use crate::wire::execute::{Arrival, Execute, ParamType, ParamValue};
+use crate::wire::execute::{Execute, ParamType, ParamValue};
 
 /// The values that a COM_STMT_EXECUTE gives for the parameters of LIMIT, by their ordinals.
 pub fn sort_bounds(
@@ -21,15 +22,14 @@ pub fn sort_bounds(
     }
     let execute = Execute::parse(payload, map.client_params())?;
     let types = types.update(&execute, map.client_params())?;
-    let mut values = execute.values();
+    let mut values = SentValues::of(payload, &execute, long_data);
     for (param, param_type) in (0_u16..).zip(types) {
-        let before = long_data.held(param).is_some() || long_data.is_forwarded(param);
-        let value = values.next_value(*param_type, if before { Arrival::Before } else { Arrival::Here })?;
+        let Sent { value, bytes, .. } = values.sent(param, *param_type)?;
         if !sort.params().any(|(bound, _)| bound == param) {
             continue;
         }
         let found = match value {
-            ParamValue::Inline { value, .. } => payload.get(value).and_then(|bytes| integer(bytes, *param_type)),
+            ParamValue::Inline { .. } => bytes.and_then(|bytes| integer(bytes, *param_type)),
             ParamValue::Null | ParamValue::LongData => None,
         };
         let Some(found) = found else { return Err(no_integer(sort, cx)) };

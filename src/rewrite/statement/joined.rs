@@ -4,10 +4,10 @@
 use std::borrow::Cow;
 
 use super::{MISFIT, RewriteError, Source, column, is_word, keys, match_octets};
-use crate::plan::{Comparison, Joined, TableColumn, TagColumn};
+use crate::plan::{Comparison, Joined, TableColumn, TagColumn, Tagged};
 use crate::policy::ProtectedColumn;
 use crate::rewrite::Context;
-use crate::rewrite::search::{operator, put_match};
+use crate::rewrite::search::{put_match, put_tag};
 use crate::rewrite::unify::put_name;
 use crate::sql::tree::TokenRange;
 
@@ -46,7 +46,11 @@ pub(super) fn put(
         put_column(&pair.left, cx, &mut left);
         put_column(&pair.right, cx, &mut right);
         match octets {
-            Some(octets) => put_match(&left, Comparison::Equal, &right, octets, out),
+            Some(octets) => {
+                let [one, other] = &pair.tags;
+                let tags = (tag(&left, one.as_ref(), octets, cx), tag(&right, other.as_ref(), octets, cx));
+                put_match(&tags.0, Comparison::Equal, &tags.1, out);
+            }
             None => [left.as_slice(), b" = ", &right].iter().for_each(|part| out.extend_from_slice(part)),
         }
     }
@@ -62,18 +66,15 @@ pub(super) fn put_column(column: &TableColumn, cx: &Context<'_>, out: &mut Vec<u
     put_name(&column.column, cx, out);
 }
 
-/// Whether both generated columns hold so many bytes.
-pub(super) fn hold(tags: &[TagColumn; 2], octets: usize) -> bool {
-    tags.iter().all(|tag| tag.octets == octets)
-}
-
-/// Appends the comparison of two generated columns, in parentheses.
-pub(super) fn put_tags([one, other]: &[TagColumn; 2], comparison: Comparison, cx: &Context<'_>, out: &mut Vec<u8>) {
-    out.push(b'(');
-    put_column(&one.column, cx, out);
-    out.extend_from_slice(operator(comparison));
-    put_column(&other.column, cx, out);
-    out.push(b')');
+/// What is equal for equal values of a column, and NULL for NULL: the generated column that holds so many first bytes of it,
+/// or those bytes.
+fn tag(name: &[u8], generated: Option<&TagColumn>, octets: usize, cx: &Context<'_>) -> Vec<u8> {
+    let mut out = Vec::new();
+    match generated {
+        Some(tag) if tag.octets == octets => put_column(&tag.column, cx, &mut out),
+        Some(_) | None => put_tag(name, octets, &mut out),
+    }
+    out
 }
 
 impl<'a> Source<'a> {
@@ -110,6 +111,17 @@ impl<'a> Source<'a> {
         let mut out = Vec::new();
         self.put_text(self.span(tokens)?, cx, &mut out)?;
         Ok(Cow::Owned(out))
+    }
+
+    /// What is equal for equal values of a column of the statement.
+    pub(super) fn tag(
+        self,
+        of: &Tagged,
+        octets: usize,
+        protected: &ProtectedColumn,
+        cx: &Context<'_>,
+    ) -> Result<Vec<u8>, RewriteError> {
+        Ok(tag(&self.name(of.tokens, protected, cx)?, of.generated.as_deref(), octets, cx))
     }
 
     /// The bytes of a column's name, which may stand outside of what is replaced.

@@ -196,10 +196,10 @@ fn equal_values_are_told_by_their_prefix() {
     let any = |among| Splice {
         tokens: name,
         column: PHONE,
-        kind: SpliceKind::AnyOf { column_tokens: name, among, name: Some(last.first) },
+        kind: SpliceKind::AnyOf { of: Tagged { tokens: name, generated: None }, among, name: Some(last.first) },
         subject: None,
     };
-    let kind = SpliceKind::Tag { column_tokens: name, like: PHONE, generated: None };
+    let kind = SpliceKind::Tag { of: Tagged { tokens: name, generated: None }, like: PHONE };
     let tag = Splice { tokens: lexed.find("1"), column: PHONE, kind, subject: None };
     let text = |splices: &[Splice]| String::from_utf8(lexed.splice(splices, &fixture.cx()).unwrap().unwrap()).unwrap();
     assert_eq!(

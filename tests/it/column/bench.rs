@@ -151,6 +151,13 @@ impl<'a> Bench<'a> {
         Run::new(command.output().expect("candado runs")).ok()
     }
 
+    /// What `candado check` says.
+    pub(crate) fn check(&self) -> serde_json::Value {
+        let mut command = self.deployment.command("AKIAPROXY");
+        command.args(["check", "--json", "--config"]).arg(&self.config);
+        Run::new(command.output().expect("candado runs")).json()
+    }
+
     /// Adds sections to the configuration.
     pub(crate) fn configure(&self, more: &str) {
         let config = fs::read_to_string(&self.config).expect("a configuration");

@@ -42,6 +42,27 @@ async fn what_stands_in_the_way_is_told_before_anything_is_begun(kind: Kind) {
     }
 }
 
+/// MariaDB alone has such tables.
+#[test]
+fn a_table_that_keeps_past_rows_is_refused() {
+    const NAMED: &str = "system versioning";
+    let bench = Bench::with_rows(shared(Kind::MariaDb), 3);
+    bench.sql("ALTER TABLE customers ADD SYSTEM VERSIONING; UPDATE customers SET phone = '1' WHERE id = 1");
+    let checked = bench.check().to_string();
+    assert!(checked.contains(NAMED), "{checked}");
+    for arguments in [["--ddl", "run"].as_slice(), &["--dry-run"]] {
+        let run = bench.run("encrypt", arguments);
+        assert_eq!(run.code, Some(1), "{}", run.stderr);
+        let told = [run.stdout, run.stderr].concat();
+        assert!(told.contains(NAMED) && told.contains("DROP SYSTEM VERSIONING"), "{told}");
+    }
+    assert_eq!(bench.stages(), "", "nothing was begun");
+    bench.sql("ALTER TABLE customers DROP SYSTEM VERSIONING");
+    bench.run("encrypt", &["--dry-run"]).ok();
+    let checked = bench.check().to_string();
+    assert!(!checked.contains(NAMED), "{checked}");
+}
+
 async fn values_in_the_way_are_counted(kind: Kind) {
     let columns = "id INT PRIMARY KEY, phone VARCHAR(60), address VARBINARY(255), UNIQUE KEY one_phone (phone)";
     let bench = Bench::new(shared(kind), columns);

@@ -40,7 +40,7 @@ impl<'a> Proof<'a> {
 }
 
 /// Moves the end of a key's writing, and the moment of its last change, into the past.
-pub(super) fn age(server: &Server, schema: &str, kid: u32, hours: u32) {
+pub(crate) fn age(server: &Server, schema: &str, kid: u32, hours: u32) {
     server.sql(&format!(
         "UPDATE {schema}.data_key SET deactivated_at = deactivated_at - INTERVAL {hours} HOUR, \
          changed_at = changed_at - INTERVAL {hours} HOUR WHERE kid = {kid}"

@@ -1,6 +1,9 @@
 //! What the server says of an error, read again: no envelope is in it.
 
+use mysql_async::prelude::Queryable;
+
 use super::{masking, store};
+use crate::by_name::reload;
 use crate::support::proxy::Deployment;
 use crate::support::server::Kind;
 use crate::support::shop::{Answer, Shop, Who, prepared, refused, text};
@@ -61,4 +64,31 @@ pub(super) async fn show_no_envelope(kind: Kind) {
         assert_eq!(text(&mut conn, "SHOW COUNT(*) ERRORS").await.cells().len(), 1);
         assert_eq!(text(&mut conn, "SELECT 1").await.cells().len(), 1);
     }
+}
+
+/// A policy without a column, as before anybody thought of one.
+fn protecting_nothing(policy: &str) -> String {
+    let (head, rest) = policy.split_once("[[column]]").unwrap();
+    let accounts = rest.split_once("[[account]]").unwrap().1;
+    format!(
+        "{head}[role.application]\naccess = \"plain\"\n[role.engineer]\naccess = \"deny\"\n[role.support]\naccess = \"deny\"\n[[account]]{accounts}"
+    )
+}
+
+pub(super) async fn are_refused_where_they_were_prepared_before(kind: Kind) {
+    let shop = Shop::open(kind);
+    let policy = crate::support::shop::policy(&shop.database);
+    reload(&shop, &protecting_nothing(&policy));
+    let mut conn = shop.connect(Who::Application).await;
+    if kind == Kind::MySql {
+        return assert_eq!(prepared(&mut conn, "SHOW WARNINGS", ()).await.error(), (1295, "HY000"));
+    }
+    let show = conn.prep("SHOW WARNINGS").await.unwrap();
+    let rows: Vec<(String, u32, String)> = conn.exec(&show, ()).await.unwrap();
+    assert!(rows.is_empty(), "{rows:?}");
+    reload(&shop, &policy);
+    let answer = conn.exec_drop(&show, ()).await;
+    assert!(matches!(&answer, Err(mysql_async::Error::Server(error)) if error.code == 1235), "{answer:?}");
+    let told = text(&mut conn, "SHOW WARNINGS").await;
+    assert!(matches!(told, Answer::Rows { .. }), "{told:?}");
 }

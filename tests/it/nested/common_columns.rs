@@ -1,11 +1,11 @@
 //! USING and NATURAL with protected common columns: such a column stands once in the result, and is the one that a plain
 //! table's join shows.
 
-use super::{Kind, Twins, Values, sorted_as};
-use crate::support::shop::{Answer, refused};
+use super::alike::Select;
+use super::{Kind, Twins, sorted_as};
 
 /// Statements with their parameters.
-const SELECTS: &[(&str, &[&str])] = &[
+const SELECTS: &[Select] = &[
     ("SELECT * FROM {t} a JOIN {t} b USING (code)", &[]),
     ("SELECT code, a.id, b.id AS other FROM {t} a JOIN {t} b USING (code) WHERE code <> ? AND b.phone = '1'", &["y"]),
     ("SELECT (code), CODE AS c, `code` FROM {t} a INNER JOIN {t} b USING (`code`)", &[]),
@@ -63,23 +63,8 @@ const REFUSED: &[&str] = &[
 
 pub(super) async fn common_columns_are_one(kind: Kind) {
     let mut twins = Twins::new(kind).await;
-    let mut wrong = Vec::new();
-    for (sql, params) in SELECTS {
-        let [whole, prepared] = twins.answers(sql, params).await;
-        for (through, direct) in [
-            (sorted_as(kind, Values::Literal, whole.0), sorted_as(kind, Values::Literal, whole.1)),
-            (sorted_as(kind, Values::Param, prepared.0), sorted_as(kind, Values::Param, prepared.1)),
-        ] {
-            if through != direct || !matches!(through, Answer::Rows { .. }) {
-                wrong.push(format!("{sql}\n  through {through:?}\n  direct  {direct:?}"));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    for sql in REFUSED {
-        refused(&mut twins.through, sql, 1235, "42000").await;
-    }
+    twins.assert_alike(kind, SELECTS, sorted_as).await;
+    twins.assert_refused(REFUSED).await;
     twins.shop.move_to("encrypting");
-    let refused = "SELECT a.id FROM customers a JOIN customers b USING (code)";
-    crate::support::shop::refused(&mut twins.through, refused, 1235, "42000").await;
+    twins.assert_refused(&["SELECT a.id FROM customers a JOIN customers b USING (code)"]).await;
 }

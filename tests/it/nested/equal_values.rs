@@ -1,13 +1,12 @@
 //! GROUP BY, DISTINCT, PARTITION BY and nested queries that are compared: values of a protected column are equal where a
 //! plain table's are, and a statement that cannot tell is refused.
 
-use super::{Kind, Twins, Values, sorted, sorted_as};
-use crate::stages::TO_BYTES;
-use crate::support::proxy::Deployment;
-use crate::support::shop::{Answer, Shop, Who, observing_policy, refused, text};
+use super::alike::Select;
+use super::{Kind, Twins, sorted, sorted_as};
+use crate::support::shop::{Who, refused, text};
 
 /// Statements with their parameters.
-const SELECTS: &[(&str, &[&str])] = &[
+const SELECTS: &[Select] = &[
     ("SELECT code, COUNT(*) FROM {t} GROUP BY code", &[]),
     ("SELECT t.code AS c, COUNT(*) AS n, COUNT(phone) AS m FROM {t} t GROUP BY c HAVING COUNT(*) > 1 ORDER BY n", &[]),
     ("SELECT (phone), code FROM {t} WHERE id < ? GROUP BY 1, 2", &["5"]),
@@ -86,11 +85,11 @@ const REFUSED: &[&str] = &[
 ];
 
 /// Rows whose protected values are written in several ways: equal by the normaliser of the index.
-const SPELLINGS: &str =
+pub(super) const SPELLINGS: &str =
     "INSERT INTO customers (id, phone) VALUES (21, '090-1234-5678'), (22, '+819012345678'), (23, '(090) 1234 5678')";
 
 /// Statements that MySQL alone answers.
-const ROLLUPS: &[(&str, &[&str])] = &[
+const ROLLUPS: &[Select] = &[
     ("SELECT code, COUNT(*) AS n FROM {t} GROUP BY code WITH ROLLUP", &[]),
     ("SELECT code AS c, phone, SUM(id), MAX(name) FROM {t} WHERE id < ? GROUP BY c, phone WITH ROLLUP", &["5"]),
     ("SELECT name, t.code, COUNT(DISTINCT phone) AS n FROM {t} t GROUP BY 1, 2 WITH ROLLUP HAVING n > 0", &[]),
@@ -103,20 +102,10 @@ const ROLLUPS: &[(&str, &[&str])] = &[
 
 pub(super) async fn equal_values_are_one(kind: Kind) {
     let mut twins = Twins::new(kind).await;
-    let mut wrong = Vec::new();
     let rollups = if kind == Kind::MySql { ROLLUPS } else { &[] };
-    for (sql, params) in SELECTS.iter().chain(rollups) {
-        let [whole, prepared] = twins.answers(sql, params).await;
-        for (through, direct) in [
-            (sorted_as(kind, Values::Literal, whole.0), sorted_as(kind, Values::Literal, whole.1)),
-            (sorted_as(kind, Values::Param, prepared.0), sorted_as(kind, Values::Param, prepared.1)),
-        ] {
-            if through != direct || !matches!(through, Answer::Rows { .. }) {
-                wrong.push(format!("{sql}\n  through {through:?}\n  direct  {direct:?}"));
-            }
-        }
-    }
+    twins.assert_alike(kind, SELECTS.iter().chain(rollups), sorted_as).await;
     // Named by nothing that is grouped.
+    let mut wrong = Vec::new();
     for sql in ["SELECT code, name FROM {t} GROUP BY code", "SELECT id, code FROM {t} GROUP BY phone"] {
         for conn in [&mut twins.through, &mut twins.direct] {
             text(conn, "SET sql_mode = 'ONLY_FULL_GROUP_BY'").await;
@@ -132,9 +121,7 @@ pub(super) async fn equal_values_are_one(kind: Kind) {
         let sql = "SELECT DISTINCT d.c FROM (SELECT COALESCE(code, 'x') AS c FROM customers) d RIGHT JOIN customers b ON b.id = 1";
         refused(&mut twins.through, sql, 1235, "42000").await;
     }
-    for sql in REFUSED {
-        refused(&mut twins.through, sql, 1235, "42000").await;
-    }
+    twins.assert_refused(REFUSED).await;
     text(&mut twins.through, SPELLINGS).await;
     let sql = "SELECT COUNT(*) AS n FROM customers WHERE id > 20 GROUP BY phone";
     assert_eq!(text(&mut twins.through, sql).await.cells(), [[Some("3".to_owned())]]);
@@ -154,23 +141,7 @@ const ONE_FORM: &[&str] = &[
 ];
 
 pub(super) async fn equal_values_are_told_only_while_all_cells_have_one_form(kind: Kind) {
-    let shop = Shop::open_plain_as(Deployment::shared(kind), observing_policy);
-    let (through, direct) = (shop.connect(Who::Application).await, shop.direct().await);
-    let mut twins = Twins { shop, through, direct };
-    twins.insert(super::ROWS).await;
-    for sql in ONE_FORM {
-        let [(through, direct), _] = twins.answers(sql, &[]).await;
-        assert_eq!(sorted(kind, through), sorted(kind, direct), "as text: {sql}");
-    }
-    let (server, database) = (&twins.shop.deployment.server, &twins.shop.database);
-    server.sql(&format!("USE `{database}`; {TO_BYTES}"));
-    twins.shop.move_to("encrypting");
-    for sql in ONE_FORM {
-        let sql = sql.replace("{t}", "customers");
-        refused(&mut twins.through, &sql, 1235, "42000").await;
-        let Answer::Refused { text, .. } = text(&mut twins.through, &sql).await else { panic!("{sql}") };
-        assert!(text.contains("wait for the end of that job"), "{text}");
-    }
+    let mut twins = Twins::of_several_forms(kind, ONE_FORM).await;
     // A constant and a CASE say nothing of equality between cells.
     let sql = "SELECT id, COALESCE(code, ?) AS c, CASE code WHEN 'x' THEN 1 ELSE 0 END AS n FROM {t}";
     let [(through, direct), _] = twins.answers(sql, &["none"]).await;

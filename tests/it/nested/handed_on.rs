@@ -4,11 +4,12 @@
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Params, Value};
 
-use super::{Kind, Twins, sorted, sorted_prepared};
+use super::alike::Select;
+use super::{Kind, Twins, sorted, sorted_by, sorted_prepared};
 use crate::support::shop::{Answer, Who, prepared, refused, text};
 
 /// Statements with their parameters.
-const SELECTS: &[(&str, &[&str])] = &[
+const SELECTS: &[Select] = &[
     (
         "SELECT id, COALESCE(code, 'none') AS c, IFNULL(phone, '') AS p, COALESCE(note, NULL, 'nought') AS n FROM {t}",
         &[],
@@ -49,7 +50,7 @@ const SELECTS: &[(&str, &[&str])] = &[
 ];
 
 /// The same in MySQL alone.
-const SELECTS_MYSQL: &[(&str, &[&str])] = &[
+const SELECTS_MYSQL: &[Select] = &[
     ("SELECT ANY_VALUE(code) AS c FROM {t} WHERE id = 1", &[]),
     (
         "SELECT id, LAG(code, 1, 'first') OVER (ORDER BY id) AS a, LEAD(phone, 1, ?) OVER (ORDER BY id) AS b FROM {t}",
@@ -98,22 +99,8 @@ impl Twins {
 pub(super) async fn values_are_handed_on(kind: Kind) {
     let mut twins = Twins::new(kind).await;
     let own = if kind == Kind::MySql { SELECTS_MYSQL } else { &[] };
-    let mut wrong = Vec::new();
-    for (sql, params) in SELECTS.iter().chain(own) {
-        let [whole, prepared] = twins.answers(sql, params).await;
-        for (through, direct) in [
-            (sorted(kind, whole.0), sorted(kind, whole.1)),
-            (sorted_prepared(kind, prepared.0), sorted_prepared(kind, prepared.1)),
-        ] {
-            if through != direct {
-                wrong.push(format!("{sql}\n  through {through:?}\n  direct  {direct:?}"));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    for sql in REFUSED {
-        refused(&mut twins.through, sql, 1235, "42000").await;
-    }
+    twins.assert_alike(kind, SELECTS.iter().chain(own), sorted_by).await;
+    twins.assert_refused(REFUSED).await;
     let long = format!("SELECT COALESCE(code, '{}') AS c FROM customers", "x".repeat(31));
     refused(&mut twins.through, &long, 1406, "22001").await;
 }
@@ -165,6 +152,30 @@ const CHANGES: &[(&str, &[&str])] = &[
         &["5"],
     ),
     ("INSERT INTO {t} (id, code) SELECT 20 + MIN(id), code FROM {t} GROUP BY code", &[]),
+    (
+        "INSERT INTO {t} (id, code) SELECT id + 10, code FROM {t} WHERE id < 4 UNION SELECT id + 10, code FROM {t} WHERE code = ?",
+        &["x"],
+    ),
+    ("INSERT INTO {t} (id, code, phone) SELECT 9, ?, '1' UNION SELECT 9, 'k', '1' UNION SELECT 10, NULL, ''", &["k"]),
+    (
+        "INSERT INTO {t} (id, code) WITH d AS (SELECT id + 10 AS i, code FROM {t}) SELECT i, code FROM d WHERE i < ? \
+         UNION (SELECT i, code FROM d WHERE code = 'x')",
+        &["13"],
+    ),
+    ("INSERT INTO {t} (id, code) SELECT 20, code FROM {t} WHERE id = 1 UNION SELECT 20, ? FROM {t}", &["x"]),
+    (
+        "INSERT INTO {t} (id, code) SELECT id + 10, code FROM {t} INTERSECT SELECT id + 10, code FROM {t} WHERE phone = ?",
+        &["1"],
+    ),
+    (
+        "INSERT INTO {t} (code, id) SELECT code, id + 20 FROM {t} EXCEPT SELECT code, id + 20 FROM {t} WHERE code = ?",
+        &["x"],
+    ),
+    (
+        "INSERT INTO {t} (id, code) SELECT id, ? FROM {t} WHERE id < 3 UNION SELECT id, 'k' FROM {t} WHERE id < 2 \
+         ON DUPLICATE KEY UPDATE code = VALUES(code), name = 'n'",
+        &["k"],
+    ),
     ("INSERT INTO {t} (id, code) WITH d AS (SELECT id + 10 AS i, code AS c FROM {t}) SELECT i, c FROM d", &[]),
     ("REPLACE INTO {t} (id, code, note) SELECT id, 'k', note FROM {t} WHERE code = 'x'", &[]),
     (

@@ -1,13 +1,13 @@
 //! UNION, INTERSECT and EXCEPT: rows with protected columns are equal where a plain table's are, and a statement that
 //! cannot tell is refused.
 
-use super::{Kind, Twins, Values, sorted, sorted_as};
-use crate::stages::TO_BYTES;
-use crate::support::proxy::Deployment;
-use crate::support::shop::{Answer, Shop, Who, observing_policy, prepared, refused, text};
+use super::alike::Select;
+use super::equal_values::SPELLINGS;
+use super::{Kind, Twins, sorted_as};
+use crate::support::shop::{Who, refused, text};
 
 /// Statements with their parameters.
-const SELECTS: &[(&str, &[&str])] = &[
+const SELECTS: &[Select] = &[
     ("SELECT code FROM {t} UNION SELECT code FROM {t}", &[]),
     (
         "SELECT id, code AS c, phone FROM {t} WHERE id < ? UNION DISTINCT SELECT id, code, phone FROM {t} WHERE code = ?",
@@ -118,28 +118,10 @@ const REFUSED: &[&str] = &[
     "CREATE TABLE copied AS SELECT code FROM customers UNION SELECT code FROM customers",
 ];
 
-/// Rows whose protected values are written in several ways: equal by the normaliser of the index.
-const SPELLINGS: &str =
-    "INSERT INTO customers (id, phone) VALUES (21, '090-1234-5678'), (22, '+819012345678'), (23, '(090) 1234 5678')";
-
 pub(super) async fn rows_are_compared_by_what_they_hold(kind: Kind) {
     let mut twins = Twins::new(kind).await;
-    let mut wrong = Vec::new();
-    for (sql, params) in SELECTS {
-        let [whole, prepared] = twins.answers(sql, params).await;
-        for (through, direct) in [
-            (sorted_as(kind, Values::Literal, whole.0), sorted_as(kind, Values::Literal, whole.1)),
-            (sorted_as(kind, Values::Param, prepared.0), sorted_as(kind, Values::Param, prepared.1)),
-        ] {
-            if through != direct || !matches!(through, Answer::Rows { .. }) {
-                wrong.push(format!("{sql}\n  through {through:?}\n  direct  {direct:?}"));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    for sql in REFUSED {
-        refused(&mut twins.through, sql, 1235, "42000").await;
-    }
+    twins.assert_alike(kind, SELECTS, sorted_as).await;
+    twins.assert_refused(REFUSED).await;
     text(&mut twins.through, SPELLINGS).await;
     for (sql, expected) in [
         ("SELECT phone FROM customers WHERE id > 20 EXCEPT SELECT phone FROM customers WHERE id = 22", None),
@@ -170,22 +152,5 @@ const ONE_FORM: &[&str] = &[
 ];
 
 pub(super) async fn rows_are_compared_only_while_all_cells_have_one_form(kind: Kind) {
-    let shop = Shop::open_plain_as(Deployment::shared(kind), observing_policy);
-    let (through, direct) = (shop.connect(Who::Application).await, shop.direct().await);
-    let mut twins = Twins { shop, through, direct };
-    twins.insert(super::ROWS).await;
-    for sql in ONE_FORM {
-        let [(through, direct), _] = twins.answers(sql, &[]).await;
-        assert_eq!(sorted(kind, through), sorted(kind, direct), "as text: {sql}");
-    }
-    let (server, database) = (&twins.shop.deployment.server, &twins.shop.database);
-    server.sql(&format!("USE `{database}`; {TO_BYTES}"));
-    twins.shop.move_to("encrypting");
-    for sql in ONE_FORM {
-        let sql = sql.replace("{t}", "customers");
-        let Answer::Refused { code: 1235, text, .. } = text(&mut twins.through, &sql).await else { panic!("{sql}") };
-        assert!(text.contains("wait for the end of that job"), "{text}");
-        let answer = prepared(&mut twins.through, &sql, ()).await;
-        assert!(matches!(&answer, Answer::Refused { code: 1235, .. }), "{sql}: {answer:?}");
-    }
+    Twins::of_several_forms(kind, ONE_FORM).await;
 }

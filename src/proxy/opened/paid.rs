@@ -54,6 +54,9 @@ impl Reader {
             if let RewriteError::UnknownKey { kid, .. } = error {
                 return Untaken::UnknownKey { kid, error };
             }
+            if let (RewriteError::Bait { column }, Some(sentinel)) = (&error, &mut self.sentinel) {
+                sentinel.refused(column);
+            }
             Untaken::Refused(refuse(&error, connection))
         })?;
         if let Some(searched) = &mut self.searched {

@@ -1,6 +1,6 @@
 //! Telling of accesses: what is known of a statement before it is sent, and what its result showed when it has ended.
 //!
-//! Whoever opens rows holds [`Rows`]. If the result ends in whatever way without being told of, dropping it tells.
+//! Whoever reads an answer tells when it ends, in whatever way: its rows and its searches in one record.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -96,12 +96,6 @@ impl Rows {
     }
 }
 
-impl Drop for Rows {
-    fn drop(&mut self) {
-        drop(self.end(Outcome::Broken));
-    }
-}
-
 /// An access that is to be recorded. Dropped before, it is left to the writer as broken off.
 pub(super) struct Told {
     audit: Arc<Audit>,
@@ -145,16 +139,17 @@ impl Drop for Told {
 
 impl Desk {
     /// Whether a command may be sent whose answer would show protected cells: not while they could not be recorded and the
-    /// record is strict.
-    pub(super) async fn admit(&self, pending: &Pending) -> Result<(), ClientError> {
-        let shows = match &pending.cells {
-            Cells::Open { .. } => pending.prepared.is_none(),
-            Cells::Fetch { .. } => true,
-            Cells::Relay(_) | Cells::Messages { .. } | Cells::Fields { .. } => false,
+    /// record is strict. Nor if it searches once too often; of all that may refuse a statement this comes last, so that what
+    /// is counted is sent.
+    pub(super) async fn admit(&mut self, pending: &Pending) -> Result<(), ClientError> {
+        let executed = match &pending.cells {
+            Cells::Open { opening, .. } if pending.prepared.is_none() => Some(opening),
+            Cells::Fetch { .. } => None,
+            Cells::Open { .. } | Cells::Relay(_) | Cells::Messages { .. } | Cells::Fields { .. } => return Ok(()),
         };
-        match &self.shared.audit {
-            Some(audit) if shows => audit.admit().await.map_err(|_| Complaint::NotRecordable.into()),
-            Some(_) | None => Ok(()),
+        if let Some(audit) = &self.shared.audit {
+            audit.admit().await.map_err(|_| ClientError::from(Complaint::NotRecordable))?;
         }
+        executed.map_or(Ok(()), |opening| self.allow_searches(&opening.plan, &opening.snapshot))
     }
 }

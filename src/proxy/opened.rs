@@ -17,7 +17,7 @@ use super::end::End;
 use super::honey::Sentinel;
 use super::prepared::{Cursor, Prepared};
 use super::registry::Connection;
-use super::searching::Searched;
+use super::searching::{Answer, Searched};
 use super::session::Session;
 use super::statement::{Opening, refuse};
 use crate::audit::Outcome;
@@ -228,18 +228,26 @@ enum NewerKeys {
 
 impl Desk {
     /// Keeps what the answer brought.
-    fn finish(&mut self, reader: Reader, course: Course) {
-        match (reader.kind, course) {
+    fn finish(&mut self, mut reader: Reader, course: Course) {
+        match (&reader.kind, course) {
             (Kind::Result { statement: Some(id) }, Course::Passing) if reader.rows.is_none() => {
                 // No rows came, but definitions did: a cursor is open.
-                if let Some(prepared) = self.statements.find(id)
+                if let Some(prepared) = self.statements.find(*id)
                     && !reader.columns.is_empty()
                 {
-                    prepared.cursor = Some(Cursor { opening: reader.opening, columns: reader.columns });
+                    let columns = std::mem::take(&mut reader.columns);
+                    prepared.cursor = Some(Cursor { opening: reader.opening.clone(), columns });
                 }
             }
             (Kind::Result { .. } | Kind::Prepare { .. } | Kind::Fields(_) | Kind::Messages, _) => {}
         }
+    }
+}
+
+impl Drop for Reader {
+    /// Dropped before the answer's end, it leaves the record to the writer.
+    fn drop(&mut self) {
+        drop(self.told(Outcome::Broken));
     }
 }
 
@@ -261,9 +269,11 @@ impl Reader {
             Cells::Messages { opening } => (opening, Kind::Messages, Vec::new(), None),
             Cells::Fields { opening, role } => (opening, Kind::Fields(role), Vec::new(), None),
         };
-        // Rows of a cursor were searched for when it was opened.
-        let is_executed = matches!(kind, Kind::Result { .. }) && columns.is_empty();
-        let searched = if is_executed { Searched::of(&opening, desk) } else { None };
+        let searched = match &kind {
+            Kind::Result { .. } if columns.is_empty() => Searched::of(&opening, Answer::Execution, desk),
+            Kind::Result { .. } => Searched::of(&opening, Answer::Fetch, desk),
+            Kind::Prepare { .. } | Kind::Fields(_) | Kind::Messages => None,
+        };
         let (witness, purse) = (Witness::of(&opening, desk), Purse::of(&opening, desk));
         let sentinel = Sentinel::of(&opening, desk);
         let rows = rows.map(|plan| Rows::new(plan.watching(&opening.snapshot.policy), witness.clone()));

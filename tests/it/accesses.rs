@@ -343,6 +343,18 @@ async fn a_record_outlasts_its_process_and_shows_what_was_cut_off(kind: Kind) {
     let (code, verdict) = archive.verify();
     assert_eq!((code, &verdict["records"]), (0, &json!(5)), "{verdict}");
     assert!(verdict["anchors"].as_u64().unwrap() >= 2, "{verdict}");
+    // However many anchors there are: as many times more than are read at once as the same ones again.
+    let name = whole.split('\t').nth(6).unwrap();
+    let again = format!(
+        "INSERT INTO candado.audit_anchor (name, chain, seq, mac, anchored_at) SELECT a.name, a.chain, a.seq, a.mac, \
+         a.anchored_at FROM candado.audit_anchor a JOIN (SELECT 1 FROM information_schema.columns x \
+         JOIN information_schema.character_sets y LIMIT 20100) many WHERE a.name = '{name}' LIMIT 20100"
+    );
+    deployment.server.sql(&again);
+    let (code, verdict) = archive.verify();
+    assert!(code == 0 && verdict["anchors"].as_u64().unwrap() >= 20_102, "{verdict}");
+    let drop = format!("DELETE FROM candado.audit_anchor WHERE name = '{name}' ORDER BY anchor_id DESC LIMIT 20100");
+    deployment.server.sql(&drop);
 
     let lines: Vec<&str> = whole.lines().collect();
     let joined = |lines: &[&str]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();

@@ -10,7 +10,7 @@ use anyhow::anyhow;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::audit::{Accessed, Filter, Report, search};
+use crate::audit::{Accessed, Filter, Parsed, Report, search};
 use crate::cli::Failure;
 use crate::cli::moment::moment;
 use crate::cli::output::Output;
@@ -79,15 +79,15 @@ fn trace(text: &str) -> Result<String, String> {
 /// What was found in one file: the newest ones, and how many there were.
 #[derive(Default)]
 struct Hits {
-    /// By time, then by number, then as they were found.
-    kept: BTreeMap<(String, u64, u64), Value>,
+    /// Lines by time, then by number, then as they were found.
+    kept: BTreeMap<(String, u64, u64), Box<str>>,
     count: u64,
 }
 
 impl Hits {
     fn keep(&mut self, access: &Accessed<'_>, limit: usize) {
         self.count = self.count.saturating_add(1);
-        self.kept.insert((access.at.to_owned(), access.seq, self.count), document(access));
+        self.kept.insert((access.at.to_owned(), access.seq, self.count), access.line.into());
         if self.kept.len() > limit {
             self.kept.pop_first();
         }
@@ -98,7 +98,8 @@ impl Hits {
         let mut kept: Vec<_> = all.into_iter().flat_map(|hits| hits.kept).collect();
         kept.sort_by(|((at, seq, _), _), ((other_at, other_seq, _), _)| (at, seq).cmp(&(other_at, other_seq)));
         let older = kept.len().saturating_sub(limit);
-        kept.into_iter().skip(older).map(|(_, document)| document).collect()
+        let newest = kept.iter().skip(older).filter_map(|(_, line)| Parsed::read(line.as_bytes())?.access());
+        newest.map(|access| document(&access)).collect()
     }
 }
 

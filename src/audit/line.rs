@@ -324,6 +324,11 @@ impl<'a> Accessed<'a> {
         unescaped(field)
     }
 
+    /// Whether the result had only begun: another record tells of its end, if it came to that.
+    pub fn is_begun(&self) -> bool {
+        self.outcome == super::Outcome::Begun.name()
+    }
+
     /// The columns as they are written, with what was shown of each.
     pub fn shares(&self) -> impl Iterator<Item = (&'a str, Share)> {
         self.columns.split(',').filter_map(|share| {

@@ -317,6 +317,7 @@ impl<K: Fn(&str, u32, &str) -> Option<AccessKey>, S: AnchorStore> Verifier<'_, K
             self.found(place, Breach::NotAsAnchored { seq });
         }
         match (parsed.access(), parsed.lost()) {
+            (Some(access), _) if access.is_begun() => {}
             (Some(_), _) => self.verdict.accesses = self.verdict.accesses.saturating_add(1),
             (None, Some(lost)) => self.verdict.lost = self.verdict.lost.saturating_add(lost),
             (None, None) if matches!(parsed.kind, b'a' | b'g') => self.found(place, Breach::Unreadable),

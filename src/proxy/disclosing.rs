@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::decision::{Cells, Desk, Pending};
 use super::snapshot::Snapshot;
 use super::statement::{Opening, opens};
-use crate::audit::{Asked, Audit, Disclosure, Outcome, Share, Tally, caller};
+use crate::audit::{Asked, Audit, Disclosure, Mode, Outcome, Share, Tally, caller};
 use crate::client_error::{ClientError, Complaint};
 use crate::firewall::Digest;
 use crate::plan::QueryPlan;
@@ -69,6 +69,18 @@ impl Witness {
         Told { audit: self.audit, disclosure: Some(Disclosure { outcome, rows, columns, ..self.disclosure }) }
     }
 
+    /// Of a result whose first rows are about to go out: of which columns they may show anything. `None` if nobody waits for
+    /// records.
+    pub(super) fn begun(&self, columns: impl Iterator<Item = ColumnRef>) -> Option<Told> {
+        match self.audit.mode() {
+            Mode::Fast => None,
+            Mode::Strict => {
+                let columns = columns.map(|column| (column, Share::default())).collect();
+                Some(self.clone().told_of(0, columns, Outcome::Begun))
+            }
+        }
+    }
+
     fn told(self, tally: &Tally, outcome: Outcome) -> Option<Told> {
         if tally.cells() == 0 {
             return None;
@@ -88,6 +100,15 @@ pub(super) struct Rows {
 impl Rows {
     pub(super) fn new(plan: RowPlan, witness: Option<Witness>) -> Self {
         Self { plan, witness }
+    }
+
+    /// The first rows are about to go out. `None` if they show nothing.
+    pub(super) fn begun(&self) -> Option<Told> {
+        let (witness, tally) = (self.witness.as_ref()?, self.plan.tally());
+        (tally.cells() > 0).then_some(())?;
+        let policy = &witness.snapshot.policy;
+        let column = |(id, _, _)| policy.column(id).map(|protected| protected.column.clone());
+        witness.begun(tally.columns().filter_map(column))
     }
 
     /// The result ends in that way. `None` if there is nothing to tell, or it was told already.

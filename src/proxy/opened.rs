@@ -4,12 +4,14 @@
 //! Packets are renumbered, because some are left out and some change their length. What is wrong with a result is said in
 //! its place, and the rest of it is read and dropped, so that the connection stays in step.
 
+mod begun;
 mod mark;
 mod messages;
 mod newer_keys;
 mod paid;
 mod sorted;
 
+use self::begun::Begun;
 use super::budget::Purse;
 use super::decision::{Cells, Desk, Pending, put_error};
 use super::disclosing::{Rows, Told, Witness};
@@ -69,6 +71,7 @@ struct Reader {
     searched: Option<Searched>,
     /// What the rows may still show; `None`: everything.
     purse: Option<Purse>,
+    begun: Begun,
     /// Sequence id of the next packet to the client.
     sequence: u8,
     first_sequence: u8,
@@ -102,7 +105,7 @@ impl Session {
         while response != Response::Complete {
             let found = Whole::find(self.server.input.data(), row_bytes_max, "row");
             let Some(whole) = found.map_err(End::ServerMalformed)? else {
-                self.flush(&mut reader).await?;
+                course = self.flush(&mut reader, course).await?;
                 self.wait_for_server_up_to(row_bytes_max).await?;
                 continue;
             };
@@ -144,12 +147,12 @@ impl Session {
             }
             self.server.input.consume(whole.length);
             if reader.gathered.len() >= GATHER {
-                self.flush(&mut reader).await?;
+                course = self.flush(&mut reader, course).await?;
             }
         }
-        self.flush(&mut reader).await?;
+        course = self.flush(&mut reader, course).await?;
         self.desk.finish(reader, course);
-        if failed {
+        if failed || course == Course::Dropping {
             self.desk.ended(&then);
         } else {
             self.desk.succeeded(then);
@@ -157,15 +160,20 @@ impl Session {
         Ok(())
     }
 
-    async fn flush(&mut self, reader: &mut Reader) -> Result<(), End> {
+    /// Writes what is gathered. Returns how the answer stands then.
+    async fn flush(&mut self, reader: &mut Reader, course: Course) -> Result<Course, End> {
         if reader.gathered.is_empty() {
-            return Ok(());
+            return Ok(course);
         }
+        let course = match course {
+            Course::Passing => reader.record_begun(&self.desk.connection).await,
+            Course::Dropping => course,
+        };
         reader.written = true;
         self.desk.count_answer(reader.gathered.len());
         self.client.write(&reader.gathered).await?;
         reader.gathered.clear();
-        Ok(())
+        Ok(course)
     }
 }
 
@@ -288,6 +296,7 @@ impl Reader {
             sentinel,
             searched,
             purse,
+            begun: Begun::No,
             sequence,
             first_sequence: sequence,
             written: false,
@@ -494,18 +503,20 @@ impl Reader {
             (Outputs::Results(_), Err(_)) => {
                 self.opening.result = self.opening.result.saturating_add(1);
                 self.columns.clear();
-                self.rows = None;
+                (self.rows, self.begun) = (None, Begun::No);
                 Ok(())
             }
             (Outputs::Relay | Outputs::Messages | Outputs::Columns(_) | Outputs::Results(_), only) => only,
         }
     }
 
-    /// Puts an error in place of the answer, or of what of it is still to come.
+    /// Puts an error in place of the answer, or of what of it is still to come: of its rows, if none has gone out.
     fn refuse(&mut self, error: &ClientError, connection: &Connection) {
         if !self.written {
             self.gathered.clear();
             self.sequence = self.first_sequence;
+        } else if let Begun::Gathered(first_row) = self.begun {
+            self.put_back(first_row);
         }
         self.sequence = put_error(error, connection, self.sequence, &mut self.gathered);
     }

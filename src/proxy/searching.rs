@@ -166,6 +166,12 @@ impl Searched {
         self.rows = self.rows.saturating_add(1);
     }
 
+    /// The first rows are about to go out.
+    pub(super) fn begun(&self) -> Option<Told> {
+        (self.rows > 0).then_some(())?;
+        self.witness.begun(self.columns.keys().cloned())
+    }
+
     /// What is told of the statement, with what its result has shown.
     pub(super) fn told(self, shown: Option<Told>, outcome: Outcome) -> Option<Told> {
         match (shown, self.answer) {

@@ -242,6 +242,16 @@ async fn without_a_record_no_result_ends(kind: Kind) {
     assert_eq!(text(&mut conn, note).await.cells().len(), 690);
     let (code, verdict) = archive.verify();
     assert_eq!((code, &verdict["accesses"], &verdict["lost"]), (0, &json!(2), &json!(1)), "{verdict}");
+
+    // Of a large result no row goes out either, whether the client reads it or not.
+    fs::rename(&here, &away).unwrap();
+    let told = ended_by(&mut conn, note).await;
+    assert_eq!((told.0, told.1), (0, 1105));
+    assert!(told.2.starts_with("The access could not be recorded: nothing more is shown; try again (ref "), "{told:?}");
+    fs::rename(&away, &here).unwrap();
+    assert_eq!(prepared(&mut conn, note, ()).await.cells().len(), 690, "in step");
+    let (code, verdict) = archive.verify();
+    assert_eq!((code, &verdict["accesses"], &verdict["lost"]), (0, &json!(3), &json!(2)), "{verdict}");
 }
 
 /// Rows that came before the error that ended a result, and the error.

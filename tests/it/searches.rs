@@ -275,8 +275,10 @@ async fn a_search_that_is_broken_off_leaves_one_record(kind: Kind) {
     // The number of columns, both of them, and a row.
     let first: Vec<usize> = (0..4).map(|_| raw.read().unwrap().1.len()).collect();
     assert!(first[0] == 1 && first[3] > 1_000_000, "{first:?}");
+    // Before it came, it was recorded that rows do.
+    assert_eq!(told(&archive, &shop), [json!(["begun", 0, { "opened": 0, "masked": 0 }])]);
     drop(raw);
-    wait_until("the record is written", || !archive.accesses(&[]).is_empty());
+    wait_until("the record is written", || archive.accesses(&[])[0]["outcome"] != "begun");
     // Whatever came after it stands before this one.
     text(&mut shop.connect(Who::Engineer).await, "SELECT id FROM customers WHERE phone = '090-1111-3333'").await;
     let told = told(&archive, &shop);

@@ -1,6 +1,6 @@
 //! `candado audit search` and `candado audit report`: the record of accesses, read and not verified.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -81,13 +81,28 @@ fn trace(text: &str) -> Result<String, String> {
 struct Hits {
     /// Lines by time, then by number, then as they were found.
     kept: BTreeMap<(String, u64, u64), Box<str>>,
+    /// Those whose end has not been found, by client and statement.
+    begun: HashMap<(String, String), (String, u64, u64)>,
     count: u64,
+    /// How many were found, also those that another one stands for.
+    found: u64,
 }
 
 impl Hits {
     fn keep(&mut self, access: &Accessed<'_>, limit: usize) {
+        let of_statement = (access.client.to_owned(), access.reference.to_owned());
+        // The record of the end stands for both.
+        if let Some(begun) = self.begun.remove(&of_statement) {
+            self.kept.remove(&begun);
+            self.count = self.count.saturating_sub(1);
+        }
         self.count = self.count.saturating_add(1);
-        self.kept.insert((access.at.to_owned(), access.seq, self.count), access.line.into());
+        self.found = self.found.saturating_add(1);
+        let place = (access.at.to_owned(), access.seq, self.found);
+        if access.is_begun() {
+            self.begun.insert(of_statement, place.clone());
+        }
+        self.kept.insert(place, access.line.into());
         if self.kept.len() > limit {
             self.kept.pop_first();
         }

@@ -49,6 +49,7 @@ impl Reader {
                 Unpaid::Unasked(cells) => Untaken::Unasked(cells),
             })?;
         }
+        self.row_begins();
         let taken = if self.sorts() { self.sorted_row(row, next) } else { self.row(row, next) };
         taken.map_err(|error| {
             if let RewriteError::UnknownKey { kid, .. } = error {

@@ -3,7 +3,7 @@
 use super::*;
 
 fn access(at: &str, seq: u64, columns: &str) -> String {
-    format!("a\t{seq}\t{at}\tana@%\t192.0.2.7:4711\tsupport\t-\t-\tab\t1:2\tcomplete\t1\t1\t0\t{columns}\tmac")
+    format!("a\t{seq}\t{at}\tana@%\t192.0.2.7:4711\tsupport\t-\t-\tab\t1:{seq}\tcomplete\t1\t1\t0\t{columns}\tmac")
 }
 
 #[test]
@@ -27,6 +27,29 @@ fn the_newest_are_the_latest_whatever_the_order_of_files() {
     }
     let together = vec![file(&[("2026-03-06", 9)], 1), file(&[("2026-03-06", 3)], 1)];
     assert_eq!(Hits::newest(together, 1)[0]["seq"], 9);
+}
+
+#[test]
+fn of_a_result_that_has_ended_its_beginning_is_not_shown() {
+    let mut hits = Hits::default();
+    for (seq, statement, outcome) in [
+        (1, "1:1", "begun"),
+        (2, "1:2", "begun"),
+        (3, "1:1", "complete"),
+        (4, "1:3", "complete"),
+        (5, "1:3", "complete"),
+    ] {
+        let line = access("2026-03-06", seq, "shop.customers.phone=1/0");
+        let line = line.replace(&format!("1:{seq}\tcomplete"), &format!("{statement}\t{outcome}"));
+        hits.keep(&Parsed::read(line.as_bytes()).unwrap().access().unwrap(), 9);
+    }
+    assert_eq!(hits.count, 4);
+    let shown = Hits::newest(vec![hits], 9);
+    let shown: Vec<_> = shown.iter().map(|access| (&access["ref"], &access["outcome"])).collect();
+    assert_eq!(
+        shown.iter().map(|(statement, outcome)| format!("{statement} {outcome}")).collect::<Vec<_>>(),
+        [r#""1:2" "begun""#, r#""1:1" "complete""#, r#""1:3" "complete""#, r#""1:3" "complete""#]
+    );
 }
 
 #[test]

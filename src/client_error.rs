@@ -148,6 +148,7 @@ impl From<&RewriteError> for ClientError {
                 Self::new(UNKNOWN, text)
             }
             RewriteError::Unplanned { .. } => Self::new(COLUMN_DENIED, text),
+            RewriteError::Bait { .. } => Self::from(Complaint::Bait),
             RewriteError::Outdated => Self::from(Complaint::NeedsReprepare),
             RewriteError::TooLarge => Self::from(Complaint::PacketTooLarge),
             RewriteError::Wire(error) => Self::from(*error),
@@ -292,6 +293,9 @@ pub enum Complaint {
     /// statement: an attacker need not know which it was.
     #[error("Access denied: statement refused by policy")]
     TooManySigns,
+    /// The result would show bait. The text is that of a refused statement: nothing tells that there is any.
+    #[error("Access denied: statement refused by policy")]
+    Bait,
     /// The account has been shown as much as its role's budget allows.
     #[error("The budget for protected cells is spent: nothing more is shown")]
     BudgetSpent,
@@ -351,7 +355,7 @@ impl Complaint {
             Self::KeysNotLoaded | Self::WriteLeaseOver => KEY_NOT_AVAILABLE,
             Self::ProtectedColumn => COLUMN_DENIED,
             Self::BudgetSpent | Self::TooManySearches => LIMIT_REACHED,
-            Self::TooManySigns => FIREWALL,
+            Self::TooManySigns | Self::Bait => FIREWALL,
         }
     }
 }

@@ -186,7 +186,7 @@ impl Collector for Firewall {
         let help = "Statements that a firewall rule matched and that made no event of their own";
         metric.encode(encoder.encode_descriptor("firewall_events_suppressed", help, None, metric.metric_type())?)?;
         let metric = ConstCounter::new(self.counters.sighted());
-        let help = "Results that showed honey";
+        let help = "Results that showed honey, or were refused for it";
         metric.encode(encoder.encode_descriptor("honey_shown", help, None, metric.metric_type())?)?;
         type Read = fn(&SinkCount) -> u64;
         let of_sinks: [(&str, &str, Read); 3] = [

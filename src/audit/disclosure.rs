@@ -11,6 +11,8 @@ use crate::schema::ColumnRef;
 /// How the result ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
+    /// It has not: its first rows are about to go out, and another record tells of its end. In mode strict alone.
+    Begun,
     /// The client got all of it.
     Complete,
     /// The client got an error in place of the rest.
@@ -25,6 +27,7 @@ impl Outcome {
     /// As it stands in the record.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Begun => "begun",
             Self::Complete => "complete",
             Self::Refused => "refused",
             Self::Failed => "failed",

@@ -177,7 +177,7 @@ pub struct Parsed<'a> {
     /// The code.
     pub mac: &'a str,
     /// The bytes under the code, but for the code before.
-    pub signed: &'a [u8],
+    pub signed: &'a str,
 }
 
 impl<'a> Parsed<'a> {
@@ -185,8 +185,8 @@ impl<'a> Parsed<'a> {
     pub fn read(line: &'a [u8]) -> Option<Self> {
         let end = memchr::memrchr(b'\t', line)?.checked_add(1)?;
         let (signed, mac) = line.split_at_checked(end)?;
-        let text = std::str::from_utf8(signed.strip_suffix(b"\t")?).ok()?;
-        let mut parts = text.splitn(4, '\t');
+        let signed = std::str::from_utf8(signed).ok()?;
+        let mut parts = signed.strip_suffix('\t')?.splitn(4, '\t');
         let kind = match parts.next()?.as_bytes() {
             [kind @ (b'h' | b's' | b'a' | b'g')] => *kind,
             _ => return None,
@@ -257,6 +257,7 @@ impl<'a> Parsed<'a> {
             opened: opened.parse().ok()?,
             masked: masked.parse().ok()?,
             columns,
+            line: self.signed,
         })
     }
 
@@ -313,12 +314,19 @@ pub struct Accessed<'a> {
     /// `database.table.column=opened/masked`, with `/bait` or `/bait/searched` behind it where there is any, with commas
     /// between.
     pub columns: &'a str,
+    /// The line without its code: [`Parsed::read`] reads it again.
+    pub line: &'a str,
 }
 
 impl<'a> Accessed<'a> {
     /// What a field stands for.
     pub fn text(field: &str) -> String {
         unescaped(field)
+    }
+
+    /// Whether the result had only begun: another record tells of its end, if it came to that.
+    pub fn is_begun(&self) -> bool {
+        self.outcome == super::Outcome::Begun.name()
     }
 
     /// The columns as they are written, with what was shown of each.

@@ -11,6 +11,7 @@
 //!
 #![doc = include_str!("record.md")]
 
+mod anchors;
 pub mod caller;
 mod chain;
 mod condition;
@@ -24,12 +25,14 @@ mod retention;
 mod search;
 mod settings;
 mod sink;
+mod stretch;
 mod tally;
 #[cfg(test)]
 mod tests;
 mod verify;
 mod writer;
 
+pub use anchors::{AnchorPlace, AnchorStore, NoAnchors};
 pub use chain::{Chain, ChainEnd, ChainId};
 use condition::Condition;
 pub use counters::{Counters, Totals};
@@ -38,9 +41,9 @@ pub use key_file::{KeyFileError, ProxyKey};
 pub use line::{Accessed, Line, MAGIC, Parsed};
 pub use queue::{Audit, NotRecorded};
 pub use report::{Report, Total};
-pub use retention::{Anchors, PutAway, TooManyAnchors};
+pub use retention::PutAway;
 pub use search::{Filter, search};
 pub use settings::{AuditError, Mode, Segments, Settings, Sync, Target};
 pub use tally::{Shown, Tally};
-pub use verify::{Anchor, Breach, Found, Place, Verdict, verify};
+pub use verify::{Breach, Found, Place, Verdict, verify};
 pub use writer::Writer;

@@ -65,6 +65,11 @@ impl Audit {
         &self.counters
     }
 
+    /// Whether the data plane waits for records.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
     /// Whether a statement that would show protected cells may be sent. In mode fast it may. In mode strict it may not once
     /// a record could not be written, or was not written in time, until the writer proves that it can write again: by the
     /// record of what was lost.

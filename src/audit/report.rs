@@ -30,8 +30,11 @@ pub struct Report {
 }
 
 impl Report {
-    /// Adds an access.
+    /// Adds an access, when it ends.
     pub fn add(&mut self, access: &Accessed<'_>) {
+        if access.is_begun() {
+            return;
+        }
         let day = access.at.get(..10).unwrap_or(access.at);
         for (column, share) in access.shares() {
             let key = (day.into(), access.account.into(), access.role.into(), column.into());

@@ -2,18 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Cursor;
+use std::io::{self, Cursor};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use expect_test::expect;
 
 use super::chain::Mark;
 use super::*;
 use crate::crypto::{AUDIT_MAC_LENGTH, AccessKey};
+use crate::events::rfc3339;
 use crate::policy::{Account, ColumnId};
 use crate::schema::ColumnRef;
 
 mod files;
+mod times;
 
 const DEPLOYMENT: &str = "11111111-2222-4333-8444-555555555555";
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -78,20 +82,51 @@ fn segments(name: &str, chain: u8) -> [String; 2] {
     files.map(|file| String::from_utf8(file).unwrap())
 }
 
-fn anchor(file: &str, at: usize, name: &str, chain: u8) -> Anchor {
+fn anchor(file: &str, at: usize, name: &str, chain: u8) -> ChainEnd {
     let line = file.lines().nth(at).unwrap();
     let parsed = Parsed::read(line.as_bytes()).unwrap();
     ChainEnd { name: name.to_owned(), chain: ChainId([chain; 8]), seq: parsed.seq, mac: parsed.code().unwrap() }
 }
 
-fn verdict(files: &[&str], anchors: &[Anchor]) -> Verdict {
+/// Anchors as a database holds them that gives two at once.
+struct Pages {
+    held: Vec<(AnchorPlace, ChainEnd)>,
+    read: usize,
+}
+
+impl Pages {
+    fn of(anchors: &[ChainEnd]) -> Self {
+        let numbered =
+            anchors.iter().zip(1..).map(|(anchor, number)| (AnchorPlace { seq: anchor.seq, number }, anchor.clone()));
+        let mut held: Vec<_> = numbered.collect();
+        held.sort_by_key(|(place, _)| *place);
+        Self { held, read: 0 }
+    }
+}
+
+impl AnchorStore for Pages {
+    fn page(&mut self, chain: ChainId, behind: AnchorPlace) -> io::Result<Vec<(AnchorPlace, [u8; AUDIT_MAC_LENGTH])>> {
+        let next = self.held.iter().filter(|(place, anchor)| anchor.chain == chain && *place > behind);
+        let page: Vec<_> = next.take(2).map(|(place, anchor)| (*place, anchor.mac)).collect();
+        self.read += page.len();
+        Ok(page)
+    }
+
+    fn chains(&mut self, name: &str) -> io::Result<Vec<(ChainId, u64)>> {
+        let of_name = self.held.iter().filter(|(_, anchor)| anchor.name == name);
+        let newest: BTreeMap<ChainId, u64> = of_name.map(|(place, anchor)| (anchor.chain, place.seq)).collect();
+        Ok(newest.into_iter().collect())
+    }
+}
+
+fn verdict(files: &[&str], anchors: &[ChainEnd]) -> Verdict {
     let names = ["one", "two", "three"];
     let files = files.iter().zip(names).map(|(text, name)| (name.to_owned(), Ok(Cursor::new(text.as_bytes()))));
-    verify(files, any_key, anchors, &PutAway::default()).unwrap()
+    verify(files, any_key, &mut Pages::of(anchors), &PutAway::default()).unwrap()
 }
 
 /// What is wrong, one on each line.
-fn found(files: &[&str], anchors: &[Anchor]) -> String {
+fn found(files: &[&str], anchors: &[ChainEnd]) -> String {
     verdict(files, anchors).found.iter().map(|found| format!("{} {}\n", found.place, found.breach.kind())).collect()
 }
 
@@ -173,10 +208,15 @@ fn anchors_show_an_end_that_was_cut_off() {
 }
 
 /// The kinds of what is wrong, where segments were put away.
-fn kinds_without(files: &[&str], anchors: &[Anchor], put_away: &PutAway) -> Vec<&'static str> {
+fn kinds_without(files: &[&str], anchors: &[ChainEnd], put_away: &PutAway) -> Vec<&'static str> {
     let names = ["one", "two", "three"];
     let files = files.iter().zip(names).map(|(text, name)| (name.to_owned(), Ok(Cursor::new(text.as_bytes()))));
-    verify(files, any_key, anchors, put_away).unwrap().found.iter().map(|found| found.breach.kind()).collect()
+    verify(files, any_key, &mut Pages::of(anchors), put_away)
+        .unwrap()
+        .found
+        .iter()
+        .map(|found| found.breach.kind())
+        .collect()
 }
 
 #[test]
@@ -210,18 +250,26 @@ fn earlier_segments_are_missed_unless_they_were_put_away() {
 }
 
 #[test]
-fn of_other_chains_one_anchor_is_held() {
-    let ([one, _], [other, _]) = (segments("proxy-1", 7), segments("proxy-1", 9));
-    let mut anchors = Anchors::default();
-    anchors.expect(one.lines().next().unwrap().as_bytes());
-    anchors.expect(b"nonsense");
-    let of_other = |at| anchor(&other, at, "proxy-1", 9);
-    for one in [anchor(&one, 2, "proxy-1", 7), of_other(4), of_other(1), anchor(&one, 5, "proxy-1", 7), of_other(5)] {
-        anchors.add(one).unwrap();
+fn anchors_are_read_in_pages_and_each_once() {
+    let ([one, two], other) = (segments("proxy-1", 7), segments("proxy-1", 9));
+    let of =
+        |file: &str, chain| (0..file.lines().count()).map(|at| anchor(file, at, "proxy-1", chain)).collect::<Vec<_>>();
+    let anchors = [of(&two, 7), of(&one, 7), of(&other[0], 9)].concat();
+    let read = |files: &[&str], anchors: &[ChainEnd]| {
+        let mut pages = Pages::of(anchors);
+        let files = files.iter().map(|text| (String::new(), Ok(Cursor::new(text.as_bytes()))));
+        let verdict = verify(files, any_key, &mut pages, &PutAway::default()).unwrap();
+        let kinds: Vec<_> = verdict.found.iter().map(|found| found.breach.kind()).collect();
+        (kinds, verdict.anchors, pages.read)
+    };
+    assert_eq!(read(&[&one, &other[0], &two], &anchors), (vec![], 15, 15));
+    assert_eq!(read(&[&one, &two], &anchors), (vec!["chain_missing"], 9, 9), "no more of the other chain than its end");
+    // Wherever the one stands that does not fit.
+    for at in 0..9 {
+        let mut forged = anchors.clone();
+        forged[at].mac[0] ^= 1;
+        assert_eq!(read(&[&one, &other[0], &two], &forged).0, ["not_as_anchored"], "{at}");
     }
-    anchors.add(anchor(&other, 3, "proxy-2", 8)).unwrap();
-    let held: Vec<_> = anchors.into_vec().iter().map(|anchor| (anchor.chain.0[0], anchor.seq)).collect();
-    assert_eq!(held, [(7, 3), (7, 6), (9, 6)]);
 }
 
 #[test]
@@ -427,34 +475,55 @@ fn a_long_record_is_searched() {
     let count: u64 = std::env::var("CANDADO_ACCESSES").map_or(2_000, |number| number.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("accesses.log");
-    let mut chain = Chain::new(key());
-    let began = std::time::Instant::now();
-    {
-        let mut file = std::io::BufWriter::new(fs::File::create(&path).unwrap());
-        let mut line = Vec::new();
-        chain.put(&head("proxy-1", 7, 1, [0; AUDIT_MAC_LENGTH]), "2026-03-04T05:06:07.000000Z", &mut line);
-        for number in 0..count {
-            let user = if number % 1_000 == 0 { "eve".to_owned() } else { format!("user{}", number % 50) };
-            let access = Line::Access(Box::new(disclosure(&user, 3)));
-            chain.put(&access, "2026-03-04T05:06:07.000000Z", &mut line);
-            std::io::Write::write_all(&mut file, &line).unwrap();
-            line.clear();
-        }
-    }
-    let written = began.elapsed();
-    let mut found = 0;
-    let filter = Filter { account: Some("eve".to_owned()), ..Filter::default() };
-    search(&path, &filter, |_| found += 1).unwrap();
-    let searched = began.elapsed() - written;
+    let mut began = Instant::now();
+    written(&path, count, 0);
+    let mut times = format!("{count} records");
+    let mut time = |what: &str| {
+        times.push_str(&format!(", {what} {:?}", began.elapsed()));
+        began = Instant::now();
+    };
+    time("written");
+    let found = |filter: Filter| {
+        let mut found = 0;
+        search(&path, &filter, |_| found += 1).unwrap();
+        found
+    };
+    let by_account = found(Filter { account: Some("eve".to_owned()), ..Filter::default() });
+    time("searched by account");
+    let (from, until) = (Some(at(count / 2)), Some(at(count / 2 + 100)));
+    let by_time = found(Filter { from, until, ..Filter::default() });
+    time("by time");
+    let all = found(Filter { from: Some(at(0)), ..Filter::default() });
+    time("all by time");
     let mut report = Report::default();
     search(&path, &Filter::default(), |access| report.add(access)).unwrap();
-    let reported = began.elapsed() - written - searched;
-    let reader = std::io::BufReader::with_capacity(1 << 20, fs::File::open(&path).unwrap());
-    let verdict = verify([("one".to_owned(), Ok(reader))], any_key, &[], &PutAway::default()).unwrap();
-    let verified = began.elapsed() - written - searched - reported;
-    println!(
-        "{count} records: written {written:?}, searched {searched:?}, reported {reported:?}, verified {verified:?}"
-    );
-    assert_eq!((found, verdict.found, verdict.accesses), (count.div_ceil(1_000), vec![], count));
+    time("reported");
+    let reader = io::BufReader::with_capacity(1 << 20, fs::File::open(&path).unwrap());
+    let verdict = verify([("one".to_owned(), Ok(reader))], any_key, &mut NoAnchors, &PutAway::default()).unwrap();
+    time("verified");
+    println!("{times}");
+    assert_eq!((by_account, by_time, all), (count.div_ceil(1_000), 100, count));
+    assert_eq!((verdict.found, verdict.accesses), (vec![], count));
     assert_eq!(report.totals().map(|(_, total)| total.statements).sum::<u64>(), 2 * count);
+}
+
+/// The time of a record: one in a second.
+fn at(number: u64) -> String {
+    rfc3339(Duration::from_secs(1_772_600_767 + number))
+}
+
+/// Writes a file of so many accesses. In its second half the clock is that many records behind.
+fn written(path: &Path, count: u64, set_back: u64) {
+    let mut chain = Chain::new(key());
+    let mut file = io::BufWriter::new(fs::File::create(path).unwrap());
+    let mut line = Vec::new();
+    chain.put(&head("proxy-1", 7, 1, [0; AUDIT_MAC_LENGTH]), &at(0), &mut line);
+    for number in 0..count {
+        let user = if number % 1_000 == 0 { "eve".to_owned() } else { format!("user{}", number % 50) };
+        let access = Line::Access(Box::new(disclosure(&user, 3)));
+        let behind = if number < count / 2 { 0 } else { set_back };
+        chain.put(&access, &at(number - behind), &mut line);
+        io::Write::write_all(&mut file, &line).unwrap();
+        line.clear();
+    }
 }

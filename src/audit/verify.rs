@@ -1,10 +1,12 @@
-//! Proving that nothing was changed, taken out, put in or cut off. Pure but for reading: keys and anchors are the caller's.
+//! Proving that nothing was changed, taken out, put in or cut off. Pure but for reading: files, keys and anchors are the
+//! caller's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{self, BufRead, Read};
 
-use super::chain::{ChainEnd, ChainId, Code, Mark, NOTHING_BEFORE};
+use super::anchors::{Along, AnchorStore, Anchored};
+use super::chain::{ChainId, Mark, NOTHING_BEFORE};
 use super::line::{Head, Parsed};
 use super::retention::PutAway;
 use crate::crypto::AccessKey;
@@ -13,9 +15,6 @@ use crate::crypto::AccessKey;
 const LINE_OCTETS_MAX: u64 = 64 << 20;
 /// Findings that are kept.
 const FOUND_MAX: usize = 1000;
-
-/// A chain's end as the database has it.
-pub type Anchor = ChainEnd;
 
 /// A place in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,34 +187,24 @@ struct Known {
 /// put away; chains may follow each other in any order.
 ///
 /// # Errors
-/// A file cannot be read.
+/// A file cannot be read, or the anchors cannot.
 pub fn verify<R: BufRead>(
     files: impl IntoIterator<Item = (String, io::Result<R>)>,
     key: impl Fn(&str, u32, &str) -> Option<AccessKey>,
-    anchors: &[Anchor],
+    anchors: &mut impl AnchorStore,
     put_away: &PutAway,
 ) -> io::Result<Verdict> {
-    let mut anchored: BTreeMap<(ChainId, u64), Code> = BTreeMap::new();
-    let mut contradicted = BTreeMap::new();
-    for anchor in anchors {
-        // The first one counts: a later one could be written for a history that was made up.
-        if *anchored.entry((anchor.chain, anchor.seq)).or_insert(anchor.mac) != anchor.mac {
-            contradicted.insert((anchor.chain, anchor.seq), anchor);
-        }
-    }
-    let known = BTreeMap::new();
-    let mut verifier = Verifier { key, anchored, contradicted, put_away, known, verdict: Verdict::default() };
+    let (anchors, known) = (Along::new(anchors), BTreeMap::new());
+    let mut verifier = Verifier { key, anchors, put_away, known, verdict: Verdict::default() };
     for (name, reader) in files {
         verifier.file(&name, reader?)?;
     }
-    Ok(verifier.finish(anchors))
+    verifier.finish()
 }
 
-struct Verifier<'a, K> {
+struct Verifier<'a, K, S> {
     key: K,
-    anchored: BTreeMap<(ChainId, u64), Code>,
-    /// Anchors with another code than the first one of the same place, as long as no record of that place was read.
-    contradicted: BTreeMap<(ChainId, u64), &'a Anchor>,
+    anchors: Along<'a, S>,
     put_away: &'a PutAway,
     known: BTreeMap<ChainId, Known>,
     verdict: Verdict,
@@ -228,7 +217,7 @@ struct Segment {
     last: Mark,
 }
 
-impl<K: Fn(&str, u32, &str) -> Option<AccessKey>> Verifier<'_, K> {
+impl<K: Fn(&str, u32, &str) -> Option<AccessKey>, S: AnchorStore> Verifier<'_, K, S> {
     fn file(&mut self, name: &str, mut reader: impl BufRead) -> io::Result<()> {
         let mut place = Place { file: name.to_owned(), line: 0 };
         let mut segment: Option<Segment> = None;
@@ -248,13 +237,13 @@ impl<K: Fn(&str, u32, &str) -> Option<AccessKey>> Verifier<'_, K> {
                 continue;
             };
             match (&mut segment, parsed.head()) {
-                (None, Some(head)) => segment = Some(self.head(&place, &parsed, head)),
+                (None, Some(head)) => segment = Some(self.head(&place, &parsed, head)?),
                 (None, None) => {
                     self.found(&place, Breach::Headless);
                     return Ok(());
                 }
                 (Some(_), Some(_)) => self.found(&place, Breach::Headless),
-                (Some(segment), None) => self.record(&place, &parsed, segment),
+                (Some(segment), None) => self.record(&place, &parsed, segment)?,
             }
         }
         if place.line == 0 {
@@ -265,7 +254,7 @@ impl<K: Fn(&str, u32, &str) -> Option<AccessKey>> Verifier<'_, K> {
     }
 
     /// A segment's first record.
-    fn head(&mut self, place: &Place, parsed: &Parsed<'_>, head: Head) -> Segment {
+    fn head(&mut self, place: &Place, parsed: &Parsed<'_>, head: Head) -> io::Result<Segment> {
         let key = (self.key)(&head.deployment, head.kid, &head.name);
         if key.is_none() {
             self.found(place, Breach::NoKey { kid: head.kid });
@@ -284,7 +273,7 @@ impl<K: Fn(&str, u32, &str) -> Option<AccessKey>> Verifier<'_, K> {
             if head.segment > self.put_away.begins(head.chain) {
                 self.found(place, Breach::BeginningMissing { segment: head.segment });
             }
-            if self.anchored.get(&(head.chain, before.seq)).is_some_and(|anchored| *anchored != before.mac) {
+            if self.anchors.compare(head.chain, before)? == Anchored::Contradicts {
                 self.found(place, Breach::NotAsAnchored { seq: before.seq });
             }
         }
@@ -300,36 +289,35 @@ impl<K: Fn(&str, u32, &str) -> Option<AccessKey>> Verifier<'_, K> {
         });
         entered.segment = head.segment;
         let mut segment = Segment { key, chain: head.chain, last: before };
-        self.record(place, parsed, &mut segment);
-        segment
+        self.record(place, parsed, &mut segment)?;
+        Ok(segment)
     }
 
-    fn record(&mut self, place: &Place, parsed: &Parsed<'_>, segment: &mut Segment) {
+    fn record(&mut self, place: &Place, parsed: &Parsed<'_>, segment: &mut Segment) -> io::Result<()> {
         let seq = parsed.seq;
         let Some(mac) = parsed.code() else {
             self.found(place, Breach::Unreadable);
-            return;
+            return Ok(());
         };
         self.verdict.records = self.verdict.records.saturating_add(1);
         let due = segment.last.seq.saturating_add(1);
         let fits = |segment: &Segment| {
-            segment.key.as_ref().is_none_or(|key| key.is_mac(&segment.last.mac, parsed.signed, &mac))
+            segment.key.as_ref().is_none_or(|key| key.is_mac(&segment.last.mac, parsed.signed.as_bytes(), &mac))
         };
         if seq > due {
             self.found(place, Breach::Missing { from: due, to: seq.saturating_sub(1) });
         } else if seq < due {
             self.found(place, Breach::Misplaced { seq });
-            return;
+            return Ok(());
         } else if !fits(segment) {
             self.found(place, Breach::Altered { seq });
         }
-        let at = (segment.chain, seq);
-        let is_contradicted = self.contradicted.remove(&at).is_some();
-        if is_contradicted || self.anchored.get(&at).is_some_and(|anchored| *anchored != mac) {
+        segment.last = Mark { seq, mac };
+        if self.anchors.compare(segment.chain, segment.last)? == Anchored::Contradicts {
             self.found(place, Breach::NotAsAnchored { seq });
         }
-        segment.last = Mark { seq, mac };
         match (parsed.access(), parsed.lost()) {
+            (Some(access), _) if access.is_begun() => {}
             (Some(_), _) => self.verdict.accesses = self.verdict.accesses.saturating_add(1),
             (None, Some(lost)) => self.verdict.lost = self.verdict.lost.saturating_add(lost),
             (None, None) if matches!(parsed.kind, b'a' | b'g') => self.found(place, Breach::Unreadable),
@@ -339,39 +327,32 @@ impl<K: Fn(&str, u32, &str) -> Option<AccessKey>> Verifier<'_, K> {
             known.last = segment.last;
             known.place = place.clone();
         }
+        Ok(())
     }
 
-    fn finish(mut self, anchors: &[Anchor]) -> Verdict {
+    fn finish(mut self) -> io::Result<Verdict> {
+        let mut behind = Vec::new();
+        for (chain, known) in &self.known {
+            if let Some(to) = self.anchors.rest(*chain)?.filter(|to| *to > known.last.seq) {
+                behind.push((known.place.clone(), Breach::CutOff { from: known.last.seq.saturating_add(1), to }));
+            }
+        }
+        for (chain, seq) in std::mem::take(&mut self.anchors.contradicted) {
+            let file = self.known.get(&chain).map_or_else(String::new, |known| known.name.clone());
+            self.found(&Place { file, line: 0 }, Breach::NotAsAnchored { seq });
+        }
+        behind.into_iter().for_each(|(place, breach)| self.found(&place, breach));
         let names: BTreeSet<String> = self.known.values().map(|known| known.name.clone()).collect();
-        let mut newest: BTreeMap<ChainId, &Anchor> = BTreeMap::new();
-        for anchor in anchors.iter().filter(|anchor| names.contains(&anchor.name)) {
-            self.verdict.anchors = self.verdict.anchors.saturating_add(1);
-            let known = newest.entry(anchor.chain).or_insert(anchor);
-            if anchor.seq > known.seq {
-                *known = anchor;
-            }
-        }
-        for ((_, seq), anchor) in std::mem::take(&mut self.contradicted) {
-            if names.contains(&anchor.name) {
-                self.found(&Place { file: anchor.name.clone(), line: 0 }, Breach::NotAsAnchored { seq });
-            }
-        }
-        for (chain, anchor) in newest {
-            match self.known.get(&chain) {
-                Some(known) if anchor.seq > known.last.seq => {
-                    let (place, from) = (known.place.clone(), known.last.seq.saturating_add(1));
-                    self.found(&place, Breach::CutOff { from, to: anchor.seq });
-                }
-                Some(_) => {}
-                None if self.put_away.is_gone(chain) => {}
-                None => {
-                    let place = Place { file: anchor.name.clone(), line: 0 };
-                    self.found(&place, Breach::ChainMissing { chain, seq: anchor.seq });
+        for name in names {
+            for (chain, seq) in self.anchors.chains(&name)? {
+                if !self.known.contains_key(&chain) && !self.put_away.is_gone(chain) {
+                    self.found(&Place { file: name.clone(), line: 0 }, Breach::ChainMissing { chain, seq });
                 }
             }
         }
+        self.verdict.anchors = self.anchors.compared;
         self.verdict.chains = self.known.iter().map(|(chain, known)| (*chain, (known.first, known.last.seq))).collect();
-        self.verdict
+        Ok(self.verdict)
     }
 
     fn found(&mut self, place: &Place, breach: Breach) {

@@ -39,6 +39,7 @@ fn rewrites() -> Vec<RewriteError> {
         RewriteError::NoRandom { column: column() },
         RewriteError::Tampered { column: column() },
         RewriteError::Unplanned { column: column() },
+        RewriteError::Bait { column: column() },
         RewriteError::Outdated,
         RewriteError::TooLarge,
         RewriteError::Wire(WireError::Truncated("row")),
@@ -77,6 +78,7 @@ fn complaints() -> Vec<Complaint> {
         WriteLeaseOver,
         ProtectedColumn,
         TooManySigns,
+        Bait,
         NotRecorded,
         NotRecordable,
         BudgetSpent,
@@ -112,8 +114,8 @@ fn the_codes_are_those_that_drivers_class_rightly() {
     assert_eq!(
         rewrites().iter().map(code).collect::<Vec<_>>(),
         [
-            1406, 1366, 1366, 1366, 1235, 3185, 3185, 3185, 3185, 3185, 1105, 1105, 1143, 1615, 1153, 1835, 1835, 1153,
-            1156, 1105
+            1406, 1366, 1366, 1366, 1235, 3185, 3185, 3185, 3185, 3185, 1105, 1105, 1143, 6444, 1615, 1153, 1835, 1835,
+            1153, 1156, 1105
         ]
     );
 }
@@ -122,6 +124,12 @@ fn the_codes_are_those_that_drivers_class_rightly() {
 fn a_firewall_rule_is_not_told_to_the_client() {
     let error = ClientError::from(&Refusal::Firewall { rule: "tautology" }).with_reference(18, 42);
     assert_eq!(error.text, "Access denied: statement refused by policy (ref 18:42)");
+}
+
+#[test]
+fn that_a_result_has_bait_is_not_told_to_the_client() {
+    let bait = ClientError::from(&RewriteError::Bait { column: column() });
+    assert_eq!(bait, ClientError::from(&Refusal::Firewall { rule: "tautology" }));
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! Anchors of the record of accesses: where each proxy's chain ended, again and again, in a table to which the proxy's
 //! account adds and in which it changes nothing. By them a file is missed that was cut off or taken away.
 
-use std::ops::ControlFlow;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -10,10 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::record::code;
 use super::{ControlError, KeyStore, chain};
-use crate::audit::{ChainEnd, ChainId};
-
-/// Number, name, chain, record and code of an anchor, as they are stored.
-type Row = (u64, String, Vec<u8>, u64, Vec<u8>);
+use crate::audit::{AnchorPlace, ChainEnd, ChainId};
+use crate::crypto::AUDIT_MAC_LENGTH;
 
 /// Anchors that are read at once.
 const PAGE: usize = 10_000;
@@ -90,29 +87,29 @@ impl KeyStore {
         Ok(())
     }
 
-    /// Shows all anchors, oldest first, until `each` has seen enough. A page at a time is in memory.
-    pub async fn anchors(&self, mut each: impl FnMut(ChainEnd) -> ControlFlow<()>) -> Result<(), ControlError> {
+    /// Anchors of a chain behind that place, by record and then by number; at most a page of them. None: there are no more.
+    pub async fn anchors_behind(
+        &self,
+        chain: ChainId,
+        behind: AnchorPlace,
+    ) -> Result<Vec<(AnchorPlace, [u8; AUDIT_MAC_LENGTH])>, ControlError> {
         let mut session = self.session("read the anchors of the record of accesses").await?;
-        let mut behind = 0_u64;
-        loop {
-            let sql = format!(
-                "SELECT anchor_id, name, chain, seq, mac FROM {}.audit_anchor WHERE anchor_id > {behind} \
-                 ORDER BY anchor_id LIMIT {PAGE}",
-                self.schema
-            );
-            let rows: Vec<Row> = session.rows(&sql).await?;
-            let is_last = rows.len() < PAGE;
-            for (id, name, chain, seq, mac) in rows {
-                let malformed = |_| ControlError::Malformed { what: "a chain's name" };
-                let chain = ChainId(chain.try_into().map_err(malformed)?);
-                behind = id;
-                if each(ChainEnd { name, chain, seq, mac: code(mac)? }).is_break() {
-                    return Ok(());
-                }
-            }
-            if is_last {
-                return Ok(());
-            }
-        }
+        let AnchorPlace { seq, number } = behind;
+        let sql = format!(
+            "SELECT seq, anchor_id, mac FROM {}.audit_anchor WHERE chain = x'{chain}' AND seq >= {seq} \
+             AND (seq > {seq} OR anchor_id > {number}) ORDER BY seq, anchor_id LIMIT {PAGE}",
+            self.schema
+        );
+        let rows: Vec<(u64, u64, Vec<u8>)> = session.rows(&sql).await?;
+        rows.into_iter().map(|(seq, number, mac)| Ok((AnchorPlace { seq, number }, code(mac)?))).collect()
+    }
+
+    /// Each chain of a proxy of that name, and the last of its records that is anchored.
+    pub async fn anchored_chains(&self, name: &str) -> Result<Vec<(ChainId, u64)>, ControlError> {
+        let mut session = self.session("read the anchors of the record of accesses").await?;
+        let sql = format!("SELECT chain, MAX(seq) FROM {}.audit_anchor WHERE name = ? GROUP BY chain", self.schema);
+        let rows: Vec<(Vec<u8>, u64)> = session.rows_with(&sql, (name,)).await?;
+        let malformed = |_| ControlError::Malformed { what: "a chain's name" };
+        rows.into_iter().map(|(chain, seq)| Ok((ChainId(chain.try_into().map_err(malformed)?), seq))).collect()
     }
 }

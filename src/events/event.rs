@@ -9,7 +9,7 @@ pub enum Class {
     /// A rule of the firewall matched a statement.
     #[default]
     Firewall,
-    /// A result showed bait.
+    /// A result showed bait, or was refused for it.
     Honey,
     /// An account was shown nearly or all that its budget allows.
     Budget,
@@ -34,7 +34,7 @@ impl Class {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// It was not sent to the server.
+    /// It was not sent to the server, or its result was ended.
     Refused,
     /// It was sent: the account's mode only observes.
     Observed,
@@ -59,7 +59,7 @@ impl Outcome {
     }
 }
 
-/// A statement that a rule matched, or whose result showed bait. Holds no value.
+/// A statement that a rule matched, or in whose result was bait. Holds no value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// What it is about.
@@ -79,7 +79,7 @@ pub struct Event {
     pub database: Option<String>,
     /// The rules that matched, the one that decided first.
     pub rules: Vec<String>,
-    /// The columns whose bait was shown.
+    /// The columns whose bait it was.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
     /// The sum of their points; a hard rule counts as much as is enough to refuse.
@@ -115,7 +115,7 @@ impl Event {
     pub(super) fn message(&self) -> String {
         match self.class {
             Class::Firewall => format!("statement {} by rule {}", self.outcome.name(), self.rule()),
-            Class::Honey => format!("honey of {} shown", self.columns.join(", ")),
+            Class::Honey => format!("honey of {} {}", self.columns.join(", "), self.outcome.name()),
             Class::Budget => format!("budget of an account: {}", self.rule()),
         }
     }

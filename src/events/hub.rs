@@ -240,22 +240,35 @@ impl Events {
 
 /// Everything but the text, which not even without values belongs into the log.
 fn log(event: &Event, hit: &Hit<'_>) {
-    tracing::warn!(
-        target: "candado::firewall",
-        event = event.id,
-        connection = hit.connection,
-        statement = hit.statement,
-        user = %hit.account.user,
-        host = %hit.account.host,
-        client = event.client,
-        database = event.database,
+    logged!(
+        warn,
+        "candado::firewall",
+        (event, hit),
         rule = hit.rule,
         rules = event.rules.join(","),
         score = event.score,
         mode = event.mode,
-        digest = event.digest.as_deref().unwrap_or_default(),
-        outcome = event.outcome.name(),
-        suppressed = event.suppressed,
         "firewall event"
     );
 }
+
+/// A line of the log about an event: what all of them tell, and what is said beside it.
+macro_rules! logged {
+    ($level:ident, $target:literal, ($event:ident, $of:ident), $($more:tt)+) => {
+        tracing::$level!(
+            target: $target,
+            event = $event.id,
+            connection = $of.connection,
+            statement = $of.statement,
+            user = %$of.account.user,
+            host = %$of.account.host,
+            client = $event.client,
+            database = $event.database,
+            digest = $event.digest.as_deref().unwrap_or_default(),
+            outcome = $event.outcome.name(),
+            suppressed = $event.suppressed,
+            $($more)+
+        )
+    };
+}
+pub(super) use logged;

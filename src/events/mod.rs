@@ -28,4 +28,4 @@ pub use ocsf::finding;
 pub use settings::{FileSettings, HttpSettings, LogSink, Settings, SettingsError, Token};
 pub use sighting::Sighting;
 pub use syslog::{SyslogHead, SyslogSettings, SyslogSocket, SyslogTransport};
-pub use time::{rfc3339, since_epoch};
+pub use time::{parse as parse_rfc3339, rfc3339, since_epoch};

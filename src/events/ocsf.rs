@@ -7,14 +7,18 @@ use super::{Class, Event, Outcome};
 
 /// The finding. What OCSF has no place for stands under `unmapped`.
 pub fn finding(event: &Event) -> Value {
-    let (action, action_id, disposition, disposition_id, severity, severity_id) = match event.outcome {
-        Outcome::Refused => ("Denied", 2, "Blocked", 2, "Medium", 3),
-        Outcome::Observed | Outcome::Explained | Outcome::Shadow => ("Allowed", 1, "Detected", 15, "Low", 2),
-        Outcome::Shown => ("Allowed", 1, "Detected", 15, "High", 4),
+    let (action, action_id, disposition, disposition_id) = match event.outcome {
+        Outcome::Refused => ("Denied", 2, "Blocked", 2),
+        Outcome::Observed | Outcome::Explained | Outcome::Shadow | Outcome::Shown => ("Allowed", 1, "Detected", 15),
+    };
+    let (severity, severity_id) = match (event.class, event.outcome) {
+        (Class::Honey, _) | (_, Outcome::Shown) => ("High", 4),
+        (Class::Firewall | Class::Budget, Outcome::Refused) => ("Medium", 3),
+        (Class::Firewall | Class::Budget, Outcome::Observed | Outcome::Explained | Outcome::Shadow) => ("Low", 2),
     };
     let title = match event.class {
         Class::Firewall => "SQL injection",
-        Class::Honey => "Honey value shown",
+        Class::Honey => "Honey",
         Class::Budget => "Budget of protected cells",
     };
     let (user, host) = event.account.rsplit_once('@').unwrap_or((&event.account, ""));

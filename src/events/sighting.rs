@@ -1,4 +1,4 @@
-//! Alarms of results that showed bait.
+//! Alarms of results that showed bait, or were refused for it.
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use data_encoding::HEXLOWER;
 
+use super::hub::logged;
 use super::time::{rfc3339, since_epoch};
 use super::{Class, Event, Events, Outcome};
 use crate::policy::{Account, FirewallMode};
@@ -13,16 +14,18 @@ use crate::policy::{Account, FirewallMode};
 /// What stands for a rule in these events.
 const RULE: &str = "honey";
 
-/// A result that showed bait, as the data plane knows it.
+/// A result with bait in it, as the data plane knows it.
 #[derive(Clone, Debug)]
 pub struct Sighting<'a> {
     /// The columns whose bait it was.
     pub columns: Vec<String>,
+    /// Whether the client got it.
+    pub outcome: Outcome,
     /// The account's firewall mode.
     pub mode: FirewallMode,
     /// The account's role.
     pub role: &'a str,
-    /// Who was shown it.
+    /// Who asked for it.
     pub account: &'a Account,
     /// From where.
     pub client: SocketAddr,
@@ -43,21 +46,18 @@ impl Events {
         let Some(suppressed) = self.admit_alarm(sighting.account, sighting.client, RULE) else { return };
         let event = self.of_sighting(sighting, suppressed);
         // Whatever becomes of firewall events, the log has the alarm.
-        tracing::error!(
-            target: "candado::honey",
+        let message = match sighting.outcome {
+            Outcome::Refused => "honey was asked for, and its result refused",
+            Outcome::Shown | Outcome::Observed | Outcome::Explained | Outcome::Shadow => "honey was shown",
+        };
+        logged!(
+            error,
+            "candado::honey",
+            (event, sighting),
             alarm = true,
-            event = event.id,
-            connection = sighting.connection,
-            statement = sighting.statement,
-            user = %sighting.account.user,
-            host = %sighting.account.host,
-            client = event.client,
             role = sighting.role,
-            database = event.database,
             columns = event.columns.join(","),
-            digest = event.digest.as_deref().unwrap_or_default(),
-            suppressed,
-            "honey was shown"
+            "{message}"
         );
         self.send(event);
     }
@@ -74,7 +74,7 @@ impl Events {
             columns: sighting.columns.clone(),
             score: 0,
             mode: sighting.mode.name().to_owned(),
-            outcome: Outcome::Shown,
+            outcome: sighting.outcome,
             digest: sighting.digest.map(|digest| HEXLOWER.encode(&digest)),
             text: None,
             suppressed,

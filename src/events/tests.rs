@@ -201,6 +201,7 @@ fn a_sighting_is_an_event_of_its_own_class() {
     let account = account("app");
     let sighting = Sighting {
         columns: vec!["shop.customers.phone".to_owned(), "shop.customers.note".to_owned()],
+        outcome: Outcome::Shown,
         mode: FirewallMode::Block,
         role: "support",
         account: &account,
@@ -222,11 +223,14 @@ fn a_sighting_is_an_event_of_its_own_class() {
     assert!(message.starts_with("<81>1 ") && message.contains(" honey [honey@32473 id="), "{message}");
     assert!(message.contains(" columns=\"shop.customers.phone,shop.customers.note\"] honey of shop."), "{message}");
     let finding = finding(&event);
-    assert_eq!(
-        (&finding["severity"], &finding["finding_info"]["title"]),
-        (&"High".into(), &"Honey value shown".into())
-    );
+    assert_eq!((&finding["severity"], &finding["finding_info"]["title"]), (&"High".into(), &"Honey".into()));
     assert_eq!(finding["unmapped"]["columns"][1], "shop.customers.note");
+    // Whether the client got the result or not, it is as grave.
+    let event = Event { outcome: Outcome::Refused, ..event };
+    let message = sink::syslog_message(&event, &SyslogHead::on("host", 10));
+    assert!(message.starts_with("<81>1 ") && message.ends_with("shop.customers.note refused"), "{message}");
+    let finding = super::finding(&event);
+    assert_eq!((&finding["severity"], &finding["action"]), (&"High".into(), &"Denied".into()));
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub fn rfc3339(since_epoch: Duration) -> String {
 }
 
 /// The way back. `None` for anything but what [`rfc3339`] writes.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+pub fn parse(text: &str) -> Option<Duration> {
     let text = text.strip_suffix('Z')?;
     let part = |from: usize, to: usize| text.get(from..to)?.parse::<u64>().ok();
     let (year, month, day) = (part(0, 4)?, part(5, 7)?, part(8, 10)?);

@@ -12,21 +12,40 @@ use super::{ColumnId, ProtectedColumn};
 /// Values of a shorter index would be taken for each other too often: every false alarm makes a true one less heard.
 const INDEX_LENGTH_MIN: u8 = 8;
 
+/// The bait of a protected column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Honey {
+    bait: Bait,
+    /// What becomes of a result with bait in it.
+    pub reaction: HoneyReaction,
+}
+
 /// What of a protected column is bait.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Honey {
+enum Bait {
     /// All of it.
     Column,
     /// Cells whose blind index is one of these. Not the values: policy tells nobody what they are.
     Values(Vec<Box<[u8]>>),
 }
 
+/// What becomes of a result with bait in it. The alarm is raised in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HoneyReaction {
+    /// The client gets it, and notices nothing.
+    #[default]
+    Log,
+    /// An error stands in place of the first row with bait and of all that come after it.
+    Refuse,
+}
+
 impl Honey {
     /// Whether a cell with that blind index is bait.
     pub fn is_bait(&self, index: Option<&[u8]>) -> bool {
-        match self {
-            Self::Column => true,
-            Self::Values(tags) => index.is_some_and(|index| tags.iter().any(|tag| **tag == *index)),
+        match &self.bait {
+            Bait::Column => true,
+            Bait::Values(tags) => index.is_some_and(|index| tags.iter().any(|tag| **tag == *index)),
         }
     }
 }
@@ -36,6 +55,8 @@ impl Honey {
 pub(super) struct WrittenHoney {
     column: Spanned<String>,
     tags: Option<Spanned<Vec<Spanned<String>>>>,
+    #[serde(default)]
+    reaction: HoneyReaction,
 }
 
 /// The bait by column, with what is wrong with it noted.
@@ -56,11 +77,11 @@ pub(super) fn honey(
             text.wrong(&at, format!("[[honey]] column `{name}` is not protected{hint}"));
             continue;
         };
-        let honey = match &one.tags {
-            None => Honey::Column,
-            Some(written) => Honey::Values(tags(text, written, column)),
+        let of_column = match &one.tags {
+            None => Bait::Column,
+            Some(written) => Bait::Values(tags(text, written, column)),
         };
-        if bait.insert(id, honey).is_some() {
+        if bait.insert(id, Honey { bait: of_column, reaction: one.reaction }).is_some() {
             text.wrong(&at, format!("[[honey]] column `{name}` stands twice: give its tags in one entry"));
         }
     }

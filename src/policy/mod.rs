@@ -29,7 +29,7 @@ pub use access::Basis;
 pub use budget::Budget;
 pub use column::{Bind, ColumnId, IndexSpec, LogicalType, Normaliser, Padding, ProtectedColumn, TextSize, Unbound};
 pub use file::RESERVED_KEYSET;
-pub use honey::Honey;
+pub use honey::{Honey, HoneyReaction};
 pub use mask::{AddressPart, HIDDEN, Mask, PSEUDONYM_CHARS, Piece, Reads};
 pub use mysql_role::MysqlRole;
 pub use password_hash::{HashCosts, NotAHash, PasswordHash, Pbkdf2Digest};

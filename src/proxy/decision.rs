@@ -298,9 +298,6 @@ impl Desk {
         if opens(&plan) && self.state.results_collation.is_none() {
             return Decision::WithFreshState;
         }
-        if let Err(error) = self.allow_searches(&plan, &snapshot) {
-            return Decision::Refuse(error);
-        }
         let send = match planned.rewritten {
             Rewritten::Unchanged => Send::AsItCame,
             Rewritten::Replaced => Send::Rewritten,

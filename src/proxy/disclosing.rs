@@ -1,6 +1,6 @@
 //! Telling of accesses: what is known of a statement before it is sent, and what its result showed when it has ended.
 //!
-//! Whoever opens rows holds [`Rows`]. If the result ends in whatever way without being told of, dropping it tells.
+//! Whoever reads an answer tells when it ends, in whatever way: its rows and its searches in one record.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::decision::{Cells, Desk, Pending};
 use super::snapshot::Snapshot;
 use super::statement::{Opening, opens};
-use crate::audit::{Asked, Audit, Disclosure, Outcome, Share, Tally, caller};
+use crate::audit::{Asked, Audit, Disclosure, Mode, Outcome, Share, Tally, caller};
 use crate::client_error::{ClientError, Complaint};
 use crate::firewall::Digest;
 use crate::plan::QueryPlan;
@@ -69,6 +69,18 @@ impl Witness {
         Told { audit: self.audit, disclosure: Some(Disclosure { outcome, rows, columns, ..self.disclosure }) }
     }
 
+    /// Of a result whose first rows are about to go out: of which columns they may show anything. `None` if nobody waits for
+    /// records.
+    pub(super) fn begun(&self, columns: impl Iterator<Item = ColumnRef>) -> Option<Told> {
+        match self.audit.mode() {
+            Mode::Fast => None,
+            Mode::Strict => {
+                let columns = columns.map(|column| (column, Share::default())).collect();
+                Some(self.clone().told_of(0, columns, Outcome::Begun))
+            }
+        }
+    }
+
     fn told(self, tally: &Tally, outcome: Outcome) -> Option<Told> {
         if tally.cells() == 0 {
             return None;
@@ -90,15 +102,18 @@ impl Rows {
         Self { plan, witness }
     }
 
+    /// The first rows are about to go out. `None` if they show nothing.
+    pub(super) fn begun(&self) -> Option<Told> {
+        let (witness, tally) = (self.witness.as_ref()?, self.plan.tally());
+        (tally.cells() > 0).then_some(())?;
+        let policy = &witness.snapshot.policy;
+        let column = |(id, _, _)| policy.column(id).map(|protected| protected.column.clone());
+        witness.begun(tally.columns().filter_map(column))
+    }
+
     /// The result ends in that way. `None` if there is nothing to tell, or it was told already.
     pub(super) fn end(&mut self, outcome: Outcome) -> Option<Told> {
         self.witness.take()?.told(self.plan.tally(), outcome)
-    }
-}
-
-impl Drop for Rows {
-    fn drop(&mut self) {
-        drop(self.end(Outcome::Broken));
     }
 }
 
@@ -145,16 +160,17 @@ impl Drop for Told {
 
 impl Desk {
     /// Whether a command may be sent whose answer would show protected cells: not while they could not be recorded and the
-    /// record is strict.
-    pub(super) async fn admit(&self, pending: &Pending) -> Result<(), ClientError> {
-        let shows = match &pending.cells {
-            Cells::Open { .. } => pending.prepared.is_none(),
-            Cells::Fetch { .. } => true,
-            Cells::Relay(_) | Cells::Messages { .. } | Cells::Fields { .. } => false,
+    /// record is strict. Nor if it searches once too often; of all that may refuse a statement this comes last, so that what
+    /// is counted is sent.
+    pub(super) async fn admit(&mut self, pending: &Pending) -> Result<(), ClientError> {
+        let executed = match &pending.cells {
+            Cells::Open { opening, .. } if pending.prepared.is_none() => Some(opening),
+            Cells::Fetch { .. } => None,
+            Cells::Open { .. } | Cells::Relay(_) | Cells::Messages { .. } | Cells::Fields { .. } => return Ok(()),
         };
-        match &self.shared.audit {
-            Some(audit) if shows => audit.admit().await.map_err(|_| Complaint::NotRecordable.into()),
-            Some(_) | None => Ok(()),
+        if let Some(audit) = &self.shared.audit {
+            audit.admit().await.map_err(|_| ClientError::from(Complaint::NotRecordable))?;
         }
+        executed.map_or(Ok(()), |opening| self.allow_searches(&opening.plan, &opening.snapshot))
     }
 }

@@ -1,4 +1,4 @@
-//! The alarm that a result raises which shows bait. Its client notices nothing.
+//! The alarm that a result raises which shows bait, or would if policy did not refuse it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,8 +7,9 @@ use super::decision::Desk;
 use super::snapshot::Snapshot;
 use super::statement::Opening;
 use crate::audit::{Asked, Tally};
-use crate::events::{Events, Sighting};
+use crate::events::{Events, Outcome, Sighting};
 use crate::policy::{Account, FirewallMode};
+use crate::schema::ColumnRef;
 
 /// Watches the rows of one answer. There is none if policy has no honey.
 pub(super) struct Sentinel {
@@ -60,18 +61,25 @@ impl Sentinel {
     #[inline]
     pub(super) fn look(&mut self, tally: &Tally) {
         if self.raised == Raised::No && tally.baited().next().is_some() {
-            self.raise(tally);
+            let policy = &self.snapshot.policy;
+            let column = |(id, _)| policy.column(id).map(|protected| protected.column.to_string());
+            let columns = tally.baited().filter_map(column).collect();
+            self.raise(columns, Outcome::Shown);
         }
     }
 
+    /// A row is refused for bait of that column. An alarm that bait of another column has raised does not tell of it.
     #[cold]
-    fn raise(&mut self, tally: &Tally) {
+    pub(super) fn refused(&mut self, column: &ColumnRef) {
+        self.raise(vec![column.to_string()], Outcome::Refused);
+    }
+
+    #[cold]
+    fn raise(&mut self, columns: Vec<String>, outcome: Outcome) {
         self.raised = Raised::Yes;
-        let policy = &self.snapshot.policy;
-        let column = |(id, _)| policy.column(id).map(|protected| protected.column.to_string());
-        let columns: Vec<String> = tally.baited().filter_map(column).collect();
         self.events.sighted(&Sighting {
             columns,
+            outcome,
             mode: self.mode,
             role: &self.role,
             account: &self.account,

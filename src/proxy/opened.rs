@@ -4,12 +4,14 @@
 //! Packets are renumbered, because some are left out and some change their length. What is wrong with a result is said in
 //! its place, and the rest of it is read and dropped, so that the connection stays in step.
 
+mod begun;
 mod mark;
 mod messages;
 mod newer_keys;
 mod paid;
 mod sorted;
 
+use self::begun::Begun;
 use super::budget::Purse;
 use super::decision::{Cells, Desk, Pending, put_error};
 use super::disclosing::{Rows, Told, Witness};
@@ -17,7 +19,7 @@ use super::end::End;
 use super::honey::Sentinel;
 use super::prepared::{Cursor, Prepared};
 use super::registry::Connection;
-use super::searching::Searched;
+use super::searching::{Answer, Searched};
 use super::session::Session;
 use super::statement::{Opening, refuse};
 use crate::audit::Outcome;
@@ -69,6 +71,7 @@ struct Reader {
     searched: Option<Searched>,
     /// What the rows may still show; `None`: everything.
     purse: Option<Purse>,
+    begun: Begun,
     /// Sequence id of the next packet to the client.
     sequence: u8,
     first_sequence: u8,
@@ -102,7 +105,7 @@ impl Session {
         while response != Response::Complete {
             let found = Whole::find(self.server.input.data(), row_bytes_max, "row");
             let Some(whole) = found.map_err(End::ServerMalformed)? else {
-                self.flush(&mut reader).await?;
+                course = self.flush(&mut reader, course).await?;
                 self.wait_for_server_up_to(row_bytes_max).await?;
                 continue;
             };
@@ -144,12 +147,12 @@ impl Session {
             }
             self.server.input.consume(whole.length);
             if reader.gathered.len() >= GATHER {
-                self.flush(&mut reader).await?;
+                course = self.flush(&mut reader, course).await?;
             }
         }
-        self.flush(&mut reader).await?;
+        course = self.flush(&mut reader, course).await?;
         self.desk.finish(reader, course);
-        if failed {
+        if failed || course == Course::Dropping {
             self.desk.ended(&then);
         } else {
             self.desk.succeeded(then);
@@ -157,15 +160,20 @@ impl Session {
         Ok(())
     }
 
-    async fn flush(&mut self, reader: &mut Reader) -> Result<(), End> {
+    /// Writes what is gathered. Returns how the answer stands then.
+    async fn flush(&mut self, reader: &mut Reader, course: Course) -> Result<Course, End> {
         if reader.gathered.is_empty() {
-            return Ok(());
+            return Ok(course);
         }
+        let course = match course {
+            Course::Passing => reader.record_begun(&self.desk.connection).await,
+            Course::Dropping => course,
+        };
         reader.written = true;
         self.desk.count_answer(reader.gathered.len());
         self.client.write(&reader.gathered).await?;
         reader.gathered.clear();
-        Ok(())
+        Ok(course)
     }
 }
 
@@ -228,18 +236,26 @@ enum NewerKeys {
 
 impl Desk {
     /// Keeps what the answer brought.
-    fn finish(&mut self, reader: Reader, course: Course) {
-        match (reader.kind, course) {
+    fn finish(&mut self, mut reader: Reader, course: Course) {
+        match (&reader.kind, course) {
             (Kind::Result { statement: Some(id) }, Course::Passing) if reader.rows.is_none() => {
                 // No rows came, but definitions did: a cursor is open.
-                if let Some(prepared) = self.statements.find(id)
+                if let Some(prepared) = self.statements.find(*id)
                     && !reader.columns.is_empty()
                 {
-                    prepared.cursor = Some(Cursor { opening: reader.opening, columns: reader.columns });
+                    let columns = std::mem::take(&mut reader.columns);
+                    prepared.cursor = Some(Cursor { opening: reader.opening.clone(), columns });
                 }
             }
             (Kind::Result { .. } | Kind::Prepare { .. } | Kind::Fields(_) | Kind::Messages, _) => {}
         }
+    }
+}
+
+impl Drop for Reader {
+    /// Dropped before the answer's end, it leaves the record to the writer.
+    fn drop(&mut self) {
+        drop(self.told(Outcome::Broken));
     }
 }
 
@@ -261,9 +277,11 @@ impl Reader {
             Cells::Messages { opening } => (opening, Kind::Messages, Vec::new(), None),
             Cells::Fields { opening, role } => (opening, Kind::Fields(role), Vec::new(), None),
         };
-        // Rows of a cursor were searched for when it was opened.
-        let is_executed = matches!(kind, Kind::Result { .. }) && columns.is_empty();
-        let searched = if is_executed { Searched::of(&opening, desk) } else { None };
+        let searched = match &kind {
+            Kind::Result { .. } if columns.is_empty() => Searched::of(&opening, Answer::Execution, desk),
+            Kind::Result { .. } => Searched::of(&opening, Answer::Fetch, desk),
+            Kind::Prepare { .. } | Kind::Fields(_) | Kind::Messages => None,
+        };
         let (witness, purse) = (Witness::of(&opening, desk), Purse::of(&opening, desk));
         let sentinel = Sentinel::of(&opening, desk);
         let rows = rows.map(|plan| Rows::new(plan.watching(&opening.snapshot.policy), witness.clone()));
@@ -278,6 +296,7 @@ impl Reader {
             sentinel,
             searched,
             purse,
+            begun: Begun::No,
             sequence,
             first_sequence: sequence,
             written: false,
@@ -484,18 +503,20 @@ impl Reader {
             (Outputs::Results(_), Err(_)) => {
                 self.opening.result = self.opening.result.saturating_add(1);
                 self.columns.clear();
-                self.rows = None;
+                (self.rows, self.begun) = (None, Begun::No);
                 Ok(())
             }
             (Outputs::Relay | Outputs::Messages | Outputs::Columns(_) | Outputs::Results(_), only) => only,
         }
     }
 
-    /// Puts an error in place of the answer, or of what of it is still to come.
+    /// Puts an error in place of the answer, or of what of it is still to come: of its rows, if none has gone out.
     fn refuse(&mut self, error: &ClientError, connection: &Connection) {
         if !self.written {
             self.gathered.clear();
             self.sequence = self.first_sequence;
+        } else if let Begun::Gathered(first_row) = self.begun {
+            self.put_back(first_row);
         }
         self.sequence = put_error(error, connection, self.sequence, &mut self.gathered);
     }

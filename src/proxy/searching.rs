@@ -130,23 +130,35 @@ fn columns(plan: &QueryPlan, snapshot: &Snapshot) -> BTreeMap<ColumnRef, Share> 
     columns
 }
 
-/// What the record will say of a statement's searches. If the result ends in whatever way without being told of, dropping
-/// it tells.
+/// What the record will say of a statement's searches.
 pub(super) struct Searched {
-    /// `None` once it was told.
-    witness: Option<Witness>,
+    witness: Witness,
     columns: BTreeMap<ColumnRef, Share>,
     rows: u64,
+    answer: Answer,
+}
+
+/// Which of a search's answers is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// Its execution's. It is told of whatever it finds.
+    Execution,
+    /// Rows of its cursor. The values were told of when it was opened; what it found is told now.
+    Fetch,
 }
 
 impl Searched {
     /// For the answer to the statement at hand; `None` if it makes no such search, or if nobody records.
-    pub(super) fn of(opening: &Opening, desk: &mut Desk) -> Option<Self> {
+    pub(super) fn of(opening: &Opening, answer: Answer, desk: &mut Desk) -> Option<Self> {
         if opening.plan.searches.is_empty() {
             return None;
         }
-        let witness = Some(Witness::of(opening, desk)?);
-        Some(Self { witness, columns: columns(&opening.plan, &opening.snapshot), rows: 0 })
+        let witness = Witness::of(opening, desk)?;
+        let mut columns = columns(&opening.plan, &opening.snapshot);
+        if answer == Answer::Fetch {
+            columns.values_mut().for_each(|share| *share = Share::default());
+        }
+        Some(Self { witness, columns, rows: 0, answer })
     }
 
     /// A row goes to the client.
@@ -154,22 +166,18 @@ impl Searched {
         self.rows = self.rows.saturating_add(1);
     }
 
-    /// What is told of the statement, with what its result has shown.
-    pub(super) fn told(mut self, shown: Option<Told>, outcome: Outcome) -> Option<Told> {
-        let columns = std::mem::take(&mut self.columns);
-        let witness = self.witness.take()?;
-        Some(match shown {
-            Some(shown) => shown.with_searches(columns),
-            None => witness.told_of(self.rows, columns, outcome),
-        })
+    /// The first rows are about to go out.
+    pub(super) fn begun(&self) -> Option<Told> {
+        (self.rows > 0).then_some(())?;
+        self.witness.begun(self.columns.keys().cloned())
     }
-}
 
-impl Drop for Searched {
-    fn drop(&mut self) {
-        if let Some(witness) = self.witness.take() {
-            // Dropped, it is left to the writer.
-            drop(witness.told_of(self.rows, std::mem::take(&mut self.columns), Outcome::Broken));
+    /// What is told of the statement, with what its result has shown.
+    pub(super) fn told(self, shown: Option<Told>, outcome: Outcome) -> Option<Told> {
+        match (shown, self.answer) {
+            (Some(shown), _) => Some(shown.with_searches(self.columns)),
+            (None, Answer::Fetch) if self.rows == 0 => None,
+            (None, Answer::Execution | Answer::Fetch) => Some(self.witness.told_of(self.rows, self.columns, outcome)),
         }
     }
 }

@@ -125,6 +125,12 @@ pub enum RewriteError {
         /// The column.
         column: ColumnRef,
     },
+    /// A result would show bait, and policy refuses that.
+    #[error("the result would show honey of column {column}")]
+    Bait {
+        /// The column.
+        column: ColumnRef,
+    },
     /// More index keys are live than when the statement was prepared: it has to be prepared again (MySQL: 1615).
     #[error("prepared statement needs to be re-prepared")]
     Outdated,

@@ -12,7 +12,7 @@ use super::{Context, ResultColumn, RewriteError, mask};
 use crate::audit::{Shown, Tally};
 use crate::crypto::{Envelope, OpenError, Plaintext, RowValue};
 use crate::plan::{Bound, CellAction};
-use crate::policy::{DecryptGrant, Honey, Mask, Policy};
+use crate::policy::{DecryptGrant, Honey, HoneyReaction, Mask, Policy};
 use crate::schema::{Charset, ColumnRef};
 use crate::wire::binary_row::{BinaryCells, keep_first};
 use crate::wire::column::ColumnType;
@@ -163,11 +163,15 @@ impl RowPlan {
                 copied = cell.end;
                 continue;
             }
+            let is_bait = step.is_bait(row, &cell);
+            if is_bait {
+                step.react(cx)?;
+            }
             let tie = step.tie.zip(self.ties.as_ref()).and_then(|(tie, ties)| ties.value(tie));
             copied = put_read((row, copied), &cell, (step, tie), &mut self.buffers, cx, out)?;
             if cell.value.is_some() {
                 self.tally.cell(at);
-                if step.is_bait(row, &cell) {
+                if is_bait {
                     self.tally.bait(at);
                 }
             }
@@ -196,11 +200,15 @@ impl RowPlan {
                 copied = cell.end;
                 continue;
             }
+            let is_bait = step.is_bait(row, &cell);
+            if is_bait {
+                step.react(cx)?;
+            }
             let tie = step.tie.zip(self.ties.as_ref()).and_then(|(tie, ties)| ties.value(tie));
             copied = put_read((row, copied), &cell, (step, tie), &mut self.buffers, cx, out)?;
             if cell.value.is_some() {
                 self.tally.cell(at);
-                if step.is_bait(row, &cell) {
+                if is_bait {
                     self.tally.bait(at);
                 }
             }
@@ -217,10 +225,20 @@ impl Step {
     /// Whether a cell that is shown is bait.
     #[inline]
     fn is_bait(&self, row: &[u8], cell: &Cell) -> bool {
-        let Some(honey) = &self.honey else { return false };
-        let stored = cell.value.clone().and_then(|value| row.get(value)).unwrap_or_default();
+        let (Some(honey), Some(value)) = (&self.honey, &cell.value) else { return false };
+        let stored = row.get(value.clone()).unwrap_or_default();
         // A value that is not sealed yet has no index.
         honey.is_bait(Envelope::parse(stored).ok().and_then(|envelope| envelope.index()))
+    }
+
+    /// Refuses a row with bait, if policy does, before the cell is opened.
+    #[cold]
+    fn react(&self, cx: &Context<'_>) -> Result<(), RewriteError> {
+        let (CellAction::Open(grant) | CellAction::Mask(grant, _)) = &self.action else { return Ok(()) };
+        match self.honey.as_ref().map(|honey| honey.reaction) {
+            Some(HoneyReaction::Refuse) => Err(RewriteError::Bait { column: name(grant, cx)? }),
+            Some(HoneyReaction::Log) | None => Ok(()),
+        }
     }
 
     /// Whether NULL stands for every value.

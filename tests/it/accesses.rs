@@ -242,6 +242,16 @@ async fn without_a_record_no_result_ends(kind: Kind) {
     assert_eq!(text(&mut conn, note).await.cells().len(), 690);
     let (code, verdict) = archive.verify();
     assert_eq!((code, &verdict["accesses"], &verdict["lost"]), (0, &json!(2), &json!(1)), "{verdict}");
+
+    // Of a large result no row goes out either, whether the client reads it or not.
+    fs::rename(&here, &away).unwrap();
+    let told = ended_by(&mut conn, note).await;
+    assert_eq!((told.0, told.1), (0, 1105));
+    assert!(told.2.starts_with("The access could not be recorded: nothing more is shown; try again (ref "), "{told:?}");
+    fs::rename(&away, &here).unwrap();
+    assert_eq!(prepared(&mut conn, note, ()).await.cells().len(), 690, "in step");
+    let (code, verdict) = archive.verify();
+    assert_eq!((code, &verdict["accesses"], &verdict["lost"]), (0, &json!(3), &json!(2)), "{verdict}");
 }
 
 /// Rows that came before the error that ended a result, and the error.
@@ -343,6 +353,18 @@ async fn a_record_outlasts_its_process_and_shows_what_was_cut_off(kind: Kind) {
     let (code, verdict) = archive.verify();
     assert_eq!((code, &verdict["records"]), (0, &json!(5)), "{verdict}");
     assert!(verdict["anchors"].as_u64().unwrap() >= 2, "{verdict}");
+    // However many anchors there are: as many times more than are read at once as the same ones again.
+    let name = whole.split('\t').nth(6).unwrap();
+    let again = format!(
+        "INSERT INTO candado.audit_anchor (name, chain, seq, mac, anchored_at) SELECT a.name, a.chain, a.seq, a.mac, \
+         a.anchored_at FROM candado.audit_anchor a JOIN (SELECT 1 FROM information_schema.columns x \
+         JOIN information_schema.character_sets y LIMIT 20100) many WHERE a.name = '{name}' LIMIT 20100"
+    );
+    deployment.server.sql(&again);
+    let (code, verdict) = archive.verify();
+    assert!(code == 0 && verdict["anchors"].as_u64().unwrap() >= 20_102, "{verdict}");
+    let drop = format!("DELETE FROM candado.audit_anchor WHERE name = '{name}' ORDER BY anchor_id DESC LIMIT 20100");
+    deployment.server.sql(&drop);
 
     let lines: Vec<&str> = whole.lines().collect();
     let joined = |lines: &[&str]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();

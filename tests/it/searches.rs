@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use crate::accesses::Archive;
 use crate::support::on_each_server;
 use crate::support::proxy::{Deployment, Tls, wait_until};
+use crate::support::raw::{Login, Raw, error_code};
 use crate::support::server::Kind;
-use crate::support::shop::{Answer, Shop, Who, policy, prepared, refused, refused_prepared, text};
+use crate::support::shop::{Answer, SECRET, Shop, Who, policy, prepared, refused, refused_prepared, text};
 
 on_each_server!(
     a_granted_search_finds_rows_and_shows_no_more,
@@ -15,6 +16,9 @@ on_each_server!(
     too_many_searches_are_refused,
     every_search_is_recorded,
     a_search_of_plain_text_takes_text_alone,
+    what_a_cursor_finds_is_recorded_when_it_is_fetched,
+    a_search_that_is_broken_off_leaves_one_record,
+    a_search_that_was_not_sent_is_not_counted,
 );
 
 /// The engineer sees masks of telephone numbers and may search by them, and by addresses for mail that he may not see.
@@ -236,4 +240,104 @@ async fn a_search_of_plain_text_takes_text_alone(kind: Kind) {
     refused_prepared(&mut engineer, sql, (7,), 1235, "42000").await;
     refused(&mut engineer, "SELECT id FROM customers WHERE phone = 7", 1143, "42000").await;
     refused(&mut engineer, "SELECT id FROM customers WHERE phone IN ('7', 7)", 1143, "42000").await;
+}
+
+/// A shop whose accesses are recorded, strictly.
+async fn recorded(kind: Kind, archive: &Archive, per_minute: u32) -> Shop<'static> {
+    let section = archive.section("strict");
+    let shop = Shop::open_with(Deployment::shared(kind), |database| granting(database, per_minute), Tls::Off, &section);
+    fill(&shop).await;
+    shop
+}
+
+/// The engineer's connection by hand.
+fn by_hand(shop: &Shop<'_>) -> Raw {
+    let login = Login { user: &shop.account(Who::Engineer), password: SECRET, ..Login::default() };
+    let mut raw = Raw::open(shop.proxy.port, &login);
+    assert_eq!(error_code(&raw.query(&format!("USE {}", shop.database))), 0);
+    raw
+}
+
+/// Outcome, rows, and what is told of the telephone numbers, of all records.
+fn told(archive: &Archive, shop: &Shop<'_>) -> Vec<Value> {
+    let phone = format!("{}.customers.phone", shop.database);
+    archive.accesses(&[]).iter().map(|one| json!([one["outcome"], one["rows"], one["columns"][&phone]])).collect()
+}
+
+async fn what_a_cursor_finds_is_recorded_when_it_is_fetched(kind: Kind) {
+    let archive = Archive::open(kind);
+    let shop = recorded(kind, &archive, 100).await;
+    let mut raw = by_hand(&shop);
+    for (columns, rows) in [("id", [1_u32, 1]), ("id, phone", [2, 0])] {
+        let (id, _) = raw.prepare(&format!("SELECT {columns} FROM customers WHERE phone = '090-1111-2222'"));
+        assert_eq!(error_code(&raw.statement(0x17, id, b"\x01\x01\0\0\0")), 0);
+        for count in rows.into_iter().filter(|count| *count > 0) {
+            assert_eq!(error_code(&raw.statement(0x1c, id, &count.to_le_bytes())), 0);
+        }
+    }
+    let searched = json!({ "opened": 0, "masked": 0, "searched": 1 });
+    let found = |masked: u64| json!({ "opened": 0, "masked": masked });
+    assert_eq!(
+        told(&archive, &shop),
+        [
+            json!(["complete", 0, searched]),
+            json!(["complete", 1, found(0)]),
+            json!(["complete", 1, found(0)]),
+            json!(["complete", 0, searched]),
+            json!(["complete", 2, found(2)]),
+        ]
+    );
+    assert_eq!(archive.verify().0, 0);
+}
+
+async fn a_search_that_is_broken_off_leaves_one_record(kind: Kind) {
+    let archive = Archive::open(kind);
+    let shop = recorded(kind, &archive, 100).await;
+    let many: Vec<String> = (100..160).map(|id| format!("({id}, '090-1111-4444')")).collect();
+    let sql = format!("INSERT INTO customers (id, phone) VALUES {}", many.join(", "));
+    assert!(matches!(text(&mut shop.connect(Who::Application).await, sql).await, Answer::Done { .. }));
+    // More than what lies between the two.
+    let mut raw = by_hand(&shop);
+    let sql = "SELECT phone, REPEAT('x', 1000000) FROM customers WHERE phone = '090-1111-4444'";
+    raw.send(&[b"\x03", sql.as_bytes()].concat(), 0);
+    // The number of columns, both of them, and a row.
+    let first: Vec<usize> = (0..4).map(|_| raw.read().unwrap().1.len()).collect();
+    assert!(first[0] == 1 && first[3] > 1_000_000, "{first:?}");
+    // Before it came, it was recorded that rows do.
+    assert_eq!(told(&archive, &shop), [json!(["begun", 0, { "opened": 0, "masked": 0 }])]);
+    drop(raw);
+    wait_until("the record is written", || archive.accesses(&[])[0]["outcome"] != "begun");
+    // Whatever came after it stands before this one.
+    text(&mut shop.connect(Who::Engineer).await, "SELECT id FROM customers WHERE phone = '090-1111-3333'").await;
+    let told = told(&archive, &shop);
+    let [broken, next] = told.as_slice() else { panic!("{told:?}") };
+    let rows = broken[1].as_u64().unwrap();
+    assert!((1..60).contains(&rows), "{broken}");
+    assert_eq!(*broken, json!(["broken", rows, { "opened": 0, "masked": rows, "searched": 1 }]));
+    assert_eq!(next[0], "complete");
+}
+
+async fn a_search_that_was_not_sent_is_not_counted(kind: Kind) {
+    let archive = Archive::open(kind);
+    let shop = recorded(kind, &archive, 2).await;
+    let mut engineer = shop.connect(Who::Engineer).await;
+    let (sql, by_value) = (
+        "SELECT id FROM customers WHERE phone = '090-1111-3333'",
+        "SELECT id FROM customers WHERE phone = ? AND id > 0",
+    );
+    let (here, away) = (archive.file().replace("/accesses.log", ""), archive.file().replace("/records/", "/away-"));
+    std::fs::rename(&here, &away).unwrap();
+    // The first one was sent when it turned out that no record can be written.
+    refused(&mut engineer, sql, 1105, "HY000").await;
+    for _ in 0..3 {
+        refused(&mut engineer, sql, 1105, "HY000").await;
+        refused_prepared(&mut engineer, by_value, ("090-1111-3333",), 1105, "HY000").await;
+    }
+    std::fs::rename(&away, &here).unwrap();
+    assert_eq!(prepared(&mut engineer, by_value, ("090-1111-3333",)).await.cells(), rows(&[&["2"]]));
+    refused(&mut engineer, sql, 1226, "42000").await;
+    refused_prepared(&mut engineer, by_value, ("090-1111-3333",), 1226, "42000").await;
+    let metrics = shop.proxy.probe("/metrics").1;
+    assert!(metrics.contains("candado_searches_total 2"), "{metrics}");
+    assert!(metrics.contains("candado_searches_refused_total 2"), "{metrics}");
 }

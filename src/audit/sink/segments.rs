@@ -282,7 +282,7 @@ fn tail(path: &Path, key: &ProxyKey) -> io::Result<Option<Tail>> {
         };
         let mac = last.code()?;
         let mark = Mark { seq: last.seq, mac };
-        let fits = key.key.is_mac(&before, last.signed, &mac);
+        let fits = key.key.is_mac(&before, last.signed.as_bytes(), &mac);
         Some(Tail { head, mark: fits.then_some(mark), last: mark })
     };
     Ok(read())

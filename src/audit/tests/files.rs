@@ -41,7 +41,7 @@ impl Desk {
                 (path.file_name().unwrap().to_str().unwrap().to_owned(), text.map(Cursor::new))
             }),
             any_key,
-            &[],
+            &mut NoAnchors,
             &PutAway::default(),
         )
         .unwrap()
@@ -297,7 +297,7 @@ async fn a_writer_that_hangs_is_asked_and_given_up() {
     let desk = Desk::new();
     let settings = Settings { mode: Mode::Strict, ..desk.settings(1 << 20) };
     let (mut audit, mut writer, _) = Audit::begin(&settings).unwrap();
-    audit.limits = Limits { record: std::time::Duration::ZERO, trial: std::time::Duration::ZERO };
+    audit.limits = Limits { record: Duration::ZERO, trial: Duration::ZERO };
     assert_eq!(audit.record(disclosure("ana", 1)).await, Err(NotRecorded), "not in time");
     assert_eq!(audit.admit().await, Err(NotRecorded), "nor is it heard whether it can be");
     audit.leave(disclosure("ben", 1));

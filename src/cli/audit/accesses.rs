@@ -1,8 +1,7 @@
 //! `candado audit verify FILE..`: the record of accesses.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
-use std::ops::ControlFlow;
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -11,19 +10,18 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::app::{control_settings, provider};
-use crate::audit::{Anchor, Anchors, ChainId, Found, ProxyKey, PutAway, Verdict, verify};
+use tokio::runtime::Runtime;
+
+use crate::audit::{AnchorPlace, AnchorStore, ChainId, Found, NoAnchors, ProxyKey, PutAway, Verdict, verify};
 use crate::cli::account::Account;
 use crate::cli::output::Output;
 use crate::cli::{Failure, lock_memory, runtime};
 use crate::config::MemoryLock;
-use crate::control::{AuditKeys, KeyStore, Pool, SCHEMA};
-use crate::crypto::AccessKey;
+use crate::control::{AuditKeys, ControlError, KeyStore, Pool, SCHEMA};
+use crate::crypto::{AUDIT_MAC_LENGTH, AccessKey};
 
 /// What one line read at once may hold.
 const BUFFER: usize = 1 << 20;
-
-/// Longest head of a segment.
-const HEAD_OCTETS_MAX: u64 = 4096;
 
 /// What was put away on purpose, as it is given.
 #[derive(Debug, Default, Args)]
@@ -83,11 +81,11 @@ pub(super) fn run(
     retention: &Retention,
     json: bool,
 ) -> Result<(), Failure> {
-    let anchors = expected(files)?;
+    check_readable(files)?;
     let put_away = retention.put_away();
     let verdict = match key_file {
         Some(path) => with_key_file(files, path, &put_away)?,
-        None => with_key_store(account, files, anchors, &put_away)?,
+        None => with_key_store(account, files, &put_away)?,
     };
     let output = Output::new();
     if json {
@@ -98,17 +96,13 @@ pub(super) fn run(
     if verdict.found.is_empty() { Ok(()) } else { Err(Failure::Found) }
 }
 
-/// Looks at the files' first lines, before anything is asked for: they say of which chains anchors are needed.
-fn expected(files: &[PathBuf]) -> Result<Anchors, Failure> {
-    let mut anchors = Anchors::default();
+/// Looks at all files, before anything is asked for.
+fn check_readable(files: &[PathBuf]) -> Result<(), Failure> {
     for path in files {
-        let mut first = Vec::new();
-        let read =
-            File::open(path).and_then(|file| BufReader::new(file).take(HEAD_OCTETS_MAX).read_until(b'\n', &mut first));
+        let read = File::open(path).and_then(|file| file.take(1).read_to_end(&mut Vec::new()));
         read.with_context(|| format!("cannot read {}", path.display())).map_err(Failure::Usage)?;
-        anchors.expect(first.strip_suffix(b"\n").unwrap_or(&first));
     }
-    Ok(anchors)
+    Ok(())
 }
 
 fn with_key_file(files: &[PathBuf], path: &Path, put_away: &PutAway) -> Result<Verdict, Failure> {
@@ -119,47 +113,52 @@ fn with_key_file(files: &[PathBuf], path: &Path, put_away: &PutAway) -> Result<V
         let fits = (deployment, kid, name) == (held.deployment.as_str(), held.kid, held.name.as_str());
         if fits { AccessKey::read(&held.key.to_be_written()) } else { None }
     };
-    Ok(verify(open(files), key, &[], put_away).context("a file cannot be read")?)
+    Ok(verify(open(files), key, &mut NoAnchors, put_away).context("a file cannot be read")?)
 }
 
-fn with_key_store(
-    account: &Account,
-    files: &[PathBuf],
-    anchors: Anchors,
-    put_away: &PutAway,
-) -> Result<Verdict, Failure> {
+fn with_key_store(account: &Account, files: &[PathBuf], put_away: &PutAway) -> Result<Verdict, Failure> {
     let settings = account.settings()?;
     lock_memory(&settings)?;
-    let held: anyhow::Result<(String, AuditKeys, Vec<Anchor>)> = runtime()?.block_on(async {
+    let (runtime, pool) = (runtime()?, Pool::new(&control_settings(&settings)));
+    let store = KeyStore::new(pool.clone(), SCHEMA);
+    let (own, keys) = runtime.block_on(async {
         let provider = provider::unwrapper(&settings.keys).await.context("the key provider cannot be used")?;
-        let pool = Pool::new(&control_settings(&settings));
-        let held = held(&KeyStore::new(pool.clone(), SCHEMA), &provider, anchors).await;
-        pool.close().await;
-        held
-    });
-    let (own, keys, anchors) = held?;
+        held(&store, &provider).await
+    })?;
     let key = |deployment: &str, kid: u32, name: &str| {
         if deployment == own { keys.access_key(kid, name) } else { None }
     };
-    Ok(verify(open(files), key, &anchors, put_away).context("a file cannot be read")?)
+    let mut anchors = Stored { store, runtime };
+    let verdict = verify(open(files), key, &mut anchors, put_away).context("the record cannot be verified");
+    anchors.runtime.block_on(pool.close());
+    Ok(verdict?)
 }
 
-async fn held(
-    store: &KeyStore,
-    provider: &provider::Opening,
-    mut anchors: Anchors,
-) -> anyhow::Result<(String, AuditKeys, Vec<Anchor>)> {
+async fn held(store: &KeyStore, provider: &provider::Opening) -> anyhow::Result<(String, AuditKeys)> {
     let (deployment, records) = store.audit_key_records().await.context("the key store cannot be read")?;
     let keys = AuditKeys::open(&records, deployment, provider.unwrapper.as_ref()).await;
-    let keys = keys.context("the record cannot be verified")?;
-    let mut added = Ok(());
-    let read = store.anchors(|anchor| {
-        added = anchors.add(anchor);
-        if added.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    });
-    read.await.context("the anchors cannot be read; see keys-policy/schema.sql")?;
-    added?;
-    Ok((deployment.hyphenated().to_string(), keys, anchors.into_vec()))
+    Ok((deployment.hyphenated().to_string(), keys.context("the record cannot be verified")?))
+}
+
+/// The anchors of the key store.
+struct Stored {
+    store: KeyStore,
+    runtime: Runtime,
+}
+
+impl AnchorStore for Stored {
+    fn page(&mut self, chain: ChainId, behind: AnchorPlace) -> io::Result<Vec<(AnchorPlace, [u8; AUDIT_MAC_LENGTH])>> {
+        self.runtime.block_on(self.store.anchors_behind(chain, behind)).map_err(unread)
+    }
+
+    fn chains(&mut self, name: &str) -> io::Result<Vec<(ChainId, u64)>> {
+        self.runtime.block_on(self.store.anchored_chains(name)).map_err(unread)
+    }
+}
+
+fn unread(error: ControlError) -> io::Error {
+    let error = anyhow::Error::new(error).context("the anchors cannot be read; see keys-policy/schema.sql");
+    io::Error::other(error)
 }
 
 fn open(files: &[PathBuf]) -> impl Iterator<Item = (String, io::Result<BufReader<File>>)> {

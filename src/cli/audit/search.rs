@@ -1,6 +1,6 @@
 //! `candado audit search` and `candado audit report`: the record of accesses, read and not verified.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use anyhow::anyhow;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::audit::{Accessed, Filter, Report, search};
+use crate::audit::{Accessed, Filter, Parsed, Report, search};
 use crate::cli::Failure;
 use crate::cli::moment::moment;
 use crate::cli::output::Output;
@@ -79,15 +79,30 @@ fn trace(text: &str) -> Result<String, String> {
 /// What was found in one file: the newest ones, and how many there were.
 #[derive(Default)]
 struct Hits {
-    /// By time, then by number, then as they were found.
-    kept: BTreeMap<(String, u64, u64), Value>,
+    /// Lines by time, then by number, then as they were found.
+    kept: BTreeMap<(String, u64, u64), Box<str>>,
+    /// Those whose end has not been found, by client and statement.
+    begun: HashMap<(String, String), (String, u64, u64)>,
     count: u64,
+    /// How many were found, also those that another one stands for.
+    found: u64,
 }
 
 impl Hits {
     fn keep(&mut self, access: &Accessed<'_>, limit: usize) {
+        let of_statement = (access.client.to_owned(), access.reference.to_owned());
+        // The record of the end stands for both.
+        if let Some(begun) = self.begun.remove(&of_statement) {
+            self.kept.remove(&begun);
+            self.count = self.count.saturating_sub(1);
+        }
         self.count = self.count.saturating_add(1);
-        self.kept.insert((access.at.to_owned(), access.seq, self.count), document(access));
+        self.found = self.found.saturating_add(1);
+        let place = (access.at.to_owned(), access.seq, self.found);
+        if access.is_begun() {
+            self.begun.insert(of_statement, place.clone());
+        }
+        self.kept.insert(place, access.line.into());
         if self.kept.len() > limit {
             self.kept.pop_first();
         }
@@ -98,7 +113,8 @@ impl Hits {
         let mut kept: Vec<_> = all.into_iter().flat_map(|hits| hits.kept).collect();
         kept.sort_by(|((at, seq, _), _), ((other_at, other_seq, _), _)| (at, seq).cmp(&(other_at, other_seq)));
         let older = kept.len().saturating_sub(limit);
-        kept.into_iter().skip(older).map(|(_, document)| document).collect()
+        let newest = kept.iter().skip(older).filter_map(|(_, line)| Parsed::read(line.as_bytes())?.access());
+        newest.map(|access| document(&access)).collect()
     }
 }
 

@@ -72,10 +72,10 @@ fn connect(transport: &SyslogTransport) -> std::io::Result<Socket> {
 
 /// `<PRI>1 TIME HOST candado PID CLASS [data] text`.
 pub(in crate::events) fn message(event: &Event, head: &SyslogHead) -> String {
-    let severity = match event.outcome {
-        Outcome::Refused => WARNING,
-        Outcome::Observed | Outcome::Explained | Outcome::Shadow => NOTICE,
-        Outcome::Shown => ALERT,
+    let severity = match (event.class, event.outcome) {
+        (Class::Honey, _) | (_, Outcome::Shown) => ALERT,
+        (Class::Firewall | Class::Budget, Outcome::Refused) => WARNING,
+        (Class::Firewall | Class::Budget, Outcome::Observed | Outcome::Explained | Outcome::Shadow) => NOTICE,
     };
     let class = event.class.name();
     let mut out = head.of(severity, &event.at, class);

@@ -20,6 +20,12 @@ fn a_column_or_some_of_its_values_are_bait() {
     assert!(policy.has_honey() && policy.honey(ColumnId(1)).is_none());
     let policy = parse("policy.toml", &with("column = \"shop.customers.phone\""), 1).unwrap();
     assert!(policy.honey(ColumnId(0)).unwrap().is_bait(None), "the whole column");
+    assert_eq!(policy.honey(ColumnId(0)).unwrap().reaction, HoneyReaction::Log, "unless it says otherwise");
+    for (written, reaction) in [("log", HoneyReaction::Log), ("refuse", HoneyReaction::Refuse)] {
+        let policy = with(&format!("column = \"shop.customers.phone\"\nreaction = \"{written}\""));
+        let policy = parse("policy.toml", &policy, 1).unwrap();
+        assert_eq!(policy.honey(ColumnId(0)).unwrap().reaction, reaction);
+    }
     assert!(!parse("policy.toml", GOOD, 1).unwrap().has_honey());
 }
 
@@ -30,6 +36,7 @@ fn what_is_no_honey_is_named() {
         ("column = \"shop.customers.phone\"\ntags = []", "tags is empty"),
         ("column = \"shop.customers.phone\"\ntags = [\"0011\"]", "has 16 bytes in hexadecimal"),
         ("column = \"shop.customers.phone\"\n[[honey]]\ncolumn = \"shop.customers.phone\"", "stands twice"),
+        ("column = \"shop.customers.phone\"\nreaction = \"refus\"", "did you mean `refuse`"),
         ("column = \"shop.customers.phone\"\ntag = \"00\"", "did you mean `tags`"),
     ] {
         let refused = problems(|_| with(honey));

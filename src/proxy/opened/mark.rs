@@ -3,7 +3,7 @@
 use super::Reader;
 
 /// A place in what is gathered.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
     gathered: usize,
     sequence: u8,

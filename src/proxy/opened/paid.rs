@@ -49,10 +49,14 @@ impl Reader {
                 Unpaid::Unasked(cells) => Untaken::Unasked(cells),
             })?;
         }
+        self.row_begins();
         let taken = if self.sorts() { self.sorted_row(row, next) } else { self.row(row, next) };
         taken.map_err(|error| {
             if let RewriteError::UnknownKey { kid, .. } = error {
                 return Untaken::UnknownKey { kid, error };
+            }
+            if let (RewriteError::Bait { column }, Some(sentinel)) = (&error, &mut self.sentinel) {
+                sentinel.refused(column);
             }
             Untaken::Refused(refuse(&error, connection))
         })?;

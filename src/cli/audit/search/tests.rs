@@ -2,23 +2,8 @@
 
 use super::*;
 
-fn accessed(at: &str, seq: u64) -> Accessed<'_> {
-    Accessed {
-        seq,
-        at,
-        account: "ana@%",
-        client: "192.0.2.7:4711",
-        role: "support",
-        application: "-",
-        traceparent: "-",
-        digest: "ab",
-        reference: "1:2",
-        outcome: "complete",
-        rows: 1,
-        opened: 1,
-        masked: 0,
-        columns: "shop.customers.phone=1/0",
-    }
+fn access(at: &str, seq: u64, columns: &str) -> String {
+    format!("a\t{seq}\t{at}\tana@%\t192.0.2.7:4711\tsupport\t-\t-\tab\t1:{seq}\tcomplete\t1\t1\t0\t{columns}\tmac")
 }
 
 #[test]
@@ -26,7 +11,8 @@ fn the_newest_are_the_latest_whatever_the_order_of_files() {
     let file = |accesses: &[(&str, u64)], limit| {
         let mut hits = Hits::default();
         for (at, seq) in accesses {
-            hits.keep(&accessed(at, *seq), limit);
+            let line = access(at, *seq, "shop.customers.phone=1/0");
+            hits.keep(&Parsed::read(line.as_bytes()).unwrap().access().unwrap(), limit);
         }
         hits
     };
@@ -44,8 +30,34 @@ fn the_newest_are_the_latest_whatever_the_order_of_files() {
 }
 
 #[test]
+fn of_a_result_that_has_ended_its_beginning_is_not_shown() {
+    let mut hits = Hits::default();
+    for (seq, statement, outcome) in [
+        (1, "1:1", "begun"),
+        (2, "1:2", "begun"),
+        (3, "1:1", "complete"),
+        (4, "1:3", "complete"),
+        (5, "1:3", "complete"),
+    ] {
+        let line = access("2026-03-06", seq, "shop.customers.phone=1/0");
+        let line = line.replace(&format!("1:{seq}\tcomplete"), &format!("{statement}\t{outcome}"));
+        hits.keep(&Parsed::read(line.as_bytes()).unwrap().access().unwrap(), 9);
+    }
+    assert_eq!(hits.count, 4);
+    let shown = Hits::newest(vec![hits], 9);
+    let shown: Vec<_> = shown.iter().map(|access| (&access["ref"], &access["outcome"])).collect();
+    assert_eq!(
+        shown.iter().map(|(statement, outcome)| format!("{statement} {outcome}")).collect::<Vec<_>>(),
+        [r#""1:2" "begun""#, r#""1:1" "complete""#, r#""1:3" "complete""#, r#""1:3" "complete""#]
+    );
+}
+
+#[test]
 fn honey_is_named_where_it_was_shown() {
-    let shown = |columns| line(&document(&Accessed { columns, ..accessed("2026-03-06", 1) }));
+    let shown = |columns| {
+        let text = access("2026-03-06", 1, columns);
+        line(&document(&Parsed::read(text.as_bytes()).unwrap().access().unwrap()))
+    };
     assert!(shown("shop.customers.phone=1/0/1").contains(" of shop.customers.phone (honey);"));
     assert!(shown("shop.customers.phone=1/0").contains(" of shop.customers.phone;"));
 }

@@ -8,7 +8,7 @@ use super::{Class, Event, Outcome};
 /// The finding. What OCSF has no place for stands under `unmapped`.
 pub fn finding(event: &Event) -> Value {
     let (action, action_id, disposition, disposition_id, severity, severity_id) = match event.outcome {
-        Outcome::Refused => ("Denied", 2, "Blocked", 2, "Medium", 3),
+        Outcome::Refused | Outcome::Unanswered => ("Denied", 2, "Blocked", 2, "Medium", 3),
         Outcome::Observed | Outcome::Explained | Outcome::Shadow => ("Allowed", 1, "Detected", 15, "Low", 2),
         Outcome::Shown => ("Allowed", 1, "Detected", 15, "High", 4),
     };
@@ -18,7 +18,10 @@ pub fn finding(event: &Event) -> Value {
         Class::Budget => "Budget of protected cells",
     };
     let (user, host) = event.account.rsplit_once('@').unwrap_or((&event.account, ""));
-    let (ip, port) = event.client.rsplit_once(':').unwrap_or((&event.client, "0"));
+    let client = event.client.rsplit_once(':').map(|(ip, port)| {
+        let ip = ip.trim_start_matches('[').trim_end_matches(']');
+        json!({ "ip": ip, "port": port.parse().unwrap_or(0) })
+    });
     json!({
         "activity_id": 1, "activity_name": "Create",
         "category_uid": 2, "category_name": "Findings",
@@ -33,7 +36,8 @@ pub fn finding(event: &Event) -> Value {
         "time": milliseconds(&event.at),
         "message": event.message(),
         "metadata": {
-            "uid": event.id,
+            // A statement may have several events.
+            "uid": format!("{}:{}", event.id, event.rule()),
             "version": "1.3.0",
             "profiles": ["security_control"],
             "product": { "name": "Candado", "vendor_name": "Candado", "version": env!("CARGO_PKG_VERSION") },
@@ -46,7 +50,7 @@ pub fn finding(event: &Event) -> Value {
         },
         "evidences": [{
             "actor": { "user": { "name": user, "domain": host } },
-            "src_endpoint": { "ip": ip.trim_start_matches('[').trim_end_matches(']'), "port": port.parse().unwrap_or(0) },
+            "src_endpoint": client,
             "database": { "name": event.database, "type_id": 1, "type": "Relational" },
             "data": { "statement": event.text, "digest": event.digest },
         }],

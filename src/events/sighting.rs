@@ -40,7 +40,7 @@ impl Events {
     /// Takes a sighting. Never waits.
     pub fn sighted(&self, sighting: &Sighting<'_>) {
         self.counters().sighted.fetch_add(1, Ordering::Relaxed);
-        let Some(suppressed) = self.admit_alarm(sighting.account, sighting.client, RULE) else { return };
+        let Some(suppressed) = self.admit_alarm(sighting.account, sighting.client.ip(), RULE) else { return };
         let event = self.of_sighting(sighting, suppressed);
         // Whatever becomes of firewall events, the log has the alarm.
         tracing::error!(

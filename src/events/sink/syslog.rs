@@ -73,7 +73,7 @@ fn connect(transport: &SyslogTransport) -> std::io::Result<Socket> {
 /// `<PRI>1 TIME HOST candado PID CLASS [data] text`.
 pub(in crate::events) fn message(event: &Event, head: &SyslogHead) -> String {
     let severity = match event.outcome {
-        Outcome::Refused => WARNING,
+        Outcome::Refused | Outcome::Unanswered => WARNING,
         Outcome::Observed | Outcome::Explained | Outcome::Shadow => NOTICE,
         Outcome::Shown => ALERT,
     };

@@ -14,38 +14,69 @@ pub(super) fn account_name(account: &Account) -> String {
     format!("{}@{}", account.user, account.host)
 }
 
+/// A lock that somebody else holds, for MariaDB also without a wait; a deadlock; a lock that is not waited for.
+const HELD: [u16; 3] = [1205, 1213, 3572];
+
+impl ControlError {
+    /// Whether the row of one account is the trouble, and others may be written.
+    pub(super) fn is_of_one_row(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if HELD.contains(code)) || matches!(self, Self::Malformed { .. })
+    }
+}
+
 impl KeyStore {
     /// Adds what a proxy has shown of one account, takes back what it did not use, and gives it a share of what is left,
-    /// in one transaction on one row.
+    /// in one transaction on one row. Does not wait for a row that somebody else holds.
     pub(super) async fn settle_budget(&self, account: &Account, claim: &Claim) -> Result<Answer, ControlError> {
+        let account = account_name(account);
         let mut session = self.session("count what an account was shown").await?;
         session.control("START TRANSACTION").await?;
-        let settled = self.settle(&mut session, &account_name(account), claim).await;
-        match settled {
-            Ok(answer) => session.control("COMMIT").await.map(|()| answer),
-            Err(error) => {
-                session.abandon().await;
-                Err(error)
-            }
+        let mut row = self.budget_row(&mut session, &account, claim).await?;
+        if row.is_none() {
+            // Not in this transaction: two that hold the gap in which the row will be would wait for each other.
+            session.control("ROLLBACK").await?;
+            let sql = format!(
+                "INSERT INTO {}.budget_window (account, span, began_at, taken) VALUES (?, ?, UTC_TIMESTAMP(6), 0) \
+                 ON DUPLICATE KEY UPDATE taken = taken",
+                self.schema
+            );
+            session.change(&sql, (&account, claim.span.name())).await?;
+            session.control("START TRANSACTION").await?;
+            row = self.budget_row(&mut session, &account, claim).await?;
         }
+        let Some(row) = row else {
+            session.abandon().await;
+            return Err(ControlError::Malformed { what: "a budget" });
+        };
+        let answer = self.settle(&mut session, &account, claim, row).await?;
+        session.control("COMMIT").await.map(|()| answer)
     }
 
-    async fn settle(&self, session: &mut Session, account: &str, claim: &Claim) -> Result<Answer, ControlError> {
-        let (schema, span) = (&self.schema, claim.span.name());
-        // Locks the row, which is there then: two proxies that began with a SELECT of no row would wait for each other.
-        let sql = format!(
-            "INSERT INTO {schema}.budget_window (account, span, began_at, taken) VALUES (?, ?, UTC_TIMESTAMP(6), 0) \
-             ON DUPLICATE KEY UPDATE taken = taken"
-        );
-        session.change(&sql, (account, span)).await?;
+    /// Locks the account's row, if it is there.
+    async fn budget_row(
+        &self,
+        session: &mut Session,
+        account: &str,
+        claim: &Claim,
+    ) -> Result<Option<Row>, ControlError> {
         let sql = format!(
             "SELECT DATE_FORMAT(began_at, '%Y-%m-%d %H:%i:%s.%f'), taken, \
              CAST(GREATEST(0, TIMESTAMPDIFF(MICROSECOND, began_at, UTC_TIMESTAMP(6))) AS UNSIGNED), \
              DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%d %H:%i:%s.%f') \
-             FROM {schema}.budget_window WHERE account = ? AND span = ? FOR UPDATE"
+             FROM {}.budget_window WHERE account = ? AND span = ? FOR UPDATE NOWAIT",
+            self.schema
         );
-        let rows: Vec<Row> = session.rows_with(&sql, (account, span)).await?;
-        let (began, taken, age, now) = rows.into_iter().next().ok_or(ControlError::Malformed { what: "a budget" })?;
+        let rows: Vec<Row> = session.rows_with(&sql, (account, claim.span.name())).await?;
+        Ok(rows.into_iter().next())
+    }
+
+    async fn settle(
+        &self,
+        session: &mut Session,
+        account: &str,
+        claim: &Claim,
+        (began, taken, age, now): Row,
+    ) -> Result<Answer, ControlError> {
         let (length, age) = (claim.span.length(), Duration::from_micros(age));
         let (window, before, ends_in) =
             if age >= length { (now, 0, length) } else { (began, taken, length.saturating_sub(age)) };
@@ -55,8 +86,9 @@ impl KeyStore {
         let settled = before.saturating_add(owed).saturating_sub(returned);
         let share = claim.granted_of(claim.limit.saturating_sub(settled));
         let taken = settled.saturating_add(share);
-        let sql = format!("UPDATE {schema}.budget_window SET began_at = ?, taken = ? WHERE account = ? AND span = ?");
-        session.change(&sql, (&window, taken, account, span)).await?;
+        let sql =
+            format!("UPDATE {}.budget_window SET began_at = ?, taken = ? WHERE account = ? AND span = ?", self.schema);
+        session.change(&sql, (&window, taken, account, claim.span.name())).await?;
         Ok(Answer { window: window.into(), ends_in, taken, granted: owed.saturating_add(share) })
     }
 

@@ -14,8 +14,11 @@ use zeroize::Zeroizing;
 
 use super::ControlError;
 
-/// Connections that the control plane keeps at most: key store, catalog, and one to spare for each.
-const CONNECTIONS_MAX: usize = 4;
+/// Connections that the control plane keeps at most: one for each task that may ask at the same moment, of keys, keys of
+/// data subjects, catalog, profiles and anchors.
+const CONNECTIONS_MAX: usize = 5;
+/// Those of the counts of budgets: so many accounts are settled at a time, so that one which waits for its row keeps few.
+pub(super) const COUNTING_MAX: usize = 4;
 /// How long a failed connection may take to say goodbye.
 const GOODBYE_MAX: Duration = Duration::from_millis(200);
 /// The name to compare when no name is to be compared. `mysql_async` passes over a verification error only if its text
@@ -28,6 +31,8 @@ const SETUP: [&str; 3] = [
     "SET SESSION innodb_lock_wait_timeout = 5, SESSION lock_wait_timeout = 5",
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
 ];
+/// Set besides where statements of clients wait for the answer: the server's shortest waits for locks.
+const IMPATIENT: &str = "SET SESSION innodb_lock_wait_timeout = 1, SESSION lock_wait_timeout = 1";
 
 /// How the control connection is protected.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +106,15 @@ impl Pool {
 
     /// The same with another number of connections at most.
     pub fn with_connections(settings: &Settings, connections_max: usize) -> Self {
+        Self::with_setup(settings, connections_max, SETUP.to_vec())
+    }
+
+    /// A pool for the counts of budgets, which wait for nobody else's connections and hardly for locks.
+    pub fn of_counts(settings: &Settings) -> Self {
+        Self::with_setup(settings, COUNTING_MAX, SETUP.into_iter().chain([IMPATIENT]).collect())
+    }
+
+    fn with_setup(settings: &Settings, connections_max: usize, setup: Vec<&'static str>) -> Self {
         let ssl = match &settings.tls {
             Tls::Off => None,
             Tls::AuthorityOnly { ca_file } => Some(
@@ -120,7 +134,7 @@ impl Pool {
             .prefer_socket(Some(false))
             .tcp_keepalive(Some(Duration::from_secs(10)))
             .stmt_cache_size(Some(16_usize))
-            .setup(SETUP.to_vec())
+            .setup(setup)
             .ssl_opts(ssl)
             .pool_opts(PoolOpts::default().with_constraints(constraints(connections_max)));
         Self {

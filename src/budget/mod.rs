@@ -6,6 +6,7 @@
 //! they show at most the limit, and that much for each proxy. What a proxy has not used for a second goes back. Where the
 //! database cannot be written, each proxy counts alone: all accounts, or the one whose row is held. A limit belongs to the
 //! question and not to the count: an account is counted once, whatever roles it uses, and each of them asks under its own.
+//! Searches by columns that a role does not see are counted in the same way, by the minute.
 //!
 //! Who asks the database is the control plane; whose rows are opened, the data plane's business.
 
@@ -61,7 +62,7 @@ pub enum Settling {
 /// What a proxy tells the database of one account's minute or day, and asks of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// Minute or day.
+    /// Where it is counted.
     pub span: Span,
     serial: u64,
     /// The window that it is about, by the database's name; `None`: the present one.

@@ -1,4 +1,4 @@
-//! What one account has been shown, over all of its connections to this proxy.
+//! What one account has been shown and has searched for, over all of its connections to this proxy.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,12 +44,31 @@ pub(super) enum Room {
 
 #[derive(Debug, Default)]
 struct Windows {
-    by_span: [Window; 2],
+    minute: Window,
+    day: Window,
+    searches: Window,
     /// How many times as much the account may be shown, and until when.
     elevated: Option<(u32, Instant)>,
 }
 
 impl Windows {
+    /// Those in which cells are counted, in the order in which they are asked.
+    fn of_cells(&mut self) -> [(Span, &mut Window); 2] {
+        [(Span::Minute, &mut self.minute), (Span::Day, &mut self.day)]
+    }
+
+    fn all(&mut self) -> [(Span, &mut Window); 3] {
+        [(Span::Minute, &mut self.minute), (Span::Day, &mut self.day), (Span::Searches, &mut self.searches)]
+    }
+
+    fn window(&mut self, span: Span) -> &mut Window {
+        match span {
+            Span::Minute => &mut self.minute,
+            Span::Day => &mut self.day,
+            Span::Searches => &mut self.searches,
+        }
+    }
+
     /// A budget as it is now.
     fn present(&self, budget: &Budget, now: Instant) -> Budget {
         match self.elevated {
@@ -85,7 +104,7 @@ impl Spending {
         let budget = &windows.present(budget, now);
         let mut verdict = Verdict::Fits;
         let mut wanting = false;
-        for (span, window) in Span::ALL.into_iter().zip(&mut windows.by_span) {
+        for (span, window) in windows.of_cells() {
             window.roll(now);
             let Some(limit) = span.limit(budget) else { continue };
             let was_wanting = window.is_wanting();
@@ -132,7 +151,7 @@ impl Spending {
         let mut windows = self.lock();
         let budget = &windows.present(budget, now);
         let mut reached = None;
-        for (span, window) in Span::ALL.into_iter().zip(&mut windows.by_span) {
+        for (span, window) in windows.of_cells() {
             window.roll(now);
             let limit = span.limit(budget).map(|limit| (limit, budget.warn_percent));
             reached = window.charge(cells, span, limit, now).or(reached);
@@ -140,21 +159,52 @@ impl Spending {
         reached
     }
 
+    /// Counts a search for so many values, if it fits the limit of a minute.
+    pub fn search(&self, values: u64, per_minute: u64, now: Instant) -> Verdict {
+        if self.room == Room::None {
+            return Verdict::Spent;
+        }
+        let sharing = self.sharing();
+        let mut windows = self.lock();
+        let window = &mut windows.searches;
+        window.roll(now);
+        let was_wanting = window.is_wanting();
+        let verdict = window.affords(values, per_minute, sharing);
+        if verdict == Verdict::Fits {
+            window.charge(values, Span::Searches, None, now);
+        }
+        let wanting = window.is_wanting() && !was_wanting;
+        drop(windows);
+        if wanting && verdict != Verdict::Spent && sharing == Sharing::Shared {
+            self.common.asking.notify_one();
+        }
+        verdict
+    }
+
+    /// The same when the database has been asked, as by [`Self::ask`]. Cancel-safe: what is counted is so when this returns.
+    pub async fn ask_to_search(&self, values: u64, per_minute: u64) -> Verdict {
+        self.asked(|now| self.search(values, per_minute, now)).await
+    }
+
     /// Whether so many cells more fit, when the database has been asked for them. Waits for a bounded time: if no answer
     /// comes, this proxy counts the account alone from now on. [`Verdict::Unasked`] if nothing that came was enough, though
     /// more may be left. Cancel-safe.
     pub async fn ask(&self, cells: u64, budget: &Budget) -> Verdict {
+        self.asked(|now| self.affords(cells, budget, now)).await
+    }
+
+    async fn asked(&self, fits: impl Fn(Instant) -> Verdict) -> Verdict {
         let mut answers = self.answers.subscribe();
         for _ in 0..ASKED_MAX {
             // In this order: an answer to what is wanted from here on is a change.
             answers.borrow_and_update();
-            match self.affords(cells, budget, Instant::now()) {
+            match fits(Instant::now()) {
                 Verdict::Unasked => self.common.asking.notify_one(),
                 verdict @ (Verdict::Fits | Verdict::Spent) => return verdict,
             }
             if !matches!(timeout(PATIENCE, answers.changed()).await, Ok(Ok(()))) {
                 self.alone("no answer came in time");
-                return self.affords(cells, budget, Instant::now());
+                return fits(Instant::now());
             }
         }
         Verdict::Unasked
@@ -162,22 +212,12 @@ impl Spending {
 
     /// Takes the database's answer to a claim that was sent at that moment.
     pub fn answered(&self, claim: &Claim, answer: &Answer, asked: Instant) {
-        let mut windows = self.lock();
-        let window = Span::ALL.into_iter().zip(&mut windows.by_span).find(|(span, _)| *span == claim.span);
-        if let Some((_, window)) = window {
-            window.answered(claim, answer, asked);
-        }
-        drop(windows);
+        self.lock().window(claim.span).answered(claim, answer, asked);
     }
 
     /// The database has not taken a claim, for certain.
     pub fn not_taken(&self, claim: &Claim) {
-        let mut windows = self.lock();
-        let window = Span::ALL.into_iter().zip(&mut windows.by_span).find(|(span, _)| *span == claim.span);
-        if let Some((_, window)) = window {
-            window.not_taken(claim);
-        }
-        drop(windows);
+        self.lock().window(claim.span).not_taken(claim);
     }
 
     /// The database does not take this account's counts: this proxy counts it alone. Says so once.
@@ -228,8 +268,7 @@ impl Spending {
     pub(super) fn claims(&self, settling: Settling, now: Instant) -> Vec<Claim> {
         let sharing = if self.is_alone() { Sharing::Alone } else { Sharing::Shared };
         let mut windows = self.lock();
-        let by_span = Span::ALL.into_iter().zip(&mut windows.by_span);
-        let claims = by_span.filter_map(|(span, window)| {
+        let claims = windows.all().into_iter().filter_map(|(span, window)| {
             window.roll(now);
             window.claim(span, settling, sharing)
         });
@@ -240,7 +279,7 @@ impl Spending {
     pub(super) fn is_over(&self, now: Instant) -> bool {
         let distinct = self.distinct().is_over(now);
         let mut windows = self.lock();
-        let idle = windows.by_span.iter_mut().all(|window| {
+        let idle = windows.all().into_iter().all(|(_, window)| {
             window.roll(now);
             window.is_idle()
         });

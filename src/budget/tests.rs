@@ -324,3 +324,46 @@ async fn who_is_given_too_little_again_and_again_was_not_answered() {
     assert_eq!(verdict, Verdict::Unasked);
     assert_eq!(ledger.totals().alone, 0, "it did answer");
 }
+
+#[test]
+fn an_account_searches_so_often_in_a_minute_and_others_for_themselves() {
+    let (ledger, start) = (Ledger::default(), Instant::now());
+    ledger.alone("a test");
+    let search = |user: &str, values, seconds| {
+        ledger.of(&account(user)).search(values, 10, start + Duration::from_secs(seconds))
+    };
+    assert_eq!(search("ana", 7, 0), Verdict::Fits);
+    assert_eq!(search("ana", 4, 1), Verdict::Spent, "eleven");
+    assert_eq!(search("ana", 3, 2), Verdict::Fits, "what was refused is not counted");
+    assert_eq!(search("ana", 1, 59), Verdict::Spent);
+    assert_eq!(search("ben", 10, 59), Verdict::Fits);
+    assert_eq!(search("ana", 10, 60), Verdict::Fits, "another minute");
+    assert_eq!(search("cho", 11, 60), Verdict::Spent, "more at once than in a minute");
+    assert_eq!(ledger.of(&account("ana")).affords(10, &BUDGET, start), Verdict::Fits, "cells are counted apart");
+}
+
+#[test]
+fn proxies_count_searches_together() {
+    let (proxies, now) = ([Ledger::default(), Ledger::default()], Instant::now());
+    let (mut taken, mut found) = (0, 0);
+    for _ in 0..40 {
+        for ledger in &proxies {
+            let spending = ledger.of(&account("ana"));
+            let mut verdict = spending.search(1, 20, now);
+            if verdict == Verdict::Unasked {
+                for due in ledger.due(Settling::WhatIsWanted, now) {
+                    let [claim] = &due.claims[..] else { panic!("{due:?}") };
+                    assert_eq!(claim.span, Span::Searches);
+                    let settled = taken + claim.owed - claim.returned;
+                    taken = settled + claim.granted_of(claim.limit.saturating_sub(settled));
+                    let granted = claim.owed + taken - settled;
+                    let answer = Answer { window: "now".into(), ends_in: Span::Searches.length(), taken, granted };
+                    spending.answered(claim, &answer, now);
+                }
+                verdict = spending.search(1, 20, now);
+            }
+            found += u64::from(verdict == Verdict::Fits);
+        }
+    }
+    assert!((19..=20 + 2 * advance(20)).contains(&found), "{found}");
+}

@@ -141,7 +141,7 @@ impl BudgetTask {
         let (began, mut settled) = (Instant::now(), Settled::Nothing);
         let mut held = self.pass(self.ledger.due(settling, began), began, &mut settled).await;
         for pause in PAUSES {
-            held.retain(|due| {
+            held.retain(|(due, _)| {
                 let again = !due.spending.is_alone();
                 if !again {
                     give_up(due);
@@ -152,10 +152,11 @@ impl BudgetTask {
                 break;
             }
             sleep(pause).await;
-            held = self.pass(held, began, &mut settled).await;
+            let again = held.into_iter().map(|(due, _)| due).collect();
+            held = self.pass(again, began, &mut settled).await;
         }
-        for due in &held {
-            due.spending.alone("somebody holds the account's row in the database");
+        for (due, error) in &held {
+            due.spending.alone(&error.chain());
             give_up(due);
         }
         settled
@@ -163,7 +164,7 @@ impl BudgetTask {
 
     /// Asks for everybody once, a few at a time. Gives those whose rows are held. Any other failure ends it: the others would
     /// wait as long.
-    async fn pass(&self, everybody: Vec<Due>, began: Instant, settled: &mut Settled) -> Vec<Due> {
+    async fn pass(&self, everybody: Vec<Due>, began: Instant, settled: &mut Settled) -> Vec<(Due, ControlError)> {
         let (mut waiting, mut asking, mut held) = (everybody.into_iter(), JoinSet::new(), Vec::new());
         loop {
             while asking.len() < COUNTING_MAX
@@ -188,7 +189,7 @@ impl BudgetTask {
                     due.spending.shared();
                 }
                 Err(error) if error.is_of_one_row() => {
-                    held.push(due);
+                    held.push((due, error));
                     continue;
                 }
                 Err(error) => {

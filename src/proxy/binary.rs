@@ -178,7 +178,7 @@ impl Desk {
         if plan.sort.is_some() {
             send = self.without_cursor(payload, send);
         }
-        self.allow_searches(&plan, &snapshot).map_err(NotSent::Refused)?;
+        self.note_searches(&plan, &snapshot);
         let cells =
             if opens(&plan) { Cells::Open { opening, statement: Some(id) } } else { Cells::Relay(guard(&snapshot)) };
         Ok(Decision::Forward { send, pending: Pending { response, cells, then, prepared: None } })

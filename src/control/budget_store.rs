@@ -15,6 +15,15 @@ pub(super) fn account_name(account: &Account) -> String {
     format!("{}@{}", account.user, account.host)
 }
 
+/// Whether a row that somebody else holds is waited for, as long as the connection allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lock {
+    /// It is: proxies queue up for it.
+    Awaited,
+    /// It is not: it was held before.
+    AtOnce,
+}
+
 /// A lock that somebody else holds, for MariaDB also without a wait; a deadlock; a lock that is not waited for; and a kind of
 /// count that the table does not know yet, so that only accounts which need it are counted alone.
 const HELD: [u16; 4] = [1205, 1213, 3572, 1265];
@@ -28,48 +37,50 @@ impl ControlError {
 
 impl KeyStore {
     /// Adds what a proxy has shown of one account, takes back what it did not use, and gives it a share of what is left,
-    /// in one transaction on one row. Does not wait for a row that somebody else holds.
-    pub(super) async fn settle_budget(&self, account: &Account, claim: &Claim) -> Result<Answer, ControlError> {
+    /// in one transaction on one row.
+    pub(super) async fn settle_budget(
+        &self,
+        account: &Account,
+        claim: &Claim,
+        lock: Lock,
+    ) -> Result<Answer, ControlError> {
         let account = account_name(account);
         let mut session = self.session("count what an account was shown").await?;
         session.control("START TRANSACTION").await?;
-        let mut row = self.budget_row(&mut session, &account, claim).await?;
-        if row.is_none() {
-            // Not in this transaction: two that hold the gap in which the row will be would wait for each other.
-            session.control("ROLLBACK").await?;
-            let sql = format!(
-                "INSERT INTO {}.budget_window (account, span, began_at, taken) VALUES (?, ?, UTC_TIMESTAMP(6), 0) \
-                 ON DUPLICATE KEY UPDATE taken = taken",
-                self.schema
-            );
-            session.change(&sql, (&account, claim.span.name())).await?;
-            session.control("START TRANSACTION").await?;
-            row = self.budget_row(&mut session, &account, claim).await?;
-        }
-        let Some(row) = row else {
-            session.abandon().await;
-            return Err(ControlError::Malformed { what: "a budget" });
-        };
+        let row = self.budget_row(&mut session, &account, claim, lock).await?;
         let answer = self.settle(&mut session, &account, claim, row).await?;
         session.control("COMMIT").await.map(|()| answer)
     }
 
-    /// Locks the account's row, if it is there.
+    /// Locks the account's row.
     async fn budget_row(
         &self,
         session: &mut Session,
         account: &str,
         claim: &Claim,
-    ) -> Result<Option<Row>, ControlError> {
-        let sql = format!(
+        lock: Lock,
+    ) -> Result<Row, ControlError> {
+        let (schema, key) = (&self.schema, (account, claim.span.name()));
+        // Locks the row, which is there then: two proxies that began with a SELECT of no row would wait for each other.
+        let insert = format!(
+            "INSERT INTO {schema}.budget_window (account, span, began_at, taken) VALUES (?, ?, UTC_TIMESTAMP(6), 0) \
+             ON DUPLICATE KEY UPDATE taken = taken"
+        );
+        let select = format!(
             "SELECT DATE_FORMAT(began_at, '%Y-%m-%d %H:%i:%s.%f'), taken, \
              CAST(GREATEST(0, TIMESTAMPDIFF(MICROSECOND, began_at, UTC_TIMESTAMP(6))) AS UNSIGNED), \
              DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%d %H:%i:%s.%f') \
-             FROM {}.budget_window WHERE account = ? AND span = ? FOR UPDATE NOWAIT",
-            self.schema
+             FROM {schema}.budget_window WHERE account = ? AND span = ? FOR UPDATE NOWAIT"
         );
-        let rows: Vec<Row> = session.rows_with(&sql, (account, claim.span.name())).await?;
-        Ok(rows.into_iter().next())
+        if lock == Lock::Awaited {
+            session.change(&insert, key).await?;
+        }
+        let mut rows: Vec<Row> = session.rows_with(&select, key).await?;
+        if rows.is_empty() {
+            session.change(&insert, key).await?;
+            rows = session.rows_with(&select, key).await?;
+        }
+        rows.into_iter().next().ok_or(ControlError::Malformed { what: "a budget" })
     }
 
     async fn settle(

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::budget_store::Lock;
 use super::pool::COUNTING_MAX;
 use super::{ControlError, KeyStore, Pool, SCHEMA, Signers};
 use crate::budget::{Due, Elevated, Happening, Ledger, Notice, Settling};
@@ -18,10 +19,8 @@ use crate::budget::{Due, Elevated, Happening, Ledger, Notice, Settling};
 const POLL: Duration = Duration::from_secs(1);
 /// How long the last counts may take when the proxy ends.
 const GOODBYE_MAX: Duration = Duration::from_secs(2);
-/// From then on a round of questions waits for no row that is held: results wait for the next round.
-const TURN_MAX: Duration = Duration::from_millis(500);
-/// Pauses before a row that is held is asked for again: another proxy holds it for a few round trips.
-const PAUSES: [Duration; 3] = [Duration::from_millis(15), Duration::from_millis(60), Duration::from_millis(180)];
+/// From then on a round of questions asks for no row that was held before: results wait for the next round.
+const ROUND_MAX: Duration = Duration::from_millis(500);
 
 /// Told of what becomes of elevations.
 type Tell = Box<dyn Fn(&Notice) + Send + Sync>;
@@ -136,77 +135,53 @@ impl BudgetTask {
         (self.tell)(notice);
     }
 
-    /// Asks for everybody. Rows that are held are asked for again when all others have been, unless they were held before.
+    /// Asks for everybody, a few at a time. A row that is held is its account's trouble; any other failure ends the round: the
+    /// others would wait as long.
     async fn settle(&self, settling: Settling) -> Settled {
-        let (began, mut settled) = (Instant::now(), Settled::Nothing);
-        let mut held = self.pass(self.ledger.due(settling, began), began, &mut settled).await;
-        for pause in PAUSES {
-            held.retain(|(due, _)| {
-                let again = !due.spending.is_alone();
-                if !again {
-                    give_up(due);
-                }
-                again
-            });
-            if held.is_empty() || began.elapsed() >= TURN_MAX {
-                break;
-            }
-            sleep(pause).await;
-            let again = held.into_iter().map(|(due, _)| due).collect();
-            held = self.pass(again, began, &mut settled).await;
-        }
-        for (due, error) in &held {
-            due.spending.alone(&error.chain());
-            give_up(due);
-        }
-        settled
-    }
-
-    /// Asks for everybody once, a few at a time. Gives those whose rows are held. Any other failure ends it: the others would
-    /// wait as long.
-    async fn pass(&self, everybody: Vec<Due>, began: Instant, settled: &mut Settled) -> Vec<(Due, ControlError)> {
-        let (mut waiting, mut asking, mut held) = (everybody.into_iter(), JoinSet::new(), Vec::new());
+        let (began, mut settled, mut asking) = (Instant::now(), Settled::Nothing, JoinSet::new());
+        let mut waiting = self.ledger.due(settling, began).into_iter();
         loop {
             while asking.len() < COUNTING_MAX
                 && let Some(due) = waiting.next()
             {
-                // A row that was held may be waited for, and others shall not wait for that.
-                let is_late = due.spending.is_alone() && began.elapsed() >= TURN_MAX;
-                if is_late || *settled == Settled::Failed {
+                let is_late = due.spending.is_alone() && began.elapsed() >= ROUND_MAX;
+                if is_late || settled == Settled::Failed {
                     give_up(&due);
                 } else {
                     asking.spawn(ask(self.store.clone(), due));
                 }
             }
-            let Some(asked) = asking.join_next().await else { return held };
+            let Some(asked) = asking.join_next().await else { return settled };
             // Who waits for one that panicked waits for a bounded time.
             let Ok((due, done)) = asked else { continue };
             match done {
                 Ok(()) => {
-                    if *settled != Settled::Failed {
-                        *settled = Settled::Answered;
+                    if settled != Settled::Failed {
+                        settled = Settled::Answered;
                     }
                     due.spending.shared();
+                    due.spending.settled();
                 }
                 Err(error) if error.is_of_one_row() => {
-                    held.push((due, error));
-                    continue;
+                    due.spending.alone(&error.chain());
+                    give_up(&due);
                 }
                 Err(error) => {
                     self.ledger.alone(&error.chain());
-                    *settled = Settled::Failed;
+                    settled = Settled::Failed;
+                    due.spending.settled();
                 }
             }
-            due.spending.settled();
         }
     }
 }
 
 /// Asks for one. Claims that are answered are no longer there.
 async fn ask(store: KeyStore, mut due: Due) -> (Due, Result<(), ControlError>) {
+    let lock = if due.spending.is_alone() { Lock::AtOnce } else { Lock::Awaited };
     while let Some(claim) = due.claims.first() {
         let asked = Instant::now();
-        match store.settle_budget(&due.account, claim).await {
+        match store.settle_budget(&due.account, claim, lock).await {
             Ok(answer) => due.spending.answered(claim, &answer, asked),
             Err(error) => return (due, Err(error)),
         }

@@ -287,14 +287,18 @@ CREATE TABLE IF NOT EXISTS candado.audit_anchor (
 
 -- What accounts with a budget have been shown, by all proxies together: one row for each account (`user@host`) and minute or
 -- day, which begins anew with the first cell after its end. `taken` is what proxies have been given of the limit; what they do
--- not use they give back.
+-- not use they give back. `searches` is a minute of values that are searched for and not seen (`[role.NAME.search]`).
 CREATE TABLE IF NOT EXISTS candado.budget_window (
-    account  VARCHAR(336)          CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
-    span     ENUM('minute', 'day') CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-    began_at DATETIME(6)           NOT NULL,
-    taken    BIGINT UNSIGNED       NOT NULL,
+    account  VARCHAR(336)                      CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    span     ENUM('minute', 'day', 'searches') CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    began_at DATETIME(6)                       NOT NULL,
+    taken    BIGINT UNSIGNED                   NOT NULL,
     PRIMARY KEY (account, span)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
+-- A table from before searches were counted in it.
+ALTER TABLE candado.budget_window
+    MODIFY span ENUM('minute', 'day', 'searches') CHARACTER SET ascii COLLATE ascii_bin NOT NULL;
 
 -- Budgets that are elevated for a while (`candado budget elevate`), by the request that was approved. Proxies believe a row
 -- only if enough of the people in their configuration have signed what it says.

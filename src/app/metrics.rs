@@ -135,9 +135,11 @@ impl Collector for Budgets {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let totals = self.ledger.totals();
         let elevated = i64::try_from(totals.elevated).unwrap_or(i64::MAX);
+        let alone = i64::try_from(totals.alone).unwrap_or(i64::MAX);
         let shared = "1 while budgets are counted together with all proxies, 0 while this one counts alone";
         for (name, help, value) in [
             ("budgets_shared", shared, i64::from(totals.shared)),
+            ("budget_accounts_alone", "Accounts whose budgets this proxy counts alone for their own reasons", alone),
             ("budget_elevations", "Budgets that are elevated for a while", elevated),
         ] {
             let metric = ConstGauge::new(value);

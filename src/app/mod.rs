@@ -26,14 +26,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::audit::{Audit, AuditError};
-use crate::budget::Ledger;
+use crate::budget::{Happening, Ledger, Notice};
 use crate::config::{NotReady, Plaintext, ServerTls, Settings};
 use crate::control::{
     AnchorTask, BudgetTask, CatalogLoader, CatalogRequests, CatalogTask, KeyRequests, KeyStore, KeyTask, KeysState,
     Pool, ProfileStore, ProfileTask, RefreshReason, Revalidation, SCHEMA, SubjectRequests, SubjectTask, Vitals,
 };
-use crate::events::{Events, SettingsError};
-use crate::policy::{Policy, written::Problems};
+use crate::events::{Events, Outcome, SettingsError};
+use crate::policy::{Account, Policy, written::Problems};
 use crate::proxy::{CatalogRefresh, KeyRefresh, KeyRequest, KeysWanted, RefreshRequest, Registry, WriteLease};
 use crate::schema::{Catalog, ServerKind, ServerVersion};
 use crate::{control, crypto, policy, proxy};
@@ -161,7 +161,8 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let (audit, record) = spawn_audit(&settings, &pool, &tasks)?.unzip();
     let (catalog, requests) = spawn_catalog(&board, &pool, &tasks, &stop);
     spawn_profiles(&board, &pool, &tasks, &stop);
-    let budgets = spawn_budgets(&settings, &pool, &tasks, &stop);
+    let events = Arc::new(events);
+    let budgets = spawn_budgets(&settings, &events, &tasks, &stop);
     tasks.spawn_blocking(crypto::warm_up);
     let instance = instance(&local(&listener, settings.listen.address)?);
     let revalidation = Revalidation { every: settings.revalidation.every, grace: settings.revalidation.grace };
@@ -182,7 +183,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         data_plane,
         drain: Arc::default(),
         tasks,
-        events: Arc::new(events),
+        events,
         audit,
         record,
         budgets,
@@ -292,10 +293,28 @@ fn spawn_profiles(board: &Arc<Board>, pool: &Pool, tasks: &TaskTracker, stop: &C
 }
 
 /// Starts counting what accounts are shown together with all proxies.
-fn spawn_budgets(settings: &Settings, pool: &Pool, tasks: &TaskTracker, stop: &CancellationToken) -> Arc<Ledger> {
-    let (ledger, store) = (Arc::<Ledger>::default(), KeyStore::new(pool.clone(), SCHEMA));
-    tasks.spawn(BudgetTask::new(store, ledger.clone(), settings.approval.clone()).run(stop.clone()));
+fn spawn_budgets(
+    settings: &Settings,
+    events: &Arc<Events>,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Arc<Ledger> {
+    let (ledger, pool) = (Arc::<Ledger>::default(), Pool::of_counts(&control_settings(settings)));
+    let events = events.clone();
+    let tell = move |notice: &Notice| tell_of_elevation(&events, notice);
+    tasks.spawn(BudgetTask::new(pool, ledger.clone(), settings.approval.clone(), tell).run(stop.clone()));
     ledger
+}
+
+/// Tells the sinks of events what became of an elevation.
+fn tell_of_elevation(events: &Events, notice: &Notice) {
+    let (rule, outcome) = match notice.happening {
+        Happening::Begun => ("elevation-begun", Outcome::Observed),
+        Happening::Over => ("elevation-over", Outcome::Observed),
+        Happening::NotBelieved => ("elevation-not-believed", Outcome::Refused),
+    };
+    let (user, host) = notice.account.rsplit_once('@').unwrap_or((&notice.account, ""));
+    events.announce(rule, outcome, &Account { user: user.into(), host: host.into() });
 }
 
 /// Carries requests from the data plane to the control plane, which do not know each other.

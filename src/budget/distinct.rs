@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 use std::time::Instant;
 
-use super::{Span, Told};
+use super::Span;
 use crate::schema::ColumnRef;
 
 /// A cell that an account is shown.
@@ -26,7 +26,8 @@ pub(super) struct Distinct {
     digests: RandomState,
     until: Option<Instant>,
     by_column: HashMap<ColumnRef, HashSet<u64>>,
-    told: Told,
+    /// The greatest limit of which somebody was warned.
+    told: u64,
 }
 
 impl Distinct {
@@ -56,10 +57,10 @@ impl Distinct {
             seen.insert(digest);
             most = most.max(seen.len() as u64);
         }
-        if self.told == Told::Yes || u128::from(most) * 100 < u128::from(limit) * u128::from(percent) {
+        if self.told >= limit || u128::from(most) * 100 < u128::from(limit) * u128::from(percent) {
             return None;
         }
-        self.told = Told::Yes;
+        self.told = limit;
         Some(limit)
     }
 
@@ -69,6 +70,12 @@ impl Distinct {
         self.until.is_none()
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_column.is_empty()
+    }
+
+    /// Gives back the memory of a day that is over.
     fn roll(&mut self, now: Instant) {
         if self.until.is_some_and(|until| now >= until) {
             // Digests of the row at hand have been made already.

@@ -4,13 +4,17 @@
 //! share of what is left ([`share`]), shows cells from it, and asks for another before it is used up; nobody who is within
 //! a share waits for the database. Cells that are shown without a share are at most [`advance`] for each proxy, so together
 //! they show at most the limit, and that much for each proxy. What a proxy has not used for a second goes back. Where the
-//! database cannot be written, each proxy counts alone.
+//! database cannot be written, each proxy counts alone: all accounts, or the one whose row is held. A limit belongs to the
+//! question and not to the count: an account is counted once, whatever roles it uses, and each of them asks under its own.
+//! Searches by columns that a role does not see are counted in the same way, by the minute.
 //!
 //! Who asks the database is the control plane; whose rows are opened, the data plane's business.
 
 mod distinct;
+mod elevations;
 mod ledger;
 mod span;
+mod spending;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -19,8 +23,9 @@ use std::time::Duration;
 
 use crate::policy::Account;
 pub use distinct::Seen;
-pub use ledger::{Ledger, Spending, Totals};
+pub use ledger::{Ledger, Totals};
 pub use span::Span;
+pub use spending::Spending;
 
 /// Cells that a proxy takes at once: a sixteenth of the limit.
 pub const fn share(limit: u64) -> u64 {
@@ -43,14 +48,6 @@ pub enum Verdict {
     Spent,
 }
 
-/// Whether somebody was warned in this window.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Told {
-    #[default]
-    No,
-    Yes,
-}
-
 /// How much of an account's counts the database is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settling {
@@ -65,7 +62,7 @@ pub enum Settling {
 /// What a proxy tells the database of one account's minute or day, and asks of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// Minute or day.
+    /// Where it is counted.
     pub span: Span,
     serial: u64,
     /// The window that it is about, by the database's name; `None`: the present one.
@@ -100,6 +97,37 @@ pub struct Elevated {
     pub factor: u32,
     /// Until when.
     pub until: std::time::Instant,
+}
+
+impl Elevated {
+    /// That this became of it.
+    pub fn notice(&self, happening: Happening) -> Notice {
+        Notice { happening, request: self.request, account: self.account.clone(), factor: self.factor }
+    }
+}
+
+/// What somebody should hear of an elevation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// What became of it.
+    pub happening: Happening,
+    /// The request that was approved.
+    pub request: u64,
+    /// The account, `user@host`.
+    pub account: Box<str>,
+    /// How many times as much it may be shown.
+    pub factor: u32,
+}
+
+/// What became of an elevation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happening {
+    /// It holds from now on.
+    Begun,
+    /// It does not hold any more.
+    Over,
+    /// It does not hold: nobody has signed what the table says.
+    NotBelieved,
 }
 
 /// What the database answers.

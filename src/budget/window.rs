@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Answer, Claim, Settling, Span, Told, Verdict, advance, share};
+use super::{Answer, Claim, Settling, Span, Verdict, advance, share};
 
 /// Cells that were shown, and cells that may be. Behind a limit stand the cells of all proxies: those that this one was
 /// given, and those that were given to others.
@@ -22,9 +22,13 @@ pub(super) struct Window {
     others: Option<u64>,
     /// Cells that somebody waits for, or was refused.
     wanted: u64,
+    /// The limit under which they are wanted: an account has the budget of the role that it uses, so it may have several.
+    /// `None`: nobody has asked under one.
+    limit: Option<u64>,
     /// Cells that had been shown when it was last looked after.
     cells_before: u64,
-    told: Told,
+    /// The greatest limit of which somebody was warned.
+    told: u64,
 }
 
 /// Who else is counted.
@@ -40,12 +44,14 @@ impl Window {
     /// Begins anew if it is over.
     pub(super) fn roll(&mut self, now: Instant) {
         if self.until.is_some_and(|until| now >= until) {
-            *self = Self { serial: self.serial.wrapping_add(1), ..Self::default() };
+            *self = Self { serial: self.serial.wrapping_add(1), limit: self.limit, ..Self::default() };
         }
     }
 
-    /// Whether so many cells more fit.
+    /// Whether so many cells more fit a limit. The cells are counted once, whatever limit they were shown under.
     pub(super) fn affords(&mut self, cells: u64, limit: u64, sharing: Sharing) -> Verdict {
+        let waiting = self.limit.filter(|_| self.is_wanting());
+        self.limit = Some(waiting.map_or(limit, |before| before.max(limit)));
         let mine = self.cells.saturating_add(cells);
         let others = self.others.unwrap_or_default();
         match sharing {
@@ -53,7 +59,8 @@ impl Window {
             Sharing::Alone => self.refuse(cells),
             Sharing::Shared => {
                 let in_advance = advance(limit).min(limit.saturating_sub(others.saturating_add(self.granted)));
-                if mine <= self.granted.saturating_add(in_advance).min(limit) {
+                // Cells may have been given under a greater limit.
+                if mine <= self.granted.saturating_add(in_advance).min(limit.saturating_sub(others)) {
                     if in_advance > 0 && self.is_low(mine, limit) {
                         self.wanted = self.wanted.max(1);
                     }
@@ -87,10 +94,10 @@ impl Window {
         self.cells = self.cells.saturating_add(cells);
         let (limit, percent) = limit?;
         let all = self.cells.saturating_add(self.others.unwrap_or_default());
-        if self.told == Told::Yes || u128::from(all) * 100 < u128::from(limit) * u128::from(percent) {
+        if self.told >= limit || u128::from(all) * 100 < u128::from(limit) * u128::from(percent) {
             return None;
         }
-        self.told = Told::Yes;
+        self.told = limit;
         Some(limit)
     }
 
@@ -103,8 +110,10 @@ impl Window {
         self.until.is_none()
     }
 
-    /// What the database is to be told and asked. Cells that are given back are no longer there.
-    pub(super) fn claim(&mut self, span: Span, limit: u64, settling: Settling) -> Option<Claim> {
+    /// What the database is to be told and asked; who is counted alone asks in any case, to learn whether that is over.
+    /// Cells that are given back are no longer there.
+    pub(super) fn claim(&mut self, span: Span, settling: Settling, sharing: Sharing) -> Option<Claim> {
+        let limit = self.limit?;
         let mut wanted = std::mem::take(&mut self.wanted);
         // A share may have come since somebody wanted one.
         if self.granted >= self.cells.saturating_add(wanted) && !self.is_low(self.cells, limit) {
@@ -120,12 +129,19 @@ impl Window {
         }
         let returned = if gives_back { self.granted.saturating_sub(self.cells) } else { 0 };
         let owed = self.cells.saturating_sub(self.granted);
-        if owed == 0 && returned == 0 && wanted == 0 {
+        if owed == 0 && returned == 0 && wanted == 0 && sharing == Sharing::Shared {
             return None;
         }
         self.granted = self.granted.saturating_sub(returned);
         let (serial, window, shown) = (self.serial, self.name.clone(), self.cells);
         Some(Claim { span, serial, window, shown, owed, returned, wanted, limit })
+    }
+
+    /// The database has not taken a claim: what it would have given back is still there.
+    pub(super) fn not_taken(&mut self, claim: &Claim) {
+        if claim.serial == self.serial {
+            self.granted = self.granted.saturating_add(claim.returned);
+        }
     }
 
     /// Takes the database's answer to a claim that was sent at that moment.
@@ -137,7 +153,7 @@ impl Window {
         if !same {
             // The database's began anew before ours did: what was shown since the claim belongs to that one.
             let (serial, cells) = (self.serial.wrapping_add(1), self.cells.saturating_sub(claim.shown));
-            *self = Self { serial, cells, ..Self::default() };
+            *self = Self { serial, cells, limit: self.limit, ..Self::default() };
         }
         self.name = Some(answer.window.clone());
         self.until = Some(asked + answer.ends_in);

@@ -29,7 +29,7 @@ pub(super) enum Command {
     #[command(after_help = "Examples:\n  candado budget elevate support@% --minutes 30 --factor 10 \\\n    \
         --reason \"incident 4711: callers to be found\" --user candado_security --password-file secret")]
     Elevate(ElevateArguments),
-    /// List what accounts have been shown in their present minute and day, and elevations.
+    /// List what accounts have been shown in their present minute and day and have searched for, and elevations.
     #[command(after_help = "Examples:\n  candado budget list --json")]
     List(ListArguments),
 }
@@ -186,7 +186,7 @@ fn elevation_table(elevations: &[ListedElevation]) -> String {
 fn window_table(windows: &[ListedWindow]) -> String {
     let mut table = comfy_table::Table::new();
     table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["account", "since (UTC)", "in a", "cells"]);
+    table.set_header(["account", "since (UTC)", "span", "taken"]);
     for ListedWindow { account, span, began_at, taken } in windows {
         table.add_row([account.clone(), short(began_at), span.clone(), taken.to_string()]);
     }

@@ -1,4 +1,5 @@
-//! What accounts have been shown, in schema `candado`: one row for each account and minute or day, to which all proxies add.
+//! What accounts have been shown and have searched for, in schema `candado`: one row for each account and span, to which all
+//! proxies add.
 
 use std::time::Duration;
 
@@ -14,38 +15,81 @@ pub(super) fn account_name(account: &Account) -> String {
     format!("{}@{}", account.user, account.host)
 }
 
+/// Whether a row that somebody else holds is waited for, as long as the connection allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lock {
+    /// It is: proxies queue up for it.
+    Awaited,
+    /// It is not: it was held before.
+    AtOnce,
+}
+
+/// A lock that somebody else holds, for MariaDB also without a wait; a deadlock; a lock that is not waited for; and a kind of
+/// count that the table does not know yet, so that only accounts which need it are counted alone.
+const HELD: [u16; 4] = [1205, 1213, 3572, 1265];
+
+impl ControlError {
+    /// Whether the row of one account is the trouble, and others may be written.
+    pub(super) fn is_of_one_row(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if HELD.contains(code)) || matches!(self, Self::Malformed { .. })
+    }
+}
+
 impl KeyStore {
     /// Adds what a proxy has shown of one account, takes back what it did not use, and gives it a share of what is left,
     /// in one transaction on one row.
-    pub(super) async fn settle_budget(&self, account: &Account, claim: &Claim) -> Result<Answer, ControlError> {
+    pub(super) async fn settle_budget(
+        &self,
+        account: &Account,
+        claim: &Claim,
+        lock: Lock,
+    ) -> Result<Answer, ControlError> {
+        let account = account_name(account);
         let mut session = self.session("count what an account was shown").await?;
         session.control("START TRANSACTION").await?;
-        let settled = self.settle(&mut session, &account_name(account), claim).await;
-        match settled {
-            Ok(answer) => session.control("COMMIT").await.map(|()| answer),
-            Err(error) => {
-                session.abandon().await;
-                Err(error)
-            }
-        }
+        let row = self.budget_row(&mut session, &account, claim, lock).await?;
+        let answer = self.settle(&mut session, &account, claim, row).await?;
+        session.control("COMMIT").await.map(|()| answer)
     }
 
-    async fn settle(&self, session: &mut Session, account: &str, claim: &Claim) -> Result<Answer, ControlError> {
-        let (schema, span) = (&self.schema, claim.span.name());
+    /// Locks the account's row.
+    async fn budget_row(
+        &self,
+        session: &mut Session,
+        account: &str,
+        claim: &Claim,
+        lock: Lock,
+    ) -> Result<Row, ControlError> {
+        let (schema, key) = (&self.schema, (account, claim.span.name()));
         // Locks the row, which is there then: two proxies that began with a SELECT of no row would wait for each other.
-        let sql = format!(
+        let insert = format!(
             "INSERT INTO {schema}.budget_window (account, span, began_at, taken) VALUES (?, ?, UTC_TIMESTAMP(6), 0) \
              ON DUPLICATE KEY UPDATE taken = taken"
         );
-        session.change(&sql, (account, span)).await?;
-        let sql = format!(
+        let select = format!(
             "SELECT DATE_FORMAT(began_at, '%Y-%m-%d %H:%i:%s.%f'), taken, \
              CAST(GREATEST(0, TIMESTAMPDIFF(MICROSECOND, began_at, UTC_TIMESTAMP(6))) AS UNSIGNED), \
              DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%d %H:%i:%s.%f') \
-             FROM {schema}.budget_window WHERE account = ? AND span = ? FOR UPDATE"
+             FROM {schema}.budget_window WHERE account = ? AND span = ? FOR UPDATE NOWAIT"
         );
-        let rows: Vec<Row> = session.rows_with(&sql, (account, span)).await?;
-        let (began, taken, age, now) = rows.into_iter().next().ok_or(ControlError::Malformed { what: "a budget" })?;
+        if lock == Lock::Awaited {
+            session.change(&insert, key).await?;
+        }
+        let mut rows: Vec<Row> = session.rows_with(&select, key).await?;
+        if rows.is_empty() {
+            session.change(&insert, key).await?;
+            rows = session.rows_with(&select, key).await?;
+        }
+        rows.into_iter().next().ok_or(ControlError::Malformed { what: "a budget" })
+    }
+
+    async fn settle(
+        &self,
+        session: &mut Session,
+        account: &str,
+        claim: &Claim,
+        (began, taken, age, now): Row,
+    ) -> Result<Answer, ControlError> {
         let (length, age) = (claim.span.length(), Duration::from_micros(age));
         let (window, before, ends_in) =
             if age >= length { (now, 0, length) } else { (began, taken, length.saturating_sub(age)) };
@@ -55,8 +99,9 @@ impl KeyStore {
         let settled = before.saturating_add(owed).saturating_sub(returned);
         let share = claim.granted_of(claim.limit.saturating_sub(settled));
         let taken = settled.saturating_add(share);
-        let sql = format!("UPDATE {schema}.budget_window SET began_at = ?, taken = ? WHERE account = ? AND span = ?");
-        session.change(&sql, (&window, taken, account, span)).await?;
+        let sql =
+            format!("UPDATE {}.budget_window SET began_at = ?, taken = ? WHERE account = ? AND span = ?", self.schema);
+        session.change(&sql, (&window, taken, account, claim.span.name())).await?;
         Ok(Answer { window: window.into(), ends_in, taken, granted: owed.saturating_add(share) })
     }
 

@@ -1,43 +1,64 @@
 //! Keeps the counts of budgets in step with all proxies: tells the database what was shown, and fetches shares of what is
-//! left. A database that does not answer ends nothing: the proxy counts alone meanwhile, and says so.
+//! left. A database that does not answer ends nothing: the proxy counts alone meanwhile, and says so. A row that somebody
+//! holds is the trouble of its account alone: it is counted by this proxy until the row is free, and the others wait for
+//! nobody.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{ControlError, KeyStore, Signers};
-use crate::budget::{Due, Ledger, Settling};
+use super::budget_store::Lock;
+use super::pool::COUNTING_MAX;
+use super::{ControlError, KeyStore, Pool, SCHEMA, Signers};
+use crate::budget::{Due, Elevated, Happening, Ledger, Notice, Settling};
 
 /// How often counts are looked after that nobody waits for.
 const POLL: Duration = Duration::from_secs(1);
 /// How long the last counts may take when the proxy ends.
 const GOODBYE_MAX: Duration = Duration::from_secs(2);
+/// From then on a round of questions asks for no row that was held before: results wait for the next round.
+const ROUND_MAX: Duration = Duration::from_millis(500);
+
+/// Told of what becomes of elevations.
+type Tell = Box<dyn Fn(&Notice) + Send + Sync>;
 
 /// What became of claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Settled {
-    /// There was none.
+    /// There was none, or nothing but rows that are held.
     Nothing,
-    /// The database answered them all.
-    All,
-    /// It did not.
+    /// The database has answered.
+    Answered,
+    /// It has not.
     Failed,
 }
 
 /// The task. Run by the application's task tracker.
-#[derive(Debug)]
 pub struct BudgetTask {
     store: KeyStore,
     ledger: Arc<Ledger>,
     signers: Signers,
+    tell: Tell,
+}
+
+impl std::fmt::Debug for BudgetTask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BudgetTask").field("signers", &self.signers).finish_non_exhaustive()
+    }
 }
 
 impl BudgetTask {
-    /// Makes the task. `signers` are those whose elevations count.
-    pub fn new(store: KeyStore, ledger: Arc<Ledger>, signers: Signers) -> Self {
-        Self { store, ledger, signers }
+    /// Makes the task. `signers` are those whose elevations count; `tell` is called with what becomes of elevations.
+    pub fn new(
+        pool: Pool,
+        ledger: Arc<Ledger>,
+        signers: Signers,
+        tell: impl Fn(&Notice) + Send + Sync + 'static,
+    ) -> Self {
+        Self { store: KeyStore::new(pool, SCHEMA), ledger, signers, tell: Box::new(tell) }
     }
 
     /// Runs until the token is cancelled; shares that nobody used go back then.
@@ -49,6 +70,7 @@ impl BudgetTask {
         if timeout(GOODBYE_MAX, self.settle(Settling::Everything)).await.is_err() {
             tracing::debug!("the last counts of budgets did not reach the database in time");
         }
+        self.store.pool.close().await;
     }
 
     async fn serve(&self) {
@@ -61,7 +83,7 @@ impl BudgetTask {
                 () = self.ledger.wanted() => Settling::WhatIsWanted,
             };
             match self.settle(settling).await {
-                Settled::All => self.ledger.shared(),
+                Settled::Answered => self.ledger.shared(),
                 Settled::Nothing if !self.ledger.totals().shared => {
                     if self.store.reach_budgets().await.is_ok() {
                         self.ledger.shared();
@@ -80,45 +102,96 @@ impl BudgetTask {
     async fn read_elevations(&self, refused_before: &mut Vec<u64>) {
         match self.store.elevations_now(&self.signers).await {
             Ok((believed, refused)) => {
-                for request in refused.iter().filter(|request| !refused_before.contains(request)) {
-                    tracing::error!(
-                        target: "candado::budget",
-                        alarm = true,
-                        request,
-                        "an elevation of a budget is not believed: nobody has signed what the table says"
-                    );
-                }
-                *refused_before = refused;
-                self.ledger.elevate(believed);
+                let is_new = |one: &&Elevated| !refused_before.contains(&one.request);
+                refused
+                    .iter()
+                    .filter(is_new)
+                    .map(|one| one.notice(Happening::NotBelieved))
+                    .for_each(|new| self.tell(&new));
+                *refused_before = refused.into_iter().map(|one| one.request).collect();
+                self.ledger.elevate(believed, Instant::now()).iter().for_each(|new| self.tell(new));
             }
             Err(error) => tracing::debug!(cause = error.chain(), "elevations of budgets cannot be read"),
         }
     }
 
-    /// Asks for everybody. The first failure ends it: the others would wait as long.
-    async fn settle(&self, settling: Settling) -> Settled {
-        let mut settled = Settled::Nothing;
-        for due in self.ledger.due(settling, Instant::now()) {
-            if settled != Settled::Failed {
-                settled = match self.settle_one(&due).await {
-                    Ok(()) => Settled::All,
-                    Err(error) => {
-                        self.ledger.alone(&error.chain());
-                        Settled::Failed
-                    }
-                };
+    /// Tells log and sinks.
+    fn tell(&self, notice: &Notice) {
+        let Notice { happening, request, account, factor } = notice;
+        match happening {
+            Happening::Begun => {
+                let text = "the budget of an account is elevated";
+                tracing::warn!(target: "candado::budget", alarm = true, %account, factor, request, "{text}");
             }
-            due.spending.settled();
+            Happening::Over => {
+                let text = "the budget of an account is no longer elevated";
+                tracing::warn!(target: "candado::budget", %account, request, "{text}");
+            }
+            Happening::NotBelieved => {
+                let text = "an elevation of a budget is not believed: nobody has signed what the table says";
+                tracing::error!(target: "candado::budget", alarm = true, request, "{text}");
+            }
         }
-        settled
+        (self.tell)(notice);
     }
 
-    async fn settle_one(&self, Due { account, spending, claims }: &Due) -> Result<(), ControlError> {
-        for claim in claims {
-            let asked = Instant::now();
-            let answer = self.store.settle_budget(account, claim).await?;
-            spending.answered(claim, &answer, asked);
+    /// Asks for everybody, a few at a time. A row that is held is its account's trouble; any other failure ends the round: the
+    /// others would wait as long.
+    async fn settle(&self, settling: Settling) -> Settled {
+        let (began, mut settled, mut asking) = (Instant::now(), Settled::Nothing, JoinSet::new());
+        let mut waiting = self.ledger.due(settling, began).into_iter();
+        loop {
+            while asking.len() < COUNTING_MAX
+                && let Some(due) = waiting.next()
+            {
+                let is_late = due.spending.is_alone() && began.elapsed() >= ROUND_MAX;
+                if is_late || settled == Settled::Failed {
+                    give_up(&due);
+                } else {
+                    asking.spawn(ask(self.store.clone(), due));
+                }
+            }
+            let Some(asked) = asking.join_next().await else { return settled };
+            // Who waits for one that panicked waits for a bounded time.
+            let Ok((due, done)) = asked else { continue };
+            match done {
+                Ok(()) => {
+                    if settled != Settled::Failed {
+                        settled = Settled::Answered;
+                    }
+                    due.spending.shared();
+                    due.spending.settled();
+                }
+                Err(error) if error.is_of_one_row() => {
+                    due.spending.alone(&error.chain());
+                    give_up(&due);
+                }
+                Err(error) => {
+                    self.ledger.alone(&error.chain());
+                    settled = Settled::Failed;
+                    due.spending.settled();
+                }
+            }
         }
-        Ok(())
     }
+}
+
+/// Asks for one. Claims that are answered are no longer there.
+async fn ask(store: KeyStore, mut due: Due) -> (Due, Result<(), ControlError>) {
+    let lock = if due.spending.is_alone() { Lock::AtOnce } else { Lock::Awaited };
+    while let Some(claim) = due.claims.first() {
+        let asked = Instant::now();
+        match store.settle_budget(&due.account, claim, lock).await {
+            Ok(answer) => due.spending.answered(claim, &answer, asked),
+            Err(error) => return (due, Err(error)),
+        }
+        due.claims.remove(0);
+    }
+    (due, Ok(()))
+}
+
+/// Nobody asks for these claims any more.
+fn give_up(Due { spending, claims, .. }: &Due) {
+    claims.iter().for_each(|claim| spending.not_taken(claim));
+    spending.settled();
 }

@@ -178,24 +178,25 @@ impl KeyStore {
         ends.into_iter().next().ok_or(ControlError::Malformed { what: "an elevation" })
     }
 
-    /// Elevations that hold now, for a proxy; and the requests of those that would, if somebody had signed them.
-    pub(super) async fn elevations_now(&self, signers: &Signers) -> Result<(Vec<Elevated>, Vec<u64>), ControlError> {
+    /// Elevations that hold now, for a proxy; and those that would, if somebody had signed them.
+    pub(super) async fn elevations_now(
+        &self,
+        signers: &Signers,
+    ) -> Result<(Vec<Elevated>, Vec<Elevated>), ControlError> {
         let asked = Instant::now();
         let mut session = self.session("read elevations of budgets").await?;
         let rows = self.elevation_rows(&mut session, "WHERE ends_at > UTC_TIMESTAMP(6)").await?;
         let (mut believed, mut refused) = (Vec::new(), Vec::new());
         for row in rows {
             let left = u64::try_from(row.7).unwrap_or_default();
-            let listed = self.listed_elevation(&mut session, row, signers).await?;
-            match listed.condition {
-                ElevationCondition::Running => believed.push(Elevated {
-                    request: listed.request,
-                    account: listed.elevation.account.into(),
-                    factor: listed.elevation.factor,
-                    until: asked + Duration::from_micros(left),
-                }),
+            let ListedElevation { request, elevation, condition, .. } =
+                self.listed_elevation(&mut session, row, signers).await?;
+            let until = asked + Duration::from_micros(left);
+            let elevated = Elevated { request, account: elevation.account.into(), factor: elevation.factor, until };
+            match condition {
+                ElevationCondition::Running => believed.push(elevated),
                 ElevationCondition::Over => {}
-                ElevationCondition::Refused => refused.push(listed.request),
+                ElevationCondition::Refused => refused.push(elevated),
             }
         }
         Ok((believed, refused))

@@ -14,20 +14,26 @@ use zeroize::Zeroizing;
 
 use super::ControlError;
 
-/// Connections that the control plane keeps at most: key store, catalog, and one to spare for each.
-const CONNECTIONS_MAX: usize = 4;
+/// Connections that the control plane keeps at most: one for each task that may ask at the same moment, of keys, keys of
+/// data subjects, catalog, profiles and anchors.
+const CONNECTIONS_MAX: usize = 5;
+/// Those of the counts of budgets: so many accounts are settled at a time, so that one which waits for its row keeps few.
+pub(super) const COUNTING_MAX: usize = 4;
 /// How long a failed connection may take to say goodbye.
 const GOODBYE_MAX: Duration = Duration::from_millis(200);
 /// The name to compare when no name is to be compared. `mysql_async` passes over a verification error only if its text
 /// holds this word, and rustls prints the expected name in that error and in no other: a wrong authority, an expired
 /// certificate and a bad signature are still refused.
 const NAME_NOT_CHECKED: &str = "NotValidForName";
-/// Set on every connection, whatever the server's defaults are: times in UTC, strict writes, bounded waits for locks.
-const SETUP: [&str; 3] = [
+/// Set on every connection, whatever the server's defaults are: times in UTC, strict writes. No order is promised.
+const SETUP: [&str; 2] = [
     "SET SESSION time_zone = '+00:00', SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO'",
-    "SET SESSION innodb_lock_wait_timeout = 5, SESSION lock_wait_timeout = 5",
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
 ];
+/// Set besides: bounded waits for locks.
+const PATIENT: &str = "SET SESSION innodb_lock_wait_timeout = 5, SESSION lock_wait_timeout = 5";
+/// Set in its place where statements of clients wait for the answer: the server's shortest.
+const IMPATIENT: &str = "SET SESSION innodb_lock_wait_timeout = 1, SESSION lock_wait_timeout = 1";
 
 /// How the control connection is protected.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +107,15 @@ impl Pool {
 
     /// The same with another number of connections at most.
     pub fn with_connections(settings: &Settings, connections_max: usize) -> Self {
+        Self::with_waits(settings, connections_max, PATIENT)
+    }
+
+    /// A pool for the counts of budgets, which wait for nobody else's connections and hardly for locks.
+    pub fn of_counts(settings: &Settings) -> Self {
+        Self::with_waits(settings, COUNTING_MAX, IMPATIENT)
+    }
+
+    fn with_waits(settings: &Settings, connections_max: usize, waits: &'static str) -> Self {
         let ssl = match &settings.tls {
             Tls::Off => None,
             Tls::AuthorityOnly { ca_file } => Some(
@@ -120,7 +135,7 @@ impl Pool {
             .prefer_socket(Some(false))
             .tcp_keepalive(Some(Duration::from_secs(10)))
             .stmt_cache_size(Some(16_usize))
-            .setup(SETUP.to_vec())
+            .setup(SETUP.into_iter().chain([waits]).collect::<Vec<_>>())
             .ssl_opts(ssl)
             .pool_opts(PoolOpts::default().with_constraints(constraints(connections_max)));
         Self {

@@ -36,6 +36,8 @@ impl Class {
 pub enum Outcome {
     /// It was not sent to the server, or its result was ended.
     Refused,
+    /// Its result was ended because the database did not tell in time whether there is anything left to show.
+    Unanswered,
     /// It was sent: the account's mode only observes.
     Observed,
     /// It was only asked about, by `EXPLAIN CANDADO`.
@@ -51,6 +53,7 @@ impl Outcome {
     pub fn name(self) -> &'static str {
         match self {
             Self::Refused => "refused",
+            Self::Unanswered => "unanswered",
             Self::Observed => "observed",
             Self::Explained => "explained",
             Self::Shadow => "shadow",
@@ -65,8 +68,8 @@ pub struct Event {
     /// What it is about.
     #[serde(default, skip_serializing_if = "Class::is_firewall")]
     pub class: Class,
-    /// Names this event among those of all proxies: run of the proxy, connection and statement. The client's error text
-    /// ends with the last two.
+    /// Names a statement among those of all proxies: run of the proxy, connection and statement. The client's error text
+    /// ends with the last two. A statement may have several events, of other classes or rules.
     pub id: String,
     /// When, RFC 3339 in UTC.
     pub at: String,

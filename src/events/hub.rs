@@ -1,7 +1,7 @@
 //! Where the data plane hands hits over, and where they become events.
 
-use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
@@ -67,6 +67,8 @@ pub struct Alarm<'a> {
 
 /// What stands in an alarm's event for the account's firewall mode.
 const NO_MODE: &str = "budget";
+/// What stands there for the client of what no client did.
+pub(super) const NO_CLIENT: &str = "-";
 
 /// The way to all sinks. Taking a hit never waits.
 pub struct Events {
@@ -77,6 +79,8 @@ pub struct Events {
     sampler: Mutex<Sampler>,
     /// For alarms, which no flood of hits may drown.
     alarms: Mutex<Sampler>,
+    /// Counts what is about no statement.
+    announced: AtomicU64,
     names: LatestNames,
     outlets: Vec<Outlet>,
     reopen: watch::Sender<()>,
@@ -113,7 +117,8 @@ impl Events {
         let sampler = || Mutex::new(Sampler::new(settings.per_second_max, Instant::now()));
         let (sampler, alarms) = (sampler(), sampler());
         let (log, names) = (settings.log, LatestNames::default());
-        Ok((Self { run, log, counters, sampler, alarms, names, outlets, reopen }, workers))
+        let announced = AtomicU64::default();
+        Ok((Self { run, log, counters, sampler, alarms, announced, names, outlets, reopen }, workers))
     }
 
     /// What has happened so far.
@@ -140,45 +145,34 @@ impl Events {
     /// Takes an alarm. The log has been told of it in words of its own.
     pub fn raise(&self, alarm: &Alarm<'_>) {
         let Alarm { rule, outcome, account, client, connection, statement } = *alarm;
-        let Some(suppressed) = self.admit_alarm(account, client, rule) else { return };
-        self.send(Event {
-            class: Class::Budget,
-            columns: Vec::new(),
-            id: format!("{}-{connection}:{statement}:{rule}", self.run),
-            at: rfc3339(since_epoch(SystemTime::now())),
-            account: format!("{}@{}", account.user, account.host),
-            client: client.to_string(),
-            database: None,
-            rules: vec![rule.to_owned()],
-            score: 0,
-            mode: NO_MODE.to_owned(),
-            outcome,
-            digest: None,
-            text: None,
-            suppressed,
-        });
+        let Some(suppressed) = self.admit_alarm(account, client.ip(), rule) else { return };
+        let id = self.id(connection, statement);
+        self.send(of_budget(id, rule, outcome, account, client.to_string(), suppressed));
+    }
+
+    /// Takes something that happened to an account's budget by no statement of its own. It is numbered as if it were one of a
+    /// connection 0, and has no client. The log has been told of it in words of its own.
+    pub fn announce(&self, rule: &'static str, outcome: Outcome, account: &Account) {
+        let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let Some(suppressed) = self.admit_alarm(account, nowhere, rule) else { return };
+        let id = self.id(0, self.announced.fetch_add(1, Ordering::Relaxed).saturating_add(1));
+        self.send(of_budget(id, rule, outcome, account, NO_CLIENT.to_owned(), suppressed));
     }
 
     /// How many were only counted before this one; `None`: so is this one.
     fn admit(&self, account: &Account, client: SocketAddr, rule: &'static str) -> Option<u64> {
-        self.sampled(&self.sampler, account, client, rule)
+        self.sampled(&self.sampler, account, client.ip(), rule)
     }
 
     /// The same for an alarm.
-    pub(super) fn admit_alarm(&self, account: &Account, client: SocketAddr, rule: &'static str) -> Option<u64> {
-        self.sampled(&self.alarms, account, client, rule)
+    pub(super) fn admit_alarm(&self, account: &Account, address: IpAddr, rule: &'static str) -> Option<u64> {
+        self.sampled(&self.alarms, account, address, rule)
     }
 
-    fn sampled(
-        &self,
-        sampler: &Mutex<Sampler>,
-        account: &Account,
-        client: SocketAddr,
-        rule: &'static str,
-    ) -> Option<u64> {
+    fn sampled(&self, sampler: &Mutex<Sampler>, account: &Account, address: IpAddr, rule: &'static str) -> Option<u64> {
         let admission = {
             let mut sampler = sampler.lock().unwrap_or_else(PoisonError::into_inner);
-            sampler.admit(account, client.ip(), rule, Instant::now())
+            sampler.admit(account, address, rule, Instant::now())
         };
         match admission {
             Admission::Suppressed => {
@@ -202,6 +196,7 @@ impl Events {
         }
     }
 
+    /// One form for all events: what ends a client's error text finds everything that its statement brought about.
     pub(super) fn id(&self, connection: u64, statement: u64) -> String {
         format!("{}-{connection}:{statement}", self.run)
     }
@@ -235,6 +230,32 @@ impl Events {
         sql::lex(hit.sql, &hit.dialect, &mut tokens).ok()?;
         let names = self.names.of(hit.catalog);
         Some(outline(hit.sql, &tokens, Vocabulary { names: &names, reserved }, TEXT_OCTETS_MAX))
+    }
+}
+
+fn of_budget(
+    id: String,
+    rule: &'static str,
+    outcome: Outcome,
+    account: &Account,
+    client: String,
+    suppressed: u64,
+) -> Event {
+    Event {
+        class: Class::Budget,
+        columns: Vec::new(),
+        id,
+        at: rfc3339(since_epoch(SystemTime::now())),
+        account: format!("{}@{}", account.user, account.host),
+        client,
+        database: None,
+        rules: vec![rule.to_owned()],
+        score: 0,
+        mode: NO_MODE.to_owned(),
+        outcome,
+        digest: None,
+        text: None,
+        suppressed,
     }
 }
 

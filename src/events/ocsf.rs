@@ -8,12 +8,12 @@ use super::{Class, Event, Outcome};
 /// The finding. What OCSF has no place for stands under `unmapped`.
 pub fn finding(event: &Event) -> Value {
     let (action, action_id, disposition, disposition_id) = match event.outcome {
-        Outcome::Refused => ("Denied", 2, "Blocked", 2),
+        Outcome::Refused | Outcome::Unanswered => ("Denied", 2, "Blocked", 2),
         Outcome::Observed | Outcome::Explained | Outcome::Shadow | Outcome::Shown => ("Allowed", 1, "Detected", 15),
     };
     let (severity, severity_id) = match (event.class, event.outcome) {
         (Class::Honey, _) | (_, Outcome::Shown) => ("High", 4),
-        (Class::Firewall | Class::Budget, Outcome::Refused) => ("Medium", 3),
+        (Class::Firewall | Class::Budget, Outcome::Refused | Outcome::Unanswered) => ("Medium", 3),
         (Class::Firewall | Class::Budget, Outcome::Observed | Outcome::Explained | Outcome::Shadow) => ("Low", 2),
     };
     let title = match event.class {
@@ -22,7 +22,10 @@ pub fn finding(event: &Event) -> Value {
         Class::Budget => "Budget of protected cells",
     };
     let (user, host) = event.account.rsplit_once('@').unwrap_or((&event.account, ""));
-    let (ip, port) = event.client.rsplit_once(':').unwrap_or((&event.client, "0"));
+    let client = event.client.rsplit_once(':').map(|(ip, port)| {
+        let ip = ip.trim_start_matches('[').trim_end_matches(']');
+        json!({ "ip": ip, "port": port.parse().unwrap_or(0) })
+    });
     json!({
         "activity_id": 1, "activity_name": "Create",
         "category_uid": 2, "category_name": "Findings",
@@ -37,7 +40,8 @@ pub fn finding(event: &Event) -> Value {
         "time": milliseconds(&event.at),
         "message": event.message(),
         "metadata": {
-            "uid": event.id,
+            // A statement may have several events.
+            "uid": format!("{}:{}", event.id, event.rule()),
             "version": "1.3.0",
             "profiles": ["security_control"],
             "product": { "name": "Candado", "vendor_name": "Candado", "version": env!("CARGO_PKG_VERSION") },
@@ -50,7 +54,7 @@ pub fn finding(event: &Event) -> Value {
         },
         "evidences": [{
             "actor": { "user": { "name": user, "domain": host } },
-            "src_endpoint": { "ip": ip.trim_start_matches('[').trim_end_matches(']'), "port": port.parse().unwrap_or(0) },
+            "src_endpoint": client,
             "database": { "name": event.database, "type_id": 1, "type": "Relational" },
             "data": { "statement": event.text, "digest": event.digest },
         }],

@@ -43,11 +43,11 @@ impl Events {
     /// Takes a sighting. Never waits.
     pub fn sighted(&self, sighting: &Sighting<'_>) {
         self.counters().sighted.fetch_add(1, Ordering::Relaxed);
-        let Some(suppressed) = self.admit_alarm(sighting.account, sighting.client, RULE) else { return };
+        let Some(suppressed) = self.admit_alarm(sighting.account, sighting.client.ip(), RULE) else { return };
         let event = self.of_sighting(sighting, suppressed);
         // Whatever becomes of firewall events, the log has the alarm.
         let message = match sighting.outcome {
-            Outcome::Refused => "honey was asked for, and its result refused",
+            Outcome::Refused | Outcome::Unanswered => "honey was asked for, and its result refused",
             Outcome::Shown | Outcome::Observed | Outcome::Explained | Outcome::Shadow => "honey was shown",
         };
         logged!(

@@ -196,6 +196,51 @@ fn a_finding_has_what_its_class_demands() {
     assert_eq!(finding["time"].as_u64().unwrap() / 1000, time::parse(&event.at).unwrap().as_secs());
 }
 
+/// What all sinks get of whatever is done to events.
+fn sent(done: impl FnOnce(&Events)) -> Vec<Event> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.jsonl");
+    let file = FileSettings { path: path.clone(), octets_max: 1 << 20, files_max: 1 };
+    let (events, workers) = Events::new(&Settings { file: Some(file), ..Settings::default() }).unwrap();
+    done(&events);
+    drop(events);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for worker in workers {
+        runtime.block_on(worker.run(tokio_util::sync::CancellationToken::new()));
+    }
+    let written = std::fs::read_to_string(path).unwrap();
+    written.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn events_of_all_classes_have_ids_of_one_form() {
+    let ana = account("ana");
+    let events = sent(|events| {
+        let client = "192.0.2.1:1".parse().unwrap();
+        let alarm = |rule, outcome| Alarm { rule, outcome, account: &ana, client, connection: 18, statement: 42 };
+        events.raise(&alarm("budget-near", Outcome::Observed));
+        events.raise(&alarm("budget-spent", Outcome::Unanswered));
+        events.announce("elevation-begun", Outcome::Observed, &ana);
+        events.announce("elevation-over", Outcome::Observed, &ana);
+    });
+    let run = events[0].id.split('-').next().unwrap();
+    let told = events.iter().map(|event| {
+        (event.id.strip_prefix(run).unwrap(), event.rules.join(" "), event.outcome.name(), event.client.as_str())
+    });
+    let expected = [
+        ("-18:42", "budget-near", "observed", "192.0.2.1:1"),
+        ("-18:42", "budget-spent", "unanswered", "192.0.2.1:1"),
+        ("-0:1", "elevation-begun", "observed", "-"),
+        ("-0:2", "elevation-over", "observed", "-"),
+    ];
+    assert!(told.eq(expected.map(|(id, rule, outcome, client)| (id, rule.to_owned(), outcome, client))), "{events:#?}");
+    let findings: Vec<_> = events.iter().map(finding).collect();
+    let uids: HashSet<_> = findings.iter().map(|finding| finding["metadata"]["uid"].as_str().unwrap()).collect();
+    assert_eq!(uids.len(), events.len(), "each one has a name of its own where it must");
+    assert_eq!(findings[1]["action"], "Denied");
+    assert_eq!(findings[2]["evidences"][0]["src_endpoint"], serde_json::Value::Null);
+}
+
 #[test]
 fn a_sighting_is_an_event_of_its_own_class() {
     let account = account("app");

@@ -178,6 +178,7 @@ impl Desk {
         if plan.sort.is_some() {
             send = self.without_cursor(payload, send);
         }
+        self.note_searches(&plan, &snapshot);
         let cells =
             if opens(&plan) { Cells::Open { opening, statement: Some(id) } } else { Cells::Relay(guard(&snapshot)) };
         Ok(Decision::Forward { send, pending: Pending { response, cells, then, prepared: None } })

@@ -99,37 +99,22 @@ impl Purse {
         Err(self.spent(connection))
     }
 
-    /// They have been shown.
-    pub(super) fn charge_row(&self, row: Vec<Seen>, connection: &Connection) {
-        if row.is_empty() {
-            return;
-        }
-        if let Some(limit) = self.spending.charge_row(row, &self.budget, Instant::now()) {
-            connection.counters.near_budget();
-            self.raise("budget-near", Outcome::Observed, connection);
-            tracing::warn!(
-                target: "candado::budget",
-                connection = connection.id,
-                statement = connection.statement(),
-                limit,
-                warn_percent = self.budget.warn_percent,
-                "an account has been shown most of the different rows that its role's budget allows"
-            );
-        }
-    }
-
     /// Asks for cells of all proxies, and waits for the answer, for a bounded time. Cancel-safe.
     pub(super) async fn ask(&self, cells: u64, connection: &Connection) -> Result<(), ClientError> {
         match self.spending.ask(cells, &self.budget).await {
             Verdict::Fits => Ok(()),
-            Verdict::Unasked | Verdict::Spent => Err(self.spent(connection)),
+            Verdict::Unasked => Err(self.unanswered(connection)),
+            Verdict::Spent => Err(self.spent(connection)),
         }
     }
 
-    /// So many cells more have been shown.
-    pub(super) fn charge(&mut self, more: u64, connection: &Connection) {
+    /// So many cells more have been shown, these among them if different rows are counted.
+    pub(super) fn charge(&mut self, more: u64, row: Vec<Seen>, connection: &Connection) {
         self.shown = self.shown.saturating_add(more);
-        if let Some(limit) = self.spending.charge(more, &self.budget, Instant::now()) {
+        let now = Instant::now();
+        let cells = self.spending.charge(more, &self.budget, now).map(|limit| (limit, "cells"));
+        let rows = if row.is_empty() { None } else { self.spending.charge_row(row, &self.budget, now) };
+        for (limit, of) in cells.into_iter().chain(rows.map(|limit| (limit, "different rows"))) {
             connection.counters.near_budget();
             self.raise("budget-near", Outcome::Observed, connection);
             tracing::warn!(
@@ -137,13 +122,14 @@ impl Purse {
                 connection = connection.id,
                 statement = connection.statement(),
                 limit,
+                of,
                 warn_percent = self.budget.warn_percent,
                 "an account has been shown most of what its role's budget allows"
             );
         }
     }
 
-    /// The result ends.
+    /// The result ends: nothing is left.
     fn spent(&self, connection: &Connection) -> ClientError {
         connection.counters.over_budget();
         tracing::warn!(
@@ -154,6 +140,20 @@ impl Purse {
             "a result was ended: the budget of its account's role is spent"
         );
         self.raise("budget-spent", Outcome::Refused, connection);
+        Complaint::BudgetSpent.into()
+    }
+
+    /// The result ends: nobody has said in time whether anything is left.
+    pub(super) fn unanswered(&self, connection: &Connection) -> ClientError {
+        connection.counters.over_budget();
+        tracing::warn!(
+            target: "candado::budget",
+            alarm = true,
+            connection = connection.id,
+            statement = connection.statement(),
+            "a result was ended: the database did not give it enough of the budget of its account's role in time"
+        );
+        self.raise("budget-spent", Outcome::Unanswered, connection);
         Complaint::BudgetSpent.into()
     }
 

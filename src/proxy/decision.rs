@@ -10,6 +10,7 @@ use super::prepared::{Prepared, Statements};
 use super::rates::{Measure, Tally};
 use super::registry::Connection;
 use super::reprepare::Reprepare;
+use super::searching::Searching;
 use super::session::Shared;
 use super::snapshot::Snapshot;
 use super::state::{Freshness, Standing, State, may_stop_tracking};
@@ -163,6 +164,8 @@ pub(super) struct Desk {
     pub(super) application: Option<Arc<str>>,
     /// What comes before the command that was decided about.
     pub(super) unify: Option<Unify>,
+    /// What it searches for and does not see.
+    pub(super) searching: Option<Searching>,
     /// How often the command at hand was decided about.
     pub(super) attempt: Attempt,
     /// Whether the catalog was read again for it.
@@ -206,6 +209,7 @@ impl Desk {
             shared,
             application: None,
             unify: None,
+            searching: None,
             attempt: Attempt::First,
             lookup: Lookup::First,
             looked_up: None,
@@ -217,6 +221,7 @@ impl Desk {
     /// Decides about the command at the front of `input`.
     pub(super) fn decide(&mut self, whole: &Whole, input: &[u8], attempt: Attempt) -> Result<Decision, WireError> {
         self.unify = None;
+        self.searching = None;
         self.named.nothing_under_way();
         self.attempt = attempt;
         if attempt == Attempt::First {
@@ -298,6 +303,7 @@ impl Desk {
         if opens(&plan) && self.state.results_collation.is_none() {
             return Decision::WithFreshState;
         }
+        self.note_searches(&plan, &snapshot);
         let send = match planned.rewritten {
             Rewritten::Unchanged => Send::AsItCame,
             Rewritten::Replaced => Send::Rewritten,

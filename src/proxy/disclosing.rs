@@ -160,17 +160,16 @@ impl Drop for Told {
 
 impl Desk {
     /// Whether a command may be sent whose answer would show protected cells: not while they could not be recorded and the
-    /// record is strict. Nor if it searches once too often; of all that may refuse a statement this comes last, so that what
-    /// is counted is sent.
-    pub(super) async fn admit(&mut self, pending: &Pending) -> Result<(), ClientError> {
-        let executed = match &pending.cells {
-            Cells::Open { opening, .. } if pending.prepared.is_none() => Some(opening),
-            Cells::Fetch { .. } => None,
-            Cells::Open { .. } | Cells::Relay(_) | Cells::Messages { .. } | Cells::Fields { .. } => return Ok(()),
+    /// record is strict.
+    pub(super) async fn admit(&self, pending: &Pending) -> Result<(), ClientError> {
+        let shows = match &pending.cells {
+            Cells::Open { .. } => pending.prepared.is_none(),
+            Cells::Fetch { .. } => true,
+            Cells::Relay(_) | Cells::Messages { .. } | Cells::Fields { .. } => false,
         };
-        if let Some(audit) = &self.shared.audit {
-            audit.admit().await.map_err(|_| ClientError::from(Complaint::NotRecordable))?;
+        match &self.shared.audit {
+            Some(audit) if shows => audit.admit().await.map_err(|_| Complaint::NotRecordable.into()),
+            Some(_) | None => Ok(()),
         }
-        executed.map_or(Ok(()), |opening| self.allow_searches(&opening.plan, &opening.snapshot))
     }
 }

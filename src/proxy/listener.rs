@@ -20,7 +20,6 @@ use super::peer::{Peer, Side};
 use super::rates::Tallies;
 use super::registry::{Place, Registry};
 use super::rsa::LoginKey;
-use super::searching::Searches;
 use super::session::{Session, Shared};
 use super::settings::{ClientTls, ServerTls, Settings};
 use super::snapshot::Snapshot;
@@ -103,7 +102,6 @@ pub async fn serve(listeners: Vec<TcpListener>, parts: Parts) -> Result<Drain, S
         audit,
         tallies,
         budgets,
-        searches: Searches::default(),
         plans,
         key,
         shutdown: shutdown_of_all,

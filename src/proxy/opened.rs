@@ -203,6 +203,7 @@ async fn take(
     taken.map_err(|untaken| match untaken {
         Untaken::Refused(error) => error,
         Untaken::UnknownKey { error, .. } => refuse(&error, &desk.connection),
+        // Only a purse says so, and it was asked.
         Untaken::Unasked(_) => Complaint::BudgetSpent.into(),
     })
 }

@@ -24,7 +24,6 @@ use super::rates::{Measure, Tallies};
 use super::registry::Place;
 use super::reprepare::Reprepared;
 use super::rsa::LoginKey;
-use super::searching::Searches;
 use super::settings::{SharedSettings, display_address};
 use super::snapshot::Snapshot;
 use super::state::{Freshness, Standing, Transaction};
@@ -61,8 +60,6 @@ pub(super) struct Shared {
     pub(super) plans: Arc<PlanCache>,
     pub(super) tallies: Tallies,
     pub(super) budgets: Arc<Ledger>,
-    /// What accounts have searched for.
-    pub(super) searches: Searches,
     pub(super) key: Option<LoginKey>,
     pub(super) shutdown: CancellationToken,
 }
@@ -229,6 +226,9 @@ impl Session {
         match decision {
             Decision::Forward { send, pending } => {
                 if let Err(error) = self.desk.admit(&pending).await {
+                    return self.refuse(whole, &error).await;
+                }
+                if let Err(error) = self.desk.allow_searches().await {
                     return self.refuse(whole, &error).await;
                 }
                 if let Err(not_unified) = self.unify().await? {

@@ -7,13 +7,14 @@ use rustix::process::Signal;
 use tokio::task::block_in_place;
 
 use crate::support::on_each_server;
-use crate::support::proxy::{Deployment, Proxy, Tls, wait_until};
+use crate::support::proxy::{Deployment, Provider, Proxy, Tls, wait_until};
 use crate::support::server::Kind;
 use crate::support::shop::{Answer, SECRET, Shop, Who, bounded, options, policy, prepared, refused, text};
 
 on_each_server!(
     a_budget_ends_results_and_leaves_others_alone,
     proxies_count_together,
+    who_cannot_be_told_of_is_counted_alone_and_others_together,
     a_proxy_that_cannot_tell_counts_alone,
     different_rows_are_counted_and_sinks_hear_of_it,
 );
@@ -121,31 +122,100 @@ async fn proxies_count_together(kind: Kind) {
     }
 }
 
-async fn a_proxy_that_cannot_tell_counts_alone(kind: Kind) {
+/// Pages on two proxies by turns.
+async fn page_by_turns(here: &mut Conn, there: &mut Conn, customers: u32) -> u64 {
+    let mut shown = 0;
+    for id in 1..=customers {
+        for conn in [&mut *here, &mut *there] {
+            match text(conn, format!("SELECT phone FROM customers WHERE id = {id}")).await {
+                Answer::Refused { code, .. } => assert_eq!(code, 1226),
+                answer => shown += u64::try_from(answer.cells().len()).unwrap(),
+            }
+        }
+    }
+    shown
+}
+
+const ALONE: &str = "an account's budget is counted by this proxy alone: the database does not take what it is shown";
+
+async fn who_cannot_be_told_of_is_counted_alone_and_others_together(kind: Kind) {
     const LIMIT: u64 = 20;
-    let limited = |database: &str| format!("{}[budget.support]\ncells_per_day = {LIMIT}\n", policy(database));
+    let limited = |database: &str| {
+        let others = format!("[budget.application]\ncells_per_day = {LIMIT}\n");
+        format!("{}[budget.support]\ncells_per_day = {LIMIT}\n{others}", policy(database))
+    };
     let shop = Shop::open_as(Deployment::shared(kind), limited);
     let second = block_in_place(|| Proxy::start(shop.deployment, &limited(&shop.database), Tls::Off));
     fill(&shop, 40).await;
-    // Somebody else holds the account's row, so that no count is written.
+    // Somebody holds the account's row, so that no count of it is written.
     let mut holder = shop.direct().await;
     let account = format!("{}@%", shop.account(Who::Support));
+    let row = format!("INSERT INTO candado.budget_window VALUES ('{account}', 'day', UTC_TIMESTAMP(6), 0)");
+    holder.query_drop(row).await.unwrap();
     holder.query_drop("START TRANSACTION").await.unwrap();
-    let held = format!("INSERT INTO candado.budget_window VALUES ('{account}', 'day', UTC_TIMESTAMP(6), 0)");
+    let held = format!("SELECT * FROM candado.budget_window WHERE account = '{account}' AND span = 'day' FOR UPDATE");
     holder.query_drop(held).await.unwrap();
-    for proxy in [&shop.proxy, &second] {
+    let proxies = [&shop.proxy, &second];
+    for proxy in proxies {
         let mut support = connect(proxy, &shop, Who::Support).await;
         assert_eq!(page(&mut support, 40).await, LIMIT, "the whole limit, and no more");
-        assert_eq!(proxy.metric("budgets_shared"), 0.0);
-        let alone = "budgets are counted by this proxy alone: the database cannot be told what accounts are shown";
-        assert_eq!(proxy.wait_logged(alone, 1)["alarm"], true);
+        assert_eq!(proxy.metric("budget_accounts_alone"), 1.0);
+        let told = proxy.wait_logged(ALONE, 1);
+        assert_eq!((&told["alarm"], &told["user"]), (&true.into(), &shop.account(Who::Support).into()));
+    }
+    // Meanwhile another account on the same proxies has one budget over both.
+    let mut others = Vec::new();
+    for proxy in proxies {
+        others.push(connect(proxy, &shop, Who::Application).await);
+    }
+    let [here, there] = &mut others[..] else { panic!("two") };
+    let shown = page_by_turns(here, there, 40).await;
+    assert!((LIMIT * 3 / 4..=LIMIT + 2 * advance(LIMIT)).contains(&shown), "{shown}");
+    for proxy in proxies {
+        assert_eq!((proxy.metric("budgets_shared"), proxy.metric("budget_accounts_alone")), (1.0, 1.0));
+        assert_eq!(proxy.events().iter().filter(|event| event["message"] == ALONE).count(), 1, "said once");
     }
     holder.query_drop("ROLLBACK").await.unwrap();
     block_in_place(|| {
         wait_until("both have told what they have shown", || taken(&shop, Who::Support) == 2 * LIMIT);
-        wait_until("they count together", || {
-            [&shop.proxy, &second].iter().all(|proxy| proxy.metric("budgets_shared") == 1.0)
+        wait_until("it is counted with the others", || {
+            proxies.iter().all(|proxy| proxy.metric("budget_accounts_alone") == 0.0)
         });
+    });
+}
+
+async fn a_proxy_that_cannot_tell_counts_alone(kind: Kind) {
+    const LIMIT: u64 = 20;
+    let limited = |database: &str| {
+        let search = format!("search = {{ columns = [\"{database}.customers.phone\"], per_minute = 3 }}\n");
+        let policy = policy(database).replacen("access = \"deny\"\n", &format!("access = \"deny\"\n{search}"), 1);
+        format!("{policy}[budget.support]\ncells_per_day = {LIMIT}\n")
+    };
+    let deployment = block_in_place(|| Deployment::own(kind, &[], Provider::File));
+    // A table from before searches were counted is the trouble of those who search, whom each proxy counts alone.
+    let columns = "span ENUM('minute', 'day') CHARACTER SET ascii COLLATE ascii_bin NOT NULL";
+    deployment.server.sql(&format!("ALTER TABLE candado.budget_window MODIFY {columns}"));
+    let shop = Shop::open_as(&deployment, limited);
+    let (mut engineer, search) = (shop.connect(Who::Engineer).await, "SELECT id FROM customers WHERE phone = '1'");
+    for _ in 0..3 {
+        assert!(text(&mut engineer, search).await.cells().is_empty());
+    }
+    refused(&mut engineer, search, 1226, "42000").await;
+    assert_eq!(shop.proxy.wait_logged(ALONE, 1)["user"], shop.account(Who::Engineer));
+    assert_eq!((shop.proxy.metric("budgets_shared"), shop.proxy.metric("budget_accounts_alone")), (1.0, 1.0));
+    // What it may not write is nobody's fault but all accounts'.
+    let proxy = "'candado_proxy'@'%'";
+    deployment.server.sql(&format!("REVOKE UPDATE ON candado.budget_window FROM {proxy}"));
+    fill(&shop, 40).await;
+    let mut support = shop.connect(Who::Support).await;
+    assert_eq!(page(&mut support, 40).await, LIMIT, "the whole limit, and no more");
+    assert_eq!(shop.proxy.metric("budgets_shared"), 0.0);
+    let alone = "budgets are counted by this proxy alone: the database cannot be told what accounts are shown";
+    assert_eq!(shop.proxy.wait_logged(alone, 1)["alarm"], true);
+    deployment.server.sql(&format!("GRANT UPDATE ON candado.budget_window TO {proxy}"));
+    block_in_place(|| {
+        wait_until("it has told what it has shown", || taken(&shop, Who::Support) == LIMIT);
+        wait_until("it counts with the others", || shop.proxy.metric("budgets_shared") == 1.0);
     });
 }
 
@@ -167,7 +237,8 @@ async fn different_rows_are_counted_and_sinks_hear_of_it(kind: Kind) {
         let sql = "SELECT name, phone FROM customers WHERE id < 6 ORDER BY id";
         assert_eq!(text(&mut support, sql).await.cells().len(), 5);
     }
-    refused(&mut support, "SELECT phone FROM customers WHERE id = 6", 1226, "42000").await;
+    let told = text(&mut support, "SELECT phone FROM customers WHERE id = 6").await;
+    let Answer::Refused { code: 1226, text: told, .. } = told else { panic!("{told:?}") };
     assert_eq!(text(&mut support, "SELECT id FROM customers").await.cells().len(), 8);
     assert_eq!(prepared(&mut support, page, (3, 3)).await.cells().len(), 1);
     // Once it is written again, a row is another one.
@@ -185,6 +256,13 @@ async fn different_rows_are_counted_and_sinks_hear_of_it(kind: Kind) {
         lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     };
     block_in_place(|| wait_until("the sink has the alarms", || events().len() == 3));
+    // What the client was told finds the event, as it finds one of the firewall.
+    let reference = told.split("(ref ").nth(1).and_then(|rest| rest.split(')').next()).unwrap();
+    let mut command = shop.deployment.command("AKIAPROXY");
+    let output = command.args(["firewall", "log", "--json", "--id", reference]).arg(&file).output().unwrap();
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let found = found["events"].as_array().unwrap();
+    assert_eq!((found.len(), &found[0]["rules"][0], &found[0]["class"]), (1, &"budget-spent".into(), &"budget".into()));
     let account = format!("{}@%", shop.account(Who::Support));
     for (event, (rule, outcome)) in
         events().iter().zip([("budget-near", "observed"), ("budget-spent", "refused"), ("budget-spent", "refused")])

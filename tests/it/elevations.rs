@@ -16,6 +16,7 @@ on_each_server!(a_second_person_elevates_a_budget_for_a_while);
 
 const LIMIT: u64 = 20;
 const CUSTOMERS: u32 = 100;
+const SINK: &str = "[events]\nfile = { path = \"events.jsonl\" }\n";
 
 /// Those who act, and their proxy.
 struct Scene<'a> {
@@ -44,7 +45,7 @@ impl Scene<'_> {
         let team = deployment.security_team(&policy);
         team.configure(&signers);
         team.done(&["init"]);
-        let proxy = Proxy::start_with_limits(deployment, &policy, Tls::Off, &format!("\n{signers}"));
+        let proxy = Proxy::start_with_limits(deployment, &policy, Tls::Off, &format!("\n{signers}{SINK}"));
         proxy.wait_ready();
         let account = format!("{database}_sup@%");
         Self { deployment, database, proxy, team, account, folder }
@@ -92,6 +93,15 @@ impl Scene<'_> {
 
     fn wait_elevated(&self, count: f64) {
         wait_until("the proxy has read elevations", || self.proxy.metric("budget_elevations") == count);
+    }
+
+    /// What sinks of events have heard of elevations of the account, by rule.
+    fn heard(&self) -> Vec<(String, String)> {
+        let lines = std::fs::read_to_string(self.proxy.folder().join("events.jsonl")).unwrap_or_default();
+        let events = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let own = events.filter(|event| event["account"] == *self.account && event["client"] == "-");
+        own.map(|event| (event["rules"][0].as_str().unwrap().into(), event["outcome"].as_str().unwrap().into()))
+            .collect()
     }
 
     async fn connect(&self, suffix: &str) -> Conn {
@@ -167,6 +177,12 @@ async fn a_second_person_elevates_a_budget_for_a_while(kind: Kind) {
             scene.wait_elevated(1.0);
         }
         scene.proxy.wait_logged("an elevation of a budget is not believed: nobody has signed what the table says", 1);
+        for (rule, outcome) in
+            [("elevation-begun", "observed"), ("elevation-over", "observed"), ("elevation-not-believed", "refused")]
+        {
+            let is_heard = || scene.heard().contains(&(rule.to_owned(), outcome.to_owned()));
+            wait_until("sinks have heard of the elevation", is_heard);
+        }
         // It ends by itself.
         scene.tamper(&request, "ends_at = UTC_TIMESTAMP(6)");
         scene.wait_elevated(0.0);

@@ -1,19 +1,25 @@
 //! Searches that policy grants to roles that do not see the values: what they find, that nothing else is opened by the
 //! grant, that they are counted, and that each leaves a record.
 
+use candado::budget::advance;
+use mysql_async::Conn;
 use serde_json::{Value, json};
+use tokio::task::block_in_place;
 
 use crate::accesses::Archive;
 use crate::support::on_each_server;
-use crate::support::proxy::{Deployment, Tls, wait_until};
+use crate::support::proxy::{Deployment, Proxy, Tls, wait_until};
 use crate::support::raw::{Login, Raw, error_code};
 use crate::support::server::Kind;
-use crate::support::shop::{Answer, SECRET, Shop, Who, policy, prepared, refused, refused_prepared, text};
+use crate::support::shop::{
+    Answer, SECRET, Shop, Who, bounded, options, policy, prepared, refused, refused_prepared, text,
+};
 
 on_each_server!(
     a_granted_search_finds_rows_and_shows_no_more,
     a_grant_is_for_its_columns_and_for_searches_alone,
     too_many_searches_are_refused,
+    proxies_count_searches_together,
     every_search_is_recorded,
     a_search_of_plain_text_takes_text_alone,
     what_a_cursor_finds_is_recorded_when_it_is_fetched,
@@ -172,6 +178,26 @@ async fn too_many_searches_are_refused(kind: Kind) {
         event["target"] == "candado::search" && event["alarm"] == true && event["user"] == shop.account(Who::Engineer)
     };
     wait_until("the alarm is in the log", || shop.proxy.events().iter().any(is_alarm));
+}
+
+async fn proxies_count_searches_together(kind: Kind) {
+    const PER_MINUTE: u64 = 20;
+    let shop = open(kind, 20);
+    fill(&shop).await;
+    let second = block_in_place(|| Proxy::start(shop.deployment, &granting(&shop.database, 20), Tls::Off));
+    let beside = options("127.0.0.1", second.port, &shop.database).user(Some(shop.account(Who::Engineer)));
+    let mut there = bounded(Conn::new(beside.pass(Some(SECRET)))).await.unwrap();
+    let mut here = shop.connect(Who::Engineer).await;
+    let mut found = 0;
+    for _ in 0..PER_MINUTE {
+        for conn in [&mut here, &mut there] {
+            match text(conn, "SELECT id FROM customers WHERE phone = '090-1111-3333'").await {
+                Answer::Refused { code, .. } => assert_eq!(code, 1226),
+                answer => found += u64::try_from(answer.cells().len()).unwrap(),
+            }
+        }
+    }
+    assert!((PER_MINUTE * 3 / 4..=PER_MINUTE + 2 * advance(PER_MINUTE)).contains(&found), "{found}");
 }
 
 async fn every_search_is_recorded(kind: Kind) {

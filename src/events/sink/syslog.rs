@@ -74,7 +74,7 @@ fn connect(transport: &SyslogTransport) -> std::io::Result<Socket> {
 pub(in crate::events) fn message(event: &Event, head: &SyslogHead) -> String {
     let severity = match (event.class, event.outcome) {
         (Class::Honey, _) | (_, Outcome::Shown) => ALERT,
-        (Class::Firewall | Class::Budget, Outcome::Refused) => WARNING,
+        (Class::Firewall | Class::Budget, Outcome::Refused | Outcome::Unanswered) => WARNING,
         (Class::Firewall | Class::Budget, Outcome::Observed | Outcome::Explained | Outcome::Shadow) => NOTICE,
     };
     let class = event.class.name();

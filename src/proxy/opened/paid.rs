@@ -25,7 +25,11 @@ pub(super) async fn take(
         purse.ask(*cells, &desk.connection).await?;
         taken = reader.take(event, bytes, next, desk);
     }
-    taken
+    match (taken, &reader.purse) {
+        // Each time, others were faster.
+        (Err(Untaken::Unasked(_)), Some(purse)) => Err(purse.unanswered(&desk.connection).into()),
+        (taken, _) => taken,
+    }
 }
 
 impl Reader {
@@ -67,8 +71,7 @@ impl Reader {
             sentinel.look(rows.plan.tally());
         }
         if let (Some(purse), Some((_, before)), Some((_, after))) = (&mut self.purse, before, tally(&self.rows)) {
-            purse.charge(after.saturating_sub(before), connection);
-            purse.charge_row(cells, connection);
+            purse.charge(after.saturating_sub(before), cells, connection);
         }
         Ok(())
     }

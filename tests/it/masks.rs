@@ -1,6 +1,7 @@
 //! Roles that see masks or envelopes: what they are shown, and that no statement tells them more.
 
 mod attempts;
+mod conflicts;
 mod diagnostics;
 mod new_views;
 mod page;
@@ -26,6 +27,8 @@ on_each_server!(
     a_cursor_shows_masks,
     the_error_of_a_key_shows_no_value,
     diagnostics_show_no_envelope,
+    no_write_asks_a_unique_key_for_a_value,
+    how_many_values_there_are_is_told_to_nobody_else,
     a_view_made_behind_the_proxys_back_is_read_first,
 );
 
@@ -197,6 +200,14 @@ async fn the_error_of_a_key_shows_no_value(kind: Kind) {
 
 async fn diagnostics_show_no_envelope(kind: Kind) {
     diagnostics::show_no_envelope(kind).await;
+}
+
+async fn no_write_asks_a_unique_key_for_a_value(kind: Kind) {
+    conflicts::answer_nothing(kind).await;
+}
+
+async fn how_many_values_there_are_is_told_to_nobody_else(kind: Kind) {
+    conflicts::are_counted_for_nobody_else(kind).await;
 }
 
 async fn a_view_made_behind_the_proxys_back_is_read_first(kind: Kind) {

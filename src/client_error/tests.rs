@@ -72,6 +72,7 @@ fn complaints() -> Vec<Complaint> {
         TooManyPrepared,
         UnknownStatement,
         NeedsReprepare,
+        ViewReplaced,
         CatalogNotLoaded,
         KeysNotLoaded,
         WriteLeaseOver,

@@ -30,6 +30,7 @@ on_each_server!(
     no_write_asks_a_unique_key_for_a_value,
     how_many_values_there_are_is_told_to_nobody_else,
     a_view_made_behind_the_proxys_back_is_read_first,
+    a_view_replaced_behind_the_proxys_back_shows_no_envelope,
 );
 
 /// Two customers who look alike to a masked role.
@@ -212,6 +213,10 @@ async fn how_many_values_there_are_is_told_to_nobody_else(kind: Kind) {
 
 async fn a_view_made_behind_the_proxys_back_is_read_first(kind: Kind) {
     new_views::are_read_before_they_are_shown(kind).await;
+}
+
+async fn a_view_replaced_behind_the_proxys_back_shows_no_envelope(kind: Kind) {
+    new_views::are_noticed_when_they_are_replaced(kind).await;
 }
 
 async fn the_page_says_what_each_role_gets(kind: Kind) {

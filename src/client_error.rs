@@ -274,6 +274,9 @@ pub enum Complaint {
     /// A prepared statement whose plan is no longer valid.
     #[error("Prepared statement needs to be re-prepared")]
     NeedsReprepare,
+    /// A result is of another view than the statement was decided for.
+    #[error("A view was replaced in the meantime; send the statement again")]
+    ViewReplaced,
     /// The catalog is stale and no fresh one came.
     #[error("The catalog could not be loaded; try again")]
     CatalogNotLoaded,
@@ -350,7 +353,7 @@ impl Complaint {
             Self::Malformed => MALFORMED_PACKET,
             Self::TooManyPrepared => TOO_MANY_PREPARED,
             Self::UnknownStatement => UNKNOWN_STATEMENT,
-            Self::NeedsReprepare => NEEDS_REPREPARE,
+            Self::NeedsReprepare | Self::ViewReplaced => NEEDS_REPREPARE,
             Self::PasswordExpired => PASSWORD_EXPIRED,
             Self::KeysNotLoaded | Self::WriteLeaseOver => KEY_NOT_AVAILABLE,
             Self::ProtectedColumn => COLUMN_DENIED,

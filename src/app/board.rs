@@ -90,7 +90,6 @@ impl Board {
     pub(super) fn ring(&self, ring: &Arc<KeyRing>) {
         self.change(|parts| {
             if let Some(next) = parts.next_policy.take_if(|next| next.version() == ring.policy_version()) {
-                tracing::info!(version = next.version(), "policy in force");
                 parts.policy = next;
             }
             // A ring for a policy that is no longer wanted names other columns.
@@ -140,7 +139,12 @@ impl Board {
                 Mode::Shadow => shadow(&snapshot),
             },
         };
-        self.snapshot.store(Arc::new(snapshot));
+        let version = snapshot.policy.version();
+        let replaced = self.snapshot.swap(Arc::new(snapshot));
+        // Who waits for this line finds it in force.
+        if replaced.policy.version() != version {
+            tracing::info!(version, "policy in force");
+        }
         let before = self.readiness.send_replace(readiness);
         if before != readiness {
             match readiness {

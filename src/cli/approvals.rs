@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use data_encoding::{BASE64, HEXLOWER};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -55,11 +55,12 @@ pub(super) struct ShowArguments {
 
 /// Which request is approved.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("signing").required(true).args(["key", "signature"])))]
 pub(super) struct ApproveArguments {
     /// The request's number, as the act printed it.
     request: u64,
     /// Your Ed25519 key, PKCS#8 in PEM: `openssl genpkey -algorithm ed25519 -out ben.pem`.
-    #[arg(long, value_name = "FILE", conflicts_with = "signature", required_unless_present = "signature")]
+    #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
     /// A signature over the text that `candado approvals show` prints: 64 bytes, or these in base64.
     #[arg(long, value_name = "FILE")]

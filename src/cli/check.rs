@@ -357,7 +357,11 @@ impl Report {
             }
         }
         if !needed.is_empty() {
-            self.add("key provider", Verdict::Ok, format!("{} opens all {} keys", provider.kek, needed.len()));
+            self.add(
+                "key provider",
+                Verdict::Ok,
+                format!("{} opens all {} keys that columns need", provider.kek, needed.len()),
+            );
             return;
         }
         match probe(settings, &provider).await {

@@ -10,7 +10,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::output::Output;
-use super::script::{Piece, Source};
+use super::script::{Piece, Source, sql_mode};
 use super::{Configured, Failure, InEnvironment, runtime, shadow_report};
 use crate::app::{control_settings, load_policy};
 use crate::config::{self, Settings};
@@ -40,8 +40,8 @@ pub(super) struct Arguments {
     #[arg(long)]
     database: Option<String>,
     /// The session's SQL mode.
-    #[arg(long, default_value = "STRICT_TRANS_TABLES")]
-    sql_mode: String,
+    #[arg(long, default_value = "STRICT_TRANS_TABLES", value_parser = sql_mode)]
+    sql_mode: SqlMode,
     /// Print one JSON document instead of text.
     #[arg(long)]
     json: bool,
@@ -72,9 +72,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let reader = Reader::of(arguments.account.as_deref(), &policy)?;
     let input = arguments.source.read()?;
     let catalog = runtime()?.block_on(catalog(&settings))?;
-    let mode = SqlMode::from_variable(&arguments.sql_mode.to_ascii_uppercase());
-    let dialect = Dialect { mode, charset: Charset::Utf8mb4, server: catalog.server };
+    let dialect = Dialect { mode: arguments.sql_mode, charset: Charset::Utf8mb4, server: catalog.server };
     let pieces = arguments.source.statements(&input, &dialect, arguments.database.as_deref())?;
+    if pieces.is_empty() {
+        return Err(Failure::Usage(anyhow!("there is no statement to explain")));
+    }
     let report = Explainer { catalog: &catalog, policy: &policy, reader, dialect }.explain(&pieces);
     Output::new().answer(arguments.json, &report, || report.text())?;
     let refused = report.statements.iter().any(|statement| statement.explained.verdict == Verdict::Refused);

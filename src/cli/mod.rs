@@ -110,7 +110,7 @@ enum Command {
   candado column encrypt shop.customers.phone shop.customers.address --dry-run
   candado column status --json")]
     Column(column::Command),
-    /// Verify, list and export the record of all acts on keys and columns.
+    /// Verify and read the records: of all acts on keys and columns, and of accesses to protected cells.
     #[command(subcommand)]
     #[command(after_help = "Examples:
   candado audit verify --head 41:9f2c..e1

@@ -138,11 +138,11 @@ impl View {
 
     fn text(&self) -> String {
         let by = match (&self.entry, &self.binding) {
-            (Some(entry), Some(binding)) => format!("[[account]] {entry} ({binding})"),
-            (Some(_), None) | (None, _) => "no [[account]], so [unlisted]".to_owned(),
+            (Some(entry), Some(binding)) => format!(" by [[account]] {entry} ({binding})"),
+            (Some(_), None) | (None, _) => ", for no [[account]] names it".to_owned(),
         };
         let place = self.environment.as_ref().map(|name| format!(" in {name}")).unwrap_or_default();
-        let head = format!("{}{place}: role {} by {by}; firewall {}", self.account, self.role, self.firewall);
+        let head = format!("{}{place}: role {}{by}; firewall {}", self.account, self.role, self.firewall);
         with_columns(head, &self.columns)
     }
 }
@@ -257,7 +257,7 @@ firewall = "protect"
             support@%: role reporting by [[account]] 1 (every account with MySQL role reporting@%); firewall block
               shop.customers.phone    masked by last  (the role's `columns`); search, 5 a minute  (the role's `search`)
               shop.customers.address  ciphertext  (the role's `keysets`)
-            someone@10.0.0.%: role unlisted by no [[account]], so [unlisted]; firewall block
+            someone@10.0.0.%: role unlisted, for no [[account]] names it; firewall block
               shop.customers.phone    deny  (the role's `access`)
               shop.customers.address  deny  (the role's `access`)"]]
         .assert_eq(

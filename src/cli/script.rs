@@ -12,7 +12,8 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 
 use super::Failure;
-use crate::sql::{self, Dialect, StatementClass, Token};
+use crate::policy::written::suggestion;
+use crate::sql::{self, Dialect, SqlMode, StatementClass, Token};
 
 /// More than any list of statements that somebody will read.
 const INPUT_OCTETS_MAX: u64 = 256 << 20;
@@ -28,6 +29,36 @@ pub(super) struct Source {
     /// The file is a server's general log: what it says of queries and of prepared statements is taken.
     #[arg(long, conflicts_with = "sql")]
     general_log: bool,
+}
+
+/// Reads an SQL mode of the command line. Here combinations stand for their modes, as the server spells them out.
+///
+/// # Errors
+/// Which name is none of a mode.
+pub(super) fn sql_mode(written: &str) -> Result<SqlMode, String> {
+    const ANSI: &str = "REAL_AS_FLOAT,PIPES_AS_CONCAT,ANSI_QUOTES,IGNORE_SPACE,ONLY_FULL_GROUP_BY";
+    const TRADITIONAL: &str = "STRICT_TRANS_TABLES,STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,\
+        ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION";
+    const OTHERS: &str = "ALLOW_INVALID_DATES,HIGH_NOT_PRECEDENCE,NO_AUTO_VALUE_ON_ZERO,NO_BACKSLASH_ESCAPES,\
+        NO_DIR_IN_CREATE,NO_UNSIGNED_SUBTRACTION,PAD_CHAR_TO_FULL_LENGTH,TIME_TRUNCATE_FRACTIONAL,EMPTY_STRING_IS_NULL,\
+        SIMULTANEOUS_ASSIGNMENT,TIME_ROUND_FRACTIONAL,NO_AUTO_CREATE_USER,NO_FIELD_OPTIONS,NO_KEY_OPTIONS,\
+        NO_TABLE_OPTIONS,IGNORE_BAD_TABLE_OPTIONS";
+    let known: Vec<&str> = [ANSI, TRADITIONAL, OTHERS].iter().flat_map(|names| names.split(',')).collect();
+    let upper = written.to_ascii_uppercase();
+    let mut modes = SqlMode::empty();
+    for name in upper.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        let spelled = match name {
+            "ANSI" => ANSI,
+            "TRADITIONAL" => TRADITIONAL,
+            name if known.contains(&name) => name,
+            name => {
+                let hint = suggestion(name, known.iter().copied());
+                return Err(format!("`{name}` is no SQL mode{hint}"));
+            }
+        };
+        modes |= SqlMode::from_variable(spelled);
+    }
+    Ok(modes)
 }
 
 impl Source {

@@ -73,6 +73,7 @@ fn complaints() -> Vec<Complaint> {
         TooManyPrepared,
         UnknownStatement,
         NeedsReprepare,
+        ViewReplaced,
         CatalogNotLoaded,
         KeysNotLoaded,
         WriteLeaseOver,

@@ -187,9 +187,10 @@ impl CatalogTask {
             loaded.version = version;
         }
         self.version = loaded.version;
-        tracing::info!(version = loaded.version, tables = loaded.tables().count(), "catalog loaded");
         let catalog = Arc::new(loaded);
         (self.publish)(&catalog);
+        // Who waits for this line finds it in use.
+        tracing::info!(version = catalog.version, tables = catalog.tables().count(), "catalog loaded");
         catalog
     }
 }

@@ -18,6 +18,8 @@ mod held;
 pub(super) mod opening;
 mod requests;
 mod state;
+#[cfg(test)]
+mod tests;
 mod trust;
 mod vitals;
 
@@ -484,7 +486,8 @@ impl KeyTask {
     /// Does what time alone brings about.
     async fn look_at_the_clock(&mut self) {
         let now = Instant::now();
-        if self.load_again.is_some_and(|at| at <= now) {
+        // Taken, so that a load which fails again sets the next time itself.
+        if self.load_again.take_if(|at| *at <= now).is_some() {
             self.load().await;
         }
         for kid in self.held.alarms(now) {
@@ -505,7 +508,10 @@ impl KeyTask {
     fn silent(&mut self, error: &ControlError) {
         let polls = self.silent_polls;
         self.silent_polls = polls.saturating_add(1);
-        if polls == 0 {
+        if self.current.is_none() {
+            // That there are no keys, and why, is told by whoever loads them.
+            tracing::debug!(cause = %error.chain(), "the key store cannot be read");
+        } else if polls == 0 {
             tracing::warn!(cause = %error.chain(), "the key store cannot be reached; opened keys stay in use, without a heartbeat only for reading");
         } else if polls.is_multiple_of(SILENT_POLLS_MAX) {
             tracing::error!(cause = %error.chain(), polls, "the key store still cannot be reached: protected columns are not written");

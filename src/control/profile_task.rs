@@ -106,8 +106,9 @@ impl ProfileTask {
             return Ok(());
         }
         self.current = Arc::new(next);
-        tracing::info!(version = self.current.version(), "the firewall's profiles have changed");
         (self.publish)(&self.current);
+        // Who waits for this line finds them in use.
+        tracing::info!(version = self.current.version(), "the firewall's profiles have changed");
         Ok(())
     }
 

@@ -222,6 +222,11 @@ impl ColumnKeys {
         })
     }
 
+    /// The column that they are of.
+    pub fn column(&self) -> ColumnId {
+        self.column
+    }
+
     /// The same keys for a column at another stage than [`Stage::Sealed`].
     #[must_use]
     pub fn at(self, stage: Stage) -> Self {

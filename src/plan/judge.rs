@@ -8,6 +8,7 @@ use super::inspect::Remember;
 use super::mode::Passed;
 use super::other::{self, Words};
 use super::protected_names::ProtectedNames;
+use super::statistics::{Statistics, sees_all};
 use super::text::Text;
 use super::unread::unknown_table;
 use super::{
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::firewall::profile::AccountProfile;
 use crate::firewall::rules::{PARSE, STACKED};
-use crate::policy::{Access, Account, ColumnId, FirewallMode, Policy, RoleId};
+use crate::policy::{Account, ColumnId, FirewallMode, Policy, RoleId};
 use crate::schema::{Catalog, Charset, ServerKind};
 use crate::sql::tree::{Statement, TokenRange};
 use crate::sql::{self, Dialect, ReservedWords, StatementClass, TokenKind};
@@ -63,7 +64,8 @@ impl Judge<'_> {
         if stacked && self.is_guarded() {
             return (Err(Refusal::Firewall { rule: STACKED.0 }), Remember::Yes);
         }
-        if let Some(refusal) = self.statistics(&text) {
+        let Self { policy, role, default_database, .. } = *self;
+        if let Some(refusal) = (Statistics { text, policy, role, default_database }).refusal(class) {
             return (Err(refusal), Remember::Yes);
         }
         let words = self.words(text);
@@ -162,19 +164,9 @@ impl Judge<'_> {
         }
     }
 
-    /// Values that the server keeps as statistics of columns are shown as they are stored: not to a role that does not see
-    /// them all.
-    fn statistics(&self, text: &Text<'_>) -> Option<Refusal> {
-        const KEPT: [&str; 2] = ["COLUMN_STATISTICS", "COLUMN_STATS"];
-        let is_kept = |name: &str| KEPT.iter().any(|kept| name.eq_ignore_ascii_case(kept));
-        let (_, name) = text.names().find(|(_, name)| is_kept(name))?;
-        (!self.sees_all()).then(|| other::unsupported(&name, "reading statistics of values", "leave the table out"))
-    }
-
     /// Whether nothing is hidden from the role.
     fn sees_all(&self) -> bool {
-        let mut columns = (0_u32..).zip(self.policy.columns()).map(|(id, _)| ColumnId(id));
-        columns.all(|column| self.policy.access(self.role, column).0 == Access::Plain)
+        sees_all(self.policy, self.role)
     }
 
     /// PREPARE and EXECUTE IMMEDIATE pass if their text is a literal whose statement would pass as it is. Its splices

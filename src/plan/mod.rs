@@ -22,6 +22,7 @@ mod refusal;
 mod scope;
 mod set;
 mod sort;
+mod statistics;
 #[cfg(test)]
 mod tests;
 mod text;

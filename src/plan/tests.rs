@@ -18,8 +18,8 @@ use std::sync::Arc;
 use super::*;
 use crate::firewall::profile::AccountProfile;
 use crate::policy::{
-    Access, Account, ColumnId, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy, ProtectedColumn,
-    Role, RoleId, SortRule,
+    Access, Account, Basis, ColumnId, ColumnRules, FirewallMode, IndexSpec, LogicalType, Normaliser, Padding, Policy,
+    ProtectedColumn, Right, Role, RoleId, SortRule,
 };
 use crate::schema::{
     Catalog, Charset, Column, ColumnRef, Routine, ServerKind, ServerVersion, SortOrder, Table, TableKind, TableRef,
@@ -34,9 +34,6 @@ const MASKED: RoleId = RoleId(2);
 const CIPHERTEXT: RoleId = RoleId(3);
 /// Sees all but telephone numbers.
 const DESK: RoleId = RoleId(4);
-/// `shop.customers.email`, and `note` behind it.
-const EMAIL: ColumnId = ColumnId(1);
-const NOTE: ColumnId = ColumnId(2);
 
 /// Everything around a statement; fields are changed by the tests that care.
 struct Shop {
@@ -452,12 +449,13 @@ fn policy_where(version: u64, change: impl FnOnce(&mut [ProtectedColumn])) -> Po
         Role {
             name: "desk".into(),
             default_access: Access::Plain,
-            columns: HashMap::from([(ColumnId(0), Access::Masked)]),
+            columns: HashMap::from([(ColumnId(0), Right { access: Access::Masked, basis: Basis::Column, mask: None })]),
         },
     ];
     // By telephone numbers nobody sorts.
     let rule = |rows_max| SortRule { order: SortOrder::Padded, rows_max };
-    let sorts = HashMap::from([(EMAIL, rule(500)), (NOTE, rule(200))]);
+    let sorted = |rows_max| ColumnRules { sort: Some(rule(rows_max)), ..ColumnRules::default() };
+    let rules = vec![ColumnRules::default(), sorted(500), sorted(200)];
     let policy = Policy::new(version, columns, roles, Vec::new(), ENGINEER, FirewallMode::Block);
-    policy.with_sorts(sorts).with_routines(routines())
+    policy.with_rules(rules).with_routines(routines())
 }

@@ -10,7 +10,7 @@ use toml::Spanned;
 
 use super::mask::WrittenMask;
 use super::written::{Text, suggestion, word_or_table};
-use super::{Access, ColumnId, Mask, ProtectedColumn};
+use super::{Access, ColumnId, ColumnRules, Mask, ProtectedColumn};
 
 /// Which line of a role decides about a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -77,8 +77,8 @@ pub(super) struct Protected<'a> {
     pub(super) columns: &'a [ProtectedColumn],
     pub(super) by_name: &'a HashMap<String, ColumnId>,
     pub(super) keysets: &'a [&'a str],
-    /// Masks that columns have for every role without another one.
-    pub(super) masks: HashMap<ColumnId, Arc<Mask>>,
+    /// What is said of each column beside.
+    pub(super) rules: &'a [ColumnRules],
 }
 
 impl Protected<'_> {
@@ -98,13 +98,15 @@ impl Protected<'_> {
     }
 }
 
-/// What one role may do.
-#[derive(Debug, Default)]
-pub(super) struct Rights {
-    /// Where it is not what the role may do with all columns.
-    pub(super) columns: HashMap<ColumnId, Access>,
-    pub(super) masks: HashMap<ColumnId, Arc<Mask>>,
-    pub(super) bases: HashMap<ColumnId, Basis>,
+/// What a role may do with one column, as one of its lines says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Right {
+    /// What it may do.
+    pub access: Access,
+    /// The line that says so.
+    pub basis: Basis,
+    /// What it sees in place of the value, if that is not what the column names for all roles.
+    pub mask: Option<Arc<Mask>>,
 }
 
 /// A role as written.
@@ -116,34 +118,18 @@ pub(super) struct Lines<'a> {
     pub(super) columns: &'a BTreeMap<String, Spanned<WrittenRight>>,
 }
 
-/// The masks that columns name for themselves.
-pub(super) fn masks<'w>(
-    text: &mut Text<'_>,
-    written: impl IntoIterator<Item = (&'w str, &'w Spanned<WrittenMask>)>,
-    protected: &Protected<'_>,
-) -> HashMap<ColumnId, Arc<Mask>> {
-    let mut masks = HashMap::new();
-    for (name, mask) in written {
-        if let Some((id, column)) = protected.named(name).and_then(|id| protected.ids().find(|(found, _)| *found == id))
-        {
-            masks.insert(id, Arc::new(mask.get_ref().checked(text, &mask.span(), column)));
-        }
-    }
-    masks
-}
-
-/// What a role may do with each column. The column's line counts before its keyset's, and that before the role's.
-pub(super) fn rights(text: &mut Text<'_>, role: &Lines<'_>, protected: &Protected<'_>) -> Rights {
+/// What the lines of a role say of columns. A column's line counts before its keyset's, and that before the role's.
+pub(super) fn rights(text: &mut Text<'_>, role: &Lines<'_>, protected: &Protected<'_>) -> HashMap<ColumnId, Right> {
     let name = role.name;
-    let mut rights = Rights::default();
+    let mut rights = HashMap::new();
     for (keyset, access) in role.keysets {
         if !protected.keysets.contains(&keyset.as_str()) {
             let hint = suggestion(keyset, protected.keysets.iter().copied());
             text.wrong(&access.span(), format!("role `{name}`: keyset `{keyset}` is not among `keysets`{hint}"));
         }
         for (id, _) in protected.ids().filter(|(_, column)| *column.keyset == **keyset) {
-            rights.columns.insert(id, Access::from(*access.get_ref()));
-            rights.bases.insert(id, Basis::Keyset);
+            let access = Access::from(*access.get_ref());
+            rights.insert(id, Right { access, basis: Basis::Keyset, mask: None });
         }
     }
     let mut places = HashMap::new();
@@ -155,36 +141,20 @@ pub(super) fn rights(text: &mut Text<'_>, role: &Lines<'_>, protected: &Protecte
         };
         let Table { access, mask } = &right.get_ref().0;
         let access = Access::from(*access);
-        if let Some(mask) = mask {
-            if access != Access::Masked {
-                text.wrong(&right.span(), format!("role `{name}`: a mask belongs to access \"masked\""));
-            }
-            let column = protected.ids().find(|(found, _)| *found == id);
-            if let Some((_, column)) = column {
-                rights.masks.insert(id, Arc::new(mask.checked(text, &right.span(), column)));
-            }
+        if let (Some(_), Access::Plain | Access::Ciphertext | Access::Deny) = (mask, access) {
+            text.wrong(&right.span(), format!("role `{name}`: a mask belongs to access \"masked\""));
         }
+        let mask = mask.as_ref().zip(protected.column(id));
+        let mask = mask.map(|(mask, column)| Arc::new(mask.checked(text, &right.span(), column)));
         places.insert(id, right.span());
-        rights.columns.insert(id, access);
-        rights.bases.insert(id, Basis::Column);
+        rights.insert(id, Right { access, basis: Basis::Column, mask });
     }
-    for (id, column) in protected.ids() {
-        let access = rights.columns.get(&id).copied().unwrap_or(role.access);
-        if access != Access::Masked || rights.masks.contains_key(&id) {
-            continue;
-        }
-        match protected.masks.get(&id) {
-            Some(mask) => {
-                rights.masks.insert(id, mask.clone());
-            }
-            None => {
-                let column = &column.column;
-                let at = places.get(&id).unwrap_or(&role.at);
-                text.wrong(
-                    at,
-                    format!("role `{name}`: `{column}` is masked and has no mask: write `mask` in its [[column]]"),
-                );
-            }
+    for ((id, column), rules) in protected.ids().zip(protected.rules) {
+        let (access, own) = rights.get(&id).map_or((role.access, None), |right| (right.access, right.mask.as_ref()));
+        if access == Access::Masked && own.or(rules.mask.as_ref()).is_none() {
+            let column = &column.column;
+            let text_of = "is masked and has no mask: write `mask` in its [[column]]";
+            text.wrong(places.get(&id).unwrap_or(&role.at), format!("role `{name}`: `{column}` {text_of}"));
         }
     }
     rights

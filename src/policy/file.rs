@@ -25,8 +25,8 @@ use super::sort::{self, WrittenSort};
 use super::stated::{WrittenUnbound, bind, stated};
 use super::written::{Problems, Text, suggestion};
 use super::{
-    Access, Basis, Budget, ColumnId, HashCosts, IndexSpec, LogicalType, Mask, Normaliser, Padding, Policy,
-    ProtectedColumn, Role, RoleId, SearchGrant, SortRule, TextSize,
+    Access, Budget, ColumnId, ColumnRules, HashCosts, IndexSpec, LogicalType, Normaliser, Padding, Policy,
+    ProtectedColumn, Role, RoleId, SearchGrant, TextSize,
 };
 use crate::schema::ColumnRef;
 
@@ -148,14 +148,9 @@ pub fn parse_for(file: &str, text: &str, version: u64, environment: Option<&str>
         (0_u32..).zip(&columns).map(|(id, column)| (column.column.to_string().to_lowercase(), ColumnId(id))).collect();
     domains(&mut text, &written.column, &columns);
     stated(&mut text, &written.column, &columns);
-    let hashes = password_hashes(&mut text, &written);
-    let mut protected = Protected { columns: &columns, by_name: &by_name, keysets: &keysets, masks: HashMap::new() };
-    let masks =
-        written.column.iter().filter_map(|column| Some((column.name.get_ref().as_str(), column.mask.as_ref()?)));
-    protected.masks = access::masks(&mut text, masks, &protected);
-    let sorts = sorts(&mut text, &written.column, &by_name);
-    let honey = honey::honey(&mut text, &written.honey, &columns, &by_name);
-    let (mut roles, details) = roles(&mut text, &written.role, &protected);
+    let rules = rules(&mut text, &written, &columns, &by_name);
+    let protected = Protected { columns: &columns, by_name: &by_name, keysets: &keysets, rules: &rules };
+    let (mut roles, searches) = roles(&mut text, &written.role, &protected);
     let bindings = bindings(&mut text, &written.account, &roles);
     let unlisted = RoleId(u16::try_from(roles.len()).unwrap_or(u16::MAX));
     roles.push(Role { name: UNLISTED.into(), default_access: Access::Deny, columns: HashMap::new() });
@@ -172,23 +167,56 @@ pub fn parse_for(file: &str, text: &str, version: u64, environment: Option<&str>
             .with_rates(rates)
             .with_budgets(budgets)
             .with_routines(routines)
-            .with_sorts(sorts)
-            .with_honey(honey)
-            .with_masks(details.masks)
-            .with_bases(details.bases)
-            .with_searches(details.searches)
-            .with_password_hashes(hashes),
+            .with_rules(rules)
+            .with_searches(searches),
     )
 }
 
-fn sorts(text: &mut Text<'_>, written: &[Column], by_name: &HashMap<String, ColumnId>) -> HashMap<ColumnId, SortRule> {
-    let mut sorts = HashMap::new();
-    for column in written {
-        let rule = sort::rule(text, column.sort.as_ref(), column.sort_rows.as_ref(), column.collation.as_ref());
-        let id = column_ref(column.name.get_ref()).and_then(|name| by_name.get(&name.to_string().to_lowercase()));
-        sorts.extend(id.zip(rule).map(|(id, rule)| (*id, rule)));
+/// What is said of each column beside its format, at the positions of `columns`.
+fn rules(
+    text: &mut Text<'_>,
+    written: &File,
+    columns: &[ProtectedColumn],
+    by_name: &HashMap<String, ColumnId>,
+) -> Vec<ColumnRules> {
+    let costs = written.password_hash.as_ref().map(|costs| costs.get_ref().checked(text)).unwrap_or_default();
+    let mut rules = vec![ColumnRules::default(); columns.len()];
+    for line in &written.column {
+        let sort = sort::rule(text, line.sort.as_ref(), line.sort_rows.as_ref(), line.collation.as_ref());
+        let password_hash = line.kind.as_ref().map(|kind| password_hash(text, line, kind, costs));
+        let id = column_ref(line.name.get_ref()).and_then(|name| by_name.get(&name.to_string().to_lowercase()));
+        let place = id.and_then(|id| usize::try_from(id.0).ok());
+        let Some((column, rules)) = place.and_then(|place| columns.get(place).zip(rules.get_mut(place))) else {
+            continue;
+        };
+        let mask = line.mask.as_ref().map(|mask| Arc::new(mask.get_ref().checked(text, &mask.span(), column)));
+        *rules = ColumnRules { sort, password_hash, honey: None, mask };
     }
-    sorts
+    for (id, honey) in honey::honey(text, &written.honey, columns, by_name) {
+        let rules = usize::try_from(id.0).ok().and_then(|place| rules.get_mut(place));
+        rules.into_iter().for_each(|rules| rules.honey = Some(Arc::new(honey.clone())));
+    }
+    let takes_hashes = rules.iter().any(|rules| rules.password_hash.is_some());
+    if let (Some(costs), false) = (&written.password_hash, takes_hashes) {
+        text.wrong(
+            &costs.span(),
+            "[password_hash] belongs to columns with `kind = \"password_hash\"`, and there is none",
+        );
+    }
+    rules
+}
+
+/// What a hash must cost in a column of that kind. Nobody looks one up: each has a salt of its own.
+fn password_hash(text: &mut Text<'_>, line: &Column, kind: &Spanned<WrittenKind>, costs: HashCosts) -> HashCosts {
+    match kind.get_ref() {
+        WrittenKind::PasswordHash => {
+            if line.index.is_some() {
+                let text_of = "a column of password hashes has no index: equal passwords have other hashes";
+                text.wrong(&kind.span(), text_of);
+            }
+            costs
+        }
+    }
 }
 
 /// Budgets by role.
@@ -286,33 +314,6 @@ fn domains(text: &mut Text<'_>, written: &[Column], columns: &[ProtectedColumn])
             );
         }
     }
-}
-
-/// The columns that take nothing but hashes of passwords. Nobody looks one up: each has a salt of its own.
-fn password_hashes(text: &mut Text<'_>, written: &File) -> HashMap<ColumnRef, HashCosts> {
-    let costs = written.password_hash.as_ref().map(|costs| costs.get_ref().checked(text)).unwrap_or_default();
-    let mut columns = HashMap::new();
-    for column in &written.column {
-        let Some(kind) = &column.kind else { continue };
-        match kind.get_ref() {
-            WrittenKind::PasswordHash => {
-                if column.index.is_some() {
-                    text.wrong(
-                        &kind.span(),
-                        "a column of password hashes has no index: equal passwords have other hashes",
-                    );
-                }
-                columns.extend(column_ref(column.name.get_ref()).map(|name| (name, costs)));
-            }
-        }
-    }
-    if let (Some(costs), true) = (&written.password_hash, columns.is_empty()) {
-        text.wrong(
-            &costs.span(),
-            "[password_hash] belongs to columns with `kind = \"password_hash\"`, and there is none",
-        );
-    }
-    columns
 }
 
 /// `database.table.column`, each part bare or in backticks (a backtick inside is doubled).
@@ -445,36 +446,27 @@ fn region(text: &mut Text<'_>, index: &Index) -> Arc<str> {
     region.get_ref().as_str().into()
 }
 
-/// What policy says of roles beside their accesses.
-#[derive(Default)]
-struct Details {
-    masks: HashMap<(RoleId, ColumnId), Arc<Mask>>,
-    bases: HashMap<(RoleId, ColumnId), Basis>,
-    searches: HashMap<RoleId, SearchGrant>,
-}
-
+/// The roles, and what those may search for that do not see the values.
 fn roles(
     text: &mut Text<'_>,
     written: &BTreeMap<String, Spanned<WrittenRole>>,
     protected: &Protected<'_>,
-) -> (Vec<Role>, Details) {
+) -> (Vec<Role>, HashMap<RoleId, SearchGrant>) {
     let mut roles = Vec::with_capacity(written.len() + 1);
-    let mut details = Details::default();
+    let mut searches = HashMap::new();
     for (id, (name, role)) in (0_u16..).map(RoleId).zip(written) {
         if name == UNLISTED {
             text.wrong(&role.span(), "role name `unlisted` is taken: it is what accounts without an entry have");
         }
         let WrittenRole { access, keysets, columns, search } = role.get_ref();
         let lines = Lines { name, at: role.span(), access: (*access).into(), keysets, columns };
-        let rights = access::rights(text, &lines, protected);
-        let granted = search.as_ref().map(|search| search.checked(text, (name, lines.access, &rights), protected));
-        details.searches.extend(granted.map(|granted| (id, granted)));
-        details.masks.extend(rights.masks.into_iter().map(|(column, mask)| ((id, column), mask)));
-        details.bases.extend(rights.bases.into_iter().map(|(column, basis)| ((id, column), basis)));
-        roles.push(Role { name: name.as_str().into(), default_access: lines.access, columns: rights.columns });
+        let columns = access::rights(text, &lines, protected);
+        let role = Role { name: name.as_str().into(), default_access: lines.access, columns };
+        searches.extend(search.as_ref().map(|search| (id, search.checked(text, &role, protected))));
+        roles.push(role);
     }
     if written.len() >= usize::from(u16::MAX) {
         text.wrong(&Range { start: 0, end: 0 }, "too many roles");
     }
-    (roles, details)
+    (roles, searches)
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Account, AccountPattern, AllowedRoutine, Basis, Budget, ColumnId, FirewallMode, HashCosts, Honey, Mask, MysqlRole,
-    ProtectedColumn, Rates, Role, RoleId, SearchGrant, SortRule,
+    Account, AccountPattern, AllowedRoutine, Basis, Budget, ColumnId, ColumnRules, FirewallMode, HashCosts, Honey,
+    Mask, MysqlRole, ProtectedColumn, Rates, Right, Role, RoleId, SearchGrant, SortRule,
 };
-use crate::schema::{ColumnRef, TableRef};
+use crate::schema::TableRef;
 
 /// What a role may do with a protected column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -90,19 +90,16 @@ pub struct Policy {
     version: u64,
     environment: Option<Arc<str>>,
     columns: Vec<ProtectedColumn>,
+    /// At the same positions as `columns`.
+    rules: Vec<ColumnRules>,
     roles: Vec<Role>,
     bindings: Vec<Binding>,
     default_role: RoleId,
     default_firewall: FirewallMode,
     rates: Rates,
-    masks: HashMap<(RoleId, ColumnId), Arc<Mask>>,
-    bases: HashMap<(RoleId, ColumnId), Basis>,
     searches: HashMap<RoleId, SearchGrant>,
-    sorts: HashMap<ColumnId, SortRule>,
-    password_hashes: HashMap<ColumnRef, HashCosts>,
     routines: Vec<AllowedRoutine>,
     budgets: HashMap<RoleId, Budget>,
-    honey: HashMap<ColumnId, Arc<Honey>>,
     by_table: HashMap<(Box<str>, Box<str>), Vec<ColumnId>>,
 }
 
@@ -125,20 +122,16 @@ impl Policy {
         Self {
             version,
             environment: None,
+            rules: vec![ColumnRules::default(); columns.len()],
             columns,
             roles,
             bindings,
             default_role,
             default_firewall,
             rates: Rates::default(),
-            masks: HashMap::new(),
-            bases: HashMap::new(),
             searches: HashMap::new(),
-            sorts: HashMap::new(),
-            password_hashes: HashMap::new(),
             routines: Vec::new(),
             budgets: HashMap::new(),
-            honey: HashMap::new(),
             by_table,
         }
     }
@@ -160,10 +153,16 @@ impl Policy {
         self.environment.as_deref()
     }
 
-    /// The same with what roles see of columns that are masked for them.
+    /// The same with what is said of columns, at their positions.
     #[must_use]
-    pub fn with_masks(self, masks: HashMap<(RoleId, ColumnId), Arc<Mask>>) -> Self {
-        Self { masks, ..self }
+    pub(crate) fn with_rules(mut self, rules: Vec<ColumnRules>) -> Self {
+        self.rules = rules;
+        self
+    }
+
+    /// What is said of a column. `None` if the id belongs to another snapshot.
+    fn rules(&self, column: ColumnId) -> Option<&ColumnRules> {
+        self.rules.get(usize::try_from(column.0).ok()?)
     }
 
     /// The same with other thresholds than the defaults.
@@ -173,28 +172,14 @@ impl Policy {
         self
     }
 
-    /// The same with columns by whose values the proxy sorts.
-    #[must_use]
-    pub(crate) fn with_sorts(mut self, sorts: HashMap<ColumnId, SortRule>) -> Self {
-        self.sorts = sorts;
-        self
-    }
-
     /// How the proxy sorts by a column, if it does.
     pub fn sort(&self, column: ColumnId) -> Option<SortRule> {
-        self.sorts.get(&column).copied()
-    }
-
-    /// The same with columns that take nothing but hashes of passwords.
-    #[must_use]
-    pub(crate) fn with_password_hashes(mut self, columns: HashMap<ColumnRef, HashCosts>) -> Self {
-        self.password_hashes = columns;
-        self
+        self.rules(column)?.sort
     }
 
     /// What a hash must cost to be stored in the column, if it takes nothing but hashes of passwords.
-    pub fn password_hash(&self, column: &ColumnRef) -> Option<&HashCosts> {
-        self.password_hashes.get(column)
+    pub fn password_hash(&self, column: ColumnId) -> Option<&HashCosts> {
+        self.rules(column)?.password_hash.as_ref()
     }
 
     /// The same with procedures that may be called.
@@ -221,21 +206,14 @@ impl Policy {
         self.budgets.get(&role)
     }
 
-    /// The same with bait.
-    #[must_use]
-    pub(super) fn with_honey(mut self, honey: HashMap<ColumnId, Honey>) -> Self {
-        self.honey = honey.into_iter().map(|(column, honey)| (column, Arc::new(honey))).collect();
-        self
-    }
-
     /// What of a column is bait, if anything is.
     pub fn honey(&self, column: ColumnId) -> Option<&Arc<Honey>> {
-        self.honey.get(&column)
+        self.rules(column)?.honey.as_ref()
     }
 
     /// Whether anything is bait.
     pub fn has_honey(&self) -> bool {
-        !self.honey.is_empty()
+        self.rules.iter().any(|rules| rules.honey.is_some())
     }
 
     /// From when on errors and unknown statements are too many.
@@ -288,9 +266,7 @@ impl Policy {
 
     /// What a role may do with a column. A pair that policy does not list is denied.
     pub fn access(&self, role: RoleId, column: ColumnId) -> (Access, Option<DecryptGrant>) {
-        let access = self
-            .role(role)
-            .map_or(Access::Deny, |role| role.columns.get(&column).copied().unwrap_or(role.default_access));
+        let access = self.role(role).map_or(Access::Deny, |role| role.access(column));
         match access {
             Access::Plain => (Access::Plain, Some(DecryptGrant { column })),
             Access::Masked | Access::Ciphertext | Access::Deny => (access, None),
@@ -302,7 +278,8 @@ impl Policy {
     pub fn masked(&self, role: RoleId, column: ColumnId) -> Option<(DecryptGrant, Arc<Mask>)> {
         match self.access(role, column).0 {
             Access::Masked => {
-                let mask = self.masks.get(&(role, column)).cloned();
+                let own = self.right(role, column).and_then(|right| right.mask.as_ref());
+                let mask = own.or_else(|| self.rules(column)?.mask.as_ref()).cloned();
                 // The one that shows least, should none be named.
                 Some((DecryptGrant { column }, mask.unwrap_or_else(|| Arc::new(Mask::Null))))
             }
@@ -310,15 +287,14 @@ impl Policy {
         }
     }
 
-    /// The same with the lines that decide about columns, where these are not the roles' own.
-    #[must_use]
-    pub(super) fn with_bases(self, bases: HashMap<(RoleId, ColumnId), Basis>) -> Self {
-        Self { bases, ..self }
+    /// What the lines of a role say of a column or of its keyset, if they do.
+    fn right(&self, role: RoleId, column: ColumnId) -> Option<&Right> {
+        self.role(role)?.columns.get(&column)
     }
 
     /// Which line of a role decides about a column.
     pub fn basis(&self, role: RoleId, column: ColumnId) -> Basis {
-        self.bases.get(&(role, column)).copied().unwrap_or(Basis::Role)
+        self.right(role, column).map_or(Basis::Role, |right| right.basis)
     }
 
     /// The same with searches that are granted to roles which do not see the values.

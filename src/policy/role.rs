@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Access, ColumnId};
+use super::{Access, ColumnId, Right};
 
 /// Position of a role in the policy; valid for that policy snapshot only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,8 +16,15 @@ pub struct Role {
     pub name: Arc<str>,
     /// What it gets where `columns` says nothing.
     pub default_access: Access,
-    /// Exceptions for single columns.
-    pub columns: HashMap<ColumnId, Access>,
+    /// Where the role's lines say something of a column or of its keyset.
+    pub columns: HashMap<ColumnId, Right>,
+}
+
+impl Role {
+    /// What it may do with a column.
+    pub fn access(&self, column: ColumnId) -> Access {
+        self.columns.get(&column).map_or(self.default_access, |right| right.access)
+    }
 }
 
 /// How the statement firewall treats an account.

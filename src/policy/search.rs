@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::access::{Protected, Rights};
+use super::access::Protected;
 use super::written::{Text, suggestion};
-use super::{Access, ColumnId};
+use super::{Access, ColumnId, Role};
 
 /// What a role may search for, and how often.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,13 +44,9 @@ const PER_MINUTE: u32 = 30;
 const PER_MINUTE_MAX: u32 = 100_000;
 
 impl WrittenSearch {
-    /// What it says for a role of that name and those rights, with what is wrong with it noted.
-    pub(super) fn checked(
-        &self,
-        text: &mut Text<'_>,
-        (role, access, rights): (&str, Access, &Rights),
-        protected: &Protected<'_>,
-    ) -> SearchGrant {
+    /// What it says for a role, with what is wrong with it noted.
+    pub(super) fn checked(&self, text: &mut Text<'_>, of: &Role, protected: &Protected<'_>) -> SearchGrant {
+        let role = &of.name;
         let mut columns = HashSet::new();
         for written in &self.columns {
             let (name, at) = (written.get_ref(), written.span());
@@ -62,7 +58,7 @@ impl WrittenSearch {
             if column.index.is_none() {
                 text.wrong(&at, format!("role `{role}`: `{name}` has no index to search by"));
             }
-            if rights.columns.get(&id).copied().unwrap_or(access) == Access::Plain {
+            if of.access(id) == Access::Plain {
                 text.wrong(&at, format!("role `{role}` sees the values of `{name}`, and searches by them anyway"));
             }
             if !columns.insert(id) {

@@ -246,9 +246,10 @@ fn a_column_of_password_hashes_asks_for_costs_and_has_no_index() {
         parse("policy.toml", &format!("{kind}{costs}"), 1)
     };
     let policy = with("", "[password_hash]\nbcrypt_cost = 12\n").unwrap();
-    let costs = policy.password_hash(&ColumnRef::new("shop", "customers", "address")).unwrap();
+    let column = |name| policy.column_named(&TableRef::new("shop", "customers"), name).unwrap();
+    let costs = policy.password_hash(column("address")).unwrap();
     assert_eq!(*costs, HashCosts { bcrypt_cost: 12, ..HashCosts::default() });
-    assert_eq!(policy.password_hash(&ColumnRef::new("shop", "customers", "phone")), None);
+    assert_eq!(policy.password_hash(column("phone")), None);
     let wrong = |column: &str, costs: &str| with(column, costs).expect_err("refused").to_string();
     assert!(wrong("index = { normaliser = \"raw\" }", "").contains("a column of password hashes has no index"));
     assert!(wrong("", "[password_hash]\nbcrypt_cost = 32\n").contains("bcrypt_cost is 1 to 31"));

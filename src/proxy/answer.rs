@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use super::buffer::poll_some;
-use super::decision::{Cells, Desk, Guard, Pending, Then, put_error};
+use super::decision::{After, Cells, Desk, Guard, Pending, Then, put_error};
 use super::end::End;
 use super::prepared::Prepared;
 use super::session::Session;
@@ -66,8 +66,8 @@ impl Session {
             self.wait_for_server().await?;
             loop {
                 let step = self.step(&mut relay)?;
-                if relay.ended == Ended::Refused {
-                    return self.refuse_rest(relay, step, then).await;
+                if let Ended::Refused(lock) = relay.ended {
+                    return self.refuse_rest(relay, lock, step, then).await;
                 }
                 if step.forward > 0 {
                     relay.written = Written::Something;
@@ -81,7 +81,7 @@ impl Session {
                     Next::Done => {
                         match relay.ended {
                             Ended::Well => self.desk.succeeded(then),
-                            Ended::Badly | Ended::Refused => self.desk.ended(&then),
+                            Ended::Badly | Ended::Refused(_) => self.desk.ended(&then),
                         }
                         return Ok(());
                     }
@@ -125,9 +125,9 @@ impl Session {
                 }
                 Event::Column(definition) => {
                     if let Some(guard) = &relay.guard
-                        && self.desk.is_guarded(definition, guard).map_err(End::ServerMalformed)?
+                        && let Some(lock) = self.desk.lock(definition, guard).map_err(End::ServerMalformed)?
                     {
-                        relay.ended = Ended::Refused;
+                        relay.ended = Ended::Refused(lock);
                         return Ok(Step { forward: start, consume: end, then: Next::Walk });
                     }
                 }
@@ -146,9 +146,20 @@ impl Session {
 
     /// The second lock: a definition names a protected column that the plan did not expect. The client gets an error in
     /// place of the answer, or of the rest of it, which is read and dropped.
-    async fn refuse_rest(&mut self, mut relay: Relay, step: Step, then: Then) -> Result<(), End> {
+    async fn refuse_rest(&mut self, mut relay: Relay, lock: Lock, step: Step, mut then: Then) -> Result<(), End> {
         self.desk.connection.counters.refusal();
-        tracing::error!(connection = self.desk.connection.id, "a result names a protected column that was not planned");
+        let connection = self.desk.connection.id;
+        let complaint = match lock {
+            Lock::Protected => {
+                tracing::error!(connection, "a result names a protected column that was not planned");
+                Complaint::ProtectedColumn
+            }
+            Lock::AnotherView => {
+                tracing::info!(connection, "a view is not the one that the catalog knows: it is read again");
+                then.after |= After::CATALOG;
+                Complaint::ViewReplaced
+            }
+        };
         let refused = self.server.input.data().get(step.forward..).and_then(Header::read);
         let mut bytes = Vec::new();
         let sequence = match relay.written {
@@ -158,7 +169,7 @@ impl Session {
                 refused.map_or(0, |header| header.sequence)
             }
         };
-        put_error(&Complaint::ProtectedColumn.into(), &self.desk.connection, sequence, &mut bytes);
+        put_error(&complaint.into(), &self.desk.connection, sequence, &mut bytes);
         self.server.input.consume(step.consume);
         self.client.write(&bytes).await?;
         while relay.walker.response != Response::Complete {
@@ -250,7 +261,16 @@ enum Ended {
     Well,
     Badly,
     /// By the second lock.
-    Refused,
+    Refused(Lock),
+}
+
+/// Why a column definition does not pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lock {
+    /// It names a protected column that was not planned.
+    Protected,
+    /// It is of another view than the catalog knows by that name.
+    AnotherView,
 }
 
 /// What of an answer the client has.
@@ -261,16 +281,24 @@ enum Written {
 }
 
 impl Desk {
-    /// Whether a column definition names a protected column and must not pass.
-    fn is_guarded(&self, definition: &[u8], guard: &Guard) -> Result<bool, WireError> {
+    /// Whether a column definition must not pass, and why.
+    fn lock(&self, definition: &[u8], guard: &Guard) -> Result<Option<Lock>, WireError> {
         let definition = ColumnDefinition::parse(definition)?;
         let (snapshot, passes) = match guard {
             Guard::Protected(snapshot) => (snapshot, false),
             // As text it is no envelope.
             Guard::ProtectedBytes(snapshot) => (snapshot, definition.attributes.collation_id != BYTES),
         };
-        let named = rewrite::names_protected(&definition, &snapshot.policy, self.state.results.charset());
-        Ok(named.is_some() && !passes)
+        let results = self.state.results.charset();
+        if rewrite::names_protected(&definition, &snapshot.policy, results).is_some() {
+            return Ok((!passes).then_some(Lock::Protected));
+        }
+        let is_shadow = matches!(guard, Guard::ProtectedBytes(_));
+        // What differs still when the catalog was just read is something else, such as a temporary table of that name.
+        let is_trusted = is_shadow || self.has_looked_up();
+        let database = self.state.database.as_deref();
+        let other = !is_trusted && rewrite::is_of_another_view(&definition, &snapshot.catalog, database, results);
+        Ok(other.then_some(Lock::AnotherView))
     }
 
     /// Takes over what a packet says of the session that the client does not get: the server goes on from there.

@@ -225,7 +225,7 @@ impl Desk {
         self.named.nothing_under_way();
         self.attempt = attempt;
         if attempt == Attempt::First {
-            let is_fresh = self.looked_up.is_some_and(|at| at.elapsed() < LOOKED_UP_FRESH);
+            let is_fresh = self.has_looked_up();
             self.lookup = if is_fresh { Lookup::Again } else { Lookup::First };
         }
         let mut joined = std::mem::take(&mut self.joined);
@@ -405,6 +405,11 @@ impl Desk {
 
     pub(super) fn statement_bytes_max(&self) -> usize {
         self.shared.settings.limits.statement_bytes_max
+    }
+
+    /// Whether the connection has just had the catalog read again.
+    pub(super) fn has_looked_up(&self) -> bool {
+        self.looked_up.is_some_and(|at| at.elapsed() < LOOKED_UP_FRESH)
     }
 
     pub(super) fn needs_catalog(&self) -> bool {

@@ -465,7 +465,7 @@ pub(super) fn store(
     cx: &Context<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), RewriteError> {
-    if let Some(costs) = cx.policy.password_hash(&protected.column) {
+    if let Some(costs) = cx.policy.password_hash(keys.column()) {
         let value = plain.expose();
         let fitting = fitting_octets(protected, value).and_then(|octets| value.get(..octets)).unwrap_or(value);
         let refused = |why| RewriteError::NotAHash { column: protected.column.clone(), why };

@@ -1,6 +1,7 @@
 //! Roles that see masks or envelopes: what they are shown, and that no statement tells them more.
 
 mod attempts;
+mod conflicts;
 mod diagnostics;
 mod new_views;
 mod page;
@@ -27,7 +28,10 @@ on_each_server!(
     the_error_of_a_key_shows_no_value,
     diagnostics_show_no_envelope,
     diagnostics_are_refused_where_they_were_prepared_before,
+    no_write_asks_a_unique_key_for_a_value,
+    how_many_values_there_are_is_told_to_nobody_else,
     a_view_made_behind_the_proxys_back_is_read_first,
+    a_view_replaced_behind_the_proxys_back_shows_no_envelope,
 );
 
 /// Two customers who look alike to a masked role.
@@ -204,8 +208,20 @@ async fn diagnostics_show_no_envelope(kind: Kind) {
     diagnostics::show_no_envelope(kind).await;
 }
 
+async fn no_write_asks_a_unique_key_for_a_value(kind: Kind) {
+    conflicts::answer_nothing(kind).await;
+}
+
+async fn how_many_values_there_are_is_told_to_nobody_else(kind: Kind) {
+    conflicts::are_counted_for_nobody_else(kind).await;
+}
+
 async fn a_view_made_behind_the_proxys_back_is_read_first(kind: Kind) {
     new_views::are_read_before_they_are_shown(kind).await;
+}
+
+async fn a_view_replaced_behind_the_proxys_back_shows_no_envelope(kind: Kind) {
+    new_views::are_noticed_when_they_are_replaced(kind).await;
 }
 
 async fn the_page_says_what_each_role_gets(kind: Kind) {

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::super::Failure;
 use super::super::output::Output;
-use super::super::script::{Piece, Source, read_file};
+use super::super::script::{Piece, Source, read_file, sql_mode};
 use super::learned::{Distance, Learned};
 use crate::firewall::Digest;
 use crate::firewall::profile::{AccountProfile, PROFILE};
@@ -38,8 +38,8 @@ pub(in super::super) struct Arguments {
     #[arg(long, value_enum, default_value_t = Server::Mysql)]
     server: Server,
     /// The session's SQL mode.
-    #[arg(long, default_value = "STRICT_TRANS_TABLES")]
-    sql_mode: String,
+    #[arg(long, default_value = "STRICT_TRANS_TABLES", value_parser = sql_mode)]
+    sql_mode: SqlMode,
     /// Print one JSON document instead of text.
     #[arg(long)]
     json: bool,
@@ -112,8 +112,7 @@ struct Standing {
 /// Judges and prints.
 pub(super) fn test(arguments: &Arguments) -> Result<(), Failure> {
     let Arguments { source, learn, server, sql_mode, json } = arguments;
-    let mode = SqlMode::from_variable(&sql_mode.to_ascii_uppercase());
-    let dialect = Dialect { mode, charset: Charset::Utf8mb4, server: server.version() };
+    let dialect = Dialect { mode: *sql_mode, charset: Charset::Utf8mb4, server: server.version() };
     let files = learn.iter().map(|path| read_file(path)).collect::<Result<Vec<_>, _>>()?;
     let mut known = Vec::new();
     for file in &files {

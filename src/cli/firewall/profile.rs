@@ -92,6 +92,9 @@ fn mode(policy: &Policy, profile: &ListedProfile) -> &'static str {
 }
 
 fn table(policy: &Policy, profiles: &[ListedProfile], without: &[String]) -> String {
+    if profiles.is_empty() && without.is_empty() {
+        return "no profiles, and no account of the policy has firewall mode `learn` or `protect`".to_owned();
+    }
     let mut table = comfy_table::Table::new();
     table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(["account", "database", "mode", "profile", "digests", "seen", "new by hour, newest first"]);

@@ -1,4 +1,4 @@
-use super::{Piece, general_log, pieces};
+use super::{Piece, general_log, pieces, sql_mode};
 use crate::schema::{Charset, ServerKind, ServerVersion};
 use crate::sql::{Dialect, SqlMode};
 
@@ -79,4 +79,15 @@ fn other_texts_are_no_general_log() {
     for text in ["", "SELECT 1;\nSELECT 2;\n", "\t\t\t\n\t 8\n", "2026-11-26T10:22:01Z\t 8 Walk\tSELECT 1\n"] {
         assert!(general_log::statements(text.as_bytes(), None).is_empty(), "{text:?}");
     }
+}
+
+#[test]
+fn a_mode_of_the_command_line_is_one_of_the_servers() {
+    assert_eq!(sql_mode("ansi_quotes, No_Zero_Date"), Ok(SqlMode::ANSI_QUOTES));
+    assert_eq!(sql_mode(""), Ok(SqlMode::empty()));
+    let ansi = SqlMode::ANSI_QUOTES | SqlMode::PIPES_AS_CONCAT | SqlMode::IGNORE_SPACE;
+    assert_eq!(sql_mode("ANSI"), Ok(ansi));
+    assert_eq!(sql_mode("TRADITIONAL"), Ok(SqlMode::STRICT));
+    let said = sql_mode("ANSI_QUOTE");
+    assert_eq!(said, Err("`ANSI_QUOTE` is no SQL mode; did you mean `ANSI_QUOTES`?".to_owned()));
 }

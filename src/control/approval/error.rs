@@ -87,7 +87,7 @@ pub enum ApprovalError {
         name: String,
     },
     /// No approvals are configured.
-    #[error("the configuration names no signers: nothing needs approval")]
+    #[error("the configuration names no signers, so nobody can approve: name them under [approval]")]
     NotConfigured,
 }
 

@@ -272,6 +272,18 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     harmless(
         "SELECT COUNT(*) FROM information_schema.statistics WHERE table_name = 'customers' AND column_name = '{c}' AND index_name IS NULL",
     ),
+    refused("SHOW INDEX FROM customers"),
+    refused("SHOW INDEXES IN customers WHERE cardinality > 1"),
+    refused("SHOW EXTENDED KEYS FROM customers").on(Kind::MySql),
+    refused("PREPARE s FROM 'SHOW KEYS FROM customers'"),
+    refused("SELECT cardinality FROM information_schema.statistics WHERE table_name = 'customers'"),
+    refused("SELECT 1 FROM information_schema.statistics WHERE table_name = 'customers' AND cardinality > 1"),
+    refused("SELECT * FROM information_schema.statistics WHERE table_name = 'customers' AND column_name = '{c}'"),
+    refused("SELECT d.c FROM (SELECT s.* FROM information_schema.statistics s) AS d"),
+    refused("TABLE information_schema.statistics").on(Kind::MySql),
+    refused("CREATE TABLE copy AS SELECT cardinality FROM information_schema.statistics"),
+    refused("SELECT stat_value FROM mysql.innodb_index_stats WHERE table_name = 'customers'"),
+    refused("SELECT avg_frequency FROM mysql.index_stats WHERE table_name = 'customers'").on(Kind::MariaDb),
     refused("ANALYZE TABLE customers UPDATE HISTOGRAM ON {c} WITH 8 BUCKETS").on(Kind::MySql),
     refused("SELECT histogram FROM information_schema.column_statistics WHERE table_name = 'customers'")
         .on(Kind::MySql),

@@ -36,3 +36,43 @@ pub(super) async fn are_read_before_they_are_shown(kind: Kind) {
     }
     assert_eq!(prepared(&mut engineer, "SELECT a FROM mine", ()).await.cells(), [[Some("2".to_owned())]]);
 }
+
+/// Whoever meets the new view first is told to ask again, and is shown then what the role sees.
+pub(super) async fn are_noticed_when_they_are_replaced(kind: Kind) {
+    let deployment = Deployment::shared(kind);
+    let shop = Shop::open_as(deployment, |database| {
+        for view in ["named1", "named2", "named3"] {
+            deployment.server.sql(&format!(
+                "CREATE VIEW {database}.{view} AS SELECT id, name AS p FROM {database}.customers; \
+                 GRANT SELECT, SHOW VIEW ON {database}.{view} TO candado_proxy"
+            ));
+        }
+        masking(database)
+    });
+    let database = &shop.database;
+    let mut application = shop.connect(Who::Application).await;
+    store(&mut application, ONE).await;
+    let cases = [
+        ("named1", Who::Application, false, ONE[0]),
+        ("named2", Who::Engineer, true, MASKED[0].unwrap()),
+        ("named3", Who::Application, true, ONE[0]),
+    ];
+    for (view, who, is_prepared, shown) in cases {
+        let mut conn = shop.connect(who).await;
+        let sql = format!("SELECT p FROM {view}");
+        assert_eq!(text(&mut conn, &sql).await.cells(), [[Some("Ana".to_owned())]]);
+        deployment.server.sql(&format!(
+            "CREATE OR REPLACE VIEW {database}.{view} AS SELECT id, phone AS p FROM {database}.customers"
+        ));
+        for attempt in ["first", "second"] {
+            let answer = if is_prepared { prepared(&mut conn, &sql, ()).await } else { text(&mut conn, &sql).await };
+            match attempt {
+                "first" => assert_eq!(answer.error(), (1615, "HY000"), "{sql}: {answer:?}"),
+                _ => assert_eq!(answer.cells(), [[Some(shown.to_owned())]], "{sql}"),
+            }
+        }
+    }
+    // Text as bytes is what the client asked for.
+    text(&mut application, "SET character_set_results = binary").await;
+    assert!(matches!(text(&mut application, "SELECT * FROM named1").await, Answer::Rows { .. }));
+}

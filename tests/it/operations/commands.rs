@@ -126,9 +126,7 @@ async fn a_view_is_told_with_its_reasons(kind: Kind) {
     assert_eq!(seen("phone"), ("plain".to_owned(), "access".to_owned()));
     assert_eq!(seen("address"), ("deny".to_owned(), "columns".to_owned()));
     let output = candado(&["roles", "who", "nobody", "--config", config]);
-    assert!(
-        said(&output.stdout).starts_with("nobody@%: role unlisted by no [[account]], so [unlisted]; firewall block")
-    );
+    assert!(said(&output.stdout).starts_with("nobody@%: role unlisted, for no [[account]] names it; firewall block"));
     let output = candado(&["roles", "list", "--config", config]);
     assert!(said(&output.stdout).contains(&format!("role support: {database}_sup from any host")));
 }

@@ -174,9 +174,7 @@ fn dump(admitted: &Admitted<'_>, policy: &Policy) -> String {
     out.push_str(&plan.sort.as_ref().map(sort_text).unwrap_or_default());
     out.extend(plan.bound.iter().map(|bound| bound_text(bound, &text(one(bound.before)))));
     out.extend(plan.qualified.iter().map(|name| format!("{} is {}'s\n", text(one(name.token)), name.table)));
-    for name in &plan.names {
-        writeln!(out, "column {} is named «{}»", name.output, text(name.tokens)).unwrap();
-    }
+    out.extend(plan.names.iter().map(|name| format!("column {} is named «{}»\n", name.output, text(name.tokens))));
     if plan.effect == Effect::Catalog {
         out.push_str("catalog changes\n");
     }

@@ -91,6 +91,15 @@ pub enum Problem {
         /// Why it cannot. `None`: it does not exist.
         why: Option<UnfitSubject>,
     },
+    /// A foreign key changes that column when another table's row changes.
+    StatedFollows {
+        /// What it is called in policy.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// The constraint's name.
+        constraint: String,
+    },
     /// A CHECK constraint keeps plaintext out of a column that plaintext is written to.
     CheckInTheWay {
         /// Its name.
@@ -123,6 +132,7 @@ impl Problem {
             | Self::IndexMissing { .. }
             | Self::UniqueIneffective { .. }
             | Self::Stated { .. }
+            | Self::StatedFollows { .. }
             | Self::CheckInTheWay { .. } => Weight::Fault,
         }
     }
@@ -155,6 +165,9 @@ impl fmt::Display for Problem {
             Self::Stated { what, name, why: None } => {
                 write!(f, "has {what} {name}, which does not exist, or the control account may not see it")
             }
+            Self::StatedFollows { what, name, constraint } => {
+                write!(f, "has {what} {name}, which foreign key {constraint} changes in rows that were sealed before")
+            }
             Self::NotEncrypted => f.write_str("is not encrypted yet: run `candado column encrypt`"),
             Self::Underway { stage } => {
                 write!(f, "is {stage}: some of its values are plaintext until `candado column` has finished")
@@ -180,13 +193,16 @@ pub async fn check_columns<'a>(
         let stage = stages.get(&protected.context).copied().unwrap_or_default();
         findings.extend(judge(protected, stage, found.as_ref()));
         if let Some(stated) = protected.stated().filter(|_| found.is_some()) {
-            let why = match subject_form(&mut session, &protected.column, stated).await? {
-                Some(Ok(_)) => continue,
-                Some(Err(why)) => Some(why),
-                None => None,
-            };
             let what = if protected.bind.is_some() { "bind" } else { "subject" };
-            let problem = Problem::Stated { what, name: stated.to_string(), why };
+            let name = stated.to_string();
+            let problem = match subject_form(&mut session, &protected.column, stated).await? {
+                Some(Ok(_)) => match followed(&mut session, &protected.column, stated).await? {
+                    Some(constraint) => Problem::StatedFollows { what, name, constraint },
+                    None => continue,
+                },
+                Some(Err(why)) => Problem::Stated { what, name, why: Some(why) },
+                None => Problem::Stated { what, name, why: None },
+            };
             findings.push(Finding { column: protected.column.clone(), problem, remedy: None });
         }
     }
@@ -287,6 +303,21 @@ pub(super) async fn subject_form(
             extra: extra.into(),
         })
     }))
+}
+
+/// The foreign key by which the server changes the column of that name, in the table of a protected one, by itself.
+async fn followed(session: &mut Session, column: &ColumnRef, stated: &str) -> Result<Option<String>, ControlError> {
+    let found: Vec<String> = session
+        .rows_with(
+            "SELECT k.CONSTRAINT_NAME FROM information_schema.KEY_COLUMN_USAGE k \
+             JOIN information_schema.REFERENTIAL_CONSTRAINTS r ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA \
+             AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME AND r.TABLE_NAME = k.TABLE_NAME \
+             WHERE k.TABLE_SCHEMA = ? AND k.TABLE_NAME = ? AND k.COLUMN_NAME = ? \
+             AND r.UPDATE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT')",
+            (&*column.database, &*column.table, stated),
+        )
+        .await?;
+    Ok(found.into_iter().next())
 }
 
 async fn checks(session: &mut Session, column: &ColumnRef) -> Result<Vec<Check>, ControlError> {

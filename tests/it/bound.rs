@@ -18,6 +18,7 @@ on_each_server!(
     roles_that_see_masks_see_them_of_bound_values,
     a_cursor_shows_bound_values_and_nothing_beside_them,
     what_was_sealed_before_is_read_if_policy_says_so,
+    a_column_that_cannot_be_relied_on_is_named_by_check,
 );
 
 const BOUND: &str = "bind = \"id\"\n";
@@ -249,4 +250,30 @@ async fn what_was_sealed_before_is_read_if_policy_says_so(kind: Kind) {
     assert!(said.contains("is not bound to its row") && said.contains("reencrypt"), "{said}");
     let read = "SELECT note FROM customers WHERE id = 1";
     assert_eq!(text(&mut conn, read).await.cells(), cells(&[&[Some("ONE")]]));
+}
+
+async fn a_column_that_cannot_be_relied_on_is_named_by_check(kind: Kind) {
+    let deployment = Deployment::shared(kind);
+    let shop = Shop::open_on(deployment, Tls::Off);
+    let sql = |sql: &str| deployment.server.sql(&format!("USE `{}`; {sql}", shop.database));
+    let check = |bind: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let policy = with(&shop.database, &format!("bind = \"{bind}\"\n"));
+        let config = deployment.write(folder.path(), &policy, Tls::Off);
+        let checked = deployment.command("AKIAPROXY").args(["check", "--config"]).arg(config).output().unwrap();
+        (checked.status.success(), String::from_utf8(checked.stdout).unwrap())
+    };
+    let (_, fits) = check("id");
+    assert!(!fits.contains("has bind"), "{fits}");
+    for (bind, why) in [("name", "which may be NULL"), ("nobody", "which does not exist")] {
+        let (succeeded, found) = check(bind);
+        assert!(!succeeded && found.contains(&format!("has bind {bind}, {why}")), "{found}");
+    }
+    sql("CREATE TABLE accounts (id INT PRIMARY KEY); \
+         ALTER TABLE customers ADD CONSTRAINT of_account FOREIGN KEY (id) REFERENCES accounts (id) ON UPDATE RESTRICT");
+    assert!(!check("id").1.contains("has bind"), "the server does not change it");
+    sql("ALTER TABLE customers DROP FOREIGN KEY of_account; \
+         ALTER TABLE customers ADD CONSTRAINT of_account FOREIGN KEY (id) REFERENCES accounts (id) ON UPDATE CASCADE");
+    let (succeeded, found) = check("id");
+    assert!(!succeeded && found.contains("has bind id, which foreign key of_account changes"), "{found}");
 }

@@ -144,9 +144,10 @@ impl From<&RewriteError> for ClientError {
             | RewriteError::UnknownKey { .. }
             | RewriteError::WithoutSubjectKeys { .. }
             | RewriteError::SubjectErased { .. } => Self::new(KEY_NOT_AVAILABLE, text),
-            RewriteError::NoRandom { .. } | RewriteError::Tampered { .. } | RewriteError::NotRowBound { .. } => {
-                Self::new(UNKNOWN, text)
-            }
+            RewriteError::NoRandom { .. }
+            | RewriteError::Tampered { .. }
+            | RewriteError::RowBound { .. }
+            | RewriteError::NotRowBound { .. } => Self::new(UNKNOWN, text),
             RewriteError::Unplanned { .. } => Self::new(COLUMN_DENIED, text),
             RewriteError::Bait { .. } => Self::from(Complaint::Bait),
             RewriteError::Outdated => Self::from(Complaint::NeedsReprepare),

@@ -88,7 +88,7 @@ impl Sketch<'_> {
     /// The columns that cells are bound to.
     fn ties(&mut self, bound: &Bound) {
         for tie in &bound.ties {
-            let (before, behind) = tie.cast();
+            let (before, behind) = tie.form.cast();
             let table = match self.names {
                 Names::AsWritten => format!("{}.", tie.table),
                 // It may be an alias.

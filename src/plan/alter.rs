@@ -1,4 +1,5 @@
-//! ALTER TABLE on a protected table: other columns and all indexes may change, the protected ones may not.
+//! ALTER TABLE on a protected table: other columns and all indexes may change, the protected ones, and those that their values
+//! depend on (`subject`, `bind`), may not.
 
 use super::Refusal;
 use super::other::{Words, unsupported};
@@ -51,12 +52,20 @@ pub(super) fn table(words: &Words<'_>) -> Result<(), Refusal> {
         if !text.is(first, "DROP") && (first..end).any(|at| text.is(at, "VERSIONING")) {
             return Err(unsupported(&table, "ALTER TABLE with SYSTEM VERSIONING", "keep no past rows of such a table"));
         }
-        let column = (first..end)
+        let named = (first..end)
             .filter(|at| !at.checked_sub(1).is_some_and(|before| text.is(before, "AFTER")))
-            .filter_map(|at| text.name_at(at))
-            .find(|name| words.names.has_column(name));
-        if let (Some(column), false) = (column, index) {
-            return Err(unsupported(&column, "ALTER TABLE that names a protected column", REMEDY));
+            .filter_map(|at| text.name_at(at));
+        for name in named.filter(|_| !index) {
+            if words.names.has_column(&name) {
+                return Err(unsupported(&name, "ALTER TABLE that names a protected column", REMEDY));
+            }
+            if words.names.has_stated(&name) {
+                return Err(unsupported(
+                    &name,
+                    "ALTER TABLE that names a column which protected values depend on",
+                    REMEDY,
+                ));
+            }
         }
     }
     Ok(())

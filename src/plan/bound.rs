@@ -24,17 +24,3 @@ pub struct Tie {
     /// How its values are read.
     pub form: SubjectForm,
 }
-
-impl Tie {
-    /// What stands around the column where it is selected: bytes in the text and in the binary protocol, which no character
-    /// set changes.
-    pub fn cast(&self) -> (&'static str, &'static str) {
-        match self.form {
-            SubjectForm::Integer { .. } | SubjectForm::Bytes { .. } | SubjectForm::Text { .. } => {
-                ("CAST(", " AS BINARY)")
-            }
-            // As bytes it would be 16 of them.
-            SubjectForm::Uuid => ("CAST(CAST(", " AS CHAR) AS BINARY)"),
-        }
-    }
-}

@@ -20,6 +20,8 @@ pub(super) struct ProtectedNames {
     views: HashSet<Box<str>>,
     routines: HashSet<Box<str>>,
     columns: HashSet<Box<str>>,
+    /// Columns that values are bound to, or that say whose they are.
+    stated: HashSet<Box<str>>,
 }
 
 impl ProtectedNames {
@@ -32,6 +34,7 @@ impl ProtectedNames {
             views: HashSet::new(),
             routines: HashSet::new(),
             columns: policy.columns().iter().map(|column| fold(&column.column.column)).collect(),
+            stated: policy.columns().iter().filter_map(|column| Some(fold(column.stated()?))).collect(),
         };
         if names.tables.is_empty() {
             return names;
@@ -88,6 +91,12 @@ impl ProtectedNames {
     /// Whether a name as written is that of a routine that reaches a protected table.
     pub(super) fn has_routine(&self, name: &str) -> bool {
         self.routines.contains(&fold(name))
+    }
+
+    /// Whether a name as written is that of a column that protected values of any table are bound to, or that says whose they
+    /// are.
+    pub(super) fn has_stated(&self, name: &str) -> bool {
+        self.stated.contains(&fold(name))
     }
 
     /// Whether a name as written is that of a protected column of any table.

@@ -219,7 +219,8 @@ impl Desk {
         let now = Versions::of(snapshot);
         let nothing_protected = snapshot.policy.columns().is_empty();
         let Some(relayed) = self.named.relayed.remove(name) else {
-            let may_be_another = !plan::is_one_of_its_own(name) && !self.named.kept.is_empty();
+            let holds_some = !self.named.kept.is_empty() || !self.named.relayed.is_empty();
+            let may_be_another = !plan::is_one_of_its_own(name) && holds_some;
             let may_be_there = self.named.others == Others::Anything || may_be_another;
             let unknown = !self.named.kept.contains_key(name) && may_be_there;
             return if unknown && !nothing_protected { Err(Complaint::NeedsReprepare.into()) } else { Ok(()) };

@@ -110,6 +110,12 @@ pub enum RewriteError {
         /// The column.
         column: ColumnRef,
     },
+    /// A stored value is bound to its row, in a column whose values are not.
+    #[error("a value of column {column} is bound to its row, and policy names no `bind` for the column")]
+    RowBound {
+        /// The column.
+        column: ColumnRef,
+    },
     /// A stored value is bound to no row, in a column whose values are.
     #[error(
         "a value of column {column} is not bound to its row, as policy says; if it is from before, `unbound = \"accept\"` \

@@ -4,7 +4,7 @@
 //! itself where the column may hold it, in the order in which [`super::statement()`] wrote their `?`. All others are
 //! copied.
 
-mod bound;
+mod limit;
 mod sent;
 
 use self::sent::{Sent, SentValues, as_sent, put_copied};
@@ -22,7 +22,7 @@ use crate::wire::WireError;
 use crate::wire::column::ColumnType;
 use crate::wire::execute::{Arrival, Execute, ExecuteWriter, ParamType, ParamValue};
 
-pub use bound::sort_bounds;
+pub use limit::sort_bounds;
 
 /// What becomes of one parameter of the client's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -325,7 +325,11 @@ pub(super) fn open_error(error: &OpenError, grant: &DecryptGrant, cx: &Context<'
         OpenError::KeyNotUsable(_) => RewriteError::KeyBarred { column },
         OpenError::NotAnEnvelope | OpenError::Malformed(_) | OpenError::Tampered => RewriteError::Tampered { column },
         OpenError::NotRowBound => RewriteError::NotRowBound { column },
-        OpenError::RowBound => RewriteError::PlanMismatch("row"),
+        // What it is bound to was looked for, and is none of that column's values.
+        OpenError::RowBound if cx.policy.column(grant.column()).is_some_and(|found| found.bind.is_some()) => {
+            RewriteError::Tampered { column }
+        }
+        OpenError::RowBound => RewriteError::RowBound { column },
         OpenError::NotGranted => RewriteError::PlanMismatch("grant"),
     }
 }

@@ -5,6 +5,7 @@ mod joined;
 mod pieces;
 mod rows;
 mod sets;
+mod ties;
 
 pub(super) use errors::{seal_error, search_error};
 

@@ -15,4 +15,4 @@ pub use catalog::{Catalog, Column, GeneratedColumn, Routine, ServerKind, ServerV
 pub use collation::Charset;
 pub use names::{ColumnRef, TableRef};
 pub use sort_order::SortOrder;
-pub use subject::{SubjectForm, SubjectPlace, UnclearSubject, UnfitSubject};
+pub use subject::{Blanks, SubjectForm, SubjectPlace, UnclearSubject, UnfitSubject};

@@ -33,12 +33,14 @@ pub enum SubjectForm {
         /// What the server makes of fewer.
         filling: Filling,
     },
-    /// CHAR or VARCHAR with a binary collation: UTF-8 without trailing spaces, which such collations pass over.
+    /// CHAR or VARCHAR with a binary collation: UTF-8, without trailing spaces if the column passes over them.
     Text {
         /// The most characters that the column holds.
         chars_max: u32,
         /// Which of them.
         repertoire: Repertoire,
+        /// What trailing spaces are.
+        blanks: Blanks,
     },
     /// MariaDB's UUID: 36 characters in lower case.
     Uuid,
@@ -71,6 +73,15 @@ pub enum Repertoire {
     Plane0,
     /// All: utf8mb4.
     All,
+}
+
+/// Whether trailing spaces are part of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Blanks {
+    /// CHAR, and collations with PAD SPACE: they are not.
+    PassedOver,
+    /// VARCHAR under a collation with NO PAD: they are.
+    Counted,
 }
 
 /// What a value is there for.
@@ -135,9 +146,14 @@ impl SubjectForm {
                 let repertoire = match column.charset.as_deref() {
                     Some("utf8mb4") => Repertoire::All,
                     Some("utf8mb3" | "utf8") => Repertoire::Plane0,
+                    // Not even all of ASCII is in it.
+                    Some("swe7") => return Err(UnfitSubject::Type),
                     Some(_) | None => Repertoire::Ascii,
                 };
-                return Ok(Self::Text { chars_max: size()?, repertoire });
+                let is_padded = |collation: &str| !collation.contains("_0900_") && !collation.contains("_nopad_");
+                let passed_over = &*column.data_type == "char" || column.collation.as_deref().is_none_or(is_padded);
+                let blanks = if passed_over { Blanks::PassedOver } else { Blanks::Counted };
+                return Ok(Self::Text { chars_max: size()?, repertoire, blanks });
             }
             _ => return Err(UnfitSubject::Type),
         };
@@ -195,8 +211,11 @@ impl SubjectForm {
                 let number = text.parse::<i128>().ok().filter(|number| is_number && number.abs() <= EXACT_MAX);
                 self.integer(number.ok_or(UnclearSubject::Converted)?, place)
             }
-            Self::Text { chars_max, repertoire } => {
-                let text = text.trim_end_matches(' ');
+            Self::Text { chars_max, repertoire, blanks } => {
+                let text = match blanks {
+                    Blanks::PassedOver => text.trim_end_matches(' '),
+                    Blanks::Counted => text,
+                };
                 let fits = text.chars().count() as u64 <= u64::from(chars_max);
                 let survives = match repertoire {
                     Repertoire::All => true,
@@ -208,10 +227,14 @@ impl SubjectForm {
             // The server stores the bytes that the string has in the connection's character set: for ASCII these.
             Self::Bytes { .. } if text.is_ascii() => self.bytes(text.as_bytes(), place),
             Self::Bytes { .. } => Err(UnclearSubject::Converted),
-            Self::Uuid => match Uuid::try_parse(text) {
-                Ok(uuid) => Ok(uuid.hyphenated().to_string().into_bytes()),
-                Err(_) => Err(UnclearSubject::Converted),
-            },
+            // The server takes no braces, and no `urn:`.
+            Self::Uuid if text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') => {
+                match Uuid::try_parse(text) {
+                    Ok(uuid) => Ok(uuid.hyphenated().to_string().into_bytes()),
+                    Err(_) => Err(UnclearSubject::Converted),
+                }
+            }
+            Self::Uuid => Err(UnclearSubject::Converted),
         }
     }
 
@@ -238,7 +261,18 @@ impl SubjectForm {
         }
     }
 
-    /// The form of a value that the server shows as text. `None`: it is none of the column's.
+    /// What stands around the column where its values are read: they come as bytes in the text and in the binary protocol,
+    /// and no character set changes them.
+    pub fn cast(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Integer { .. } | Self::Bytes { .. } => ("CAST(", " AS BINARY)"),
+            Self::Text { .. } => ("CAST(CONVERT(", " USING utf8mb4) AS BINARY)"),
+            // As bytes it would be 16 of them.
+            Self::Uuid => ("CAST(CAST(", " AS CHAR) AS BINARY)"),
+        }
+    }
+
+    /// The form of a value that was read so. `None`: it is none of the column's.
     pub fn shown(self, value: &[u8]) -> Option<Vec<u8>> {
         match self {
             Self::Integer { .. } => {

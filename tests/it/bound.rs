@@ -4,7 +4,7 @@
 use mysql_async::{Conn, Value};
 
 use crate::support::on_each_server;
-use crate::support::proxy::{Deployment, Proxy, Tls};
+use crate::support::proxy::{Deployment, KEYSET, Proxy, Tls};
 use crate::support::raw::{Login, Raw, error_code};
 use crate::support::server::Kind;
 use crate::support::shop::{
@@ -13,6 +13,7 @@ use crate::support::shop::{
 
 on_each_server!(
     a_value_is_read_in_its_row_as_ever,
+    values_are_bound_to_columns_of_every_kind,
     a_value_that_was_moved_is_not_read,
     what_does_not_say_which_row_is_meant_is_refused,
     roles_that_see_masks_see_them_of_bound_values,
@@ -118,6 +119,77 @@ async fn a_value_is_read_in_its_row_as_ever(kind: Kind) {
     }
     let free = shop.stored("phone", 1);
     assert_eq!(u8::from_str_radix(&free[46..48], 16).unwrap() & 1, 0, "telephone numbers are not: {free}");
+}
+
+/// Types of columns that values are bound to, each with two values: one is written as a literal, one is bound.
+fn kinds(kind: Kind) -> Vec<(&'static str, &'static str, Value)> {
+    let mut kinds: Vec<(&str, &str, Value)> = vec![
+        ("VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "'Jörg'", "😀 ".into()),
+        ("VARCHAR(20) CHARACTER SET latin1 COLLATE latin1_bin", "'ann'", "bob".into()),
+        ("VARCHAR(20) CHARACTER SET utf16 COLLATE utf16_bin", "'ann'", "bob".into()),
+        ("CHAR(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "'ann '", "bob".into()),
+        ("BINARY(4)", "x'00ff0001'", b"\x00abc".to_vec().into()),
+        ("VARBINARY(8)", "'abc'", b"abc\0".to_vec().into()),
+        ("BIGINT UNSIGNED", "18446744073709551615", 7.into()),
+        ("INT(8) UNSIGNED ZEROFILL", "'42'", 43.into()),
+        ("SMALLINT", "-7", "-8".into()),
+    ];
+    kinds.push(match kind {
+        // Under NO PAD the two are not one.
+        Kind::MySql => ("VARCHAR(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin", "'bob'", "bob ".into()),
+        Kind::MariaDb => ("VARCHAR(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin", "'bob'", "bob ".into()),
+    });
+    if kind == Kind::MariaDb {
+        let (one, two) = ("'0B7E7C2E-0000-4000-8000-000000000001'", "0b7e7c2e00004000800000000000000f");
+        kinds.push(("UUID", one, two.into()));
+    }
+    kinds
+}
+
+async fn values_are_bound_to_columns_of_every_kind(kind: Kind) {
+    let deployment = Deployment::shared(kind);
+    let shop = Shop::open_as(deployment, |database| {
+        let mut text = policy(database);
+        for (number, (spelled, ..)) in kinds(kind).iter().enumerate() {
+            deployment.server.sql(&format!(
+                "CREATE TABLE `{database}`.k{number} (login {spelled} NOT NULL PRIMARY KEY, note MEDIUMBLOB \
+                 CHECK (note IS NULL OR SUBSTRING(note, 1, 4) = 0xC1FE1D01))"
+            ));
+            text.push_str(&format!(
+                "[[column]]\nname = \"{database}.k{number}.note\"\nkeyset = \"{KEYSET}\"\ntype = \"text\"\n\
+                 bind = \"login\"\n"
+            ));
+        }
+        text
+    });
+    let mut conn = shop.connect(Who::Application).await;
+    let mut latin = shop.connect(Who::Application).await;
+    done(&mut latin, "SET NAMES latin1").await;
+    for (number, (spelled, literal, param)) in kinds(kind).into_iter().enumerate() {
+        done(&mut conn, &format!("INSERT INTO k{number} (login, note) VALUES ({literal}, 'one')")).await;
+        let insert = format!("INSERT INTO k{number} (note, login) VALUES (?, ?)");
+        let answer = prepared(&mut conn, &insert, vec!["two".into(), param.clone()]).await;
+        assert!(matches!(answer, Answer::Done { .. }), "{spelled}: {answer:?}");
+        done(&mut conn, &format!("UPDATE k{number} SET note = 'uno' WHERE login = {literal}")).await;
+        let update = format!("UPDATE k{number} SET note = ? WHERE login = ?");
+        let answer = prepared(&mut conn, &update, vec!["dos".into(), param]).await;
+        assert!(matches!(answer, Answer::Done { affected: 1, .. }), "{spelled}: {answer:?}");
+        let read = format!("SELECT note FROM k{number} ORDER BY CRC32(HEX(login))");
+        for conn in [&mut conn, &mut latin] {
+            for answer in [text(conn, &read).await, prepared(conn, &read, ()).await] {
+                let mut found: Vec<String> = answer.cells().concat().into_iter().flatten().collect();
+                found.sort();
+                assert_eq!(found, ["dos", "uno"], "{spelled}");
+            }
+        }
+        deployment.server.sql(&format!(
+            "USE `{0}`; SET @a = (SELECT note FROM k{number} ORDER BY HEX(login) LIMIT 1), \
+             @b = (SELECT note FROM k{number} ORDER BY HEX(login) DESC LIMIT 1); \
+             UPDATE k{number} SET note = IF(note = @a, @b, @a)",
+            shop.database
+        ));
+        refused(&mut conn, &read, 1105, "HY000").await;
+    }
 }
 
 async fn a_value_that_was_moved_is_not_read(kind: Kind) {

@@ -16,6 +16,8 @@ pub(super) struct Change {
     pub(super) position: Position,
     /// Old and new bytes, for each column of the job; `None` is NULL.
     pub(super) cells: Vec<(Cell, Cell)>,
+    /// What the row says of whose it is, or what its values are bound to, as it was read; `None` if nothing is read of it.
+    pub(super) stated: Option<Vec<u8>>,
 }
 
 impl Change {
@@ -26,7 +28,7 @@ impl Change {
     }
 }
 
-/// `UPDATE (<changes>) AS d STRAIGHT_JOIN t ON <primary key> AND <cells are as read> SET <cells>`. The list comes first
+/// `UPDATE (<changes>) AS d STRAIGHT_JOIN t ON <primary key> AND <what was read is there still> SET <cells>`. The list comes first
 /// and every row of the table is found by its primary key; nothing else is locked. Old cells are compared as bytes,
 /// which is how the columns of a job compare. The statement holds values in the clear and is wiped after use.
 pub(super) fn statement(table: &Table, changes: &[Change]) -> Zeroizing<String> {
@@ -35,7 +37,9 @@ pub(super) fn statement(table: &Table, changes: &[Change]) -> Zeroizing<String> 
     sql.push_str("UPDATE (SELECT ");
     let key = table.key.iter().enumerate().map(|(number, part)| format!("{} AS k{number}", part.specimen()));
     let cells = (0..table.columns.len()).map(|number| format!("x'' AS o{number}, x'' AS n{number}"));
-    sql.push_str(&key.chain(cells).collect::<Vec<_>>().join(", "));
+    let stated = table.stated_expression();
+    let specimen = stated.iter().map(|_| "x'' AS s".to_owned());
+    sql.push_str(&key.chain(cells).chain(specimen).collect::<Vec<_>>().join(", "));
     sql.push_str(" FROM DUAL WHERE FALSE UNION ALL VALUES ");
     let row = match table.server {
         ServerKind::MySql => "ROW(",
@@ -54,6 +58,8 @@ pub(super) fn statement(table: &Table, changes: &[Change]) -> Zeroizing<String> 
         .map(|(number, part)| format!("t.{} = {}", quoted(&part.name), part.typed(&format!("d.k{number}"))));
     let columns = || table.columns.iter().enumerate();
     let as_read = columns().map(|(number, name)| format!("t.{} <=> d.o{number}", quoted(name)));
+    let stated = stated.map(|expression| format!("{expression} <=> d.s"));
+    let as_read = as_read.chain(stated);
     let set = columns().map(|(number, name)| format!("t.{} = d.n{number}", quoted(name)));
     let kept = table.stamped.iter().map(|name| format!("t.{name} = t.{name}", name = quoted(name)));
     sql.push_str(") AS d STRAIGHT_JOIN ");
@@ -76,5 +82,9 @@ fn push_row(sql: &mut String, key: &[KeyPart], change: &Change) {
             Some(bytes) => push_hexadecimal(sql, bytes),
             None => sql.push_str("NULL"),
         }
+    }
+    if let Some(stated) = &change.stated {
+        sql.push_str(", ");
+        push_hexadecimal(sql, stated);
     }
 }

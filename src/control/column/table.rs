@@ -102,14 +102,21 @@ impl Table {
         form.shown(cells.get(self.columns.len())?.as_deref()?)
     }
 
+    /// How that is read of a row.
+    pub(super) fn stated_expression(&self) -> Option<String> {
+        let stated = self.stated.as_ref()?;
+        let (before, behind) = stated.form?.cast();
+        Some(format!("{before}t.{}{behind}", quoted(&stated.name)))
+    }
+
     /// `SELECT <primary key> [, <protected columns> [, <whose it is, or what is bound>]] FROM .. WHERE <condition> ORDER BY <primary key>`.
     pub(super) fn select(&self, with: Selected, condition: &str) -> String {
         let mut list: Vec<String> = self.key.iter().map(KeyPart::selected).collect();
         match with {
             Selected::KeyOnly => {}
             Selected::KeyAndCells => {
-                let stated = self.stated.as_ref().filter(|stated| stated.form.is_some()).map(|stated| &stated.name);
-                list.extend(self.columns.iter().chain(stated).map(|name| format!("t.{}", quoted(name))));
+                list.extend(self.columns.iter().map(|name| format!("t.{}", quoted(name))));
+                list.extend(self.stated_expression());
             }
         }
         format!(

@@ -65,13 +65,13 @@ pub(super) enum Sound {
         /// Bytes before its nonce.
         header_octets: usize,
         /// Whether it is bound to its row.
-        binding: Bound,
+        binding: Binding,
     },
 }
 
 /// Whether an envelope is bound to its row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Bound {
+pub(super) enum Binding {
     /// As policy says, or not, as policy says.
     AsAsked,
     /// Not as policy says.
@@ -132,7 +132,11 @@ impl Cells<'_> {
             kid: envelope.kid(),
             index_version: envelope.index_version().map(|version| version.number()),
             header_octets: envelope.header().len(),
-            binding: if envelope.is_row_bound() == self.keys.binds_rows() { Bound::AsAsked } else { Bound::Otherwise },
+            binding: if envelope.is_row_bound() == self.keys.binds_rows() {
+                Binding::AsAsked
+            } else {
+                Binding::Otherwise
+            },
         })
     }
 

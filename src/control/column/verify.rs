@@ -12,7 +12,7 @@ use super::monitor::{Event, Observer};
 use super::position::{Position, Stretch};
 use super::subjects::open_subject_keys;
 use super::table::{Selected, Table};
-use super::transform::{Bound, CellFault, Cells, Sound};
+use super::transform::{Binding, CellFault, Cells, Sound};
 use crate::control::{KeyStore, Pool};
 use crate::crypto::ColumnKeys;
 
@@ -86,8 +86,8 @@ impl Tally {
             Ok(Sound::Plaintext) => self.plaintexts = self.plaintexts.saturating_add(1),
             Ok(Sound::Envelope { kid, index_version, header_octets, binding }) => {
                 match binding {
-                    Bound::AsAsked => {}
-                    Bound::Otherwise => self.unbound = self.unbound.saturating_add(1),
+                    Binding::AsAsked => {}
+                    Binding::Otherwise => self.unbound = self.unbound.saturating_add(1),
                 }
                 add(&mut self.by_kid, if kid.is_of_subject() { SUBJECT_KEYS } else { kid.number() });
                 if let Some(version) = index_version {

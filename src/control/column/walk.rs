@@ -210,7 +210,8 @@ impl Walk<'_> {
         let mut changed = false;
         let owner = self.table.owner(&cells);
         let mut pairs = Vec::with_capacity(cells.len());
-        for (column, stored) in self.cells.iter().zip(cells) {
+        let mut cells = cells.into_iter();
+        for (column, stored) in self.cells.iter().zip(cells.by_ref()) {
             let stored = stored.map(Zeroizing::new);
             let new = match &stored {
                 None => None,
@@ -226,7 +227,7 @@ impl Walk<'_> {
             let new = new.or_else(|| stored.clone());
             pairs.push((stored, new));
         }
-        Ok(changed.then_some(Change { position: at, cells: pairs }))
+        Ok(changed.then(|| Change { position: at, cells: pairs, stated: cells.next().flatten() }))
     }
 
     /// Writes a page back and says how far the chunk is, in one transaction. Returns how many rows somebody else had

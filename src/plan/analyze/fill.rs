@@ -13,7 +13,7 @@ use super::subject::Owner;
 use super::{Analysis, Refusal, Scope};
 use crate::plan::{Splice, SpliceKind, Value};
 use crate::policy::ColumnId;
-use crate::sql::tree::{Expr, Query, SelectItem};
+use crate::sql::tree::{Expr, Query, QueryBody, SelectItem};
 
 /// A column that an INSERT gives a value.
 #[derive(Clone, Debug)]
@@ -25,6 +25,7 @@ pub(super) struct Target {
 impl Analysis<'_> {
     /// Plans the query of an INSERT.
     pub(super) fn fill(&mut self, query: &Query, targets: &[Target]) -> Result<(), Refusal> {
+        self.one_type_each(query, targets)?;
         self.filled = targets.to_vec();
         let outputs = self.query(query, None, Place::Filling)?;
         self.filled.clear();
@@ -42,6 +43,18 @@ impl Analysis<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Refuses set operations where a value that is stored must be the one that is written: the server finds one type for
+    /// all operands first.
+    fn one_type_each(&self, query: &Query, targets: &[Target]) -> Result<(), Refusal> {
+        let mut body = &query.body;
+        while let QueryBody::Parenthesised(inner) = body {
+            body = &inner.body;
+        }
+        let QueryBody::SetOperation { .. } = body else { return Ok(()) };
+        let stated = targets.iter().find_map(|target| Some((target.protected?, self.stated(target.protected?)?)));
+        stated.map_or(Ok(()), |(column, (_, refused))| Err(self.unsupported(column, refused.unknown)))
     }
 
     /// The protected column that is filled by that column of the query.

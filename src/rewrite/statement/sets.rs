@@ -4,8 +4,8 @@
 //!
 //! The operands stay where they are, and so do their parameters; something is put before the first and behind the last.
 
-use super::{RewriteError, Source, column, is_quote, is_word, keys, match_octets};
-use crate::plan::{Bound, QueryPlan, SetPart, SetText, SetTexts, SpliceKind, nested_column, set_texts};
+use super::{RewriteError, Source, column, is_quote, is_word, keys, match_octets, ties};
+use crate::plan::{QueryPlan, SetPart, SetText, SetTexts, SpliceKind, nested_column, set_texts};
 use crate::rewrite::Context;
 use crate::rewrite::search::put_tag;
 use crate::rewrite::unify::put_name;
@@ -70,18 +70,14 @@ pub(super) fn inserted(source: Source<'_>, plan: &QueryPlan, cx: &Context<'_>) -
             }
         }
     }
-    if let Some(Bound { before, ties, .. }) = &plan.bound {
-        let operands = TokenRange { first: *before, last: *before };
-        let mut text = Vec::new();
-        for tie in ties {
-            let (before, behind) = tie.cast();
-            text.extend_from_slice(&[b", ", before.as_bytes()].concat());
-            put_name(&tie.table, cx, &mut text);
-            text.push(b'.');
-            put_name(&tie.column, cx, &mut text);
-            text.extend_from_slice(behind.as_bytes());
-        }
-        all.push(Inserted { at: source.span(operands)?.start, side: Side::Before, operands, text });
+    if let Some(bound) = &plan.bound {
+        let operands = TokenRange { first: bound.before, last: bound.before };
+        all.push(Inserted {
+            at: source.span(operands)?.start,
+            side: Side::Before,
+            operands,
+            text: ties::text(bound, cx),
+        });
     }
     // What is around comes before what is inside, and behind it.
     all.sort_by(|one, other| {

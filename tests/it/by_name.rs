@@ -218,6 +218,10 @@ async fn what_the_server_holds_is_decided_anew_when_policy_or_catalog_change(kin
     refused(&mut conn, "EXECUTE w USING @id, @p", 1615, "HY000").await;
     assert_in_step(&mut conn, "EXECUTE").await;
     refused(&mut conn, "EXECUTE w USING @id, @p", 1615, "HY000").await;
+    // Nor under a name that the server takes for the same.
+    for name in ["`ẃ`", "`w `"] {
+        refused(&mut conn, &format!("EXECUTE {name} USING @id, @p"), 1615, "HY000").await;
+    }
     // What the new policy has nothing against goes on.
     done(&mut conn, "EXECUTE v USING @p").await;
     done(&mut conn, "EXECUTE o USING @p").await;

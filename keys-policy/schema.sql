@@ -282,8 +282,22 @@ CREATE TABLE IF NOT EXISTS candado.audit_anchor (
     seq         BIGINT UNSIGNED NOT NULL,
     mac         BINARY(32)      NOT NULL,
     anchored_at DATETIME(6)     NOT NULL,
-    KEY audit_anchor_chain (chain, seq)
+    KEY audit_anchor_chain (chain, seq),
+    KEY audit_anchor_name (name, chain, seq)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
+-- A table from before the chains of a proxy were found by its name. MySQL adds no key "if not exists".
+SET @candado_key = IF(
+    EXISTS (
+        SELECT 1 FROM information_schema.STATISTICS
+        WHERE CONCAT(TABLE_SCHEMA, '.') = 'candado.' AND TABLE_NAME = 'audit_anchor' AND INDEX_NAME = 'audit_anchor_name'
+    ),
+    'DO 0',
+    'ALTER TABLE candado.audit_anchor ADD KEY audit_anchor_name (name, chain, seq)'
+);
+PREPARE candado_key FROM @candado_key;
+EXECUTE candado_key;
+DEALLOCATE PREPARE candado_key;
 
 -- What accounts with a budget have been shown, by all proxies together: one row for each account (`user@host`) and minute or
 -- day, which begins anew with the first cell after its end. `taken` is what proxies have been given of the limit; what they do

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -15,11 +15,15 @@ use crate::policy::Account;
 
 /// Accounts that are counted; those of whom nothing is left to count go first.
 pub(super) const ACCOUNTS_MAX: usize = 20_000;
+/// How often room is looked for, and the lack of it told, at most.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// What all accounts have been shown.
 #[derive(Debug, Default)]
 pub struct Ledger {
     by_account: Mutex<HashMap<Account, Arc<Spending>>>,
+    /// When room was looked for the last time that there was none.
+    swept: Mutex<Option<Instant>>,
     /// Budgets that are greater for a while.
     elevations: Mutex<Elevations>,
     common: Arc<Common>,
@@ -51,8 +55,16 @@ impl Ledger {
         if let Some(spending) = accounts.get(account) {
             return spending.clone();
         }
-        if accounts.len() >= ACCOUNTS_MAX {
+        if accounts.len() >= ACCOUNTS_MAX && self.is_time_to_sweep(Instant::now()) {
             forget_what_is_over(&mut accounts, Instant::now());
+            if accounts.len() >= ACCOUNTS_MAX {
+                tracing::warn!(
+                    target: "candado::budget",
+                    alarm = true,
+                    accounts = ACCOUNTS_MAX,
+                    "too many accounts with budgets: a further one is shown no protected cells"
+                );
+            }
         }
         let room = if accounts.len() < ACCOUNTS_MAX { Room::Some } else { Room::None };
         let spending = Arc::new(Spending::new(account, room, self.common.clone()));
@@ -61,19 +73,25 @@ impl Ledger {
                 spending.elevate(self.elevation_of(account));
                 accounts.insert(account.clone(), spending.clone());
             }
-            Room::None => tracing::warn!(
-                target: "candado::budget",
-                alarm = true,
-                accounts = ACCOUNTS_MAX,
-                "too many accounts with budgets: a further one is shown no protected cells"
-            ),
+            Room::None => {}
         }
         spending
     }
 
-    /// What the database is to be asked. Those whose counts it did not take are left for the poll, and come last.
+    /// A walk through all accounts holds everybody up: not each further account has one.
+    pub(super) fn is_time_to_sweep(&self, now: Instant) -> bool {
+        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_time = swept.is_none_or(|before| now.saturating_duration_since(before) >= SWEEP_EVERY);
+        if is_time {
+            *swept = Some(now);
+        }
+        is_time
+    }
+
+    /// What the database is to be asked. Those for whom somebody waits come first; those whose counts it did not take are left
+    /// for the poll, and come last.
     pub fn due(&self, settling: Settling, now: Instant) -> Vec<Due> {
-        let mut accounts: Vec<_> = {
+        let accounts: Vec<_> = {
             let mut accounts = self.by_account.lock().unwrap_or_else(PoisonError::into_inner);
             match settling {
                 Settling::WhatIsWanted => {}
@@ -82,12 +100,13 @@ impl Ledger {
             let asked = accounts.iter().filter(|(_, one)| settling != Settling::WhatIsWanted || !one.is_alone());
             asked.map(|(account, spending)| (account.clone(), spending.clone())).collect()
         };
-        accounts.sort_by_key(|(_, spending)| spending.is_alone());
         let due = accounts.into_iter().filter_map(|(account, spending)| {
             let claims = spending.claims(settling, now);
             (!claims.is_empty()).then_some(Due { account, spending, claims })
         });
-        due.collect()
+        let mut due: Vec<_> = due.collect();
+        due.sort_by_key(|one| (one.spending.is_alone(), !one.is_wanted()));
+        due
     }
 
     /// Waits until somebody wants a share. Cancel-safe.
@@ -136,7 +155,8 @@ impl Ledger {
     pub fn totals(&self) -> Totals {
         let elevated = self.elevations.lock().unwrap_or_else(PoisonError::into_inner).count();
         let accounts = self.by_account.lock().unwrap_or_else(PoisonError::into_inner);
-        let alone = accounts.values().filter(|spending| spending.is_alone()).count() as u64;
+        let alone =
+            accounts.values().filter(|spending| spending.is_alone() || spending.searches_alone()).count() as u64;
         Totals { shared: self.common.sharing() == Sharing::Shared, alone, elevated }
     }
 }

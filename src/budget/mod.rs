@@ -153,3 +153,10 @@ pub struct Due {
     /// The claims.
     pub claims: Vec<Claim>,
 }
+
+impl Due {
+    /// Whether somebody waits for the answer, or soon would.
+    pub fn is_wanted(&self) -> bool {
+        self.claims.iter().any(|claim| claim.wanted > 0)
+    }
+}

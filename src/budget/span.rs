@@ -16,12 +16,24 @@ pub enum Span {
 }
 
 impl Span {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Minute, Self::Day, Self::Searches];
+
     /// The name in the database.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Minute => "minute",
             Self::Day => "day",
             Self::Searches => "searches",
+        }
+    }
+
+    /// The name of its limit in policy.
+    pub const fn limit_name(self) -> &'static str {
+        match self {
+            Self::Minute => "cells_per_minute",
+            Self::Day => "cells_per_day",
+            Self::Searches => "per_minute",
         }
     }
 

@@ -29,6 +29,8 @@ pub struct Spending {
     common: Arc<Common>,
     /// Set while the database does not take this account's counts, whatever it does with those of others.
     alone: AtomicBool,
+    /// Set while it takes its cells and not its searches: the table is from before these were counted.
+    searches_alone: AtomicBool,
     /// Counts the answers that came.
     answers: watch::Sender<u64>,
 }
@@ -87,6 +89,7 @@ impl Spending {
             distinct: Mutex::default(),
             common,
             alone: AtomicBool::default(),
+            searches_alone: AtomicBool::default(),
             answers: watch::Sender::default(),
         }
     }
@@ -116,9 +119,8 @@ impl Spending {
             wanting |= window.is_wanting() && !was_wanting;
         }
         drop(windows);
-        // What was refused is asked for with the next poll.
-        if wanting && verdict != Verdict::Spent && sharing == Sharing::Shared {
-            self.common.asking.notify_one();
+        if wanting {
+            self.want(verdict, sharing);
         }
         verdict
     }
@@ -147,14 +149,14 @@ impl Spending {
     }
 
     /// Adds cells. Gives the limit of which the warning part has been reached just now.
-    pub fn charge(&self, cells: u64, budget: &Budget, now: Instant) -> Option<u64> {
+    pub fn charge(&self, cells: u64, budget: &Budget, now: Instant) -> Option<(Span, u64)> {
         let mut windows = self.lock();
         let budget = &windows.present(budget, now);
         let mut reached = None;
         for (span, window) in windows.of_cells() {
             window.roll(now);
             let limit = span.limit(budget).map(|limit| (limit, budget.warn_percent));
-            reached = window.charge(cells, span, limit, now).or(reached);
+            reached = window.charge(cells, span, limit, now).map(|limit| (span, limit)).or(reached);
         }
         reached
     }
@@ -164,7 +166,7 @@ impl Spending {
         if self.room == Room::None {
             return Verdict::Spent;
         }
-        let sharing = self.sharing();
+        let sharing = if self.searches_alone() { Sharing::Alone } else { self.sharing() };
         let mut windows = self.lock();
         let window = &mut windows.searches;
         window.roll(now);
@@ -175,10 +177,19 @@ impl Spending {
         }
         let wanting = window.is_wanting() && !was_wanting;
         drop(windows);
-        if wanting && verdict != Verdict::Spent && sharing == Sharing::Shared {
-            self.common.asking.notify_one();
+        if wanting {
+            self.want(verdict, sharing);
         }
         verdict
+    }
+
+    /// Something is wanted that was not. What was refused is asked for with the next poll.
+    fn want(&self, verdict: Verdict, sharing: Sharing) {
+        match (verdict, sharing) {
+            (Verdict::Fits | Verdict::Unasked, Sharing::Shared) => self.common.asking.notify_one(),
+            (Verdict::Fits | Verdict::Unasked, Sharing::Alone) | (Verdict::Spent, Sharing::Shared | Sharing::Alone) => {
+            }
+        }
     }
 
     /// The same when the database has been asked, as by [`Self::ask`]. Cancel-safe: what is counted is so when this returns.
@@ -213,6 +224,10 @@ impl Spending {
     /// Takes the database's answer to a claim that was sent at that moment.
     pub fn answered(&self, claim: &Claim, answer: &Answer, asked: Instant) {
         self.lock().window(claim.span).answered(claim, answer, asked);
+        match claim.span {
+            Span::Minute | Span::Day => {}
+            Span::Searches => self.searches_alone.store(false, Ordering::Relaxed),
+        }
     }
 
     /// The database has not taken a claim, for certain.
@@ -223,15 +238,26 @@ impl Spending {
     /// The database does not take this account's counts: this proxy counts it alone. Says so once.
     pub fn alone(&self, cause: &str) {
         if !self.alone.swap(true, Ordering::Relaxed) {
-            tracing::error!(
-                target: "candado::budget",
-                alarm = true,
-                user = %self.account.user,
-                host = %self.account.host,
-                cause,
-                "an account's budget is counted by this proxy alone: the database does not take what it is shown"
-            );
+            self.tell_alone(cause);
         }
+    }
+
+    /// It takes its cells, and not its searches: this proxy counts these alone. Says so once.
+    pub fn count_searches_alone(&self, cause: &str) {
+        if !self.searches_alone.swap(true, Ordering::Relaxed) {
+            self.tell_alone(cause);
+        }
+    }
+
+    fn tell_alone(&self, cause: &str) {
+        tracing::error!(
+            target: "candado::budget",
+            alarm = true,
+            user = %self.account.user,
+            host = %self.account.host,
+            cause,
+            "an account's budget is counted by this proxy alone: the database does not take what it is shown"
+        );
     }
 
     /// It has taken them.
@@ -251,6 +277,11 @@ impl Spending {
         self.alone.load(Ordering::Relaxed)
     }
 
+    /// Whether its searches are.
+    pub(super) fn searches_alone(&self) -> bool {
+        self.searches_alone.load(Ordering::Relaxed)
+    }
+
     fn sharing(&self) -> Sharing {
         if self.is_alone() { Sharing::Alone } else { self.common.sharing() }
     }
@@ -266,10 +297,15 @@ impl Spending {
     }
 
     pub(super) fn claims(&self, settling: Settling, now: Instant) -> Vec<Claim> {
-        let sharing = if self.is_alone() { Sharing::Alone } else { Sharing::Shared };
+        let (all_alone, searches_alone) = (self.is_alone(), self.searches_alone());
         let mut windows = self.lock();
         let claims = windows.all().into_iter().filter_map(|(span, window)| {
             window.roll(now);
+            let is_left_for_the_poll = span == Span::Searches && searches_alone;
+            if is_left_for_the_poll && settling == Settling::WhatIsWanted {
+                return None;
+            }
+            let sharing = if all_alone || is_left_for_the_poll { Sharing::Alone } else { Sharing::Shared };
             window.claim(span, settling, sharing)
         });
         claims.collect()

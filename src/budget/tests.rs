@@ -44,11 +44,11 @@ fn a_minute_and_a_day_are_counted_side_by_side() {
     let affords = |cells, seconds| spending.affords(cells, &BUDGET, at(seconds)) == Verdict::Fits;
     assert!(affords(10, 0) && !affords(11, 0));
     assert_eq!(spending.charge(7, &BUDGET, at(0)), None);
-    assert_eq!(spending.charge(1, &BUDGET, at(1)), Some(10), "8 of 10");
+    assert_eq!(spending.charge(1, &BUDGET, at(1)), Some((Span::Minute, 10)), "8 of 10");
     assert_eq!(spending.charge(1, &BUDGET, at(2)), None, "told once");
     assert!(affords(1, 59) && !affords(2, 59));
     assert!(affords(10, 60), "another minute");
-    assert_eq!(spending.charge(10, &BUDGET, at(60)), Some(10));
+    assert_eq!(spending.charge(10, &BUDGET, at(60)), Some((Span::Minute, 10)));
     assert!(affords(6, 120) && !affords(7, 120), "19 of 25 in the day");
     assert!(affords(10, 86_400), "another day");
 }
@@ -366,4 +366,72 @@ fn proxies_count_searches_together() {
         }
     }
     assert!((19..=20 + 2 * advance(20)).contains(&found), "{found}");
+}
+
+#[test]
+fn what_can_never_fit_takes_nothing_from_other_proxies() {
+    let (ledger, now) = (Ledger::default(), Instant::now());
+    let spending = ledger.of(&account("ana"));
+    assert_eq!(spending.search(40, 30, now), Verdict::Spent);
+    assert_eq!(spending.affords(321, &DAY_ALONE, now), Verdict::Spent);
+    assert!(ledger.due(Settling::WhatRests, now).is_empty(), "nothing is asked for");
+    assert_eq!(spending.search(30, 30, now), Verdict::Unasked);
+    assert_eq!(spending.affords(320, &DAY_ALONE, now), Verdict::Unasked);
+    let due = ledger.due(Settling::WhatRests, now);
+    let wanted: Vec<_> = due[0].claims.iter().map(|claim| (claim.span, claim.wanted)).collect();
+    assert_eq!(wanted, [(Span::Day, 320), (Span::Searches, 30)]);
+}
+
+#[test]
+fn searches_that_the_table_does_not_know_leave_cells_together() {
+    let (ledger, now) = (Ledger::default(), Instant::now());
+    let spending = ledger.of(&account("ana"));
+    assert_eq!(spending.search(30, 30, now), Verdict::Unasked);
+    let due = ledger.due(Settling::WhatIsWanted, now);
+    spending.not_taken(&due[0].claims[0]);
+    spending.count_searches_alone("a test");
+    assert_eq!(spending.search(30, 30, now), Verdict::Fits, "this proxy's own count");
+    assert_eq!(spending.search(1, 30, now), Verdict::Spent);
+    assert_eq!(spending.affords(320, &DAY_ALONE, now), Verdict::Unasked, "all proxies' count");
+    assert_eq!(ledger.totals(), Totals { shared: true, alone: 1, elevated: 0 });
+    let asked = |settling| {
+        let claims = ledger.due(settling, now).into_iter().flat_map(|due| due.claims);
+        claims.map(|claim| claim.span).collect::<Vec<_>>()
+    };
+    assert_eq!(asked(Settling::WhatIsWanted), [Span::Day]);
+    let due = ledger.due(Settling::WhatRests, now);
+    let [claim] = &due[0].claims[..] else { panic!("{due:?}") };
+    assert_eq!((claim.span, claim.owed), (Span::Searches, 30));
+    let answer = Answer { window: "now".into(), ends_in: Span::Searches.length(), taken: 30, granted: 30 };
+    spending.answered(claim, &answer, now);
+    assert_eq!(ledger.totals().alone, 0);
+}
+
+#[test]
+fn who_waits_comes_before_what_rests() {
+    let (ledger, now) = (Ledger::default(), Instant::now());
+    let of = |users: std::ops::Range<u32>| users.map(|user| ledger.of(&account(&user.to_string()))).collect::<Vec<_>>();
+    let (rests, waits) = (of(0..10), of(10..20));
+    assert!(rests.iter().all(|one| one.affords(5, &DAY_ALONE, now) == Verdict::Unasked));
+    Row::default().settle(&ledger, Settling::WhatIsWanted, now);
+    // Their shares go back while others wait for theirs.
+    assert!(waits.iter().all(|one| one.affords(5, &DAY_ALONE, now) == Verdict::Unasked));
+    let order: Vec<_> = ledger.due(Settling::WhatRests, now).iter().map(Due::is_wanted).collect();
+    assert_eq!(order, [[true; 10], [false; 10]].concat());
+}
+
+#[test]
+fn room_is_looked_for_once_a_second() {
+    let (ledger, start) = (Ledger::default(), Instant::now());
+    let at = |ms| ledger.is_time_to_sweep(start + Duration::from_millis(ms));
+    assert_eq!([at(0), at(1), at(999), at(1000), at(1001)], [true, false, false, true, false]);
+}
+
+#[test]
+fn a_day_without_a_limit_keeps_no_account() {
+    let (ledger, start) = (Ledger::default(), Instant::now());
+    let by_minutes = Budget { day: None, rows: None, ..BUDGET };
+    ledger.of(&account("ana")).charge(1, &by_minutes, start);
+    ledger.due(Settling::WhatRests, start + Span::Minute.length());
+    assert!(!ledger.is_counted(&account("ana")), "its minute is over");
 }

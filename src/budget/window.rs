@@ -50,9 +50,13 @@ impl Window {
 
     /// Whether so many cells more fit a limit. The cells are counted once, whatever limit they were shown under.
     pub(super) fn affords(&mut self, cells: u64, limit: u64, sharing: Sharing) -> Verdict {
+        let mine = self.cells.saturating_add(cells);
+        if mine > limit {
+            // Nothing that comes back makes room for it in this window: other proxies keep what they may still show.
+            return Verdict::Spent;
+        }
         let waiting = self.limit.filter(|_| self.is_wanting());
         self.limit = Some(waiting.map_or(limit, |before| before.max(limit)));
-        let mine = self.cells.saturating_add(cells);
         let others = self.others.unwrap_or_default();
         match sharing {
             Sharing::Alone if mine.saturating_add(others) <= limit => Verdict::Fits,
@@ -67,7 +71,7 @@ impl Window {
                     return Verdict::Fits;
                 }
                 let nothing_is_left = self.others.is_some() && others.saturating_add(self.granted) >= limit;
-                if mine > limit || nothing_is_left { self.refuse(cells) } else { self.wait(cells) }
+                if nothing_is_left { self.refuse(cells) } else { self.wait(cells) }
             }
         }
     }
@@ -93,6 +97,7 @@ impl Window {
         self.until = Some(self.until.unwrap_or_else(|| now + span.length()));
         self.cells = self.cells.saturating_add(cells);
         let (limit, percent) = limit?;
+        self.limit.get_or_insert(limit);
         let all = self.cells.saturating_add(self.others.unwrap_or_default());
         if self.told >= limit || u128::from(all) * 100 < u128::from(limit) * u128::from(percent) {
             return None;
@@ -106,8 +111,9 @@ impl Window {
         self.wanted > 0
     }
 
+    /// Whether nothing is lost with it. Cells to which there is no limit are not remembered for a day.
     pub(super) fn is_idle(&self) -> bool {
-        self.until.is_none()
+        self.until.is_none() || self.limit.is_none()
     }
 
     /// What the database is to be told and asked; who is counted alone asks in any case, to learn whether that is over.

@@ -3,6 +3,7 @@
 //! Changes nothing anywhere. A part that cannot be asked because an earlier one failed is reported as not asked, so that
 //! silence never looks like success.
 
+mod counts;
 mod profiles;
 
 use anyhow::Context;
@@ -108,6 +109,7 @@ async fn examine(settings: &Settings) -> Report {
     let stored = report.key_store(&pool, policy.as_ref(), reachable).await;
     if stored.is_some() {
         report.profiles(&pool, policy.as_ref()).await;
+        report.counts(&pool).await;
     }
     report.provider(settings, stored.as_ref()).await;
     let stages = stored.map(|stored| stored.stages);

@@ -4,11 +4,14 @@
 use std::time::Duration;
 
 use super::{ControlError, KeyStore, Session};
-use crate::budget::{Answer, Claim};
+use crate::budget::{Answer, Claim, Span};
 use crate::policy::Account;
 
+#[cfg(test)]
+mod tests;
+
 /// When it began, what was taken, its age in microseconds, and now.
-type Row = (String, u64, u64, String);
+type Row = (String, u64, i64, String);
 
 /// The account as it stands in the tables, `user@host`.
 pub(super) fn account_name(account: &Account) -> String {
@@ -24,14 +27,23 @@ pub(super) enum Lock {
     AtOnce,
 }
 
-/// A lock that somebody else holds, for MariaDB also without a wait; a deadlock; a lock that is not waited for; and a kind of
-/// count that the table does not know yet, so that only accounts which need it are counted alone.
-const HELD: [u16; 4] = [1205, 1213, 3572, 1265];
+/// A lock that somebody else holds, for MariaDB also without a wait; a deadlock; and a lock that is not waited for.
+const HELD: [u16; 3] = [1205, 1213, 3572];
+/// A kind of count that the table does not know yet.
+const UNKNOWN_SPAN: u16 = 1265;
+/// How far ahead of the database's clock a window may begin: servers of a cluster differ a little. One that begins later is
+/// from before the clock was set back.
+const AHEAD_MAX: Duration = Duration::from_secs(5);
 
 impl ControlError {
     /// Whether the row of one account is the trouble, and others may be written.
     pub(super) fn is_of_one_row(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if HELD.contains(code)) || matches!(self, Self::Malformed { .. })
+    }
+
+    /// Whether the table is from before searches were counted in it.
+    pub(super) fn is_of_unknown_span(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if *code == UNKNOWN_SPAN)
     }
 }
 
@@ -68,7 +80,7 @@ impl KeyStore {
         );
         let select = format!(
             "SELECT DATE_FORMAT(began_at, '%Y-%m-%d %H:%i:%s.%f'), taken, \
-             CAST(GREATEST(0, TIMESTAMPDIFF(MICROSECOND, began_at, UTC_TIMESTAMP(6))) AS UNSIGNED), \
+             TIMESTAMPDIFF(MICROSECOND, began_at, UTC_TIMESTAMP(6)), \
              DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%d %H:%i:%s.%f') \
              FROM {schema}.budget_window WHERE account = ? AND span = ? FOR UPDATE NOWAIT"
         );
@@ -90,9 +102,11 @@ impl KeyStore {
         claim: &Claim,
         (began, taken, age, now): Row,
     ) -> Result<Answer, ControlError> {
-        let (length, age) = (claim.span.length(), Duration::from_micros(age));
-        let (window, before, ends_in) =
-            if age >= length { (now, 0, length) } else { (began, taken, length.saturating_sub(age)) };
+        let length = claim.span.length();
+        let (window, before, ends_in) = match left_of(length, age) {
+            Some(left) => (began, taken, left),
+            None => (now, 0, length),
+        };
         // What was shown in an earlier window is over with it.
         let same = claim.window.as_ref().is_none_or(|name| **name == *window);
         let (owed, returned) = if same { (claim.owed, claim.returned) } else { (0, 0) };
@@ -105,10 +119,30 @@ impl KeyStore {
         Ok(Answer { window: window.into(), ends_in, taken, granted: owed.saturating_add(share) })
     }
 
+    /// The spans that the table does not know: it is from before they were counted, or is not there.
+    pub async fn unknown_spans(&self) -> Result<Vec<Span>, ControlError> {
+        let mut session = self.session("read how budgets are counted").await?;
+        let sql = "SELECT COLUMN_TYPE FROM information_schema.COLUMNS \
+             WHERE CONCAT('`', REPLACE(TABLE_SCHEMA, '`', '``'), '`') = ? AND TABLE_NAME = 'budget_window' \
+             AND COLUMN_NAME = 'span'";
+        let known: Vec<String> = session.rows_with(sql, (&*self.schema,)).await?;
+        let is_known = |span: &Span| known.iter().any(|known| known.contains(&format!("'{}'", span.name())));
+        Ok(Span::ALL.into_iter().filter(|span| !is_known(span)).collect())
+    }
+
     /// Whether counts can be written at all.
     pub(super) async fn reach_budgets(&self) -> Result<(), ControlError> {
         let mut session = self.session("reach the counts of budgets").await?;
         let sql = format!("UPDATE {}.budget_window SET taken = taken WHERE account = '' AND span = 'day'", self.schema);
         session.change(&sql, ()).await.map(|_| ())
+    }
+}
+
+/// How long a window of that age, in microseconds, still lasts; `None`: it is over, or from before the clock was set back.
+fn left_of(length: Duration, age: i64) -> Option<Duration> {
+    let distance = Duration::from_micros(age.unsigned_abs());
+    match age {
+        ..0 => (distance <= AHEAD_MAX).then_some(length),
+        0.. => length.checked_sub(distance).filter(|left| !left.is_zero()),
     }
 }

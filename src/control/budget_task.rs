@@ -19,7 +19,8 @@ use crate::budget::{Due, Elevated, Happening, Ledger, Notice, Settling};
 const POLL: Duration = Duration::from_secs(1);
 /// How long the last counts may take when the proxy ends.
 const GOODBYE_MAX: Duration = Duration::from_secs(2);
-/// From then on a round of questions asks for no row that was held before: results wait for the next round.
+/// From then on a round of questions asks for no row that was held before, and for nothing that nobody waits for: results
+/// wait for the next round.
 const ROUND_MAX: Duration = Duration::from_millis(500);
 
 /// Told of what becomes of elevations.
@@ -144,8 +145,8 @@ impl BudgetTask {
             while asking.len() < COUNTING_MAX
                 && let Some(due) = waiting.next()
             {
-                let is_late = due.spending.is_alone() && began.elapsed() >= ROUND_MAX;
-                if is_late || settled == Settled::Failed {
+                let is_late = began.elapsed() >= ROUND_MAX;
+                if (is_late && can_wait(&due, settling)) || settled == Settled::Failed {
                     give_up(&due);
                 } else {
                     asking.spawn(ask(self.store.clone(), due));
@@ -161,6 +162,12 @@ impl BudgetTask {
                     }
                     due.spending.shared();
                     due.spending.settled();
+                }
+                Err(error) if error.is_of_unknown_span() => {
+                    // Its cells, which come before searches, were taken.
+                    due.spending.count_searches_alone(&error.chain());
+                    due.spending.shared();
+                    give_up(&due);
                 }
                 Err(error) if error.is_of_one_row() => {
                     due.spending.alone(&error.chain());
@@ -188,6 +195,15 @@ async fn ask(store: KeyStore, mut due: Due) -> (Due, Result<(), ControlError>) {
         due.claims.remove(0);
     }
     (due, Ok(()))
+}
+
+/// Whether these are left for the next round if one takes long.
+fn can_wait(due: &Due, settling: Settling) -> bool {
+    match settling {
+        Settling::WhatIsWanted | Settling::WhatRests => due.spending.is_alone() || !due.is_wanted(),
+        // There is no other round.
+        Settling::Everything => due.spending.is_alone(),
+    }
 }
 
 /// Nobody asks for these claims any more.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::approval::{ApprovalError, GuardedAct, Request, Signers};
 use super::record::{Actor, Entry, Recorder};
 use super::{ControlError, KeyStore, Session};
-use crate::budget::Elevated;
+use crate::budget::{Elevated, Span};
 
 /// The greatest factor.
 pub const FACTOR_MAX: u32 = 1_000;
@@ -72,16 +72,16 @@ impl ElevationCondition {
     }
 }
 
-/// What an account has been shown in a minute or a day.
+/// What an account has been shown in a minute or a day, or has searched for in a minute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedWindow {
     /// The account, `user@host`.
     pub account: String,
-    /// `minute` or `day`.
+    /// `minute`, `day` or `searches`.
     pub span: String,
     /// When it began, UTC.
     pub began_at: String,
-    /// Cells that proxies have been given.
+    /// Cells, or values to search for, that proxies have been given.
     pub taken: u64,
 }
 
@@ -213,9 +213,11 @@ impl KeyStore {
         for row in rows {
             elevations.push(self.listed_elevation(&mut session, row, signers).await?);
         }
+        let length = |span: Span| format!("WHEN '{}' THEN {}", span.name(), span.length().as_secs());
+        let lengths = Span::ALL.map(length).join(" ");
         let sql = format!(
             "SELECT account, span, DATE_FORMAT(began_at, '%Y-%m-%dT%H:%i:%s.%fZ'), taken FROM {}.budget_window \
-             WHERE began_at + INTERVAL IF(span = 'day', 86400, 60) SECOND > UTC_TIMESTAMP(6) \
+             WHERE began_at + INTERVAL CASE span {lengths} END SECOND > UTC_TIMESTAMP(6) \
              ORDER BY taken DESC LIMIT 1000",
             self.schema
         );

@@ -69,7 +69,7 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "Class::is_firewall")]
     pub class: Class,
     /// Names a statement among those of all proxies: run of the proxy, connection and statement. The client's error text
-    /// ends with the last two. A statement may have several events, of other classes or rules.
+    /// ends with the last two. A statement may have several events, of other classes, rules, outcomes or limits.
     pub id: String,
     /// When, RFC 3339 in UTC.
     pub at: String,
@@ -82,6 +82,9 @@ pub struct Event {
     pub database: Option<String>,
     /// The rules that matched, the one that decided first.
     pub rules: Vec<String>,
+    /// The limit of a budget that is nearly reached, by its name in policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
     /// The columns whose bait it was.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,

@@ -55,6 +55,8 @@ pub struct Alarm<'a> {
     pub rule: &'static str,
     /// What became of the statement.
     pub outcome: Outcome,
+    /// The limit that it is about, by its name in policy.
+    pub limit: Option<&'static str>,
     /// Whose.
     pub account: &'a Account,
     /// From where.
@@ -144,10 +146,11 @@ impl Events {
 
     /// Takes an alarm. The log has been told of it in words of its own.
     pub fn raise(&self, alarm: &Alarm<'_>) {
-        let Alarm { rule, outcome, account, client, connection, statement } = *alarm;
+        let Alarm { rule, outcome, limit, account, client, connection, statement } = *alarm;
         let Some(suppressed) = self.admit_alarm(account, client.ip(), rule) else { return };
         let id = self.id(connection, statement);
-        self.send(of_budget(id, rule, outcome, account, client.to_string(), suppressed));
+        let event = of_budget(id, rule, outcome, account, client.to_string(), suppressed);
+        self.send(Event { limit: limit.map(str::to_owned), ..event });
     }
 
     /// Takes something that happened to an account's budget by no statement of its own. It is numbered as if it were one of a
@@ -208,6 +211,7 @@ impl Events {
         rules.extend(findings.rules.iter().map(|rule| rule.0.to_owned()).filter(|rule| *rule != hit.rule));
         Event {
             class: Class::Firewall,
+            limit: None,
             columns: Vec::new(),
             id: self.id(hit.connection, hit.statement),
             at: rfc3339(since_epoch(SystemTime::now())),
@@ -243,6 +247,7 @@ fn of_budget(
 ) -> Event {
     Event {
         class: Class::Budget,
+        limit: None,
         columns: Vec::new(),
         id,
         at: rfc3339(since_epoch(SystemTime::now())),

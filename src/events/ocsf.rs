@@ -40,8 +40,7 @@ pub fn finding(event: &Event) -> Value {
         "time": milliseconds(&event.at),
         "message": event.message(),
         "metadata": {
-            // A statement may have several events.
-            "uid": format!("{}:{}", event.id, event.rule()),
+            "uid": uid(event),
             "version": "1.3.0",
             "profiles": ["security_control"],
             "product": { "name": "Candado", "vendor_name": "Candado", "version": env!("CARGO_PKG_VERSION") },
@@ -62,6 +61,12 @@ pub fn finding(event: &Event) -> Value {
             "score": event.score, "mode": event.mode, "suppressed": event.suppressed, "columns": event.columns,
         },
     })
+}
+
+/// A statement may have several events: of other rules, of several results, of several limits.
+fn uid(event: &Event) -> String {
+    let limit = event.limit.as_deref().map(|limit| format!(":{limit}")).unwrap_or_default();
+    format!("{}:{}:{}{limit}", event.id, event.rule(), event.outcome.name())
 }
 
 /// Milliseconds since 1970, as `time` has them.

@@ -71,6 +71,7 @@ impl Events {
             client: sighting.client.to_string(),
             database: sighting.database.map(str::to_owned),
             rules: vec![RULE.to_owned()],
+            limit: None,
             columns: sighting.columns.clone(),
             score: 0,
             mode: sighting.mode.name().to_owned(),

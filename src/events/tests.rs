@@ -217,9 +217,13 @@ fn events_of_all_classes_have_ids_of_one_form() {
     let ana = account("ana");
     let events = sent(|events| {
         let client = "192.0.2.1:1".parse().unwrap();
-        let alarm = |rule, outcome| Alarm { rule, outcome, account: &ana, client, connection: 18, statement: 42 };
-        events.raise(&alarm("budget-near", Outcome::Observed));
-        events.raise(&alarm("budget-spent", Outcome::Unanswered));
+        let alarm = |rule, outcome, limit| {
+            let account = &ana;
+            Alarm { rule, outcome, limit, account, client, connection: 18, statement: 42 }
+        };
+        events.raise(&alarm("budget-near", Outcome::Observed, Some("cells_per_minute")));
+        events.raise(&alarm("budget-near", Outcome::Observed, Some("cells_per_day")));
+        events.raise(&alarm("budget-spent", Outcome::Unanswered, None));
         events.announce("elevation-begun", Outcome::Observed, &ana);
         events.announce("elevation-over", Outcome::Observed, &ana);
     });
@@ -229,6 +233,7 @@ fn events_of_all_classes_have_ids_of_one_form() {
     });
     let expected = [
         ("-18:42", "budget-near", "observed", "192.0.2.1:1"),
+        ("-18:42", "budget-near", "observed", "192.0.2.1:1"),
         ("-18:42", "budget-spent", "unanswered", "192.0.2.1:1"),
         ("-0:1", "elevation-begun", "observed", "-"),
         ("-0:2", "elevation-over", "observed", "-"),
@@ -237,8 +242,9 @@ fn events_of_all_classes_have_ids_of_one_form() {
     let findings: Vec<_> = events.iter().map(finding).collect();
     let uids: HashSet<_> = findings.iter().map(|finding| finding["metadata"]["uid"].as_str().unwrap()).collect();
     assert_eq!(uids.len(), events.len(), "each one has a name of its own where it must");
-    assert_eq!(findings[1]["action"], "Denied");
-    assert_eq!(findings[2]["evidences"][0]["src_endpoint"], serde_json::Value::Null);
+    let uid = format!("{run}-18:42:budget-near:observed:cells_per_day");
+    assert_eq!((&findings[1]["metadata"]["uid"], &findings[2]["action"]), (&uid.into(), &"Denied".into()));
+    assert_eq!(findings[3]["evidences"][0]["src_endpoint"], serde_json::Value::Null);
 }
 
 #[test]
@@ -270,8 +276,10 @@ fn a_sighting_is_an_event_of_its_own_class() {
     let finding = finding(&event);
     assert_eq!((&finding["severity"], &finding["finding_info"]["title"]), (&"High".into(), &"Honey".into()));
     assert_eq!(finding["unmapped"]["columns"][1], "shop.customers.note");
-    // Whether the client got the result or not, it is as grave.
+    // Whether the client got the result or not, it is as grave; one of a statement's may be shown and another refused.
+    let shown = finding["metadata"]["uid"].clone();
     let event = Event { outcome: Outcome::Refused, ..event };
+    assert_ne!(super::finding(&event)["metadata"]["uid"], shown);
     let message = sink::syslog_message(&event, &SyslogHead::on("host", 10));
     assert!(message.starts_with("<81>1 ") && message.ends_with("shop.customers.note refused"), "{message}");
     let finding = super::finding(&event);

@@ -112,11 +112,13 @@ impl Purse {
     pub(super) fn charge(&mut self, more: u64, row: Vec<Seen>, connection: &Connection) {
         self.shown = self.shown.saturating_add(more);
         let now = Instant::now();
-        let cells = self.spending.charge(more, &self.budget, now).map(|limit| (limit, "cells"));
+        let cells = self.spending.charge(more, &self.budget, now);
+        let cells = cells.map(|(span, limit)| (limit, "cells", span.limit_name()));
         let rows = if row.is_empty() { None } else { self.spending.charge_row(row, &self.budget, now) };
-        for (limit, of) in cells.into_iter().chain(rows.map(|limit| (limit, "different rows"))) {
+        let rows = rows.map(|limit| (limit, "different rows", "distinct_rows_per_day"));
+        for (limit, of, name) in cells.into_iter().chain(rows) {
             connection.counters.near_budget();
-            self.raise("budget-near", Outcome::Observed, connection);
+            self.raise("budget-near", Outcome::Observed, Some(name), connection);
             tracing::warn!(
                 target: "candado::budget",
                 connection = connection.id,
@@ -139,7 +141,7 @@ impl Purse {
             statement = connection.statement(),
             "a result was ended: the budget of its account's role is spent"
         );
-        self.raise("budget-spent", Outcome::Refused, connection);
+        self.raise("budget-spent", Outcome::Refused, None, connection);
         Complaint::BudgetSpent.into()
     }
 
@@ -153,14 +155,14 @@ impl Purse {
             statement = connection.statement(),
             "a result was ended: the database did not give it enough of the budget of its account's role in time"
         );
-        self.raise("budget-spent", Outcome::Unanswered, connection);
+        self.raise("budget-spent", Outcome::Unanswered, None, connection);
         Complaint::BudgetSpent.into()
     }
 
     /// Tells the sinks of events.
-    fn raise(&self, rule: &'static str, outcome: Outcome, connection: &Connection) {
+    fn raise(&self, rule: &'static str, outcome: Outcome, limit: Option<&'static str>, connection: &Connection) {
         let (client, statement) = (connection.client, connection.statement());
         let account = &self.account;
-        self.events.raise(&Alarm { rule, outcome, account, client, connection: connection.id, statement });
+        self.events.raise(&Alarm { rule, outcome, limit, account, client, connection: connection.id, statement });
     }
 }

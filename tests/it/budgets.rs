@@ -17,6 +17,7 @@ on_each_server!(
     who_cannot_be_told_of_is_counted_alone_and_others_together,
     a_proxy_that_cannot_tell_counts_alone,
     different_rows_are_counted_and_sinks_hear_of_it,
+    a_row_that_another_holds_is_waited_for_in_turn,
 );
 
 async fn a_budget_ends_results_and_leaves_others_alone(kind: Kind) {
@@ -203,6 +204,12 @@ async fn a_proxy_that_cannot_tell_counts_alone(kind: Kind) {
     refused(&mut engineer, search, 1226, "42000").await;
     assert_eq!(shop.proxy.wait_logged(ALONE, 1)["user"], shop.account(Who::Engineer));
     assert_eq!((shop.proxy.metric("budgets_shared"), shop.proxy.metric("budget_accounts_alone")), (1.0, 1.0));
+    let mut check = deployment.command("AKIAPROXY");
+    let checked = block_in_place(|| {
+        check.arg("check").arg("--config").arg(shop.proxy.folder().join("candado.toml")).output().unwrap()
+    });
+    let checked = String::from_utf8(checked.stdout).unwrap();
+    assert!(checked.contains("is older than what is counted in it (searches)"), "{checked}");
     // What it may not write is nobody's fault but all accounts'.
     let proxy = "'candado_proxy'@'%'";
     deployment.server.sql(&format!("REVOKE UPDATE ON candado.budget_window FROM {proxy}"));
@@ -270,4 +277,36 @@ async fn different_rows_are_counted_and_sinks_hear_of_it(kind: Kind) {
         assert_eq!((&event["rules"][0], &event["outcome"]), (&rule.into(), &outcome.into()), "{event}");
         assert_eq!(event["account"], account);
     }
+}
+
+/// How many wait for what this connection has locked, on MySQL.
+const WAITING: &str = "SELECT COUNT(*) FROM performance_schema.data_lock_waits JOIN information_schema.innodb_trx \
+                       ON trx_id = blocking_engine_transaction_id WHERE trx_mysql_thread_id = CONNECTION_ID()";
+
+async fn a_row_that_another_holds_is_waited_for_in_turn(kind: Kind) {
+    const LIMIT: u64 = 20;
+    // What MariaDB tells of waits stays as it was while it is asked again and again.
+    if kind == Kind::MariaDb {
+        return;
+    }
+    let shop = Shop::open_as(Deployment::shared(kind), |database| {
+        format!("{}[budget.support]\ncells_per_day = {LIMIT}\n", policy(database))
+    });
+    fill(&shop, 2).await;
+    let mut support = shop.connect(Who::Support).await;
+    let mut holder = shop.direct().await;
+    // Its window is from before the database's clock was set back by an hour: nothing of it counts any more.
+    let account = format!("{}@%", shop.account(Who::Support));
+    let row = format!("VALUES ('{account}', 'day', UTC_TIMESTAMP(6) + INTERVAL 1 HOUR, {LIMIT})");
+    holder.query_drop(format!("INSERT INTO candado.budget_window {row}")).await.unwrap();
+    holder.query_drop("START TRANSACTION").await.unwrap();
+    let held = format!("SELECT * FROM candado.budget_window WHERE account = '{account}' AND span = 'day' FOR UPDATE");
+    holder.query_drop(held).await.unwrap();
+    let release = async {
+        while bounded(holder.query_first::<u64, _>(WAITING)).await.unwrap() != Some(1) {}
+        holder.query_drop("COMMIT").await.unwrap();
+    };
+    let (shown, ()) = tokio::join!(text(&mut support, "SELECT phone FROM customers WHERE id = 1 OR id = 2"), release);
+    assert_eq!(shown.cells().len(), 2);
+    assert_eq!((shop.proxy.metric("budget_accounts_alone"), shop.proxy.metric("over_budget_total")), (0.0, 0.0));
 }

@@ -29,6 +29,7 @@ on_each_server!(
     the_accounts_can_do_no_more_than_they_must,
     the_control_connection_verifies_the_server,
     a_server_that_hangs_is_given_up_and_found_again,
+    an_older_store_is_given_its_key_of_anchors,
 );
 
 fn named(created: &[candado::control::CreatedKey]) -> Vec<(Arc<str>, KeyPurpose)> {
@@ -278,4 +279,22 @@ async fn a_server_that_hangs_is_given_up_and_found_again(kind: Kind) {
         attempts += 1;
     };
     assert_eq!(epoch, 1);
+}
+
+async fn an_older_store_is_given_its_key_of_anchors(kind: Kind) {
+    let setup = Setup::new(kind).await;
+    let server = setup.server;
+    let key = "audit_anchor_name";
+    let schema = key_store::create(server);
+    server.sql(&format!("ALTER TABLE {schema}.audit_anchor DROP KEY {key}"));
+    let columns = format!(
+        "SELECT GROUP_CONCAT(COLUMN_NAME ORDER BY SEQ_IN_INDEX) FROM information_schema.STATISTICS \
+         WHERE TABLE_SCHEMA = '{schema}' AND INDEX_NAME = '{key}'"
+    );
+    for run in ["adds it", "lets it be"] {
+        server.sql(&key_store::script(&schema));
+        assert_eq!(server.sql(&columns).trim(), "name,chain,seq", "the file {run}");
+    }
+    let plan = format!("EXPLAIN SELECT chain, MAX(seq) FROM {schema}.audit_anchor WHERE name = 'a' GROUP BY chain");
+    assert!(server.sql(&plan).contains(key), "found by the name");
 }

@@ -17,7 +17,6 @@ on_each_server!(
     who_cannot_be_told_of_is_counted_alone_and_others_together,
     a_proxy_that_cannot_tell_counts_alone,
     different_rows_are_counted_and_sinks_hear_of_it,
-    a_row_that_another_holds_is_waited_for_in_turn,
 );
 
 async fn a_budget_ends_results_and_leaves_others_alone(kind: Kind) {
@@ -283,13 +282,15 @@ async fn different_rows_are_counted_and_sinks_hear_of_it(kind: Kind) {
 const WAITING: &str = "SELECT COUNT(*) FROM performance_schema.data_lock_waits JOIN information_schema.innodb_trx \
                        ON trx_id = blocking_engine_transaction_id WHERE trx_mysql_thread_id = CONNECTION_ID()";
 
-async fn a_row_that_another_holds_is_waited_for_in_turn(kind: Kind) {
+/// On MySQL alone, which tells who waits for whom.
+#[test]
+fn a_row_that_another_holds_is_waited_for_in_turn() {
+    crate::support::block_on(waited_for_in_turn());
+}
+
+async fn waited_for_in_turn() {
     const LIMIT: u64 = 20;
-    // What MariaDB tells of waits stays as it was while it is asked again and again.
-    if kind == Kind::MariaDb {
-        return;
-    }
-    let shop = Shop::open_as(Deployment::shared(kind), |database| {
+    let shop = Shop::open_as(Deployment::shared(Kind::MySql), |database| {
         format!("{}[budget.support]\ncells_per_day = {LIMIT}\n", policy(database))
     });
     fill(&shop, 2).await;

@@ -48,6 +48,14 @@ pub enum Line {
 }
 
 impl Line {
+    /// Whether something is missing when it is not written. Of what has only begun nothing went out without its record.
+    pub(super) fn shows(&self) -> bool {
+        match self {
+            Self::Access(disclosure) => disclosure.outcome != super::Outcome::Begun,
+            Self::Head { .. } | Self::Start { .. } | Self::Gap { .. } => false,
+        }
+    }
+
     /// Appends all but number, time and code.
     pub(super) fn put_fields(&self, out: &mut String) {
         match self {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{AuditError, ChainEnd, Condition, Counters, Disclosure, Mode, Settings, Writer};
+use super::{AuditError, ChainEnd, Condition, Counters, Disclosure, Mode, Outcome, Settings, Writer};
 
 /// How long the data plane waits for the writer.
 #[derive(Clone, Copy, Debug)]
@@ -104,8 +104,9 @@ impl Audit {
             }
             Mode::Strict => {
                 let (written, done) = oneshot::channel();
+                // Given up, what has only begun shows nothing: there is nothing to lose.
+                let waiting = Waiting((disclosure.outcome != Outcome::Begun).then_some(self));
                 let job = Job { disclosure: Some(Box::new(disclosure)), written: Some(written) };
-                let waiting = Waiting(Some(self));
                 let recorded = async {
                     let place = self.queue.reserve().await.map_err(|_| NotRecorded)?;
                     self.counters.waiting.fetch_add(1, Ordering::Relaxed);

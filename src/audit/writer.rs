@@ -70,13 +70,17 @@ impl Writer {
     /// Writes a batch as a whole, or not at all.
     pub(super) fn write(&mut self, batch: Vec<Job>) {
         let told = self.lost.swap(0, Ordering::Relaxed);
-        let gap = (told > 0).then_some(Line::Gap { lost: told });
+        let handed_over = batch.iter().filter(|job| job.disclosure.is_some()).count();
         let (accesses, waiting): (Vec<_>, Vec<_>) = batch.into_iter().map(line).unzip();
         let accesses: Vec<Line> = accesses.into_iter().flatten().collect();
-        let count = u64::try_from(accesses.len()).unwrap_or(u64::MAX);
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let (count, shown) = (number(accesses.len()), number(accesses.iter().filter(|line| line.shows()).count()));
+        // Writing nothing would prove nothing.
+        let is_trial = accesses.is_empty() && !self.condition.is_well();
+        let gap = (told > 0 || is_trial).then_some(Line::Gap { lost: told });
         let lines: Vec<Line> = gap.into_iter().chain(accesses).collect();
         let written = self.sink.write(&lines, &now());
-        self.counters.settled(count);
+        self.counters.settled(number(handed_over));
         match written {
             Ok(()) => {
                 let is_news = self.condition.recovers();
@@ -94,8 +98,8 @@ impl Writer {
             Err(error) => {
                 // Before those who wait hear of it, by their senders' end.
                 self.condition.fails();
-                self.lost.fetch_add(told.saturating_add(count), Ordering::Relaxed);
-                self.counters.lost.fetch_add(count, Ordering::Relaxed);
+                self.lost.fetch_add(told.saturating_add(shown), Ordering::Relaxed);
+                self.counters.lost.fetch_add(shown, Ordering::Relaxed);
                 self.counters.failures.fetch_add(1, Ordering::Relaxed);
                 if self.health == Health::Well {
                     tracing::error!(alarm = true, %error, "accesses cannot be recorded");
@@ -106,14 +110,17 @@ impl Writer {
     }
 }
 
-/// A job's line, and who waits for it. If nobody does any more, its client did not get the result's end.
+/// A job's line, and who waits for it. If nobody does any more, its client did not get the result's end, nor anything of a
+/// result that was about to begin: that has no line.
 fn line(job: Job) -> (Option<Line>, Option<oneshot::Sender<()>>) {
     let Job { mut disclosure, written } = job;
-    if let Some(disclosure) = &mut disclosure
-        && written.as_ref().is_some_and(oneshot::Sender::is_closed)
-        && disclosure.outcome == Outcome::Complete
-    {
-        disclosure.outcome = Outcome::Broken;
+    if written.as_ref().is_some_and(oneshot::Sender::is_closed) {
+        disclosure = disclosure.filter(|disclosure| disclosure.outcome != Outcome::Begun);
+        if let Some(disclosure) = &mut disclosure
+            && disclosure.outcome == Outcome::Complete
+        {
+            disclosure.outcome = Outcome::Broken;
+        }
     }
     (disclosure.map(Line::Access), written)
 }

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use super::buffer::poll_some;
-use super::decision::{After, Cells, Desk, Guard, Pending, Then, put_error};
+use super::decision::{Cells, Desk, Guard, Pending, Then, put_error};
 use super::end::End;
 use super::prepared::Prepared;
 use super::session::Session;
@@ -48,6 +48,7 @@ impl Session {
                     walker: Walker::new(response, self.desk.end, shift),
                     guard,
                     prepared,
+                    made: None,
                     ended: Ended::Well,
                     written: Written::Nothing,
                     first_sequence: reply_sequence,
@@ -132,6 +133,7 @@ impl Session {
                     }
                 }
                 Event::Prepared(ok) => {
+                    relay.made = Some(ok.statement);
                     if let Some(prepared) = relay.prepared.take() {
                         self.desk.statements.insert(ok, *prepared);
                     }
@@ -146,7 +148,7 @@ impl Session {
 
     /// The second lock: a definition names a protected column that the plan did not expect. The client gets an error in
     /// place of the answer, or of the rest of it, which is read and dropped.
-    async fn refuse_rest(&mut self, mut relay: Relay, lock: Lock, step: Step, mut then: Then) -> Result<(), End> {
+    async fn refuse_rest(&mut self, mut relay: Relay, lock: Lock, step: Step, then: Then) -> Result<(), End> {
         self.desk.connection.counters.refusal();
         let connection = self.desk.connection.id;
         let complaint = match lock {
@@ -154,11 +156,7 @@ impl Session {
                 tracing::error!(connection, "a result names a protected column that was not planned");
                 Complaint::ProtectedColumn
             }
-            Lock::AnotherView => {
-                tracing::info!(connection, "a view is not the one that the catalog knows: it is read again");
-                then.after |= After::CATALOG;
-                Complaint::ViewReplaced
-            }
+            Lock::AnotherView => Complaint::ViewReplaced,
         };
         let refused = self.server.input.data().get(step.forward..).and_then(Header::read);
         let mut bytes = Vec::new();
@@ -186,8 +184,16 @@ impl Session {
                 }
             }
         }
+        self.give_up_prepared(relay.made).await?;
         self.desk.ended(&then);
         Ok(())
+    }
+
+    /// Closes a statement whose preparation the client got an error for: it does not know the id.
+    pub(super) async fn give_up_prepared(&mut self, made: Option<u32>) -> Result<(), End> {
+        let Some(id) = made else { return Ok(()) };
+        self.desk.statements.close(id);
+        self.close_at_server(id).await
     }
 
     /// Takes over the session state of the OK packet at `start..end` and writes in its place the packet that this client
@@ -250,6 +256,8 @@ struct Relay {
     guard: Option<Guard>,
     /// The statement that COM_STMT_PREPARE's OK brings an id for.
     prepared: Option<Box<Prepared>>,
+    /// That id.
+    made: Option<u32>,
     ended: Ended,
     written: Written,
     first_sequence: u8,
@@ -282,7 +290,7 @@ enum Written {
 
 impl Desk {
     /// Whether a column definition must not pass, and why.
-    fn lock(&self, definition: &[u8], guard: &Guard) -> Result<Option<Lock>, WireError> {
+    fn lock(&mut self, definition: &[u8], guard: &Guard) -> Result<Option<Lock>, WireError> {
         let definition = ColumnDefinition::parse(definition)?;
         let (snapshot, passes) = match guard {
             Guard::Protected(snapshot) => (snapshot, false),
@@ -294,10 +302,7 @@ impl Desk {
             return Ok((!passes).then_some(Lock::Protected));
         }
         let is_shadow = matches!(guard, Guard::ProtectedBytes(_));
-        // What differs still when the catalog was just read is something else, such as a temporary table of that name.
-        let is_trusted = is_shadow || self.has_looked_up();
-        let database = self.state.database.as_deref();
-        let other = !is_trusted && rewrite::is_of_another_view(&definition, &snapshot.catalog, database, results);
+        let other = !is_shadow && self.finds_another_view(&definition, &snapshot.catalog);
         Ok(other.then_some(Lock::AnotherView))
     }
 

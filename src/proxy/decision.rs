@@ -9,6 +9,7 @@ use super::named::NamedStatements;
 use super::prepared::{Prepared, Statements};
 use super::rates::{Measure, Tally};
 use super::registry::Connection;
+use super::replaced::Doubts;
 use super::reprepare::Reprepare;
 use super::searching::Searching;
 use super::session::Shared;
@@ -172,6 +173,7 @@ pub(super) struct Desk {
     pub(super) lookup: Lookup,
     /// When the connection last had the catalog read again.
     looked_up: Option<Instant>,
+    pub(super) doubts: Doubts,
     joined: Vec<u8>,
     catalog: Due,
 }
@@ -213,6 +215,7 @@ impl Desk {
             attempt: Attempt::First,
             lookup: Lookup::First,
             looked_up: None,
+            doubts: Doubts::default(),
             joined: Vec::new(),
             catalog: Due::No,
         }
@@ -412,6 +415,11 @@ impl Desk {
         self.looked_up.is_some_and(|at| at.elapsed() < LOOKED_UP_FRESH)
     }
 
+    /// The catalog is read again before the next command.
+    pub(super) fn want_catalog(&mut self) {
+        self.catalog = Due::Yes;
+    }
+
     pub(super) fn needs_catalog(&self) -> bool {
         self.catalog == Due::Yes
     }
@@ -438,6 +446,7 @@ impl Desk {
     pub(super) fn forget_session(&mut self) {
         self.statements = Statements::default();
         self.named.forget();
+        self.doubts = Doubts::default();
         self.rights = None;
         self.acquaintance = None;
         self.state.freshness = Freshness::Stale;
@@ -465,7 +474,7 @@ impl Desk {
             self.state.freshness = Freshness::Stale;
         }
         if then.after.contains(After::CATALOG) {
-            self.catalog = Due::Yes;
+            self.want_catalog();
         }
     }
 }

@@ -69,15 +69,12 @@ impl Witness {
         Told { audit: self.audit, disclosure: Some(Disclosure { outcome, rows, columns, ..self.disclosure }) }
     }
 
-    /// Of a result whose first rows are about to go out: of which columns they may show anything. `None` if nobody waits for
-    /// records.
-    pub(super) fn begun(&self, columns: impl Iterator<Item = ColumnRef>) -> Option<Told> {
+    /// Of a result whose first rows are about to go out: of which columns they may show anything, and what was searched for.
+    /// `None` if nobody waits for records.
+    pub(super) fn begun(&self, columns: BTreeMap<ColumnRef, Share>) -> Option<Told> {
         match self.audit.mode() {
             Mode::Fast => None,
-            Mode::Strict => {
-                let columns = columns.map(|column| (column, Share::default())).collect();
-                Some(self.clone().told_of(0, columns, Outcome::Begun))
-            }
+            Mode::Strict => Some(self.clone().told_of(0, columns, Outcome::Begun)),
         }
     }
 
@@ -107,8 +104,8 @@ impl Rows {
         let (witness, tally) = (self.witness.as_ref()?, self.plan.tally());
         (tally.cells() > 0).then_some(())?;
         let policy = &witness.snapshot.policy;
-        let column = |(id, _, _)| policy.column(id).map(|protected| protected.column.clone());
-        witness.begun(tally.columns().filter_map(column))
+        let column = |(id, _, _)| policy.column(id).map(|protected| (protected.column.clone(), Share::default()));
+        witness.begun(tally.columns().filter_map(column).collect())
     }
 
     /// The result ends in that way. `None` if there is nothing to tell, or it was told already.
@@ -141,6 +138,13 @@ impl Told {
             }
         }
         self
+    }
+
+    /// Hands it over without waiting.
+    pub(super) fn leave(mut self) {
+        if let Some(disclosure) = self.disclosure.take() {
+            self.audit.leave(disclosure);
+        }
     }
 
     /// Records it. In mode strict the client may not get the end of a result whose record is not written.

@@ -27,6 +27,7 @@ mod prepared;
 mod probe;
 mod rates;
 mod registry;
+mod replaced;
 mod reprepare;
 mod rsa;
 mod searching;

@@ -101,6 +101,7 @@ impl Session {
         let Some(mut reader) = Reader::new(cells, prepared, reply_sequence, &mut self.desk) else { return Ok(()) };
         let mut course = Course::Passing;
         let mut failed = false;
+        let mut made = None;
         let row_bytes_max = self.shared.settings.limits.row_bytes_max;
         while response != Response::Complete {
             let found = Whole::find(self.server.input.data(), row_bytes_max, "row");
@@ -116,6 +117,9 @@ impl Session {
             if let Event::Err(error) = &event {
                 failed = true;
                 self.desk.server_error(error);
+            }
+            if let Event::Prepared(ok) = &event {
+                made = Some(ok.statement);
             }
             response = next;
             if course == Course::Passing {
@@ -151,6 +155,9 @@ impl Session {
             }
         }
         course = self.flush(&mut reader, course).await?;
+        if course == Course::Dropping {
+            self.give_up_prepared(made).await?;
+        }
         self.desk.finish(reader, course);
         if failed || course == Course::Dropping {
             self.desk.ended(&then);
@@ -330,7 +337,10 @@ impl Reader {
                 }
                 self.column_count()
             }
-            Event::Column(definition) => self.column(definition).map_err(|error| refuse(&error, &desk.connection))?,
+            Event::Column(definition) => {
+                self.check_view(definition, desk)?;
+                self.column(definition).map_err(|error| refuse(&error, &desk.connection))?
+            }
             Event::Param(_) => self.param(),
             Event::Prepared(ok) => self.prepared(ok, bytes, desk)?,
             Event::Ok(ok) => {
@@ -401,6 +411,19 @@ impl Reader {
         }
         self.sequence = self.sequence.wrapping_add(1);
         Ok(())
+    }
+
+    /// Refuses a column of a view that was replaced since the catalog was read, if it would be passed as it is.
+    fn check_view(&self, definition: &[u8], desk: &mut Desk) -> Result<(), ClientError> {
+        match (&self.kind, self.opening.actions().get(self.columns.len())) {
+            (Kind::Result { .. } | Kind::Prepare { .. }, Some(CellAction::Relay)) => {}
+            (Kind::Result { .. } | Kind::Prepare { .. } | Kind::Fields(_) | Kind::Messages, _) => return Ok(()),
+        }
+        let parsed = ColumnDefinition::parse(definition)?;
+        match desk.finds_another_view(&parsed, &self.opening.snapshot.catalog) {
+            true => Err(Complaint::ViewReplaced.into()),
+            false => Ok(()),
+        }
     }
 
     fn column(&mut self, definition: &[u8]) -> Result<Emit, RewriteError> {

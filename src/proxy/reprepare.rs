@@ -133,7 +133,7 @@ impl Session {
     }
 
     /// COM_STMT_CLOSE has no answer.
-    async fn close_at_server(&mut self, statement: u32) -> Result<(), End> {
+    pub(super) async fn close_at_server(&mut self, statement: u32) -> Result<(), End> {
         let mut payload = vec![Command::STMT_CLOSE];
         payload.extend_from_slice(&statement.to_le_bytes());
         let mut bytes = Vec::new();

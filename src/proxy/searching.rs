@@ -127,10 +127,18 @@ impl Searched {
         self.rows = self.rows.saturating_add(1);
     }
 
-    /// The first rows are about to go out.
-    pub(super) fn begun(&self) -> Option<Told> {
-        (self.rows > 0).then_some(())?;
-        self.witness.begun(self.columns.keys().cloned())
+    /// The first rows are about to go out, and show that much: what is told of them and of the search.
+    pub(super) fn begun(&self, shown: Option<Told>) -> Option<Told> {
+        match shown {
+            Some(shown) => Some(shown.with_searches(self.columns.clone())),
+            None if self.rows == 0 => None,
+            None => self.witness.begun(self.columns.clone()),
+        }
+    }
+
+    /// What is told of the statement when none of its rows could go out.
+    pub(super) fn unanswered(self) -> Option<Told> {
+        Self { rows: 0, ..self }.told(None, Outcome::Refused)
     }
 
     /// What is told of the statement, with what its result has shown.

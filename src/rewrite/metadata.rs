@@ -6,7 +6,7 @@
 use super::{Context, ResultColumn, RewriteError};
 use crate::plan::CellAction;
 use crate::policy::{ColumnId, LogicalType, Mask, Policy, ProtectedColumn, TextSize};
-use crate::schema::{Catalog, Charset, ServerKind, TableKind};
+use crate::schema::{Catalog, Charset, ServerKind, TableKind, TableRef};
 use crate::wire::column::{ColumnAttributes, ColumnDefinition, ColumnType, flag};
 
 /// Collations of utf8mb4 that policy may name, with their ids. Others are reported as the server's default.
@@ -98,16 +98,16 @@ pub fn names_protected(
     })
 }
 
-/// Whether a column of a view is announced as bytes that the catalog knows as text, or not at all: the view was replaced
-/// since the catalog was read, perhaps by one over a protected column.
+/// The view of which a column is announced as bytes that the catalog knows as text, or not at all: it was replaced since
+/// the catalog was read, perhaps by one over a protected column.
 ///
 /// Only views whose columns the server names are seen, and none where the client asks for text as bytes.
-pub fn is_of_another_view(
+pub fn another_view<'a>(
     definition: &ColumnDefinition<'_>,
-    catalog: &Catalog,
+    catalog: &'a Catalog,
     default_database: Option<&str>,
     results_charset: Option<Charset>,
-) -> bool {
+) -> Option<&'a TableRef> {
     const TYPES: [ColumnType; 7] = [
         ColumnType::Varchar,
         ColumnType::TinyBlob,
@@ -120,16 +120,15 @@ pub fn is_of_another_view(
     let ColumnAttributes { collation_id, column_type, .. } = definition.attributes;
     let is_bytes = collation_id == BYTES && TYPES.iter().any(|known| *known as u8 == column_type);
     if !is_bytes || results_charset == Some(Charset::Binary) || definition.org_name.is_empty() {
-        return false;
+        return None;
     }
     let named = |name: &'_ [u8]| str::from_utf8(name).ok().map(str::to_owned);
     // The server leaves the database out where the view's column is an expression.
     let schema = named(definition.schema).filter(|schema| !schema.is_empty());
     let schema = schema.or_else(|| default_database.map(str::to_owned));
-    let names = (schema, named(definition.org_table), named(definition.org_name));
-    let (Some(schema), Some(table), Some(column)) = names else { return false };
-    let Some(view) = catalog.table(&schema, &table).filter(|table| table.kind == TableKind::View) else { return false };
-    view.column(&column).is_none_or(|known| known.charset.is_some())
+    let (table, column) = (named(definition.org_table)?, named(definition.org_name)?);
+    let view = catalog.table(&schema?, &table).filter(|table| table.kind == TableKind::View)?;
+    view.column(&column).is_none_or(|known| known.charset.is_some()).then_some(&view.name)
 }
 
 /// Whether a name in the character set of results can be this one. Case is folded, as policy does; a `?` in place of

@@ -35,7 +35,7 @@ use crate::sql::Dialect;
 pub use error::{RewriteError, WantedSubject};
 pub use form::ResultColumn;
 pub use long_data::{LongData, LongDataRoute};
-pub use metadata::{column_definition, is_of_another_view, names_protected};
+pub use metadata::{another_view, column_definition, names_protected};
 pub use name::{ColumnName, column_names};
 pub use params::{ParamMap, ParamTypes, execute, execute_copied, sort_bounds};
 pub use row::RowPlan;

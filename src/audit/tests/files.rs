@@ -315,6 +315,60 @@ async fn a_writer_that_hangs_is_asked_and_given_up() {
     assert_eq!(audit.counters().totals(), Totals { written: 2, lost: 1, failures: 0 });
 }
 
+#[tokio::test]
+async fn what_only_began_and_nobody_waits_for_has_no_record_and_is_not_lost() {
+    let desk = Desk::new();
+    let settings = Settings { mode: Mode::Strict, queue_max: 1, ..desk.settings(1 << 20) };
+    let (mut audit, mut writer, _) = Audit::begin(&settings).unwrap();
+    let beginning = || Disclosure { outcome: Outcome::Begun, ..disclosure("ana", 0) };
+    audit.leave(disclosure("ben", 1));
+    {
+        // Its client goes while it waits for a place.
+        let mut given_up = std::pin::pin!(audit.record(beginning()));
+        assert!(begun(given_up.as_mut()).await.is_pending());
+    }
+    assert_eq!((audit.counters().totals().lost, audit.admit().await), (0, Ok(())));
+    work(&mut writer);
+    // It has one, and is not written in time.
+    audit.limits.record = Duration::ZERO;
+    assert_eq!(audit.record(beginning()).await, Err(NotRecorded));
+    work(&mut writer);
+    assert_eq!(audit.counters().totals(), Totals { written: 1, lost: 0, failures: 0 });
+    assert_eq!(audit.counters().give_up(), 0, "none is waited for");
+    let text = fs::read_to_string(desk.path()).unwrap();
+    assert!(!text.contains("\tbegun\t") && text.contains("ben@"), "{text}");
+    assert_eq!(desk.verdict().found, []);
+}
+
+#[tokio::test]
+async fn a_beginning_that_cannot_be_written_bars_until_something_can_be() {
+    let desk = Desk::new();
+    let settings = Settings { mode: Mode::Strict, ..desk.settings(1 << 20) };
+    let (audit, mut writer, _) = Audit::begin(&settings).unwrap();
+    let (away, here) = (desk.folder.path().with_extension("away"), desk.folder.path());
+    fs::rename(here, &away).unwrap();
+    {
+        let beginning = Disclosure { outcome: Outcome::Begun, ..disclosure("ana", 0) };
+        let mut told = std::pin::pin!(audit.record(beginning));
+        assert!(begun(told.as_mut()).await.is_pending());
+        work(&mut writer);
+        assert_eq!(told.await, Err(NotRecorded));
+    }
+    assert_eq!(audit.counters().totals(), Totals { written: 0, lost: 0, failures: 1 });
+    fs::rename(&away, here).unwrap();
+    {
+        let mut asked = std::pin::pin!(audit.admit());
+        assert!(begun(asked.as_mut()).await.is_pending(), "the writer is asked");
+        work(&mut writer);
+        assert_eq!(asked.await, Ok(()));
+    }
+    // What was written to prove it says that nothing is missing.
+    let text = fs::read_to_string(desk.path()).unwrap();
+    assert_eq!(text.lines().filter(|line| line.starts_with("g\t")).count(), 1, "{text}");
+    let verdict = desk.verdict();
+    assert_eq!((verdict.found, verdict.accesses, verdict.lost), (vec![], 0, 0));
+}
+
 #[test]
 fn what_is_no_file_is_not_waited_for() {
     let desk = Desk::new();

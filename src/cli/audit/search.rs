@@ -1,6 +1,7 @@
 //! `candado audit search` and `candado audit report`: the record of accesses, read and not verified.
 
-use std::collections::{BTreeMap, HashMap};
+mod hits;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -10,7 +11,8 @@ use anyhow::anyhow;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::audit::{Accessed, Filter, Parsed, Report, search};
+use self::hits::{Ends, Hits};
+use crate::audit::{Accessed, Filter, Report, search};
 use crate::cli::Failure;
 use crate::cli::moment::moment;
 use crate::cli::output::Output;
@@ -76,53 +78,8 @@ fn trace(text: &str) -> Result<String, String> {
     fits.then(|| text.to_owned()).ok_or_else(|| "a trace has at least one sign, and none that controls".to_owned())
 }
 
-/// What was found in one file: the newest ones, and how many there were.
-#[derive(Default)]
-struct Hits {
-    /// Lines by time, then by number, then as they were found.
-    kept: BTreeMap<(String, u64, u64), Box<str>>,
-    /// Those whose end has not been found, by client and statement.
-    begun: HashMap<(String, String), (String, u64, u64)>,
-    count: u64,
-    /// How many were found, also those that another one stands for.
-    found: u64,
-}
-
-impl Hits {
-    fn keep(&mut self, access: &Accessed<'_>, limit: usize) {
-        let of_statement = (access.client.to_owned(), access.reference.to_owned());
-        // The record of the end stands for both.
-        if let Some(begun) = self.begun.remove(&of_statement) {
-            self.kept.remove(&begun);
-            self.count = self.count.saturating_sub(1);
-        }
-        self.count = self.count.saturating_add(1);
-        self.found = self.found.saturating_add(1);
-        let place = (access.at.to_owned(), access.seq, self.found);
-        if access.is_begun() {
-            self.begun.insert(of_statement, place.clone());
-        }
-        self.kept.insert(place, access.line.into());
-        if self.kept.len() > limit {
-            self.kept.pop_first();
-        }
-    }
-
-    /// The newest ones of all files, oldest first. Files of several proxies lie over each other in time.
-    fn newest(all: Vec<Self>, limit: usize) -> Vec<Value> {
-        let mut kept: Vec<_> = all.into_iter().flat_map(|hits| hits.kept).collect();
-        kept.sort_by(|((at, seq, _), _), ((other_at, other_seq, _), _)| (at, seq).cmp(&(other_at, other_seq)));
-        let older = kept.len().saturating_sub(limit);
-        let newest = kept.iter().skip(older).filter_map(|(_, line)| Parsed::read(line.as_bytes())?.access());
-        newest.map(|access| document(&access)).collect()
-    }
-}
-
 pub(super) fn find(arguments: &SearchArguments) -> Result<(), Failure> {
-    let limit = arguments.limit;
-    let hits = arguments.wanted.each_file(|hits: &mut Hits, access| hits.keep(access, limit))?;
-    let count = hits.iter().fold(0_u64, |sum, hits| sum.saturating_add(hits.count));
-    let shown = Hits::newest(hits, limit);
+    let (count, shown) = found(arguments)?;
     Output::new().answer(arguments.wanted.json, &json!({ "found": count, "accesses": shown }), || {
         let lines = shown.iter().map(line).collect::<Vec<_>>().join("\n");
         format!("{lines}\n{count} found; not verified: `candado audit verify FILE..` does that")
@@ -130,9 +87,28 @@ pub(super) fn find(arguments: &SearchArguments) -> Result<(), Failure> {
     Ok(())
 }
 
+/// How many accesses are wanted, and the newest of them.
+fn found(arguments: &SearchArguments) -> Result<(u64, Vec<Value>), Failure> {
+    let (wanted, limit) = (&arguments.wanted, arguments.limit);
+    let mut hits = wanted.each_file(&wanted.filter(), |hits: &mut Hits, access| hits.keep(access, limit))?;
+    let open = Hits::open(&hits);
+    if !open.is_empty() {
+        // An end names the columns that something was shown of.
+        let filter = Filter { column: None, ..wanted.filter() };
+        let mut ends = Ends::default();
+        for part in wanted.each_file(&filter, |ends: &mut Ends, access| ends.note(access, &open))? {
+            ends.add(part);
+        }
+        hits.iter_mut().for_each(|hits| hits.close(&ends));
+    }
+    let count = hits.iter().fold(0_u64, |sum, hits| sum.saturating_add(hits.count));
+    Ok((count, Hits::newest(hits, limit)))
+}
+
 pub(super) fn report(arguments: &ReportArguments) -> Result<(), Failure> {
     let mut report = Report::default();
-    for part in arguments.wanted.each_file(|report: &mut Report, access| report.add(access))? {
+    let filter = arguments.wanted.filter();
+    for part in arguments.wanted.each_file(&filter, |report: &mut Report, access| report.add(access))? {
         report.merge(part);
     }
     let wanted = |column: &str| arguments.wanted.column.as_deref().is_none_or(|wanted| wanted == column);
@@ -181,15 +157,19 @@ impl Wanted {
     }
 
     /// Searches each file, as many at once as there are processors. What was found is in the order of the files.
-    fn each_file<T: Default + Send>(&self, each: impl Fn(&mut T, &Accessed<'_>) + Sync) -> Result<Vec<T>, Failure> {
-        let (filter, next) = (self.filter(), AtomicUsize::new(0));
+    fn each_file<T: Default + Send>(
+        &self,
+        filter: &Filter,
+        each: impl Fn(&mut T, &Accessed<'_>) + Sync,
+    ) -> Result<Vec<T>, Failure> {
+        let next = AtomicUsize::new(0);
         let work = || {
             let mut done: Vec<(usize, io::Result<T>)> = Vec::new();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let Some(path) = self.files.get(number) else { return done };
                 let mut found = T::default();
-                let read = search(path, &filter, |access| each(&mut found, access));
+                let read = search(path, filter, |access| each(&mut found, access));
                 done.push((number, read.map(|()| found)));
             }
         };

@@ -4,6 +4,7 @@
 use super::mark::Mark;
 use super::{Course, Reader};
 use crate::proxy::registry::Connection;
+use crate::proxy::searching::Searched;
 
 /// Whether rows of the result at hand may go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +30,11 @@ impl Reader {
     pub(super) async fn record_begun(&mut self, connection: &Connection) -> Course {
         let Begun::Gathered(_) = self.begun else { return Course::Passing };
         let shown = self.rows.as_ref().and_then(|rows| rows.begun());
-        let Some(told) = shown.or_else(|| self.searched.as_ref().and_then(|searched| searched.begun())) else {
+        let told = match &self.searched {
+            Some(searched) => searched.begun(shown),
+            None => shown,
+        };
+        let Some(told) = told else {
             self.begun = Begun::No;
             return Course::Passing;
         };
@@ -40,8 +45,11 @@ impl Reader {
             }
             Err(error) => {
                 connection.counters.refusal();
-                // Nothing of the result has been shown, so that there is nothing to tell of its end.
-                (self.rows, self.searched) = (None, None);
+                // Nothing of the result has been shown: there is nothing to tell of its end but that it was searched for.
+                self.rows = None;
+                if let Some(told) = self.searched.take().and_then(Searched::unanswered) {
+                    told.leave();
+                }
                 self.refuse(&error, connection);
                 Course::Dropping
             }

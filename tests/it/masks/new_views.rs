@@ -1,5 +1,7 @@
 //! Views over protected columns that were made on the server itself, behind the proxy's back.
 
+use mysql_async::Conn;
+
 use super::{MASKED, ONE, masking, store};
 use crate::support::proxy::Deployment;
 use crate::support::server::Kind;
@@ -41,7 +43,7 @@ pub(super) async fn are_read_before_they_are_shown(kind: Kind) {
 pub(super) async fn are_noticed_when_they_are_replaced(kind: Kind) {
     let deployment = Deployment::shared(kind);
     let shop = Shop::open_as(deployment, |database| {
-        for view in ["named1", "named2", "named3"] {
+        for view in ["named1", "named2", "named3", "named4", "named5"] {
             deployment.server.sql(&format!(
                 "CREATE VIEW {database}.{view} AS SELECT id, name AS p FROM {database}.customers; \
                  GRANT SELECT, SHOW VIEW ON {database}.{view} TO candado_proxy"
@@ -52,27 +54,48 @@ pub(super) async fn are_noticed_when_they_are_replaced(kind: Kind) {
     let database = &shop.database;
     let mut application = shop.connect(Who::Application).await;
     store(&mut application, ONE).await;
+    // Alone, and in a result of which something else is opened.
+    let (alone, beside) = ("SELECT p FROM", "SELECT p, c.phone FROM customers c JOIN");
+    let masked = MASKED[0].unwrap();
     let cases = [
-        ("named1", Who::Application, false, ONE[0]),
-        ("named2", Who::Engineer, true, MASKED[0].unwrap()),
-        ("named3", Who::Application, true, ONE[0]),
+        ("named1", alone, Who::Application, false, ONE[0]),
+        ("named2", alone, Who::Engineer, true, masked),
+        ("named3", alone, Who::Application, true, ONE[0]),
+        ("named4", beside, Who::Engineer, false, masked),
+        ("named5", beside, Who::Engineer, true, masked),
     ];
-    for (view, who, is_prepared, shown) in cases {
+    for (view, select, who, is_prepared, shown) in cases {
         let mut conn = shop.connect(who).await;
-        let sql = format!("SELECT p FROM {view}");
-        assert_eq!(text(&mut conn, &sql).await.cells(), [[Some("Ana".to_owned())]]);
+        let end = if select == beside { " USING (id)" } else { "" };
+        let sql = format!("{select} {view}{end}");
+        let expected = |p: &str| {
+            let cells = [p, shown].map(|cell| Some(cell.to_owned()));
+            vec![cells[..if select == beside { 2 } else { 1 }].to_vec()]
+        };
+        assert_eq!(text(&mut conn, &sql).await.cells(), expected("Ana"));
+        let closed = closed(&mut conn).await;
         deployment.server.sql(&format!(
             "CREATE OR REPLACE VIEW {database}.{view} AS SELECT id, phone AS p FROM {database}.customers"
         ));
         for attempt in ["first", "second"] {
             let answer = if is_prepared { prepared(&mut conn, &sql, ()).await } else { text(&mut conn, &sql).await };
             match attempt {
-                "first" => assert_eq!(answer.error(), (1615, "HY000"), "{sql}: {answer:?}"),
-                _ => assert_eq!(answer.cells(), [[Some(shown.to_owned())]], "{sql}"),
+                "first" => {
+                    assert_eq!(answer.error(), (1615, "HY000"), "{sql}: {answer:?}");
+                    // The client does not know of a statement that it got an error for.
+                    assert_eq!(self::closed(&mut conn).await, closed + u64::from(is_prepared), "{sql}");
+                }
+                _ => assert_eq!(answer.cells(), expected(shown), "{sql}"),
             }
         }
     }
     // Text as bytes is what the client asked for.
     text(&mut application, "SET character_set_results = binary").await;
     assert!(matches!(text(&mut application, "SELECT * FROM named1").await, Answer::Rows { .. }));
+}
+
+/// How many statements the server has closed on the connection's word.
+async fn closed(conn: &mut Conn) -> u64 {
+    let shown = text(conn, "SHOW SESSION STATUS LIKE 'Com_stmt_close'").await.cells();
+    shown[0][1].as_deref().unwrap().parse().unwrap()
 }

@@ -1,6 +1,9 @@
 //! Which accesses are the newest, and what is no client and no trace.
 
+use std::fs;
+
 use super::*;
+use crate::audit::Parsed;
 
 fn access(at: &str, seq: u64, columns: &str) -> String {
     format!("a\t{seq}\t{at}\tana@%\t192.0.2.7:4711\tsupport\t-\t-\tab\t1:{seq}\tcomplete\t1\t1\t0\t{columns}\tmac")
@@ -50,6 +53,57 @@ fn of_a_result_that_has_ended_its_beginning_is_not_shown() {
         shown.iter().map(|(statement, outcome)| format!("{statement} {outcome}")).collect::<Vec<_>>(),
         [r#""1:2" "begun""#, r#""1:1" "complete""#, r#""1:3" "complete""#, r#""1:3" "complete""#]
     );
+}
+
+#[test]
+fn an_end_stands_for_its_beginning_in_another_file_and_whatever_columns_it_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let both = "shop.customers.email=0/0,shop.customers.phone=0/0";
+    let written = |name: &str, accesses: &[(u64, &str, &str, &str)]| {
+        let line = |(seq, statement, outcome, columns): &(u64, &str, &str, &str)| {
+            let line = access(&format!("2026-03-06T00:00:{seq:02}"), *seq, columns);
+            line.replace(&format!("1:{seq}\tcomplete"), &format!("{statement}\t{outcome}")) + "\n"
+        };
+        let path = folder.path().join(name);
+        fs::write(&path, accesses.iter().map(line).collect::<String>()).unwrap();
+        path
+    };
+    let phone = "shop.customers.phone=1/0";
+    let files = vec![
+        written("accesses.log.000001", &[(1, "1:1", "complete", phone), (2, "1:2", "begun", both)]),
+        // It may last longer than a segment. Of the CALL one result has ended, and the other one has not.
+        written("accesses.log.000002", &[(3, "1:3", "complete", phone), (4, "1:3", "begun", both)]),
+        written("accesses.log", &[(5, "1:2", "complete", phone), (6, "1:6", "begun", both)]),
+    ];
+    let shown = |files: &[PathBuf], column: Option<&str>, limit| {
+        let wanted = Wanted {
+            files: files.to_vec(),
+            account: None,
+            column: column.map(str::to_owned),
+            from: None,
+            until: None,
+            digest: None,
+            client: None,
+            trace: None,
+            json: false,
+        };
+        let (count, shown) = found(&SearchArguments { wanted, limit }).unwrap();
+        (count, shown.iter().map(|access| access["seq"].as_u64().unwrap()).collect::<Vec<_>>())
+    };
+    let reversed: Vec<_> = files.iter().rev().cloned().collect();
+    for files in [&files, &reversed] {
+        assert_eq!(shown(files, None, 9), (5, vec![1, 3, 4, 5, 6]));
+        assert_eq!(shown(files, None, 4), (5, vec![3, 4, 5, 6]));
+        // The result that has ended showed none.
+        assert_eq!(shown(files, Some("shop.customers.email"), 9), (2, vec![4, 6]));
+    }
+    // What gave way to a beginning is there when that is not shown.
+    let files = [
+        written("old", &[(1, "1:1", "complete", "shop.customers.email=1/0"), (2, "1:2", "begun", both)]),
+        written("new", &[(5, "1:2", "complete", phone)]),
+    ];
+    assert_eq!(shown(&files, Some("shop.customers.email"), 1), (1, vec![1]));
+    assert_eq!(shown(&files[..1], None, 1), (2, vec![2]), "its end is in no file");
 }
 
 #[test]

@@ -46,7 +46,7 @@ async fn lease_runs_out(kind: Kind, cut: &str, mend: &str) {
     server.sql(cut);
     for id in server.sql("SELECT id FROM information_schema.processlist WHERE user = 'candado_proxy'").lines() {
         // It may have ended meanwhile.
-        server.sql(&format!("KILL {id}"));
+        drop(server.try_sql(&format!("KILL {id}")));
     }
     tokio::task::block_in_place(|| wait_until("the lease is over", || shop.proxy.metric("write_lease") == 0.0));
     // In shadow mode nothing passes then that is near protected columns: whoever converts them does not wait for it.

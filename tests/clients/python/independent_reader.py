@@ -54,7 +54,7 @@ def unwrapped(keys, blob, context):
 
 
 def load_keys(connection, path):
-    """Data keys by id, index keys by version."""
+    """Keyset and data key by id, index keys by keyset and version."""
     with open(path, encoding="ascii") as file:
         content = json.load(file)
     keks = {entry["version"]: base64.b64decode(entry["key"]) for entry in content["versions"]}
@@ -75,14 +75,14 @@ def load_keys(connection, path):
                 "kid": str(kid),
             }
             if purpose == "data":
-                data[kid] = unwrapped(keks, blob, context)
+                data[kid] = keyset, unwrapped(keks, blob, context)
             elif purpose == "index":
-                index[version] = unwrapped(keks, blob, context)
+                index[keyset, version] = unwrapped(keks, blob, context)
     return data, index
 
 
-def opened(cell, context, data, index):
-    """The value of an envelope."""
+def opened(cell, context, row, data, index):
+    """The value of an envelope, in a row that says `row` where values are bound."""
     assert cell[:4] == MAGIC, "magic and version"
     length = cell[4]
     version = int.from_bytes(cell[5:7], "big")
@@ -90,16 +90,21 @@ def opened(cell, context, data, index):
     flags = cell[7 + length]
     kid = int.from_bytes(cell[8 + length : 12 + length], "big")
     header, nonce, sealed = cell[: 12 + length], cell[12 + length : 36 + length], cell[36 + length :]
-    assert flags in (0, 2), "flags"
+    assert flags in (0, 1, 2, 3) and (flags & 1 == 1) == (row is not None), "flags"
     name = context.encode()
-    key = derived(data[kid], b"candado/v1/data", name)
-    value = xaes_open(key, nonce, sealed, b"FE1\0" + header + len(name).to_bytes(2, "big") + name)
-    if flags == 2:
+    keyset, data_key = data[kid]
+    key = derived(data_key, b"candado/v1/data", name)
+    associated = b"FE1\0" + header + len(name).to_bytes(2, "big") + name
+    if row is not None:
+        bound = len(row.encode()).to_bytes(2, "big") + row.encode()
+        associated += len(bound).to_bytes(2, "big") + bound
+    value = xaes_open(key, nonce, sealed, associated)
+    if flags & 2:
         value = value.rstrip(b"\0")
         assert value[-1:] == b"\x80", "padding"
         value = value[:-1]
     if length and NORMAL.fullmatch(value):
-        index_key = derived(index[version], b"candado/v1/index", len(name).to_bytes(2, "big") + name + b"eq")
+        index_key = derived(index[keyset, version], b"candado/v1/index", len(name).to_bytes(2, "big") + name + b"eq")
         expected = hmac.new(index_key, b"text.1\0" + value, hashlib.sha256).digest()[:length]
         assert expected == tag, "blind index"
     return value.decode()
@@ -111,18 +116,20 @@ def main():
     parser.add_argument("--key-file", required=True)
     parser.add_argument("--table", required=True, help="database.table")
     parser.add_argument("--columns", nargs="+", required=True)
+    parser.add_argument("--bind", help="the text column that values are bound to")
     options = parser.parse_args()
     connection = pymysql.connect(host="127.0.0.1", port=options.port, user="root", charset="utf8mb4")
     data, index = load_keys(connection, options.key_file)
     database, table = options.table.split(".")
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT id, {', '.join(options.columns)} FROM `{database}`.`{table}` ORDER BY id")
+        columns = ", ".join(options.columns)
+        cursor.execute(f"SELECT id, {options.bind or 'NULL'}, {columns} FROM `{database}`.`{table}` ORDER BY id")
         rows = [
             [key] + [
-                None if cell is None else opened(cell, f"{options.table}.{column}", data, index)
+                None if cell is None else opened(cell, f"{options.table}.{column}", row, data, index)
                 for column, cell in zip(options.columns, cells)
             ]
-            for key, *cells in cursor.fetchall()
+            for key, row, *cells in cursor.fetchall()
         ]
     json.dump(rows, sys.stdout, ensure_ascii=False)
 

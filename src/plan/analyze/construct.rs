@@ -74,7 +74,7 @@ pub(super) const MIXTURE: Construct = construct(
     "let all that can come out of it be the same column, string literals, parameters and NULL",
 );
 pub(super) const BOUND_ALONE: Construct = construct(
-    "values that are bound to their rows, behind anything but the select list of one SELECT over the table itself",
+    "showing values that are bound to their rows anywhere but in the select list of one SELECT over the table itself",
     "select the column itself in the outermost SELECT, without DISTINCT, GROUP BY or a nested query around the table",
 );
 pub(super) const MULTI_TABLE: Construct = construct(

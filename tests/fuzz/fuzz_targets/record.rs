@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     if let Some(line) = Parsed::read(data) {
-        assert!(data.starts_with(line.signed) && data.ends_with(line.mac.as_bytes()));
+        assert!(data.starts_with(line.signed.as_bytes()) && data.ends_with(line.mac.as_bytes()));
         assert_eq!(line.signed.len() + line.mac.len(), data.len());
         assert!(line.lost().is_none() || line.access().is_none(), "a line is of one kind");
         if let Some(access) = line.access() {

@@ -108,3 +108,26 @@ fn a_uuid_has_one_spelling() {
     assert_eq!(uuid.text("0b7e7c2e5a0f4f0e9a557a1f6a1f0c11", Compared), spelled);
     assert_eq!(uuid.text("nobody", Stored), Err(Converted));
 }
+
+#[test]
+fn trailing_spaces_count_where_the_server_counts_them() {
+    let form = |data_type: &str, collation: &str| {
+        let column = Column { data_type: data_type.into(), ..text_column("utf8mb4", collation) };
+        SubjectForm::of(&column).unwrap().text("bob ", Stored).unwrap()
+    };
+    for counted in ["utf8mb4_0900_bin", "utf8mb4_nopad_bin"] {
+        assert_eq!(form("varchar", counted), b"bob ", "{counted}");
+        assert_eq!(form("char", counted), b"bob", "CHAR has none");
+    }
+    assert_eq!(form("varchar", "utf8mb4_bin"), b"bob");
+    assert_eq!(SubjectForm::of(&text_column("swe7", "swe7_bin")), Err(UnfitSubject::Type), "not all of ASCII is in it");
+}
+
+#[test]
+fn spellings_of_a_uuid_that_the_server_does_not_take_are_none() {
+    let plain = "0b7e7c2e-0000-4000-8000-000000000001";
+    assert_eq!(SubjectForm::Uuid.text(&plain.to_uppercase().replace('-', ""), Stored).unwrap(), plain.as_bytes());
+    for other in [format!("{{{plain}}}"), format!("urn:uuid:{plain}")] {
+        assert_eq!(SubjectForm::Uuid.text(&other, Stored), Err(Converted), "{other}");
+    }
+}

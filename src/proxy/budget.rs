@@ -8,8 +8,9 @@ use std::time::Instant;
 use super::decision::Desk;
 use super::registry::Connection;
 use super::statement::Opening;
-use crate::budget::{Seen, Spending, Verdict};
+use crate::budget::{Seen, Spending, Stored, Verdict};
 use crate::client_error::{ClientError, Complaint};
+use crate::crypto::is_envelope;
 use crate::events::{Alarm, Events, Outcome};
 use crate::policy::{Account, Budget, ColumnId};
 use crate::rewrite::{RewriteError, RowPlan};
@@ -30,8 +31,16 @@ pub(super) struct Purse {
 pub(super) enum Unpaid {
     /// The account's budget is spent.
     Spent(ClientError),
-    /// Cells of all proxies are to be asked for first, so many.
-    Unasked(u64),
+    /// All proxies are to be asked first.
+    Unasked(Asking),
+}
+
+/// What all proxies are asked for.
+pub(super) enum Asking {
+    /// So many cells.
+    Cells(u64),
+    /// These different ones.
+    Row(Vec<Seen>),
 }
 
 impl Purse {
@@ -62,7 +71,7 @@ impl Purse {
         let verdict = if fits { self.spending.affords(cells, &self.budget, now) } else { Verdict::Spent };
         match verdict {
             Verdict::Fits => Ok(()),
-            Verdict::Unasked => Err(Unpaid::Unasked(cells)),
+            Verdict::Unasked => Err(Unpaid::Unasked(Asking::Cells(cells))),
             Verdict::Spent => Err(Unpaid::Spent(self.spent(connection))),
         }
     }
@@ -81,7 +90,8 @@ impl Purse {
         }
         let each = |id: ColumnId, stored: &[u8]| {
             if let Some(protected) = opening.snapshot.policy.column(id) {
-                cells.push(self.spending.seen(&protected.column, stored));
+                let kind = if is_envelope(stored) { Stored::Envelope } else { Stored::Value };
+                cells.push(self.spending.seen(&protected.column, stored, kind));
             }
         };
         match format {
@@ -91,17 +101,25 @@ impl Purse {
         Ok(cells)
     }
 
-    /// Before a row with these cells is opened.
-    pub(super) fn check_row(&self, row: &[Seen], connection: &Connection) -> Result<(), ClientError> {
-        if row.is_empty() || self.spending.affords_row(row, &self.budget, Instant::now()) {
+    /// Before a row with these cells is opened; those that are asked for are taken.
+    pub(super) fn check_row(&self, row: &mut Vec<Seen>, connection: &Connection) -> Result<(), Unpaid> {
+        if row.is_empty() {
             return Ok(());
         }
-        Err(self.spent(connection))
+        match self.spending.affords_row(row, &self.budget, Instant::now()) {
+            Verdict::Fits => Ok(()),
+            Verdict::Unasked => Err(Unpaid::Unasked(Asking::Row(std::mem::take(row)))),
+            Verdict::Spent => Err(Unpaid::Spent(self.spent(connection))),
+        }
     }
 
-    /// Asks for cells of all proxies, and waits for the answer, for a bounded time. Cancel-safe.
-    pub(super) async fn ask(&self, cells: u64, connection: &Connection) -> Result<(), ClientError> {
-        match self.spending.ask(cells, &self.budget).await {
+    /// Asks all proxies, and waits for the answer, for a bounded time. Cancel-safe.
+    pub(super) async fn ask(&self, asking: &Asking, connection: &Connection) -> Result<(), ClientError> {
+        let verdict = match asking {
+            Asking::Cells(cells) => self.spending.ask(*cells, &self.budget).await,
+            Asking::Row(row) => self.spending.ask_for_row(row, &self.budget).await,
+        };
+        match verdict {
             Verdict::Fits => Ok(()),
             Verdict::Unasked => Err(self.unanswered(connection)),
             Verdict::Spent => Err(self.spent(connection)),

@@ -34,6 +34,20 @@ pub struct Seen {
     pub stored: Stored,
 }
 
+impl Seen {
+    /// A cell of that column. `own` is this proxy's.
+    pub(super) fn of(column: &ColumnRef, bytes: &[u8], stored: Stored, own: &RandomState) -> Self {
+        let digest = match stored {
+            Stored::Envelope => {
+                let digest: [u8; 32] = Sha256::digest(bytes).into();
+                digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
+            }
+            Stored::Value => own.hash_one(bytes),
+        };
+        Self { column: column.clone(), digest, stored }
+    }
+}
+
 /// What a cell holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stored {
@@ -100,7 +114,6 @@ pub enum Reading {
 /// The cells of one account's day.
 #[derive(Debug, Default)]
 pub(super) struct Distinct {
-    digests: RandomState,
     /// Counts the days of this proxy, so that an answer about an earlier one is known.
     serial: u64,
     /// The day as the database has it; `None` while that has not been asked.
@@ -126,17 +139,6 @@ struct Cells {
 }
 
 impl Distinct {
-    /// What a stored cell is known by.
-    pub(super) fn digest(&self, stored: &[u8], kind: Stored) -> u64 {
-        match kind {
-            Stored::Envelope => {
-                let digest: [u8; 32] = Sha256::digest(stored).into();
-                digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
-            }
-            Stored::Value => self.digests.hash_one(stored),
-        }
-    }
-
     /// Whether so many different cells are not too many in any column.
     pub(super) fn affords(&mut self, row: &[Seen], limit: u64, sharing: Sharing, now: Instant) -> Verdict {
         self.roll(now);
@@ -296,9 +298,7 @@ impl Distinct {
     /// Gives back the memory of a day that is over.
     fn roll(&mut self, now: Instant) {
         if self.until.is_some_and(|until| now >= until) {
-            // Digests of the row at hand have been made already.
-            let (digests, serial) = (self.digests.clone(), self.serial.wrapping_add(1));
-            *self = Self { digests, serial, ..Self::default() };
+            *self = Self { serial: self.serial.wrapping_add(1), ..Self::default() };
         }
     }
 }

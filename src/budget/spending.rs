@@ -1,5 +1,6 @@
 //! What one account has been shown and has searched for, over all of its connections to this proxy.
 
+use std::collections::hash_map::RandomState;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -26,6 +27,8 @@ pub struct Spending {
     room: Room,
     windows: Mutex<Windows>,
     distinct: Mutex<Distinct>,
+    /// Makes digests that nobody else can make.
+    own_digests: RandomState,
     common: Arc<Common>,
     /// Set while the database does not take this account's counts, whatever it does with those of others.
     alone: AtomicBool,
@@ -91,6 +94,7 @@ impl Spending {
             room,
             windows: Mutex::default(),
             distinct: Mutex::default(),
+            own_digests: RandomState::new(),
             common,
             alone: AtomicBool::default(),
             searches_alone: AtomicBool::default(),
@@ -138,7 +142,7 @@ impl Spending {
 
     /// A cell of that column, by its bytes as they are stored.
     pub fn seen(&self, column: &ColumnRef, bytes: &[u8], stored: Stored) -> Seen {
-        Seen { column: column.clone(), digest: self.distinct().digest(bytes, stored), stored }
+        Seen::of(column, bytes, stored, &self.own_digests)
     }
 
     /// Whether the cells of a row are not too many different ones.

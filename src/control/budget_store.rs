@@ -7,7 +7,7 @@ use super::{ControlError, KeyStore, Session};
 use crate::budget::{Answer, Claim, Span};
 use crate::policy::Account;
 
-mod rows;
+pub(super) mod rows;
 #[cfg(test)]
 mod tests;
 

@@ -11,6 +11,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::budget_store::Lock;
+use super::budget_store::rows::RowsSettled;
 use super::pool::COUNTING_MAX;
 use super::{ControlError, KeyStore, Pool, SCHEMA, Signers};
 use crate::budget::{Due, Elevated, Happening, Ledger, Notice, Settling, Span};
@@ -210,8 +211,8 @@ async fn ask(store: KeyStore, mut due: Due) -> (Due, Result<(), ControlError>) {
     while let Some(claim) = due.rows.take() {
         let asked = Instant::now();
         match store.settle_rows(&due.account, &claim, lock).await {
-            Ok(answer) => due.rows = due.spending.rows_answered(&claim, &answer, asked),
-            Err(error) if error.is_of_unknown_rows() => due.spending.unknown(Span::Rows, &error.chain()),
+            Ok(RowsSettled::Answered(answer)) => due.rows = due.spending.rows_answered(&claim, &answer, asked),
+            Ok(RowsSettled::Unknown(error)) => due.spending.unknown(Span::Rows, &error.chain()),
             Err(error) => return (due, Err(error)),
         }
     }

@@ -11,16 +11,23 @@ use crate::schema::ColumnRef;
 const READ_MAX: usize = 500;
 /// Rows of days that are over which are deleted at once.
 const FORGOTTEN_MAX: usize = 1000;
-/// There is no such table, or it may not be written.
-const UNKNOWN_TABLE: [u16; 2] = [1142, 1146];
+/// The table may not be written.
+const NO_GRANT: u16 = 1142;
+/// There is no such table.
+const NO_TABLE: u16 = 1146;
 /// Bytes of a digest.
 const DIGEST_LENGTH: usize = 8;
 
-impl ControlError {
-    /// Whether there is no table of digests, or no privilege on it: the key store is from before they were told.
-    pub(in crate::control) fn is_of_unknown_rows(&self) -> bool {
-        self.is_of_unknown_span() || matches!(self, Self::Refused { code, .. } if UNKNOWN_TABLE.contains(code))
-    }
+/// What proxies have told, how far that is, and whether it is all.
+type Read = (Digests, u64, Reading);
+
+/// What became of a claim.
+#[derive(Debug)]
+pub(in crate::control) enum RowsSettled {
+    /// The database has answered.
+    Answered(RowAnswer),
+    /// Counts are written, and digests are not: the key store is from before they were told.
+    Unknown(ControlError),
 }
 
 impl KeyStore {
@@ -30,28 +37,48 @@ impl KeyStore {
         account: &Account,
         claim: &RowClaim,
         lock: Lock,
-    ) -> Result<RowAnswer, ControlError> {
+    ) -> Result<RowsSettled, ControlError> {
         let account = account_name(account);
         let mut session = self.session("count which rows an account was shown").await?;
         session.control("START TRANSACTION").await?;
-        let row = self.budget_row(&mut session, &account, Span::Rows, lock).await?;
-        let (day, before, ends_in) = present(Span::Rows, row);
+        let (day, before, ends_in) = match self.budget_row(&mut session, &account, Span::Rows, lock).await {
+            Ok(row) => present(Span::Rows, row),
+            Err(error) if error.is_of_unknown_span() => return Ok(RowsSettled::Unknown(error)),
+            Err(error) => return Err(error),
+        };
+        let (answer, told) = match self.exchange_rows(&mut session, (&account, &day), claim).await {
+            Ok(((read, since, reading), told)) => {
+                (RowAnswer { day: day.as_str().into(), ends_in, read, since, reading }, told)
+            }
+            Err(error @ ControlError::Refused { code: NO_GRANT | NO_TABLE, .. }) => {
+                return Ok(RowsSettled::Unknown(error));
+            }
+            Err(error) => return Err(error),
+        };
+        self.write_window(&mut session, (&account, Span::Rows), (&day, before.saturating_add(told))).await?;
+        session.control("COMMIT").await.map(|()| RowsSettled::Answered(answer))
+    }
+
+    /// Gives what was read, and how many cells were told.
+    async fn exchange_rows(
+        &self,
+        session: &mut Session,
+        (account, day): (&str, &str),
+        claim: &RowClaim,
+    ) -> Result<(Read, u64), ControlError> {
         // What was shown on an earlier day is over with it.
         let same = claim.day.as_ref().is_none_or(|name| **name == *day);
-        let since = if same { claim.since } else { 0 };
-        let (read, since, reading) = self.read_rows(&mut session, &account, &day, since).await?;
-        let untold = match reading {
-            Reading::All if same => claim.untold(&read),
+        let read = self.read_rows(session, account, day, if same { claim.since } else { 0 }).await?;
+        let untold = match read.2 {
+            Reading::All if same => claim.untold(&read.0),
             Reading::All | Reading::Some => Digests::new(),
         };
-        let mut taken = before;
+        let mut told = 0_u64;
         for (column, digests) in &untold {
-            self.tell_rows(&mut session, &account, &day, (column, digests)).await?;
-            taken = taken.saturating_add(digests.len() as u64);
+            self.tell_rows(session, account, day, (column, digests)).await?;
+            told = told.saturating_add(digests.len() as u64);
         }
-        self.write_window(&mut session, (&account, Span::Rows), (&day, taken)).await?;
-        session.control("COMMIT").await?;
-        Ok(RowAnswer { day: day.into(), ends_in, read, since, reading })
+        Ok((read, told))
     }
 
     async fn read_rows(
@@ -60,7 +87,7 @@ impl KeyStore {
         account: &str,
         day: &str,
         since: u64,
-    ) -> Result<(Digests, u64, Reading), ControlError> {
+    ) -> Result<Read, ControlError> {
         let sql = format!(
             "SELECT rows_id, table_schema, table_name, column_name, digests FROM {}.budget_rows \
              WHERE account = ? AND began_at = ? AND rows_id > ? ORDER BY rows_id LIMIT {READ_MAX}",

@@ -102,10 +102,9 @@ pub struct RowAnswer {
 }
 
 /// Whether all has been read that proxies have told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
     /// There may be more.
-    #[default]
     Some,
     /// There was no more.
     All,
@@ -120,9 +119,10 @@ pub(super) struct Distinct {
     day: Option<Box<str>>,
     until: Option<Instant>,
     by_column: HashMap<ColumnRef, Cells>,
-    /// How far it has been read what all proxies have told, and whether that was all when it was read last.
+    /// How far it has been read what all proxies have told.
     since: u64,
-    reading: Reading,
+    /// How often all of it was read.
+    readings: u64,
     /// Whether somebody waits for the database, or soon would.
     wanted: bool,
     /// The greatest limit of which somebody was warned.
@@ -169,9 +169,7 @@ impl Distinct {
             return Verdict::Spent;
         }
         let untold = cells.map_or(0, |of| of.untold.len());
-        // One row may show more cells than may be shown in advance; it comes alone then.
-        let is_alone = untold == 0 && self.reading == Reading::All;
-        let in_advance = sealed == 0 || is_alone || untold.saturating_add(sealed) as u64 <= advance(limit);
+        let in_advance = sealed == 0 || untold.saturating_add(sealed) as u64 <= advance(limit);
         match sharing {
             Sharing::Shared if !in_advance => Verdict::Unasked,
             Sharing::Shared | Sharing::Alone => Verdict::Fits,
@@ -197,6 +195,11 @@ impl Distinct {
         }
         self.warned = limit;
         Some(limit)
+    }
+
+    /// How often all has been read that proxies have told.
+    pub(super) fn readings(&self) -> u64 {
+        self.readings
     }
 
     /// Whether somebody waits, or soon would.
@@ -247,7 +250,8 @@ impl Distinct {
         }
         self.day = Some(answer.day.clone());
         self.until = Some(asked + answer.ends_in);
-        (self.since, self.reading) = (answer.since, answer.reading);
+        self.since = answer.since;
+        self.readings = self.readings.wrapping_add(u64::from(answer.reading == Reading::All));
         let told: usize = claim.shown.iter().map(|(_, digests)| digests.len()).sum();
         (answer.reading == Reading::Some || told == TOLD_MAX).then(|| self.next_claim(claim.is_wanted))
     }
@@ -298,7 +302,7 @@ impl Distinct {
     /// Gives back the memory of a day that is over.
     fn roll(&mut self, now: Instant) {
         if self.until.is_some_and(|until| now >= until) {
-            *self = Self { serial: self.serial.wrapping_add(1), ..Self::default() };
+            *self = Self { serial: self.serial.wrapping_add(1), readings: self.readings, ..Self::default() };
         }
     }
 }

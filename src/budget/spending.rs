@@ -222,9 +222,16 @@ impl Spending {
         self.asked(|now| self.search(values, per_minute, now)).await
     }
 
-    /// Whether a row's different cells fit, when others have been asked for theirs, as by [`Self::ask`]. Cancel-safe.
+    /// Whether a row's different cells fit, when others have been asked for theirs, as by [`Self::ask`]. One that fits then may
+    /// be shown, whatever is shown in advance meanwhile: of many connections that wait, each would come too late again and
+    /// again. Cancel-safe.
     pub async fn ask_for_row(&self, row: &[Seen], budget: &Budget) -> Verdict {
-        self.asked(|now| self.affords_row(row, budget, now)).await
+        let before = self.distinct().readings();
+        let fits = |now| match self.affords_row(row, budget, now) {
+            Verdict::Unasked if self.distinct().readings() != before => Verdict::Fits,
+            verdict @ (Verdict::Fits | Verdict::Unasked | Verdict::Spent) => verdict,
+        };
+        self.asked(fits).await
     }
 
     /// Whether so many cells more fit, when the database has been asked for them. Waits for a bounded time: if no answer

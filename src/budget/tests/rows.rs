@@ -76,6 +76,14 @@ fn shows(ledger: &Ledger, table: &mut Table, row: &[(&str, u64)], now: Instant) 
     verdict == Verdict::Fits
 }
 
+/// Settles whenever somebody asks.
+async fn serve(ledger: &Ledger, table: &mut Table) {
+    loop {
+        ledger.wanted().await;
+        table.settle(ledger, Settling::WhatIsWanted, Instant::now());
+    }
+}
+
 #[test]
 fn a_row_that_is_seen_again_costs_nothing() {
     let ledger = Ledger::default();
@@ -153,16 +161,28 @@ fn a_proxy_that_begins_learns_what_was_shown_before() {
     assert_eq!(more, [200, 201], "the advance");
 }
 
-#[test]
-fn a_row_of_more_cells_than_an_advance_comes_alone() {
-    let (ledger, mut table, now) = (Ledger::default(), Table::default(), Instant::now());
-    let row = |first: u64| [("phone", first), ("phone", first + 1), ("phone", first + 2)];
-    assert!(shows(&ledger, &mut table, &row(0), now));
-    assert_eq!(table.settlings, 1, "the database was asked first");
+/// Each shows one row when it was asked for, and so does one that shows more cells than may be shown in advance.
+#[tokio::test]
+async fn who_has_waited_shows_a_row() {
+    let (ledger, mut table) = (Ledger::default(), Table::default());
     let spending = ledger.of(&account("ana"));
-    let next: Vec<_> = row(10).iter().map(|(column, number)| cell(&spending, column, *number)).collect();
-    assert_eq!(spending.affords_row(&next, &ROWS, now), Verdict::Unasked, "three are untold");
-    assert!(shows(&ledger, &mut table, &row(10), now));
+    let wide: Vec<_> = (1000..1005).map(|number| cell(&spending, "phone", number)).collect();
+    let rows = (0..100).map(|number| vec![cell(&spending, "phone", number)]).chain([wide]);
+    let mut waiting = tokio::task::JoinSet::new();
+    for row in rows {
+        let spending = spending.clone();
+        waiting.spawn(async move {
+            assert_eq!(spending.ask_for_row(&row, &ROWS).await, Verdict::Fits);
+            spending.charge_row(row, &ROWS, Instant::now());
+        });
+    }
+    tokio::select! {
+        _ = waiting.join_all() => {}
+        () = serve(&ledger, &mut table) => unreachable!("a loop"),
+    }
+    let last: Vec<_> = (200..296).map(|number| cell(&spending, "phone", number)).collect();
+    assert_eq!(spending.affords_row(&last, &ROWS, Instant::now()), Verdict::Spent, "105 are counted");
+    assert!(table.settlings < 20, "{} for 101 that wait at the same time", table.settlings);
 }
 
 #[test]

@@ -19,6 +19,7 @@ on_each_server!(
     a_proxy_that_cannot_tell_counts_alone,
     different_rows_are_counted_and_sinks_hear_of_it,
     proxies_count_different_rows_together,
+    values_that_are_not_sealed_are_told_to_nobody,
 );
 
 async fn a_budget_ends_results_and_leaves_others_alone(kind: Kind) {
@@ -357,6 +358,21 @@ async fn proxies_count_different_rows_together(kind: Kind) {
         assert_eq!(all.cells().len(), usize::try_from(CUSTOMERS).unwrap());
         assert_eq!((proxy.metric("budgets_shared"), proxy.metric("budget_accounts_alone")), (1.0, 0.0));
     }
+}
+
+/// A digest of a telephone number is as good as the number to whoever reads it and cannot read the table.
+async fn values_that_are_not_sealed_are_told_to_nobody(kind: Kind) {
+    let limited = |database: &str| format!("{}[budget.support]\ndistinct_rows_per_day = 5\n", policy(database));
+    let shop = Shop::open_plain_as(Deployment::shared(kind), limited);
+    fill(&shop, 8).await;
+    let mut support = shop.connect(Who::Support).await;
+    assert_eq!(page(&mut support, 8).await, 5);
+    drop(support);
+    shop.proxy.signal(Signal::TERM);
+    block_in_place(|| shop.proxy.wait_end());
+    let account = format!("{}@%", shop.account(Who::Support));
+    let told = format!("SELECT COUNT(*) FROM candado.budget_rows WHERE account = '{account}'");
+    assert_eq!(shop.deployment.server.sql(&told).trim(), "0");
 }
 
 /// How many wait for what this connection has locked, on MySQL.

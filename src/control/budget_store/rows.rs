@@ -111,11 +111,11 @@ impl KeyStore {
     ) -> Result<(), ControlError> {
         let sql = format!(
             "INSERT INTO {}.budget_rows (account, began_at, table_schema, table_name, column_name, digests) \
-             VALUES (?, ?, ?, ?, ?, ?)",
+             VALUES (?, ?, ?, ?, ?, UNHEX(?))",
             self.schema
         );
         let ColumnRef { database, table, column } = column;
-        session.change(&sql, (account, day, &**database, &**table, &**column, packed(digests))).await.map(|_| ())
+        session.change(&sql, (account, day, &**database, &**table, &**column, hexadecimal(digests))).await.map(|_| ())
     }
 
     /// Deletes a bounded number of rows whose day is over.
@@ -130,8 +130,9 @@ impl KeyStore {
     }
 }
 
-fn packed(digests: &[u64]) -> Vec<u8> {
-    digests.iter().flat_map(|digest| digest.to_be_bytes()).collect()
+/// MySQL shows running statements with their parameters in place (`innodb_trx`), and to nobody anything where one is no text.
+fn hexadecimal(digests: &[u64]) -> String {
+    digests.iter().map(|digest| format!("{digest:016x}")).collect()
 }
 
 fn unpacked(bytes: &[u8]) -> Vec<u64> {

@@ -301,18 +301,34 @@ DEALLOCATE PREPARE candado_key;
 
 -- What accounts with a budget have been shown, by all proxies together: one row for each account (`user@host`) and minute or
 -- day, which begins anew with the first cell after its end. `taken` is what proxies have been given of the limit; what they do
--- not use they give back. `searches` is a minute of values that are searched for and not seen (`[role.NAME.search]`).
+-- not use they give back. `searches` is a minute of values that are searched for and not seen (`[role.NAME.search]`). `rows` is a
+-- day of different cells, over all columns, of which proxies have told (table `budget_rows`).
 CREATE TABLE IF NOT EXISTS candado.budget_window (
-    account  VARCHAR(336)                      CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
-    span     ENUM('minute', 'day', 'searches') CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-    began_at DATETIME(6)                       NOT NULL,
-    taken    BIGINT UNSIGNED                   NOT NULL,
+    account  VARCHAR(336)                              CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    span     ENUM('minute', 'day', 'searches', 'rows') CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    began_at DATETIME(6)                               NOT NULL,
+    taken    BIGINT UNSIGNED                           NOT NULL,
     PRIMARY KEY (account, span)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
 
--- A table from before searches were counted in it.
+-- A table from before searches or different rows were counted in it.
 ALTER TABLE candado.budget_window
-    MODIFY span ENUM('minute', 'day', 'searches') CHARACTER SET ascii COLLATE ascii_bin NOT NULL;
+    MODIFY span ENUM('minute', 'day', 'searches', 'rows') CHARACTER SET ascii COLLATE ascii_bin NOT NULL;
+
+-- Which different cells accounts with `distinct_rows_per_day` have been shown today, as proxies tell each other: `digests` are
+-- the first 8 bytes of the SHA-256 of each cell as it is stored, an envelope in any case. Who can also read the application's
+-- tables learns which rows an account was shown. `began_at` names the day, and proxies delete rows of days that are over.
+CREATE TABLE IF NOT EXISTS candado.budget_rows (
+    rows_id      BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    account      VARCHAR(336)    CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    began_at     DATETIME(6)     NOT NULL,
+    table_schema VARCHAR(64)     CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    table_name   VARCHAR(64)     CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    column_name  VARCHAR(64)     CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    digests      BLOB            NOT NULL,
+    KEY budget_rows_account (account, began_at, rows_id),
+    KEY budget_rows_day (began_at)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
 
 -- Budgets that are elevated for a while (`candado budget elevate`), by the request that was approved. Proxies believe a row
 -- only if enough of the people in their configuration have signed what it says.
@@ -364,6 +380,7 @@ GRANT INSERT ON candado.audit_anchor TO 'candado_proxy'@'%';
 
 -- Budgets: the proxy counts what accounts are shown.
 GRANT INSERT, UPDATE ON candado.budget_window TO 'candado_proxy'@'%';
+GRANT INSERT, DELETE ON candado.budget_rows TO 'candado_proxy'@'%';
 
 -- Catalog: what the proxy must know to find protected columns in a statement. Tried on MySQL 9.7 and MariaDB 10.11:
 --

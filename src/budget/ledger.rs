@@ -101,8 +101,8 @@ impl Ledger {
             asked.map(|(account, spending)| (account.clone(), spending.clone())).collect()
         };
         let due = accounts.into_iter().filter_map(|(account, spending)| {
-            let claims = spending.claims(settling, now);
-            (!claims.is_empty()).then_some(Due { account, spending, claims })
+            let (claims, rows) = (spending.claims(settling, now), spending.claim_rows(settling, now));
+            (!claims.is_empty() || rows.is_some()).then_some(Due { account, spending, claims, rows })
         });
         let mut due: Vec<_> = due.collect();
         due.sort_by_key(|one| (one.spending.is_alone(), !one.is_wanted()));
@@ -155,8 +155,7 @@ impl Ledger {
     pub fn totals(&self) -> Totals {
         let elevated = self.elevations.lock().unwrap_or_else(PoisonError::into_inner).count();
         let accounts = self.by_account.lock().unwrap_or_else(PoisonError::into_inner);
-        let alone =
-            accounts.values().filter(|spending| spending.is_alone() || spending.searches_alone()).count() as u64;
+        let alone = accounts.values().filter(|spending| spending.is_anything_alone()).count() as u64;
         Totals { shared: self.common.sharing() == Sharing::Shared, alone, elevated }
     }
 }

@@ -6,7 +6,9 @@
 //! they show at most the limit, and that much for each proxy. What a proxy has not used for a second goes back. Where the
 //! database cannot be written, each proxy counts alone: all accounts, or the one whose row is held. A limit belongs to the
 //! question and not to the count: an account is counted once, whatever roles it uses, and each of them asks under its own.
-//! Searches by columns that a role does not see are counted in the same way, by the minute.
+//! Searches by columns that a role does not see are counted in the same way, by the minute. Of different rows a share would say
+//! nothing, because another proxy may have shown the same ones: each tells which it has shown, by digests, and reads what others
+//! have told, before it shows more than [`advance`] of which it has not told.
 //!
 //! Who asks the database is the control plane; whose rows are opened, the data plane's business.
 
@@ -22,7 +24,7 @@ mod window;
 use std::time::Duration;
 
 use crate::policy::Account;
-pub use distinct::Seen;
+pub use distinct::{Digests, Reading, RowAnswer, RowClaim, Seen, Stored};
 pub use ledger::{Ledger, Totals};
 pub use span::Span;
 pub use spending::Spending;
@@ -152,11 +154,13 @@ pub struct Due {
     pub spending: std::sync::Arc<Spending>,
     /// The claims.
     pub claims: Vec<Claim>,
+    /// That about different rows.
+    pub rows: Option<RowClaim>,
 }
 
 impl Due {
     /// Whether somebody waits for the answer, or soon would.
     pub fn is_wanted(&self) -> bool {
-        self.claims.iter().any(|claim| claim.wanted > 0)
+        self.claims.iter().any(|claim| claim.wanted > 0) || self.rows.as_ref().is_some_and(|rows| rows.is_wanted)
     }
 }

@@ -1,10 +1,10 @@
-//! The times over which cells and searches are added up.
+//! The times over which cells, different rows and searches are added up.
 
 use std::time::Duration;
 
 use crate::policy::Budget;
 
-/// A minute or a day of cells, or a minute of searches. It begins with the first one.
+/// A minute or a day of cells, a minute of searches, or a day of different rows. It begins with the first one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Span {
     /// 60 seconds.
@@ -13,11 +13,13 @@ pub enum Span {
     Day,
     /// 60 seconds, in which values are counted that are searched for and not seen.
     Searches,
+    /// 24 hours, in which it is told which cells are different.
+    Rows,
 }
 
 impl Span {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Minute, Self::Day, Self::Searches];
+    pub const ALL: [Self; 4] = [Self::Minute, Self::Day, Self::Searches, Self::Rows];
 
     /// The name in the database.
     pub const fn name(self) -> &'static str {
@@ -25,6 +27,7 @@ impl Span {
             Self::Minute => "minute",
             Self::Day => "day",
             Self::Searches => "searches",
+            Self::Rows => "rows",
         }
     }
 
@@ -34,6 +37,7 @@ impl Span {
             Self::Minute => "cells_per_minute",
             Self::Day => "cells_per_day",
             Self::Searches => "per_minute",
+            Self::Rows => "distinct_rows_per_day",
         }
     }
 
@@ -41,7 +45,7 @@ impl Span {
     pub const fn length(self) -> Duration {
         match self {
             Self::Minute | Self::Searches => Duration::from_secs(60),
-            Self::Day => Duration::from_secs(86_400),
+            Self::Day | Self::Rows => Duration::from_secs(86_400),
         }
     }
 
@@ -51,6 +55,7 @@ impl Span {
             Self::Minute => budget.minute,
             Self::Day => budget.day,
             Self::Searches => None,
+            Self::Rows => budget.rows,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What one account has been shown and has searched for, over all of its connections to this proxy.
 
+use std::collections::hash_map::RandomState;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use tokio::time::timeout;
 use super::distinct::Distinct;
 use super::ledger::Common;
 use super::window::{Sharing, Window};
-use super::{Answer, Claim, Seen, Settling, Span, Verdict};
+use super::{Answer, Claim, RowAnswer, RowClaim, Seen, Settling, Span, Stored, Verdict};
 use crate::policy::{Account, Budget};
 use crate::schema::ColumnRef;
 
@@ -26,11 +27,15 @@ pub struct Spending {
     room: Room,
     windows: Mutex<Windows>,
     distinct: Mutex<Distinct>,
+    /// Makes digests that nobody else can make.
+    own_digests: RandomState,
     common: Arc<Common>,
     /// Set while the database does not take this account's counts, whatever it does with those of others.
     alone: AtomicBool,
     /// Set while it takes its cells and not its searches: the table is from before these were counted.
     searches_alone: AtomicBool,
+    /// The same of its different rows.
+    rows_alone: AtomicBool,
     /// Counts the answers that came.
     answers: watch::Sender<u64>,
 }
@@ -63,11 +68,13 @@ impl Windows {
         [(Span::Minute, &mut self.minute), (Span::Day, &mut self.day), (Span::Searches, &mut self.searches)]
     }
 
-    fn window(&mut self, span: Span) -> &mut Window {
+    /// `None` for different rows, which no number stands for.
+    fn window(&mut self, span: Span) -> Option<&mut Window> {
         match span {
-            Span::Minute => &mut self.minute,
-            Span::Day => &mut self.day,
-            Span::Searches => &mut self.searches,
+            Span::Minute => Some(&mut self.minute),
+            Span::Day => Some(&mut self.day),
+            Span::Searches => Some(&mut self.searches),
+            Span::Rows => None,
         }
     }
 
@@ -87,9 +94,11 @@ impl Spending {
             room,
             windows: Mutex::default(),
             distinct: Mutex::default(),
+            own_digests: RandomState::new(),
             common,
             alone: AtomicBool::default(),
             searches_alone: AtomicBool::default(),
+            rows_alone: AtomicBool::default(),
             answers: watch::Sender::default(),
         }
     }
@@ -132,20 +141,36 @@ impl Spending {
     }
 
     /// A cell of that column, by its bytes as they are stored.
-    pub fn seen(&self, column: &ColumnRef, stored: &[u8]) -> Seen {
-        Seen { column: column.clone(), digest: self.distinct().digest(stored) }
+    pub fn seen(&self, column: &ColumnRef, bytes: &[u8], stored: Stored) -> Seen {
+        Seen::of(column, bytes, stored, &self.own_digests)
     }
 
     /// Whether the cells of a row are not too many different ones.
-    pub fn affords_row(&self, row: &[Seen], budget: &Budget, now: Instant) -> bool {
-        let limit = self.lock().present(budget, now).rows;
-        limit.is_none_or(|limit| self.distinct().affords(row, limit, now))
+    pub fn affords_row(&self, row: &[Seen], budget: &Budget, now: Instant) -> Verdict {
+        let Some(limit) = self.lock().present(budget, now).rows else { return Verdict::Fits };
+        if self.room == Room::None {
+            return Verdict::Spent;
+        }
+        self.with_rows(|rows, sharing| rows.affords(row, limit, sharing, now))
     }
 
     /// Adds the cells of a row. Gives the limit of which the warning part has been reached just now.
     pub fn charge_row(&self, row: Vec<Seen>, budget: &Budget, now: Instant) -> Option<u64> {
         let limit = self.lock().present(budget, now).rows?;
-        self.distinct().charge(row, limit, budget.warn_percent, now)
+        self.with_rows(|rows, _| rows.charge(row, limit, budget.warn_percent, now))
+    }
+
+    fn with_rows<T>(&self, act: impl FnOnce(&mut Distinct, Sharing) -> T) -> T {
+        let sharing = self.sharing_of(Span::Rows);
+        let mut rows = self.distinct();
+        let was_wanting = rows.is_wanting();
+        let done = act(&mut rows, sharing);
+        let wanting = rows.is_wanting() && !was_wanting;
+        drop(rows);
+        if wanting {
+            self.want(Verdict::Unasked, sharing);
+        }
+        done
     }
 
     /// Adds cells. Gives the limit of which the warning part has been reached just now.
@@ -166,7 +191,7 @@ impl Spending {
         if self.room == Room::None {
             return Verdict::Spent;
         }
-        let sharing = if self.searches_alone() { Sharing::Alone } else { self.sharing() };
+        let sharing = self.sharing_of(Span::Searches);
         let mut windows = self.lock();
         let window = &mut windows.searches;
         window.roll(now);
@@ -197,6 +222,18 @@ impl Spending {
         self.asked(|now| self.search(values, per_minute, now)).await
     }
 
+    /// Whether a row's different cells fit, when others have been asked for theirs, as by [`Self::ask`]. One that fits then may
+    /// be shown, whatever is shown in advance meanwhile: of many connections that wait, each would come too late again and
+    /// again. Cancel-safe.
+    pub async fn ask_for_row(&self, row: &[Seen], budget: &Budget) -> Verdict {
+        let before = self.distinct().readings();
+        let fits = |now| match self.affords_row(row, budget, now) {
+            Verdict::Unasked if self.distinct().readings() != before => Verdict::Fits,
+            verdict @ (Verdict::Fits | Verdict::Unasked | Verdict::Spent) => verdict,
+        };
+        self.asked(fits).await
+    }
+
     /// Whether so many cells more fit, when the database has been asked for them. Waits for a bounded time: if no answer
     /// comes, this proxy counts the account alone from now on. [`Verdict::Unasked`] if nothing that came was enough, though
     /// more may be left. Cancel-safe.
@@ -223,16 +260,31 @@ impl Spending {
 
     /// Takes the database's answer to a claim that was sent at that moment.
     pub fn answered(&self, claim: &Claim, answer: &Answer, asked: Instant) {
-        self.lock().window(claim.span).answered(claim, answer, asked);
-        match claim.span {
+        if let Some(window) = self.lock().window(claim.span) {
+            window.answered(claim, answer, asked);
+        }
+        self.is_known(claim.span);
+    }
+
+    /// The same of different rows. Gives what is to be asked next, if that was not all.
+    pub fn rows_answered(&self, claim: &RowClaim, answer: &RowAnswer, asked: Instant) -> Option<RowClaim> {
+        self.is_known(Span::Rows);
+        self.distinct().answered(claim, answer, asked)
+    }
+
+    fn is_known(&self, span: Span) {
+        match span {
             Span::Minute | Span::Day => {}
             Span::Searches => self.searches_alone.store(false, Ordering::Relaxed),
+            Span::Rows => self.rows_alone.store(false, Ordering::Relaxed),
         }
     }
 
     /// The database has not taken a claim, for certain.
     pub fn not_taken(&self, claim: &Claim) {
-        self.lock().window(claim.span).not_taken(claim);
+        if let Some(window) = self.lock().window(claim.span) {
+            window.not_taken(claim);
+        }
     }
 
     /// The database does not take this account's counts: this proxy counts it alone. Says so once.
@@ -242,9 +294,14 @@ impl Spending {
         }
     }
 
-    /// It takes its cells, and not its searches: this proxy counts these alone. Says so once.
-    pub fn count_searches_alone(&self, cause: &str) {
-        if !self.searches_alone.swap(true, Ordering::Relaxed) {
+    /// It does not know this kind of count, and takes others: this proxy counts it alone. Says so once.
+    pub fn unknown(&self, span: Span, cause: &str) {
+        let alone = match span {
+            Span::Minute | Span::Day => &self.alone,
+            Span::Searches => &self.searches_alone,
+            Span::Rows => &self.rows_alone,
+        };
+        if !alone.swap(true, Ordering::Relaxed) {
             self.tell_alone(cause);
         }
     }
@@ -277,9 +334,22 @@ impl Spending {
         self.alone.load(Ordering::Relaxed)
     }
 
-    /// Whether its searches are.
-    pub(super) fn searches_alone(&self) -> bool {
-        self.searches_alone.load(Ordering::Relaxed)
+    /// Whether they are, or those of one kind.
+    pub(super) fn is_anything_alone(&self) -> bool {
+        self.is_alone() || [Span::Searches, Span::Rows].into_iter().any(|span| self.is_unknown(span))
+    }
+
+    /// Whether the database does not know this kind of count.
+    fn is_unknown(&self, span: Span) -> bool {
+        match span {
+            Span::Minute | Span::Day => false,
+            Span::Searches => self.searches_alone.load(Ordering::Relaxed),
+            Span::Rows => self.rows_alone.load(Ordering::Relaxed),
+        }
+    }
+
+    fn sharing_of(&self, span: Span) -> Sharing {
+        if self.is_unknown(span) { Sharing::Alone } else { self.sharing() }
     }
 
     fn sharing(&self) -> Sharing {
@@ -297,18 +367,23 @@ impl Spending {
     }
 
     pub(super) fn claims(&self, settling: Settling, now: Instant) -> Vec<Claim> {
-        let (all_alone, searches_alone) = (self.is_alone(), self.searches_alone());
         let mut windows = self.lock();
         let claims = windows.all().into_iter().filter_map(|(span, window)| {
             window.roll(now);
-            let is_left_for_the_poll = span == Span::Searches && searches_alone;
-            if is_left_for_the_poll && settling == Settling::WhatIsWanted {
-                return None;
-            }
-            let sharing = if all_alone || is_left_for_the_poll { Sharing::Alone } else { Sharing::Shared };
-            window.claim(span, settling, sharing)
+            self.claiming(span, settling).and_then(|sharing| window.claim(span, settling, sharing))
         });
         claims.collect()
+    }
+
+    pub(super) fn claim_rows(&self, settling: Settling, now: Instant) -> Option<RowClaim> {
+        self.claiming(Span::Rows, settling).and_then(|sharing| self.distinct().claim(settling, sharing, now))
+    }
+
+    /// How the account's counts of a kind are counted; `None`: they are left for the poll.
+    fn claiming(&self, span: Span, settling: Settling) -> Option<Sharing> {
+        let is_unknown = self.is_unknown(span);
+        let sharing = if self.is_alone() || is_unknown { Sharing::Alone } else { Sharing::Shared };
+        (!is_unknown || settling != Settling::WhatIsWanted).then_some(sharing)
     }
 
     /// Whether nothing is counted. Gives back the memory of what is over.

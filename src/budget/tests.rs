@@ -6,6 +6,8 @@ use super::*;
 use crate::policy::Budget;
 use crate::schema::ColumnRef;
 
+mod rows;
+
 const BUDGET: Budget = Budget { statement: None, minute: Some(10), day: Some(25), rows: Some(5), warn_percent: 80 };
 const DAY_ALONE: Budget = Budget { statement: None, minute: None, day: Some(320), rows: None, warn_percent: 100 };
 
@@ -142,36 +144,6 @@ fn an_answer_about_another_window_begins_anew() {
 }
 
 #[test]
-fn a_row_that_is_seen_again_costs_nothing() {
-    let ledger = Ledger::default();
-    let (spending, start) = (ledger.of(&account("ana")), Instant::now());
-    let column = |name: &str| ColumnRef { database: "shop".into(), table: "customers".into(), column: name.into() };
-    let (phone, email) = (column("phone"), column("email"));
-    let row = |number: u32| vec![spending.seen(&phone, &number.to_le_bytes())];
-    for number in (0..5).chain(0..5) {
-        assert!(spending.affords_row(&row(number), &BUDGET, start));
-        assert_eq!(spending.charge_row(row(number), &BUDGET, start).is_some(), number == 3, "warned once, of 4 in 5");
-        if number == 3 {
-            break;
-        }
-    }
-    for number in [4, 0, 1, 4] {
-        assert!(spending.affords_row(&row(number), &BUDGET, start));
-        assert_eq!(spending.charge_row(row(number), &BUDGET, start), None);
-    }
-    assert!(!spending.affords_row(&row(5), &BUDGET, start), "a sixth");
-    assert!(spending.affords_row(&[spending.seen(&email, b"x")], &BUDGET, start), "columns are counted apart");
-    let pair: Vec<Seen> = (0..6_u32).map(|number| spending.seen(&email, &number.to_le_bytes())).collect();
-    assert!(!spending.affords_row(&pair, &BUDGET, start), "six cells of one column in one row");
-    assert!(spending.affords_row(&pair[..5], &BUDGET, start));
-    let elevated = Elevated { request: 1, account: "ana@%".into(), factor: 2, until: start + Duration::from_secs(60) };
-    ledger.elevate(vec![elevated], start);
-    assert!(spending.affords_row(&row(5), &BUDGET, start));
-    assert!(!spending.affords_row(&row(5), &BUDGET, start + Duration::from_secs(60)), "it is over");
-    assert!(spending.affords_row(&row(5), &BUDGET, start + Span::Day.length()), "another day");
-}
-
-#[test]
 fn roles_of_an_account_ask_under_their_own_limits_and_share_one_count() {
     let (ledger, now) = (Ledger::default(), Instant::now());
     let spending = ledger.of(&account("ana"));
@@ -222,7 +194,7 @@ fn what_is_over_is_given_back_though_nobody_reads() {
     let column = ColumnRef { database: "shop".into(), table: "customers".into(), column: "phone".into() };
     let (here, gone) = (ledger.of(&account("ana")), ledger.of(&account("ben")));
     for spending in [&here, &gone] {
-        spending.charge_row(vec![spending.seen(&column, b"x")], &BUDGET, start);
+        spending.charge_row(vec![spending.seen(&column, b"x", Stored::Envelope)], &BUDGET, start);
     }
     drop(gone);
     let is_counted = |user: &str| ledger.is_counted(&account(user));
@@ -235,6 +207,7 @@ fn what_is_over_is_given_back_though_nobody_reads() {
 #[test]
 fn an_elevation_that_is_begun_again_ends_no_later() {
     let (ledger, start) = (Ledger::default(), Instant::now());
+    ledger.alone("a test");
     let spending = ledger.of(&account("ana"));
     let at = |seconds| start + Duration::from_secs(seconds);
     let elevated = |request, ends| Elevated { request, account: "ana@%".into(), factor: 2, until: at(ends) };
@@ -242,7 +215,7 @@ fn an_elevation_that_is_begun_again_ends_no_later() {
         let notices = ledger.elevate(elevated, now);
         notices.iter().map(|notice| (notice.happening, notice.request)).collect::<Vec<_>>()
     };
-    let affords = |seconds| spending.affords_row(&rows(&spending, 8), &BUDGET, at(seconds));
+    let affords = |seconds| spending.affords_row(&rows(&spending, 8), &BUDGET, at(seconds)) == Verdict::Fits;
     assert_eq!(happenings(vec![elevated(7, 60)], at(0)), [(Happening::Begun, 7)]);
     assert_eq!(happenings(vec![elevated(7, 600)], at(30)), []);
     assert!(affords(59) && !affords(60), "the end that was known first");
@@ -263,8 +236,8 @@ fn an_elevation_that_is_begun_again_ends_no_later() {
 
 /// So many different cells.
 fn rows(spending: &Spending, count: u32) -> Vec<Seen> {
-    let column = ColumnRef { database: "shop".into(), table: "customers".into(), column: "phone".into() };
-    (0..count).map(|number| spending.seen(&column, &number.to_le_bytes())).collect()
+    let column = ColumnRef::new("shop", "customers", "phone");
+    (0..count).map(|number| spending.seen(&column, &number.to_le_bytes(), Stored::Envelope)).collect()
 }
 
 #[test]
@@ -389,7 +362,7 @@ fn searches_that_the_table_does_not_know_leave_cells_together() {
     assert_eq!(spending.search(30, 30, now), Verdict::Unasked);
     let due = ledger.due(Settling::WhatIsWanted, now);
     spending.not_taken(&due[0].claims[0]);
-    spending.count_searches_alone("a test");
+    spending.unknown(Span::Searches, "a test");
     assert_eq!(spending.search(30, 30, now), Verdict::Fits, "this proxy's own count");
     assert_eq!(spending.search(1, 30, now), Verdict::Spent);
     assert_eq!(spending.affords(320, &DAY_ALONE, now), Verdict::Unasked, "all proxies' count");

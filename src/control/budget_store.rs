@@ -1,5 +1,5 @@
 //! What accounts have been shown and have searched for, in schema `candado`: one row for each account and span, to which all
-//! proxies add.
+//! proxies add. Which rows were different ones is told in [`rows`].
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use super::{ControlError, KeyStore, Session};
 use crate::budget::{Answer, Claim, Span};
 use crate::policy::Account;
 
+pub(super) mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -41,7 +42,7 @@ impl ControlError {
         matches!(self, Self::Refused { code, .. } if HELD.contains(code)) || matches!(self, Self::Malformed { .. })
     }
 
-    /// Whether the table is from before searches were counted in it.
+    /// Whether the table is from before that kind was counted in it.
     pub(super) fn is_of_unknown_span(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if *code == UNKNOWN_SPAN)
     }
@@ -59,7 +60,7 @@ impl KeyStore {
         let account = account_name(account);
         let mut session = self.session("count what an account was shown").await?;
         session.control("START TRANSACTION").await?;
-        let row = self.budget_row(&mut session, &account, claim, lock).await?;
+        let row = self.budget_row(&mut session, &account, claim.span, lock).await?;
         let answer = self.settle(&mut session, &account, claim, row).await?;
         session.control("COMMIT").await.map(|()| answer)
     }
@@ -69,10 +70,10 @@ impl KeyStore {
         &self,
         session: &mut Session,
         account: &str,
-        claim: &Claim,
+        span: Span,
         lock: Lock,
     ) -> Result<Row, ControlError> {
-        let (schema, key) = (&self.schema, (account, claim.span.name()));
+        let (schema, key) = (&self.schema, (account, span.name()));
         // Locks the row, which is there then: two proxies that began with a SELECT of no row would wait for each other.
         let insert = format!(
             "INSERT INTO {schema}.budget_window (account, span, began_at, taken) VALUES (?, ?, UTC_TIMESTAMP(6), 0) \
@@ -100,34 +101,44 @@ impl KeyStore {
         session: &mut Session,
         account: &str,
         claim: &Claim,
-        (began, taken, age, now): Row,
+        row: Row,
     ) -> Result<Answer, ControlError> {
-        let length = claim.span.length();
-        let (window, before, ends_in) = match left_of(length, age) {
-            Some(left) => (began, taken, left),
-            None => (now, 0, length),
-        };
+        let (window, before, ends_in) = present(claim.span, row);
         // What was shown in an earlier window is over with it.
         let same = claim.window.as_ref().is_none_or(|name| **name == *window);
         let (owed, returned) = if same { (claim.owed, claim.returned) } else { (0, 0) };
         let settled = before.saturating_add(owed).saturating_sub(returned);
         let share = claim.granted_of(claim.limit.saturating_sub(settled));
         let taken = settled.saturating_add(share);
-        let sql =
-            format!("UPDATE {}.budget_window SET began_at = ?, taken = ? WHERE account = ? AND span = ?", self.schema);
-        session.change(&sql, (&window, taken, account, claim.span.name())).await?;
+        self.write_window(session, (account, claim.span), (&window, taken)).await?;
         Ok(Answer { window: window.into(), ends_in, taken, granted: owed.saturating_add(share) })
     }
 
-    /// The spans that the table does not know: it is from before they were counted, or is not there.
+    async fn write_window(
+        &self,
+        session: &mut Session,
+        (account, span): (&str, Span),
+        (window, taken): (&str, u64),
+    ) -> Result<(), ControlError> {
+        let sql =
+            format!("UPDATE {}.budget_window SET began_at = ?, taken = ? WHERE account = ? AND span = ?", self.schema);
+        session.change(&sql, (window, taken, account, span.name())).await.map(|_| ())
+    }
+
+    /// The spans that the tables do not know: they are from before these were counted, or are not there.
     pub async fn unknown_spans(&self) -> Result<Vec<Span>, ControlError> {
         let mut session = self.session("read how budgets are counted").await?;
-        let sql = "SELECT COLUMN_TYPE FROM information_schema.COLUMNS \
-             WHERE CONCAT('`', REPLACE(TABLE_SCHEMA, '`', '``'), '`') = ? AND TABLE_NAME = 'budget_window' \
-             AND COLUMN_NAME = 'span'";
-        let known: Vec<String> = session.rows_with(sql, (&*self.schema,)).await?;
-        let is_known = |span: &Span| known.iter().any(|known| known.contains(&format!("'{}'", span.name())));
-        Ok(Span::ALL.into_iter().filter(|span| !is_known(span)).collect())
+        let sql = "SELECT TABLE_NAME, COLUMN_TYPE FROM information_schema.COLUMNS \
+             WHERE CONCAT('`', REPLACE(TABLE_SCHEMA, '`', '``'), '`') = ? \
+             AND (TABLE_NAME, COLUMN_NAME) IN (('budget_window', 'span'), ('budget_rows', 'digests'))";
+        let found: Vec<(String, String)> = session.rows_with(sql, (&*self.schema,)).await?;
+        let has = |table: &str, of_type: &str| found.iter().any(|(name, kind)| name == table && kind.contains(of_type));
+        let is_known = |span: &Span| match span {
+            Span::Minute | Span::Day | Span::Searches => true,
+            Span::Rows => has("budget_rows", ""),
+        };
+        let is_named = |span: &Span| has("budget_window", &format!("'{}'", span.name()));
+        Ok(Span::ALL.into_iter().filter(|span| !is_known(span) || !is_named(span)).collect())
     }
 
     /// Whether counts can be written at all.
@@ -135,6 +146,14 @@ impl KeyStore {
         let mut session = self.session("reach the counts of budgets").await?;
         let sql = format!("UPDATE {}.budget_window SET taken = taken WHERE account = '' AND span = 'day'", self.schema);
         session.change(&sql, ()).await.map(|_| ())
+    }
+}
+
+/// The window of a row: when it began, what was taken, and how long it still lasts. It begins anew if it is over.
+fn present(span: Span, (began, taken, age, now): Row) -> (String, u64, Duration) {
+    match left_of(span.length(), age) {
+        Some(left) => (began, taken, left),
+        None => (now, 0, span.length()),
     }
 }
 

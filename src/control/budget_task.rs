@@ -11,12 +11,15 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::budget_store::Lock;
+use super::budget_store::rows::RowsSettled;
 use super::pool::COUNTING_MAX;
 use super::{ControlError, KeyStore, Pool, SCHEMA, Signers};
-use crate::budget::{Due, Elevated, Happening, Ledger, Notice, Settling};
+use crate::budget::{Due, Elevated, Happening, Ledger, Notice, Settling, Span};
 
 /// How often counts are looked after that nobody waits for.
 const POLL: Duration = Duration::from_secs(1);
+/// How often rows are deleted whose day is over.
+const TIDY: Duration = Duration::from_secs(60);
 /// How long the last counts may take when the proxy ends.
 const GOODBYE_MAX: Duration = Duration::from_secs(2);
 /// From then on a round of questions asks for no row that was held before, and for nothing that nobody waits for: results
@@ -77,11 +80,17 @@ impl BudgetTask {
     async fn serve(&self) {
         let mut poll = interval(POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut tidy = interval(TIDY);
+        tidy.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut refused = Vec::new();
         loop {
             let settling = tokio::select! {
                 _ = poll.tick() => Settling::WhatRests,
                 () = self.ledger.wanted() => Settling::WhatIsWanted,
+                _ = tidy.tick() => {
+                    self.forget_rows().await;
+                    continue;
+                }
             };
             match self.settle(settling).await {
                 Settled::Answered => self.ledger.shared(),
@@ -95,6 +104,13 @@ impl BudgetTask {
             if settling == Settling::WhatRests && self.signers.threshold() > 0 {
                 self.read_elevations(&mut refused).await;
             }
+        }
+    }
+
+    /// Another proxy may be at it, and there is another time.
+    async fn forget_rows(&self) {
+        if let Err(error) = self.store.forget_rows().await {
+            tracing::debug!(cause = error.chain(), "rows of days that are over cannot be deleted");
         }
     }
 
@@ -163,12 +179,6 @@ impl BudgetTask {
                     due.spending.shared();
                     due.spending.settled();
                 }
-                Err(error) if error.is_of_unknown_span() => {
-                    // Its cells, which come before searches, were taken.
-                    due.spending.count_searches_alone(&error.chain());
-                    due.spending.shared();
-                    give_up(&due);
-                }
                 Err(error) if error.is_of_one_row() => {
                     due.spending.alone(&error.chain());
                     give_up(&due);
@@ -190,9 +200,21 @@ async fn ask(store: KeyStore, mut due: Due) -> (Due, Result<(), ControlError>) {
         let asked = Instant::now();
         match store.settle_budget(&due.account, claim, lock).await {
             Ok(answer) => due.spending.answered(claim, &answer, asked),
+            Err(error) if error.is_of_unknown_span() => {
+                due.spending.unknown(claim.span, &error.chain());
+                due.spending.not_taken(claim);
+            }
             Err(error) => return (due, Err(error)),
         }
         due.claims.remove(0);
+    }
+    while let Some(claim) = due.rows.take() {
+        let asked = Instant::now();
+        match store.settle_rows(&due.account, &claim, lock).await {
+            Ok(RowsSettled::Answered(answer)) => due.rows = due.spending.rows_answered(&claim, &answer, asked),
+            Ok(RowsSettled::Unknown(error)) => due.spending.unknown(Span::Rows, &error.chain()),
+            Err(error) => return (due, Err(error)),
+        }
     }
     (due, Ok(()))
 }

@@ -21,6 +21,9 @@ pub struct Budget {
 }
 
 impl Budget {
+    /// Different rows that a day may have at most: each one that was shown is remembered for the day.
+    pub const ROWS_MAX: u64 = 1_000_000;
+
     /// The same with that many times as many cells.
     #[must_use]
     pub fn times(&self, factor: u32) -> Self {
@@ -29,7 +32,7 @@ impl Budget {
             statement: times(self.statement),
             minute: times(self.minute),
             day: times(self.day),
-            rows: times(self.rows).map(|rows| rows.min(ROWS_MAX)),
+            rows: times(self.rows).map(|rows| rows.min(Self::ROWS_MAX)),
             ..*self
         }
     }
@@ -48,8 +51,6 @@ pub(super) struct WrittenBudget {
 
 /// A limit above this one is none.
 const CELLS_MAX: u64 = 1_000_000_000_000;
-/// Each one that was shown is remembered for the day.
-const ROWS_MAX: u64 = 1_000_000;
 const WARN_PERCENT: u8 = 80;
 
 impl WrittenBudget {
@@ -66,8 +67,8 @@ impl WrittenBudget {
         let minute = limit(&self.cells_per_minute, "cells_per_minute");
         let day = limit(&self.cells_per_day, "cells_per_day");
         let rows = self.distinct_rows_per_day.as_ref().map(|written| {
-            if !(1..=ROWS_MAX).contains(written.get_ref()) {
-                text.wrong(&written.span(), format!("distinct_rows_per_day is 1 to {ROWS_MAX}"));
+            if !(1..=Budget::ROWS_MAX).contains(written.get_ref()) {
+                text.wrong(&written.span(), format!("distinct_rows_per_day is 1 to {}", Budget::ROWS_MAX));
             }
             *written.get_ref()
         });

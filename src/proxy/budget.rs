@@ -8,8 +8,9 @@ use std::time::Instant;
 use super::decision::Desk;
 use super::registry::Connection;
 use super::statement::Opening;
-use crate::budget::{Seen, Spending, Verdict};
+use crate::budget::{Seen, Spending, Stored, Verdict};
 use crate::client_error::{ClientError, Complaint};
+use crate::crypto::is_envelope;
 use crate::events::{Alarm, Events, Outcome};
 use crate::policy::{Account, Budget, ColumnId};
 use crate::rewrite::{RewriteError, RowPlan};
@@ -24,14 +25,24 @@ pub(super) struct Purse {
     spending: Arc<Spending>,
     /// Cells of the statement's results so far.
     shown: u64,
+    /// The row that all proxies were asked for, until it is shown.
+    asked: Option<Vec<Seen>>,
 }
 
 /// Why a row is not opened.
 pub(super) enum Unpaid {
     /// The account's budget is spent.
     Spent(ClientError),
-    /// Cells of all proxies are to be asked for first, so many.
-    Unasked(u64),
+    /// All proxies are to be asked first.
+    Unasked(Asking),
+}
+
+/// What all proxies are asked for.
+pub(super) enum Asking {
+    /// So many cells.
+    Cells(u64),
+    /// These different ones.
+    Row(Vec<Seen>),
 }
 
 impl Purse {
@@ -52,7 +63,7 @@ impl Purse {
         let budget = *budget?;
         let account = desk.state.account.clone();
         let (spending, events) = (desk.shared.budgets.of(&account), desk.shared.events.clone());
-        Some(Self { budget, account, events, spending, shown: 0 })
+        Some(Self { budget, account, events, spending, shown: 0, asked: None })
     }
 
     /// Before a row with so many protected cells is opened.
@@ -62,7 +73,7 @@ impl Purse {
         let verdict = if fits { self.spending.affords(cells, &self.budget, now) } else { Verdict::Spent };
         match verdict {
             Verdict::Fits => Ok(()),
-            Verdict::Unasked => Err(Unpaid::Unasked(cells)),
+            Verdict::Unasked => Err(Unpaid::Unasked(Asking::Cells(cells))),
             Verdict::Spent => Err(Unpaid::Spent(self.spent(connection))),
         }
     }
@@ -81,7 +92,8 @@ impl Purse {
         }
         let each = |id: ColumnId, stored: &[u8]| {
             if let Some(protected) = opening.snapshot.policy.column(id) {
-                cells.push(self.spending.seen(&protected.column, stored));
+                let kind = if is_envelope(stored) { Stored::Envelope } else { Stored::Value };
+                cells.push(self.spending.seen(&protected.column, stored, kind));
             }
         };
         match format {
@@ -91,17 +103,29 @@ impl Purse {
         Ok(cells)
     }
 
-    /// Before a row with these cells is opened.
-    pub(super) fn check_row(&self, row: &[Seen], connection: &Connection) -> Result<(), ClientError> {
-        if row.is_empty() || self.spending.affords_row(row, &self.budget, Instant::now()) {
+    /// Before a row with these cells is opened; those that are asked for are taken.
+    pub(super) fn check_row(&self, row: &mut Vec<Seen>, connection: &Connection) -> Result<(), Unpaid> {
+        if row.is_empty() {
             return Ok(());
         }
-        Err(self.spent(connection))
+        match self.spending.affords_row(row, &self.budget, Instant::now()) {
+            Verdict::Fits => Ok(()),
+            Verdict::Unasked if self.asked.as_ref() == Some(row) => Ok(()),
+            Verdict::Unasked => Err(Unpaid::Unasked(Asking::Row(std::mem::take(row)))),
+            Verdict::Spent => Err(Unpaid::Spent(self.spent(connection))),
+        }
     }
 
-    /// Asks for cells of all proxies, and waits for the answer, for a bounded time. Cancel-safe.
-    pub(super) async fn ask(&self, cells: u64, connection: &Connection) -> Result<(), ClientError> {
-        match self.spending.ask(cells, &self.budget).await {
+    /// Asks all proxies, and waits for the answer, for a bounded time. Cancel-safe.
+    pub(super) async fn ask(&mut self, asking: &Asking, connection: &Connection) -> Result<(), ClientError> {
+        let verdict = match asking {
+            Asking::Cells(cells) => self.spending.ask(*cells, &self.budget).await,
+            Asking::Row(row) => {
+                self.asked = Some(row.clone());
+                self.spending.ask_for_row(row, &self.budget).await
+            }
+        };
+        match verdict {
             Verdict::Fits => Ok(()),
             Verdict::Unasked => Err(self.unanswered(connection)),
             Verdict::Spent => Err(self.spent(connection)),
@@ -111,6 +135,7 @@ impl Purse {
     /// So many cells more have been shown, these among them if different rows are counted.
     pub(super) fn charge(&mut self, more: u64, row: Vec<Seen>, connection: &Connection) {
         self.shown = self.shown.saturating_add(more);
+        self.asked = None;
         let now = Instant::now();
         let cells = self.spending.charge(more, &self.budget, now);
         let cells = cells.map(|(span, limit)| (limit, "cells", span.limit_name()));

@@ -12,7 +12,7 @@ mod paid;
 mod sorted;
 
 use self::begun::Begun;
-use super::budget::Purse;
+use super::budget::{Asking, Purse, Unpaid};
 use super::decision::{Cells, Desk, Pending, put_error};
 use super::disclosing::{Rows, Told, Witness};
 use super::end::End;
@@ -223,13 +223,22 @@ enum Untaken {
         kid: KeyId,
         error: RewriteError,
     },
-    /// So many cells of the budget are to be asked for; nothing of the row was opened.
-    Unasked(u64),
+    /// The budget is to be asked for; nothing of the row was opened.
+    Unasked(Asking),
 }
 
 impl From<ClientError> for Untaken {
     fn from(error: ClientError) -> Self {
         Self::Refused(error)
+    }
+}
+
+impl From<Unpaid> for Untaken {
+    fn from(unpaid: Unpaid) -> Self {
+        match unpaid {
+            Unpaid::Spent(error) => Self::Refused(error),
+            Unpaid::Unasked(asking) => Self::Unasked(asking),
+        }
     }
 }
 

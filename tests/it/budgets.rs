@@ -6,6 +6,7 @@ use mysql_async::prelude::Queryable;
 use rustix::process::Signal;
 use tokio::task::block_in_place;
 
+use crate::support::key_store::script;
 use crate::support::on_each_server;
 use crate::support::proxy::{Deployment, Provider, Proxy, Tls, wait_until};
 use crate::support::server::Kind;
@@ -17,6 +18,8 @@ on_each_server!(
     who_cannot_be_told_of_is_counted_alone_and_others_together,
     a_proxy_that_cannot_tell_counts_alone,
     different_rows_are_counted_and_sinks_hear_of_it,
+    proxies_count_different_rows_together,
+    values_that_are_not_sealed_are_told_to_nobody,
 );
 
 async fn a_budget_ends_results_and_leaves_others_alone(kind: Kind) {
@@ -65,8 +68,12 @@ async fn fill(shop: &Shop<'_>, customers: u32) {
 
 /// Pages through all customers, one by one, and counts what is shown before somebody refuses, and after.
 async fn page(conn: &mut Conn, customers: u32) -> u64 {
+    page_through(conn, 1..=customers).await
+}
+
+async fn page_through(conn: &mut Conn, customers: std::ops::RangeInclusive<u32>) -> u64 {
     let mut shown = 0;
-    for id in 1..=customers {
+    for id in customers {
         match text(conn, format!("SELECT phone FROM customers WHERE id = {id}")).await {
             Answer::Refused { code, .. } => assert_eq!(code, 1226),
             answer => shown += u64::try_from(answer.cells().len()).unwrap(),
@@ -189,30 +196,37 @@ async fn a_proxy_that_cannot_tell_counts_alone(kind: Kind) {
     let limited = |database: &str| {
         let search = format!("search = {{ columns = [\"{database}.customers.phone\"], per_minute = 3 }}\n");
         let policy = policy(database).replacen("access = \"deny\"\n", &format!("access = \"deny\"\n{search}"), 1);
-        format!("{policy}[budget.support]\ncells_per_day = {LIMIT}\n")
+        let rows = format!("[budget.application]\ndistinct_rows_per_day = {LIMIT}\n");
+        format!("{policy}[budget.support]\ncells_per_day = {LIMIT}\n{rows}")
     };
     let deployment = block_in_place(|| Deployment::own(kind, &[], Provider::File));
-    // A table from before searches were counted is the trouble of those who search, whom each proxy counts alone.
+    // Tables from before searches and different rows were counted are the trouble of those whose searches and rows are, and
+    // whom each proxy counts alone.
     let columns = "span ENUM('minute', 'day') CHARACTER SET ascii COLLATE ascii_bin NOT NULL";
-    deployment.server.sql(&format!("ALTER TABLE candado.budget_window MODIFY {columns}"));
+    deployment
+        .server
+        .sql(&format!("ALTER TABLE candado.budget_window MODIFY {columns}; DROP TABLE candado.budget_rows"));
     let shop = Shop::open_as(&deployment, limited);
+    fill(&shop, 40).await;
     let (mut engineer, search) = (shop.connect(Who::Engineer).await, "SELECT id FROM customers WHERE phone = '1'");
     for _ in 0..3 {
         assert!(text(&mut engineer, search).await.cells().is_empty());
     }
     refused(&mut engineer, search, 1226, "42000").await;
     assert_eq!(shop.proxy.wait_logged(ALONE, 1)["user"], shop.account(Who::Engineer));
-    assert_eq!((shop.proxy.metric("budgets_shared"), shop.proxy.metric("budget_accounts_alone")), (1.0, 1.0));
+    let mut application = shop.connect(Who::Application).await;
+    assert_eq!(page(&mut application, 40).await, LIMIT, "the whole limit, and no more");
+    assert_eq!(shop.proxy.wait_logged(ALONE, 2)["user"], shop.account(Who::Application));
+    assert_eq!((shop.proxy.metric("budgets_shared"), shop.proxy.metric("budget_accounts_alone")), (1.0, 2.0));
     let mut check = deployment.command("AKIAPROXY");
     let checked = block_in_place(|| {
         check.arg("check").arg("--config").arg(shop.proxy.folder().join("candado.toml")).output().unwrap()
     });
     let checked = String::from_utf8(checked.stdout).unwrap();
-    assert!(checked.contains("is older than what is counted in it (searches)"), "{checked}");
+    assert!(checked.contains("are older than what is counted in them (searches, rows)"), "{checked}");
     // What it may not write is nobody's fault but all accounts'.
     let proxy = "'candado_proxy'@'%'";
     deployment.server.sql(&format!("REVOKE UPDATE ON candado.budget_window FROM {proxy}"));
-    fill(&shop, 40).await;
     let mut support = shop.connect(Who::Support).await;
     assert_eq!(page(&mut support, 40).await, LIMIT, "the whole limit, and no more");
     assert_eq!(shop.proxy.metric("budgets_shared"), 0.0);
@@ -222,7 +236,18 @@ async fn a_proxy_that_cannot_tell_counts_alone(kind: Kind) {
     block_in_place(|| {
         wait_until("it has told what it has shown", || taken(&shop, Who::Support) == LIMIT);
         wait_until("it counts with the others", || shop.proxy.metric("budgets_shared") == 1.0);
+        // An administrator who made the tables and forgot the grant.
+        let text = script("candado");
+        let grant = "GRANT INSERT, DELETE ON candado.budget_rows TO";
+        assert!(text.contains(grant));
+        // What was granted on the old table holds for the new one.
+        deployment.server.sql(&text.replace(grant, "REVOKE INSERT ON candado.budget_rows FROM"));
+        wait_until("searches", || shop.proxy.metric("budget_accounts_alone") == 1.0);
+        deployment.server.sql(&text);
+        wait_until("rows, too", || shop.proxy.metric("budget_accounts_alone") == 0.0);
     });
+    assert_eq!(rows_told(&shop, Who::Application), LIMIT);
+    refused(&mut application, "SELECT phone FROM customers WHERE id = 40", 1226, "42000").await;
 }
 
 async fn different_rows_are_counted_and_sinks_hear_of_it(kind: Kind) {
@@ -276,6 +301,78 @@ async fn different_rows_are_counted_and_sinks_hear_of_it(kind: Kind) {
         assert_eq!((&event["rules"][0], &event["outcome"]), (&rule.into(), &outcome.into()), "{event}");
         assert_eq!(event["account"], account);
     }
+}
+
+/// How many different cells proxies have told of, by the digests that are there, if they are as many as are counted.
+fn rows_told(shop: &Shop<'_>, who: Who) -> u64 {
+    let account = format!("{}@%", shop.account(who));
+    let told = "SELECT CAST(SUM(LENGTH(digests)) / 8 AS UNSIGNED) FROM candado.budget_rows";
+    let sql = format!(
+        "SELECT taken FROM candado.budget_window \
+         WHERE account = '{account}' AND span = 'rows' AND taken = ({told} WHERE account = '{account}')"
+    );
+    shop.deployment.server.sql(&sql).trim().parse().unwrap_or_default()
+}
+
+/// With a limit of 100 rows a proxy may show one of which it has not told: `candado::budget::advance`.
+async fn proxies_count_different_rows_together(kind: Kind) {
+    const LIMIT: u64 = 100;
+    const CUSTOMERS: u32 = 140;
+    let limited = |database: &str| {
+        let application = "[budget.application]\ndistinct_rows_per_day = 1000000\n";
+        format!("{}[budget.support]\ndistinct_rows_per_day = {LIMIT}\n{application}", policy(database))
+    };
+    let shop = Shop::open_as(Deployment::shared(kind), limited);
+    fill(&shop, CUSTOMERS).await;
+    // Somebody who was here the day before yesterday, and does not come again.
+    let gone = format!("gone_{}@%", shop.account(Who::Support));
+    let columns = "account, began_at, table_schema, table_name, column_name, digests";
+    let old = format!("'{gone}', UTC_TIMESTAMP(6) - INTERVAL 2 DAY, 'shop', 'customers', 'phone', '12345678'");
+    shop.deployment.server.sql(&format!("INSERT INTO candado.budget_rows ({columns}) VALUES ({old})"));
+    let second = block_in_place(|| Proxy::start(shop.deployment, &limited(&shop.database), Tls::Off));
+    let (mut here, mut there) = (shop.connect(Who::Support).await, connect(&second, &shop, Who::Support).await);
+    for conn in [&mut here, &mut there] {
+        assert_eq!(page(conn, 60).await, 60, "the same rows through each");
+    }
+    let (first, other) = tokio::join!(page_through(&mut here, 61..=100), page_through(&mut there, 101..=CUSTOMERS));
+    let shown = 60 + first + other;
+    assert!((LIMIT..=LIMIT + 2 * advance(LIMIT)).contains(&shown), "{first} and {other}");
+    assert_eq!((page(&mut here, 60).await, page(&mut there, 60).await), (60, 60), "they were seen before");
+    // Nothing is forgotten when a proxy ends: another one learns what was shown.
+    drop((here, there));
+    second.signal(Signal::TERM);
+    block_in_place(|| second.wait_end());
+    let third = block_in_place(|| Proxy::start(shop.deployment, &limited(&shop.database), Tls::Off));
+    let mut again = connect(&third, &shop, Who::Support).await;
+    let all = page(&mut again, CUSTOMERS).await;
+    assert!((shown..=shown + advance(LIMIT)).contains(&all), "{all} of {shown}");
+    block_in_place(|| {
+        wait_until("each row is told once", || rows_told(&shop, Who::Support) == all);
+        let left = format!("SELECT COUNT(*) FROM candado.budget_rows WHERE account = '{gone}'");
+        wait_until("the day before is forgotten", || shop.deployment.server.sql(&left).trim() == "0");
+    });
+    // The application has its own budget, on each proxy.
+    for proxy in [&shop.proxy, &third] {
+        let mut application = connect(proxy, &shop, Who::Application).await;
+        let all = text(&mut application, "SELECT phone FROM customers").await;
+        assert_eq!(all.cells().len(), usize::try_from(CUSTOMERS).unwrap());
+        assert_eq!((proxy.metric("budgets_shared"), proxy.metric("budget_accounts_alone")), (1.0, 0.0));
+    }
+}
+
+/// A digest of a telephone number is as good as the number to whoever reads it and cannot read the table.
+async fn values_that_are_not_sealed_are_told_to_nobody(kind: Kind) {
+    let limited = |database: &str| format!("{}[budget.support]\ndistinct_rows_per_day = 5\n", policy(database));
+    let shop = Shop::open_plain_as(Deployment::shared(kind), limited);
+    fill(&shop, 8).await;
+    let mut support = shop.connect(Who::Support).await;
+    assert_eq!(page(&mut support, 8).await, 5);
+    drop(support);
+    shop.proxy.signal(Signal::TERM);
+    block_in_place(|| shop.proxy.wait_end());
+    let account = format!("{}@%", shop.account(Who::Support));
+    let told = format!("SELECT COUNT(*) FROM candado.budget_rows WHERE account = '{account}'");
+    assert_eq!(shop.deployment.server.sql(&told).trim(), "0");
 }
 
 /// How many wait for what this connection has locked, on MySQL.

@@ -12,8 +12,8 @@ impl Report {
             Ok(spans) => {
                 let spans = spans.into_iter().map(Span::name).collect::<Vec<_>>().join(", ");
                 let text = format!(
-                    "table budget_window is older than what is counted in it ({spans}): each proxy counts that alone; run \
-                     keys-policy/schema.sql again"
+                    "the tables of budgets are older than what is counted in them ({spans}): each proxy counts that alone; \
+                     run keys-policy/schema.sql again"
                 );
                 self.add("budgets", Verdict::Warning, text);
             }

@@ -1,7 +1,6 @@
 //! Rows that cost: they are opened if the account's budget has room for them, for which the database may have to be asked.
 
 use super::{Reader, Untaken, refuse};
-use crate::proxy::budget::Unpaid;
 use crate::proxy::decision::Desk;
 use crate::proxy::disclosing::Rows;
 use crate::proxy::registry::Connection;
@@ -21,8 +20,8 @@ pub(super) async fn take(
 ) -> Result<(), Untaken> {
     let mut taken = reader.take(event, bytes, next, desk);
     for _ in 0..ASKED_MAX {
-        let (Err(Untaken::Unasked(cells)), Some(purse)) = (&taken, &reader.purse) else { break };
-        purse.ask(*cells, &desk.connection).await?;
+        let (Err(Untaken::Unasked(asking)), Some(purse)) = (&taken, &mut reader.purse) else { break };
+        purse.ask(asking, &desk.connection).await?;
         taken = reader.take(event, bytes, next, desk);
     }
     match (taken, &reader.purse) {
@@ -45,13 +44,10 @@ impl Reader {
             let format = if next == Response::Rows(RowFormat::Binary) { RowFormat::Binary } else { RowFormat::Text };
             let found = purse.cells_of(&self.opening, &rows.plan, row, format);
             cells = found.map_err(|error| refuse(&error, connection))?;
-            purse.check_row(&cells, connection)?;
+            purse.check_row(&mut cells, connection)?;
         }
         if let (Some(purse), Some((width, _))) = (&self.purse, before) {
-            purse.check(width, connection).map_err(|unpaid| match unpaid {
-                Unpaid::Spent(error) => Untaken::Refused(error),
-                Unpaid::Unasked(cells) => Untaken::Unasked(cells),
-            })?;
+            purse.check(width, connection)?;
         }
         self.row_begins();
         let taken = if self.sorts() { self.sorted_row(row, next) } else { self.row(row, next) };

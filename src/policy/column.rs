@@ -34,7 +34,7 @@ pub enum LogicalType {
 }
 
 /// How a value is normalised before it is indexed. The stored value is never normalised. The versioned id is hashed in,
-/// so a change of rules is a new index (crypto.md 4.3).
+/// so a change of rules is a new index.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Normaliser {
     /// `raw.1`: bytes as they are.
@@ -135,7 +135,7 @@ impl ProtectedColumn {
         }
     }
 
-    /// The largest envelope: what the stored column must hold (crypto.md 3.2).
+    /// The largest envelope: what the stored column must hold.
     pub fn envelope_octets_max(&self) -> u64 {
         let plain = self.plaintext_octets_max();
         let padded = match self.padding {

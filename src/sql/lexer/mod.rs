@@ -1,4 +1,4 @@
-//! The lexer: a statement's bytes to tokens, exactly as the connected server cuts them (sql.md P1 to P8, P15).
+//! The lexer: a statement's bytes to tokens, exactly as the connected server cuts them.
 //!
 //! What the server reads in a surprising way, or what two servers read differently, is refused rather than imitated:
 //! [`LexError`] is the list. The lexer knows no grammar; it does know that a word beside a dot is a name.

@@ -199,12 +199,12 @@ pub fn message_without_envelope(code: &[u8], text: &[u8]) -> Option<Vec<u8>> {
 /// The beginning of an envelope. Both servers spell bytes that are no text in this way.
 const SPELLED_MAGIC: &[u8] = br"\xC1\xFE\x1D";
 
-/// The text of error 1062 without its entry.
+/// The text of error 1062 without its entry. The key is what is quoted last, unless that is an entry, too.
 fn duplicate_entry(text: &[u8]) -> Vec<u8> {
     let mut out = b"Duplicate entry '<protected>'".to_vec();
     let before_quote = text.strip_suffix(b"'");
     let key = before_quote.and_then(|text| text.get(memchr::memrchr(b'\'', text)?.saturating_add(1)..));
-    if let Some(key) = key {
+    if let Some(key) = key.filter(|key| memchr::memmem::find(key, SPELLED_MAGIC).is_none()) {
         out.extend_from_slice(b" for key '");
         out.extend_from_slice(key);
         out.push(b'\'');

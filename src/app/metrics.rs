@@ -205,3 +205,6 @@ impl Collector for Firewall {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,7 +30,7 @@ use crate::budget::{Happening, Ledger, Notice};
 use crate::config::{NotReady, Plaintext, ServerTls, Settings};
 use crate::control::{
     AnchorTask, BudgetTask, CatalogLoader, CatalogRequests, CatalogTask, KeyRequests, KeyStore, KeyTask, KeysState,
-    Pool, ProfileStore, ProfileTask, RefreshReason, Revalidation, SCHEMA, SubjectRequests, SubjectTask, Vitals,
+    Pool, ProfileStore, ProfileTask, Revalidation, SCHEMA, SubjectRequests, SubjectTask, Vitals,
 };
 use crate::events::{Events, Outcome, SettingsError};
 use crate::policy::{Account, Policy, written::Problems};
@@ -258,6 +258,8 @@ fn proxy_settings(settings: &Settings, identity: Option<&Identity>) -> Result<pr
             connections_max: usize::try_from(limits.connections_max).unwrap_or(usize::MAX),
             command_bytes_max: octets_max,
             statement_bytes_max: octets_max,
+            // One statement always fits.
+            prepared_bytes_max: octets_max.max(proxy::Limits::default().prepared_bytes_max),
             row_bytes_max: octets_max,
             plans_max: limits.plans_max,
             ..proxy::Limits::default()
@@ -333,7 +335,7 @@ async fn pass_on(
         let requests = requests.clone();
         tasks.spawn(async move {
             // Without an answer the connection counts its catalog as stale. It may also have gone away meanwhile.
-            if requests.refresh(RefreshReason::Changed).await.is_ok() && request.send(()).is_err() {
+            if requests.refresh().await.is_ok() && request.send(()).is_err() {
                 tracing::trace!("nobody waits for the catalog any more");
             }
         });

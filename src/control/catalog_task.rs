@@ -19,39 +19,28 @@ const REQUESTS_MAX: usize = 1_024;
 const PERIOD: Duration = Duration::from_secs(60);
 /// The shortest time between the end of one load and the start of the next.
 const SPACING_MIN: Duration = Duration::from_millis(20);
-/// A catalog this young answers a request about an unknown name without another load.
+/// A catalog this young is not loaded again because the period is over.
 const FRESH: Duration = Duration::from_secs(1);
-
-/// Why a connection asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefreshReason {
-    /// DDL passed on this connection: the answer must come from a load that began after this request.
-    Changed,
-    /// A name is unknown: any client can cause this as often as it likes, so a fresh catalog is not loaded again.
-    UnknownName,
-}
 
 /// The catalog could not be loaded, or nobody is there to load it. The old snapshot stays, and must be taken as stale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the catalog could not be loaded")]
 pub struct NotRefreshed;
 
-struct Request {
-    reason: RefreshReason,
-    reply: oneshot::Sender<Result<Arc<Catalog>, NotRefreshed>>,
-}
+type Reply = oneshot::Sender<Result<Arc<Catalog>, NotRefreshed>>;
 
 /// Asks a [`CatalogTask`] for a fresh catalog. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct CatalogRequests {
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::Sender<Reply>,
 }
 
 impl CatalogRequests {
-    /// Waits for a fresh catalog. It is already published when this returns. Cancel-safe: the load goes on.
-    pub async fn refresh(&self, reason: RefreshReason) -> Result<Arc<Catalog>, NotRefreshed> {
+    /// Waits for a catalog whose load began after this call. It is already published when this returns. Cancel-safe: the load
+    /// goes on.
+    pub async fn refresh(&self) -> Result<Arc<Catalog>, NotRefreshed> {
         let (reply, answer) = oneshot::channel();
-        self.requests.try_send(Request { reason, reply }).map_err(|_| NotRefreshed)?;
+        self.requests.try_send(reply).map_err(|_| NotRefreshed)?;
         answer.await.unwrap_or(Err(NotRefreshed))
     }
 }
@@ -62,7 +51,7 @@ type Publish = Box<dyn Fn(&Arc<Catalog>) + Send + Sync>;
 pub struct CatalogTask {
     loader: CatalogLoader,
     publish: Publish,
-    requests: mpsc::Receiver<Request>,
+    requests: mpsc::Receiver<Reply>,
     version: u64,
     current: Option<(Arc<Catalog>, Instant)>,
 }
@@ -111,34 +100,20 @@ impl CatalogTask {
                 },
             }
             sleep_until(next_load).await;
-            self.collect(&mut waiting);
+            while let Ok(request) = self.requests.try_recv() {
+                waiting.push(request);
+            }
             if waiting.is_empty() && self.age().is_some_and(|age| age < FRESH) {
                 continue;
             }
             let began = Instant::now();
             let outcome = self.load().await;
-            for request in waiting {
+            for reply in waiting {
                 // A connection that went away needs no answer.
-                drop(request.reply.send(outcome.clone()));
+                drop(reply.send(outcome.clone()));
             }
             // At most a third of the time goes into loading, however often it is asked for.
             next_load = Instant::now() + SPACING_MIN.max(began.elapsed() * 2);
-        }
-    }
-
-    /// Adds everything that waits by now, and answers at once what needs no load.
-    fn collect(&mut self, waiting: &mut Vec<Request>) {
-        while let Ok(request) = self.requests.try_recv() {
-            waiting.push(request);
-        }
-        let fresh =
-            self.current.as_ref().filter(|(_, began)| began.elapsed() < FRESH).map(|(catalog, _)| catalog.clone());
-        let Some(fresh) = fresh else { return };
-        if waiting.iter().any(|request| request.reason == RefreshReason::Changed) {
-            return;
-        }
-        for request in waiting.drain(..) {
-            drop(request.reply.send(Ok(fresh.clone())));
         }
     }
 

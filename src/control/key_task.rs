@@ -35,7 +35,7 @@ use uuid::Uuid;
 
 use super::backoff::fraction;
 use super::error::chain;
-use super::{Backoff, CatalogRequests, ControlError, Heartbeat, KeyStore, LEASE, RefreshReason, StoredKeys};
+use super::{Backoff, CatalogRequests, ControlError, Heartbeat, KeyStore, LEASE, StoredKeys};
 use crate::crypto::{KeyId, KeySecret, Stage};
 use crate::keys::{KeyRecord, KeyRing, KeyState, RingBuilder, Unwrapper};
 use crate::policy::Policy;
@@ -362,7 +362,7 @@ impl KeyTask {
     async fn refresh_catalog(&self, stored: &StoredKeys) -> Result<(), Failed> {
         match &self.catalog {
             Some(catalog) if stored.stages.values().any(|stage| *stage != Stage::Sealed) => {
-                catalog.refresh(RefreshReason::Changed).await.map(drop).map_err(|_| Failed::Catalog)
+                catalog.refresh().await.map(drop).map_err(|_| Failed::Catalog)
             }
             Some(_) | None => Ok(()),
         }

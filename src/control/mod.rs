@@ -33,7 +33,7 @@ pub use approval::{
 use backoff::Backoff;
 pub use budget_task::BudgetTask;
 pub use catalog_loader::CatalogLoader;
-pub use catalog_task::{CatalogRequests, CatalogTask, NotRefreshed, RefreshReason};
+pub use catalog_task::{CatalogRequests, CatalogTask, NotRefreshed};
 pub use column_check::{Finding, Problem, Weight, check_columns};
 pub use elevation::{Elevation, ElevationCondition, FACTOR_MAX, ListedElevation, ListedWindow, MINUTES_MAX};
 pub use error::{ControlError, chain};

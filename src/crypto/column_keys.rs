@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 
 use super::aad::{Aad, CONTEXT_OCTETS_MAX, RowValue};
 use super::envelope::{
-    ENVELOPE_OCTETS_MAX, Envelope, EnvelopeError, Field, NONCE_LENGTH, Padded, RowBinding, write_key, write_prefix,
+    ENVELOPE_OCTETS_MAX, Envelope, EnvelopeError, Field, HEADER_LENGTH_MAX, NONCE_LENGTH, Padded, RowBinding,
+    TAG_LENGTH, write_key, write_prefix,
 };
 use super::index::{ColumnIndex, IndexKeys, KeyedIndex, PrefixRange, Pseudonym, SearchError};
 use super::normalise::NormaliseError;
@@ -25,7 +26,7 @@ use crate::policy::{ColumnId, DecryptGrant, Padding, ProtectedColumn, Unbound};
 
 const SALT: &[u8] = b"candado/v1/data";
 /// Header with the longest index, nonce, tag, and the most padding that a value may get.
-const OVERHEAD_MAX: usize = 28 + NONCE_LENGTH + 16 + 64;
+const OVERHEAD_MAX: usize = HEADER_LENGTH_MAX + NONCE_LENGTH + TAG_LENGTH + 64;
 
 /// Why a value was not sealed. Nothing was appended to the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -128,7 +128,7 @@ impl KeySecret {
         Self(self.0.clone())
     }
 
-    /// The key check value: a public commitment to the key, its id and its purpose (crypto.md 2.1).
+    /// The key check value: a public commitment to the key, its id and its purpose.
     pub fn kcv(&self, kid: KeyId, purpose: KeyPurpose) -> [u8; KCV_LENGTH] {
         let mut kcv = [0; KCV_LENGTH];
         self.derive(KCV_SALT, &[&kid.number().to_be_bytes(), purpose.name().as_bytes()], &mut kcv);

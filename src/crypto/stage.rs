@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The stage of a column (crypto.md 6.3). All proxies change it together, through the key store's epoch.
+/// The stage of a column. All proxies change it together, through the key store's epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Stage {
     /// Rows are plaintext and writes are too; policy is known, nothing is sealed yet.

@@ -12,6 +12,7 @@ use xaes_256_gcm::aead::{AeadInOut, KeyInit};
 use xaes_256_gcm::{Nonce, Tag, Xaes256Gcm};
 use zeroize::Zeroizing;
 
+use super::envelope::{NONCE_LENGTH, TAG_LENGTH};
 use super::key::{KeyId, KeySecret, SECRET_LENGTH};
 
 /// The first id of a data subject's key. Data keys have lower ones.
@@ -23,8 +24,6 @@ const DIGEST_DOMAIN: &[u8] = b"candado/v1/subject-digest\0";
 const SALT: &[u8] = b"candado/v1/subject";
 const AAD_DOMAIN: &[u8] = b"CSK1";
 const WRAP_FORMAT: u8 = 1;
-const NONCE_LENGTH: usize = 24;
-const TAG_LENGTH: usize = 16;
 /// Opened keys that a ring holds for a keyset. The oldest goes first.
 const HELD_MAX: usize = 1 << 16;
 

@@ -1,5 +1,5 @@
 //! AWS KMS as key provider. The only file that knows the SDK: requests, time-outs, and what each of its errors means
-//! for a key (crypto.md 7.2). Waiting longer than one operation, caching and reporting belong to the caller.
+//! for a key. Waiting longer than one operation, caching and reporting belong to the caller.
 //!
 //! Which KEKs may be used is configuration, never what the key store says: whoever can write to the database must not
 //! be able to name a key of his own. The KEK is also sent with every request, so that KMS itself compares.

@@ -85,7 +85,7 @@ impl fmt::Debug for WrappedKey {
     }
 }
 
-/// Life cycle of a key (crypto.md 2.2); [`super::Act`] says what leads where. SP 800-57 names stand in brackets.
+/// Life cycle of a key; [`super::Act`] says what leads where. SP 800-57 names stand in brackets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyState {
     /// Made, not yet used for writing \[pre-activation\]. Readable, so that a replica that learns of the activation

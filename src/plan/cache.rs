@@ -1,7 +1,7 @@
 //! Plans and refusals by digest, shared by all connections.
 //!
 //! The key is the whole digest text behind a prefix of everything else that a decision depends on, and a hit compares it
-//! byte for byte, so a forged hash cannot borrow another statement's plan (sql.md P14). What must not be remembered is
+//! byte for byte, so a forged hash cannot borrow another statement's plan. What must not be remembered is
 //! decided by [`super::inspect`](fn@super::inspect).
 
 use std::fmt;

@@ -130,7 +130,7 @@ impl Judge<'_> {
         analyze::analyze(cx, statement, params)
     }
 
-    /// A statement that the parser cannot read passes only if it names nothing that could be protected (sql.md P13).
+    /// A statement that the parser cannot read passes only if it names nothing that could be protected.
     fn unparsed(&self, text: &Text<'_>, params: u16) -> (Result<QueryPlan, Refusal>, Remember) {
         let dangerous = |name: &str| self.names.has_carrier(name) || self.names.has_column(name);
         if let Some((_, name)) = text.names().find(|(_, name)| dangerous(name)) {

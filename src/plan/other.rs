@@ -1,4 +1,4 @@
-//! Statements other than DML, decided by their words alone (sql.md section 5).
+//! Statements other than DML, decided by their words alone.
 //!
 //! Away from protected names they pass. Near them only kinds pass that are known to move no value: the rest is refused,
 //! so a kind that nobody thought of is refused too.
@@ -237,7 +237,7 @@ impl Words<'_> {
         self.names.has_carrier(name) && !target
     }
 
-    /// Refuses a switch of the client's character set to one whose bytes can hide quotes (sql.md P2). The name is a
+    /// Refuses a switch of the client's character set to one whose bytes can hide quotes. The name is a
     /// literal as often as a word, so such a decision is never remembered.
     fn charset(&self) -> (Result<(), Refusal>, Remember) {
         let mut remember = Remember::Yes;

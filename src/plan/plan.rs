@@ -73,11 +73,6 @@ impl QueryPlan {
     pub(super) fn naming(self, class: StatementClass) -> Self {
         Self { named: Naming::of(class, self.effect), ..self }
     }
-
-    /// Whether carrying it out takes data keys. Other statements work before the key ring is there.
-    pub fn needs_keys(&self) -> bool {
-        !self.is_as_written() || matches!(self.outputs, Outputs::Columns(_) | Outputs::Results(_))
-    }
 }
 
 /// What happens to the result.

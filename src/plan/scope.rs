@@ -1,4 +1,4 @@
-//! What a name can mean at one place of a statement (sql.md P10).
+//! What a name can mean at one place of a statement.
 //!
 //! A [`Scope`] is one level of a statement: the sources of its FROM clause, the order of its columns, and the names of
 //! its select list. Levels are chained outward. Where the server's own preference between a select-list name and a

@@ -34,12 +34,12 @@ pub enum LogicalType {
 }
 
 /// How a value is normalised before it is indexed. The stored value is never normalised. The versioned id is hashed in,
-/// so a change of rules is a new index (crypto.md 4.3).
+/// so a change of rules is a new index.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Normaliser {
     /// `raw.1`: bytes as they are.
     Raw,
-    /// `text.1`: NFKC, case fold, white space collapsed and trimmed.
+    /// `text.1`: NFKC, lower case, white space collapsed and trimmed.
     Text,
     /// `email.1`: trim, NFKC, lower case.
     Email,
@@ -114,6 +114,63 @@ pub enum Unbound {
 }
 
 impl ProtectedColumn {
+    /// All that policy says of it as bytes: each part behind a byte that says whether there is one, and its length as a
+    /// 64-bit big-endian number. Proxies of other versions make the same.
+    pub(super) fn canonical(&self) -> Vec<u8> {
+        let Self { column, keyset, context, logical, collation, index, padding, subject, bind } = self;
+        let logical = match logical {
+            LogicalType::Varchar { chars_max } => format!("varchar({chars_max})"),
+            LogicalType::Text(TextSize::Tiny) => "tinytext".to_owned(),
+            LogicalType::Text(TextSize::Text) => "text".to_owned(),
+            LogicalType::Text(TextSize::Medium) => "mediumtext".to_owned(),
+            LogicalType::Text(TextSize::Long) => "longtext".to_owned(),
+        };
+        let (domain, length, normaliser) = match index {
+            Some(IndexSpec { domain, length, normaliser }) => {
+                let normaliser = match normaliser {
+                    Normaliser::Raw => "raw".to_owned(),
+                    Normaliser::Text => "text".to_owned(),
+                    Normaliser::Email => "email".to_owned(),
+                    Normaliser::E164 { region } => format!("e164 {region}"),
+                };
+                (Some(domain), Some(length.to_string()), Some(normaliser))
+            }
+            None => (None, None, None),
+        };
+        let padding = match padding {
+            Padding::None => None,
+            Padding::Block(block) => Some(block.to_string()),
+        };
+        let unbound = bind.as_ref().map(|bind| match bind.unbound {
+            Unbound::Refused => "refuse",
+            Unbound::Accepted => "accept",
+        });
+        let parts: [Option<&str>; 14] = [
+            Some(&column.database),
+            Some(&column.table),
+            Some(&column.column),
+            Some(keyset),
+            Some(context),
+            Some(&logical),
+            collation.as_deref(),
+            domain.map(|domain| &**domain),
+            length.as_deref(),
+            normaliser.as_deref(),
+            padding.as_deref(),
+            subject.as_deref(),
+            bind.as_ref().map(|bind| &*bind.to),
+            unbound,
+        ];
+        let mut bytes = Vec::new();
+        for part in parts {
+            bytes.push(u8::from(part.is_some()));
+            let part = part.unwrap_or_default();
+            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        bytes
+    }
+
     /// The column of the same table whose value every write must state: whose the row is, or what envelopes are bound to.
     pub fn stated(&self) -> Option<&Arc<str>> {
         self.subject.as_ref().or(self.bind.as_ref().map(|bind| &bind.to))
@@ -135,7 +192,7 @@ impl ProtectedColumn {
         }
     }
 
-    /// The largest envelope: what the stored column must hold (crypto.md 3.2).
+    /// The largest envelope: what the stored column must hold.
     pub fn envelope_octets_max(&self) -> u64 {
         let plain = self.plaintext_octets_max();
         let padded = match self.padding {

@@ -32,7 +32,7 @@ use crate::schema::ColumnRef;
 
 /// A VARCHAR of utf8mb4 holds at most 65,535 bytes.
 const VARCHAR_CHARS_MAX: u32 = 16_383;
-/// Shorter tags would make unequal values equal (crypto.md 4.2); one byte is not representable in an envelope.
+/// The shorter a tag, the more unequal values share it; an envelope carries none of one byte.
 const INDEX_LENGTHS: std::ops::RangeInclusive<u8> = 2..=16;
 const INDEX_LENGTH: u8 = 16;
 const PADDING: u8 = 16;

@@ -229,7 +229,7 @@ impl Policy {
     /// A digest of what policy says of each protected column, in whatever order: two proxies with equal digests seal,
     /// index and restore alike. Roles and accounts are not in it.
     pub fn digest(&self) -> [u8; 32] {
-        let mut columns: Vec<String> = self.columns.iter().map(|column| format!("{column:?}")).collect();
+        let mut columns: Vec<Vec<u8>> = self.columns.iter().map(ProtectedColumn::canonical).collect();
         columns.sort_unstable();
         let mut hash = Sha256::new_with_prefix(b"candado/v1/policy");
         for column in columns {

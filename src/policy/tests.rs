@@ -261,5 +261,6 @@ fn a_column_of_password_hashes_asks_for_costs_and_has_no_index() {
 }
 
 mod bindings;
+mod digest;
 mod honey;
 mod masks;

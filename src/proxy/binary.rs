@@ -29,7 +29,9 @@ impl Desk {
 
     fn try_prepare(&mut self, sql: &[u8]) -> Result<Decision, NotSent> {
         let snapshot = self.begin().map_err(NotSent::Refused)?;
-        if self.statements.len() >= self.shared.settings.limits.prepared_max {
+        let limits = &self.shared.settings.limits;
+        let octets = self.statements.text_octets().saturating_add(sql.len());
+        if self.statements.len() >= limits.prepared_max || octets > limits.prepared_bytes_max {
             return Err(NotSent::Refused(Complaint::TooManyPrepared.into()));
         }
         let reading = self.reading().map_err(NotSent::Refused)?;

@@ -104,6 +104,8 @@ pub(super) struct Cursor {
 pub(super) struct Statements {
     by_id: HashMap<u32, Prepared>,
     last: u32,
+    /// Bytes of all their texts.
+    text_octets: usize,
     /// Bytes of long data held over all of them.
     held_octets: usize,
 }
@@ -114,6 +116,7 @@ impl Statements {
         let id = ok.statement;
         self.last = id;
         self.close(id);
+        self.text_octets = self.text_octets.saturating_add(prepared.sql.len());
         self.by_id.insert(id, Prepared { server_id: id, columns: ok.columns, ..prepared });
     }
 
@@ -137,6 +140,10 @@ impl Statements {
 
     pub(super) fn len(&self) -> usize {
         self.by_id.len()
+    }
+
+    pub(super) fn text_octets(&self) -> usize {
+        self.text_octets
     }
 
     fn resolve(&self, id: u32) -> u32 {
@@ -164,6 +171,7 @@ impl Statements {
     pub(super) fn close(&mut self, id: u32) -> Option<u32> {
         let id = self.resolve(id);
         let prepared = self.by_id.remove(&id)?;
+        self.text_octets = self.text_octets.saturating_sub(prepared.sql.len());
         self.held_octets = self.held_octets.saturating_sub(prepared.long_data.octets());
         Some(prepared.server_id)
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Counters of one connection, or of all that are gone.
 #[derive(Debug, Default)]
@@ -129,8 +129,16 @@ impl Connection {
 #[derive(Debug, Default)]
 pub struct Registry {
     next_id: AtomicU64,
-    connections: Mutex<HashMap<u64, Arc<Connection>>>,
-    gone: Mutex<Totals>,
+    known: Mutex<Known>,
+}
+
+/// Under one lock, or a connection that ends meanwhile would be counted twice or not at all, and a counter that falls looks
+/// like a restart to whoever reads it.
+#[derive(Debug, Default)]
+struct Known {
+    connections: HashMap<u64, Arc<Connection>>,
+    /// Sums over those that are gone.
+    gone: Totals,
 }
 
 /// A place in the registry, left on drop.
@@ -143,40 +151,69 @@ pub(super) struct Place {
 impl Registry {
     /// The connections that exist, in no order.
     pub fn connections(&self) -> Vec<Arc<Connection>> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.known().connections.values().cloned().collect()
     }
 
-    /// Sums over all connections since start.
+    /// Sums over all connections since start. None of them ever falls, but for the number of connections that exist.
     pub fn totals(&self) -> Totals {
-        let mut totals = *self.gone.lock().unwrap_or_else(PoisonError::into_inner);
-        let connections = self.connections();
-        for connection in &connections {
+        let known = self.known();
+        let mut totals = known.gone;
+        for connection in known.connections.values() {
             connection.counters.add_to(&mut totals);
         }
-        totals.connections = connections.len() as u64;
+        totals.connections = known.connections.len() as u64;
         totals.accepted = self.next_id.load(Ordering::Relaxed);
         totals
     }
 
     /// Enters a connection; `None` if `connections_max` are there.
     pub(super) fn enter(self: &Arc<Self>, client: SocketAddr, connections_max: usize) -> Option<Place> {
-        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        if connections.len() >= connections_max {
+        let mut known = self.known();
+        if known.connections.len() >= connections_max {
             return None;
         }
         let id = self.next_id.fetch_add(1, Ordering::Relaxed) + 1;
         let connection = Arc::new(Connection { id, client, account: Mutex::default(), counters: Counters::default() });
-        connections.insert(id, connection.clone());
-        drop(connections);
+        known.connections.insert(id, connection.clone());
+        drop(known);
         Some(Place { registry: self.clone(), connection })
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut gone = self.registry.gone.lock().unwrap_or_else(PoisonError::into_inner);
-        self.connection.counters.add_to(&mut gone);
-        drop(gone);
-        self.registry.connections.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.connection.id);
+        let mut known = self.registry.known();
+        self.connection.counters.add_to(&mut known.gone);
+        known.connections.remove(&self.connection.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_sum_falls_while_connections_come_and_go() {
+        let registry = Arc::new(Registry::default());
+        let client = SocketAddr::from(([10, 0, 0, 1], 3306));
+        std::thread::scope(|scope| {
+            let come_and_go = || {
+                for _ in 0..20_000 {
+                    registry.enter(client, 10).unwrap().connection.counters.statement();
+                }
+            };
+            let clients = [scope.spawn(come_and_go), scope.spawn(come_and_go)];
+            let mut last = 0;
+            while clients.iter().any(|client| !client.is_finished()) {
+                let now = registry.totals().statements;
+                assert!(now >= last, "{now} after {last}");
+                last = now;
+            }
+        });
+        assert_eq!((registry.totals().statements, registry.totals().connections), (40_000, 0));
     }
 }

@@ -136,6 +136,8 @@ pub struct Limits {
     pub statement_bytes_max: usize,
     /// Prepared statements of one connection.
     pub prepared_max: usize,
+    /// Bytes of their texts.
+    pub prepared_bytes_max: usize,
     /// Bytes of long data held for protected parameters of one connection.
     pub long_data_bytes_max: usize,
     /// Bytes of one row that is opened.
@@ -153,6 +155,7 @@ impl Default for Limits {
             command_bytes_max: 64 << 20,
             statement_bytes_max: 64 << 20,
             prepared_max: 16_382,
+            prepared_bytes_max: 16 << 20,
             long_data_bytes_max: 16 << 20,
             row_bytes_max: 64 << 20,
             plans_max: 20_000,

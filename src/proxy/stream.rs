@@ -66,9 +66,5 @@ pub(super) fn set_options(stream: &TcpStream, user_timeout: Duration) -> io::Res
     let keepalive =
         TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10)).with_retries(6);
     socket.set_tcp_keepalive(&keepalive)?;
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(user_timeout))?;
-    #[cfg(not(target_os = "linux"))]
-    let _ = user_timeout;
-    Ok(())
+    socket.set_tcp_user_timeout(Some(user_timeout))
 }

@@ -150,7 +150,12 @@ impl Sorter {
         Ok(())
     }
 
-    /// Gives the rows that LIMIT leaves, in order.
+    /// How many rows wait.
+    pub fn waiting(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Gives the rows that LIMIT leaves, in order. Sorts them, which of many takes long.
     pub fn finish(mut self, mut put: impl FnMut(&[u8])) {
         let mut rows = std::mem::take(&mut self.rows);
         // Equal rows stay in the order of the server, which has sorted them by the other keys.

@@ -193,11 +193,6 @@ impl Catalog {
         self.generated.get(&self.table_key(database, table)).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// All generated columns, in no order.
-    pub fn all_generated_columns(&self) -> impl Iterator<Item = &GeneratedColumn> {
-        self.generated.values().flatten()
-    }
-
     /// Whether a column is part of a UNIQUE key of its table.
     pub fn is_in_unique_key(&self, database: &str, table: &str, column: &str) -> bool {
         let keys = self.unique_keys.get(&self.table_key(database, table)).map(Vec::as_slice).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Character sets that a connection may use, and how collation ids and names map to them.
 //!
 //! Sets whose second byte can be a quote or a backslash are deliberately absent: a statement in them is refused before
-//! it is read (sql.md P2).
+//! it is read.
 
 /// A character set that Candado reads and writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

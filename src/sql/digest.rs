@@ -11,7 +11,7 @@ use super::{Marks, Token, TokenKind};
 const END: u8 = 0;
 /// Marks follow, two bytes.
 const MARKS: u8 = 0xFF;
-/// An opening parenthesis that touches the word before it: a built-in function's call (P1, IGNORE_SPACE).
+/// An opening parenthesis that touches the word before it: a built-in function's call.
 const CALL: u8 = 0xFE;
 /// A literal whose text is kept follows: its length in four bytes, then its bytes.
 const KEPT: u8 = 0xFD;

@@ -1,4 +1,4 @@
-//! The value of a text literal, in every spelling that the server takes (P7).
+//! The value of a text literal, in every spelling that the server takes.
 
 use super::{Dialect, SqlMode, Token, TokenKind};
 use crate::schema::Charset;

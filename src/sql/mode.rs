@@ -1,4 +1,4 @@
-//! What changes how the server reads a statement: SQL mode, character set, product and version (sql.md P1 to P3).
+//! What changes how the server reads a statement: SQL mode, character set, product and version.
 
 use crate::schema::{Charset, ServerVersion};
 

@@ -1,4 +1,4 @@
-//! What kind of statement this is, by its leading tokens alone (sql.md section 5). Never depends on a parse.
+//! What kind of statement this is, by its leading tokens alone. Never depends on a parse.
 
 use super::{Token, TokenKind};
 

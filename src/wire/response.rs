@@ -146,7 +146,7 @@ impl Response {
             }
             Self::Rows(format) if first == 0xfe && is_end_length(end, length) => on_end(end, format, payload),
             Self::Rows(_) => Ok((self, Event::Row(payload))),
-            Self::Prepared => Self::on_prepared(end, payload),
+            Self::Prepared => Self::on_prepared(payload),
             Self::Params { left, columns } => {
                 let next = match (left, end) {
                     (2.., _) => Self::Params { left: left.saturating_sub(1), columns },
@@ -217,7 +217,7 @@ impl Response {
         }
     }
 
-    fn on_prepared(end: EndMarker, payload: &[u8]) -> Result<(Self, Event<'_>), WireError> {
+    fn on_prepared(payload: &[u8]) -> Result<(Self, Event<'_>), WireError> {
         let Some(&[0, s0, s1, s2, s3, c0, c1, p0, p1]) = payload.first_chunk::<9>() else {
             return Err(WireError::Malformed("COM_STMT_PREPARE's answer"));
         };
@@ -226,9 +226,9 @@ impl Response {
             columns: u16::from_le_bytes([c0, c1]),
             params: u16::from_le_bytes([p0, p1]),
         };
-        let next = match (prepared.params, end) {
-            (0, EndMarker::Eof | EndMarker::Ok) => prepared_columns(prepared.columns),
-            (left, EndMarker::Eof | EndMarker::Ok) => Self::Params { left, columns: prepared.columns },
+        let next = match prepared.params {
+            0 => prepared_columns(prepared.columns),
+            left => Self::Params { left, columns: prepared.columns },
         };
         Ok((next, Event::Prepared(prepared)))
     }

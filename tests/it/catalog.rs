@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use candado::control::{CatalogLoader, CatalogTask, NotRefreshed, Pool, Problem, RefreshReason, check_columns};
+use candado::control::{CatalogLoader, CatalogTask, NotRefreshed, Pool, Problem, check_columns};
 use candado::keys::Stages;
 use candado::policy::{IndexSpec, LogicalType, Normaliser, Padding, ProtectedColumn, TextSize};
 use candado::schema::{Catalog, ColumnRef, ServerKind, TableKind};
@@ -137,10 +137,10 @@ impl Running {
 async fn requests_are_answered_after_the_snapshot_is_published(kind: Kind) {
     let (server, shop, pool) = setup(kind);
     let running = Running::new(pool);
-    running.requests.refresh(RefreshReason::UnknownName).await.unwrap();
+    running.requests.refresh().await.unwrap();
     for name in ["t1", "t2", "t3"] {
         server.sql(&format!("CREATE TABLE {shop}.{name} (a INT)"));
-        let answer = running.requests.refresh(RefreshReason::Changed).await.unwrap();
+        let answer = running.requests.refresh().await.unwrap();
         assert!(answer.table(&shop, name).is_some(), "the load began after the request");
         let newest = running.published.lock().unwrap().last().unwrap().clone();
         assert!(newest.version >= answer.version && newest.table(&shop, name).is_some(), "it is published by now");
@@ -149,7 +149,7 @@ async fn requests_are_answered_after_the_snapshot_is_published(kind: Kind) {
     let mut many = tokio::task::JoinSet::new();
     for _ in 0..50 {
         let requests = running.requests.clone();
-        many.spawn(async move { requests.refresh(RefreshReason::Changed).await });
+        many.spawn(async move { requests.refresh().await });
     }
     for answer in many.join_all().await {
         assert!(answer.unwrap().table(&shop, "t1").is_none());
@@ -162,12 +162,12 @@ async fn a_load_that_finds_no_change_publishes_nothing(_: Kind) {
     let server = Server::launch(Kind::MariaDb, &[]);
     key_store::create(&server);
     let running = Running::new(key_store::pool(&server, PROXY));
-    let first = running.requests.refresh(RefreshReason::Changed).await.unwrap();
-    let second = running.requests.refresh(RefreshReason::Changed).await.unwrap();
+    let first = running.requests.refresh().await.unwrap();
+    let second = running.requests.refresh().await.unwrap();
     assert_eq!((first.version, second.version), (1, 1));
     assert_eq!(running.versions(), [1]);
     server.sql("CREATE DATABASE shop; CREATE TABLE shop.t (a INT)");
-    assert_eq!(running.requests.refresh(RefreshReason::Changed).await.unwrap().version, 2);
+    assert_eq!(running.requests.refresh().await.unwrap().version, 2);
     assert_eq!(running.versions(), [1, 2]);
     running.end().await;
 }
@@ -181,7 +181,7 @@ async fn requests_fail_when_the_server_is_out_of_reach_or_nobody_loads(kind: Kin
         seen.fetch_add(1, Ordering::Relaxed);
     });
     drop(task);
-    assert_eq!(requests.refresh(RefreshReason::Changed).await.unwrap_err(), NotRefreshed);
+    assert_eq!(requests.refresh().await.unwrap_err(), NotRefreshed);
     assert_eq!(attempts.load(Ordering::Relaxed), 0);
 
     let mut nowhere = key_store::settings(server, PROXY);

@@ -74,6 +74,59 @@ fn the_tests_that_security_names_exist() {
     }
 }
 
+/// All documents, as paths from the package.
+const DOCUMENTS: [&str; 14] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "SECURITY.md",
+    "OPERATIONS.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "bench/README.md",
+    "docker/README.md",
+    "keys-policy/README.md",
+    "keys-policy/what-works.md",
+    "keys-policy/who-sees-what.md",
+    "keys-policy/aws/README.md",
+    "keys-policy/vault/README.md",
+    "tests/clients/README.md",
+];
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut broken = Vec::new();
+    let mut seen = 0;
+    for document in DOCUMENTS {
+        let path = package.join(document);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link);
+        for link in links.filter(|link| !link.starts_with("http") && !link.contains(char::is_whitespace)) {
+            seen += 1;
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { path.clone() } else { path.with_file_name(file) };
+            let is_there = if anchor.is_empty() {
+                target.exists()
+            } else {
+                std::fs::read_to_string(&target).is_ok_and(|text| anchors(&text).any(|known| known == anchor))
+            };
+            if !is_there {
+                broken.push(format!("{document}: {link}"));
+            }
+        }
+    }
+    assert!(broken.is_empty() && seen > 40, "{seen} links, of which these lead nowhere: {broken:#?}");
+}
+
+/// The anchors of a document's headings, as GitHub makes them.
+fn anchors(text: &str) -> impl Iterator<Item = String> {
+    text.lines().filter(|line| line.starts_with('#')).map(|line| {
+        let heading = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = heading.chars().filter(|char| char.is_alphanumeric() || matches!(char, '_' | '-' | ' '));
+        kept.map(|char| if char == ' ' { '-' } else { char }).collect()
+    })
+}
+
 /// The texts of a module: its file, and all below its folder.
 fn sources_of(module: &Path) -> Vec<String> {
     let mut texts: Vec<String> = std::fs::read_to_string(module.with_extension("rs")).into_iter().collect();

@@ -1,4 +1,4 @@
-//! What a proxy does with each answer that a key service can give (crypto.md 2.5 and 7.2), at its start and while it runs:
+//! What a proxy does with each answer that a key service can give, at its start and while it runs:
 //! an outage is waited out with the keys that are there, a refusal that lasts takes them away, and both end by themselves.
 #![allow(clippy::unwrap_used, reason = "tests")]
 

@@ -65,7 +65,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that do no I/O, spawn nothing and read no clock.
-const PURE: &[&str] = &["schema", "wire", "sql", "policy", "crypto", "firewall", "plan", "rewrite"];
+const PURE: &[&str] =
+    &["schema", "wire", "sql", "policy", "crypto", "firewall", "plan", "rewrite", "client_error", "explain"];
 const IMPURE: &[&str] = &["tokio::", "std::net::", "std::fs::", "Instant::now", "SystemTime::now", "std::thread::"];
 
 const LINES_MAX: usize = 600;

@@ -1,4 +1,4 @@
-//! The servers judge how Candado reads SQL (sql.md section 6): whether a statement is valid, how operators bind, and
+//! The servers judge how Candado reads SQL: whether a statement is valid, how operators bind, and
 //! where words begin and end.
 //!
 //! The statements of `tests/data/sql` are of our own wording; each file may name an SQL mode in its first line.

@@ -140,11 +140,6 @@ impl Signers {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.signers.iter().map(|signer| &*signer.name)
     }
-
-    /// How long a request waits for its signatures.
-    pub fn lifetime(&self) -> Duration {
-        self.lifetime
-    }
 }
 
 /// The proof that an act may be done: it was approved, or the configuration demands no approval. Serves one act, and is

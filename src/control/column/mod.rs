@@ -1,5 +1,5 @@
 //! The engine that converts the rows that are already there: encrypts a column, decrypts it, and seals it again under
-//! newer keys. One engine with one transform for each goal (crypto.md 6.3).
+//! newer keys. One engine with one transform for each goal.
 //!
 //! A job belongs to one table and rewrites its rows once for all of its columns. What was done stands in the database
 //! (`candado.job`, `candado.job_chunk`), so that a run that ended anywhere is taken up by running the same command

@@ -22,6 +22,15 @@ struct Moments {
 }
 
 impl Vitals {
+    /// Numbers of a task that has read the key store and has had a key proved.
+    #[cfg(test)]
+    pub(crate) fn of_a_running_task() -> Self {
+        let vitals = Self::default();
+        vitals.read_store(Instant::now());
+        vitals.keys(Some(Instant::now()), 0);
+        vitals
+    }
+
     /// How long ago the key store was read; `None` if it never was.
     pub fn store_read(&self) -> Option<Duration> {
         self.moments().store_read.map(|at| at.elapsed())

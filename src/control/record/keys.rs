@@ -42,11 +42,6 @@ impl AuditKeys {
         self.key(kid).map(|key| key.access_key(name))
     }
 
-    /// The newest audit key that is open: keys are numbered as they are made.
-    pub fn newest(&self) -> Option<u32> {
-        self.keys.keys().next_back().copied()
-    }
-
     /// The key of that id.
     pub(super) fn key(&self, kid: u32) -> Option<&AuditKey> {
         self.keys.get(&kid).map(|(key, _)| key)

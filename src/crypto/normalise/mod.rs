@@ -1,4 +1,4 @@
-//! Normalisers: what counts as the same value for a blind index (crypto.md 4.3). The stored value is never normalised.
+//! Normalisers: what counts as the same value for a blind index. The stored value is never normalised.
 //!
 //! A normaliser's id is hashed into the index. Whoever changes what one gives must give it a new id; otherwise stored
 //! rows are no longer found.

@@ -1,5 +1,5 @@
 //! From a parsed statement to its plan: every name is resolved, every expression is visited, and a protected column is
-//! accepted only where this module knows what to do with it (sql.md section 4).
+//! accepted only where this module knows what to do with it.
 //!
 //! [`query`] walks query expressions, [`mod@output`] tells what their columns carry and [`carry`] what expressions do,
 //! [`cte`] brings common table expressions and [`view`] views into sight, [`from`] builds the scope of a FROM clause, [`expression`] refuses and

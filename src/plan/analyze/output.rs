@@ -1,4 +1,4 @@
-//! What the columns of a query carry (sql.md P11): each is followed from a base table through select lists, nested
+//! What the columns of a query carry: each is followed from a base table through select lists, nested
 //! queries to the result. Set operations are [`super::set`]'s.
 
 use super::construct;

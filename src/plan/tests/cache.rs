@@ -1,4 +1,4 @@
-//! What is remembered, and for whom (sql.md P14).
+//! What is remembered, and for whom.
 
 use std::sync::Arc;
 

@@ -9,6 +9,9 @@ use crate::wire::lenenc;
 use crate::wire::packet;
 use crate::wire::response::{Response, RowFormat};
 
+/// Rows that are sorted within a millisecond or so. More of them would hold up other connections: policy allows a million.
+const SORTED_AT_ONCE: usize = 1_000;
+
 impl Reader {
     /// Columns at the end of the result that the client does not get.
     pub(super) fn hidden(&self) -> usize {
@@ -63,6 +66,9 @@ impl Reader {
     pub(super) fn put_sorted(&mut self) {
         let Some(sorter) = self.sorter.take() else { return };
         let Self { gathered, sequence, .. } = self;
-        sorter.finish(|row| *sequence = packet::put(row, *sequence, gathered));
+        let is_long = sorter.waiting() > SORTED_AT_ONCE;
+        let put = || sorter.finish(|row| *sequence = packet::put(row, *sequence, gathered));
+        // The thread's other connections go on elsewhere meanwhile.
+        if is_long { tokio::task::block_in_place(put) } else { put() }
     }
 }

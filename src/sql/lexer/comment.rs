@@ -1,4 +1,4 @@
-//! Comments: plain, to the end of the line, hints, and versioned ones that the server may execute (P3, P4).
+//! Comments: plain, to the end of the line, hints, and versioned ones that the server may execute.
 
 use super::class::{DIGIT, SPACE};
 use super::{LexError, Lexer, offset};

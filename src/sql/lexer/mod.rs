@@ -1,4 +1,4 @@
-//! The lexer: a statement's bytes to tokens, exactly as the connected server cuts them (sql.md P1 to P8, P15).
+//! The lexer: a statement's bytes to tokens, exactly as the connected server cuts them.
 //!
 //! What the server reads in a surprising way, or what two servers read differently, is refused rather than imitated:
 //! [`LexError`] is the list. The lexer knows no grammar; it does know that a word beside a dot is a name.
@@ -34,13 +34,13 @@ pub enum LexError {
     /// A NUL byte outside strings and comments.
     #[error("NUL byte at byte {0}")]
     NulByte(u32),
-    /// `1.e` without digits behind: the server loses characters (P5).
+    /// `1.e` without digits behind: the server loses characters.
     #[error("number with an unfinished exponent at byte {0}")]
     UnfinishedExponent(u32),
     /// `x'…'` or `b'…'` with a wrong digit or number of digits.
     #[error("malformed hexadecimal or bit literal at byte {0}")]
     MalformedLiteral(u32),
-    /// A versioned comment inside a versioned comment, or a version number that products read differently (P3).
+    /// A versioned comment inside a versioned comment, or a version number that products read differently.
     #[error("ambiguous versioned comment at byte {0}")]
     AmbiguousVersion(u32),
     /// A hint whose quotes hide its end.
@@ -183,7 +183,7 @@ impl<'a> Lexer<'a> {
         if qualifies { self.names_behind_dots() } else { Ok(()) }
     }
 
-    /// `.name.name…` directly behind a name: whatever follows the dot is a name, `select` and `1a` too (P6).
+    /// `.name.name…` directly behind a name: whatever follows the dot is a name, `select` and `1a` too.
     fn names_behind_dots(&mut self) -> Result<(), LexError> {
         while self.byte(self.at) == b'.' && self.is(self.at + 1, NAME) {
             self.push(TokenKind::Dot, self.at, self.at + 1);

@@ -1,4 +1,4 @@
-//! Numbers, and names that begin like numbers (P5, P6).
+//! Numbers, and names that begin like numbers.
 
 use super::class::{DIGIT, HEX, NAME};
 use super::{LexError, Lexer, offset};

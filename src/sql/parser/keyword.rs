@@ -307,7 +307,7 @@ pub(super) fn is_reserved_function(word: &[u8]) -> bool {
 }
 
 /// Functions that are built-in only when the parenthesis touches their name; otherwise the name means a stored function
-/// (P1, IGNORE_SPACE).
+/// (SQL mode IGNORE_SPACE lifts that).
 const TOUCHING_FUNCTIONS: [&str; 34] = [
     "ADDDATE",
     "BIT_AND",

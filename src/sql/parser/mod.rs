@@ -2,7 +2,7 @@
 //!
 //! What it does not read exactly is a [`ParseError`], never a guess. It may accept what the server rejects; the server
 //! then says so. Work is linear in the number of tokens: nothing is read twice, and every recursion is counted, so the
-//! tree's depth is bounded too (sql.md P15).
+//! tree's depth is bounded too.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a grammar names the few tokens and words that fit a place")]
 

@@ -45,7 +45,7 @@ impl Parser<'_> {
         self.expr_of(ExprKind::Literal(kind), first)
     }
 
-    /// A string with the adjacent ones. Only plain strings join (P7).
+    /// A string with the adjacent ones. Only plain strings join.
     fn string(&mut self, first: usize) -> Parsed<Expr> {
         self.at += 1;
         while self.eat(TokenKind::String) {}

@@ -5,12 +5,13 @@
 use candado::wire::Capabilities;
 use candado::wire::auth::{Message, Plugin, xor_with_nonce};
 use candado::wire::greeting::{Greeting, OfferTls};
-use candado::wire::login::{ChangeUser, First, parse};
+use candado::wire::login::{APPLICATION, ChangeUser, First, attribute, parse};
 use libfuzzer_sys::fuzz_target;
 
 const ADDED: &[(&str, &str)] = &[("_client", "candado"), ("empty", "")];
 
 fuzz_target!(|payload: &[u8]| {
+    attribute(payload, APPLICATION);
     if let Ok(greeting) = Greeting::parse(payload) {
         patched(payload, &greeting);
     }

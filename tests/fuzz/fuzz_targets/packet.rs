@@ -2,6 +2,7 @@
 //! What reads a payload without knowing the command survives it.
 #![no_main]
 
+use candado::client_error::{message_without_envelope, without_envelope};
 use candado::wire::command::statement_id;
 use candado::wire::ok::{OkPacket, SessionTrack, eof_status};
 use candado::wire::packet::{Whole, put};
@@ -10,6 +11,8 @@ use libfuzzer_sys::fuzz_target;
 
 /// The variable that the client must not hear of.
 const HIDDEN: &[u8] = b"sql_mode";
+/// How a server spells the beginning of an envelope.
+const SPELLED: &[u8] = br"\xC1\xFE\x1D";
 
 fuzz_target!(|data: &[u8]| {
     let [low, high, stream @ ..] = data else { return };
@@ -32,6 +35,10 @@ fn read_payload(payload: &[u8]) {
     statement_id(payload);
     let _ = err::code(payload);
     let _ = eof_status(payload);
+    let texts = [without_envelope(payload), message_without_envelope(b"1062", payload)];
+    for text in texts.iter().flatten() {
+        assert!(text.windows(SPELLED.len()).all(|window| window != SPELLED), "no envelope is told");
+    }
     if let Ok((value, rest)) = lenenc::take_integer(payload, "input") {
         let mut copy = Vec::new();
         lenenc::put_integer(value, &mut copy);

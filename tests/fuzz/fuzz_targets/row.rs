@@ -32,5 +32,13 @@ fuzz_target!(|data: &[u8]| {
         definition.put_with(&definition.attributes, &mut copy);
         let again = ColumnDefinition::parse(&copy).expect("a copy reads like the original");
         assert_eq!(again.attributes, definition.attributes);
+        let mut named = Vec::new();
+        definition.put_named(b"name", &mut named);
+        let named = ColumnDefinition::parse(&named).expect("a copy reads like the original");
+        assert_eq!((named.name, named.attributes), (&b"name"[..], definition.attributes));
+        assert_eq!(
+            (named.schema, named.org_table, named.org_name),
+            (definition.schema, definition.org_table, definition.org_name)
+        );
     }
 });

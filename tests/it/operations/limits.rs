@@ -21,6 +21,7 @@ on_each_server!(
     a_client_that_never_logs_in_is_cut_off,
     a_client_that_takes_no_answer_is_cut_off_with_its_server_connection,
     one_connection_too_many_is_told,
+    texts_of_prepared_statements_are_bounded,
 );
 
 /// Waits until the log says that a connection ended for one of these reasons.
@@ -94,4 +95,23 @@ async fn one_connection_too_many_is_told(kind: Kind) {
     tokio::task::block_in_place(|| wait_until("a place is free", free));
     let mut third = shop.connect(Who::Application).await;
     assert!(matches!(text(&mut third, "SELECT 1").await, Answer::Rows { .. }));
+}
+
+async fn texts_of_prepared_statements_are_bounded(kind: Kind) {
+    let shop = Shop::open_with_limits(Deployment::shared(kind), "packet_octets_max = 2_097_152");
+    let mut client = Raw::login(shop.proxy.port, Capabilities::DEPRECATE_EOF);
+    let sql = format!("SELECT '{}' AS a", "x".repeat(1 << 20));
+    let mut made = Vec::new();
+    let refused = loop {
+        let (id, packets) = client.prepare(&sql);
+        match error_code(&packets) {
+            0 => made.push(id),
+            code => break code,
+        }
+        assert!(made.len() < 16, "16 MiB and a bit are more than 16 MiB");
+    };
+    assert_eq!((refused, made.len()), (1461, 15));
+    assert_eq!(error_code(&client.prepare("SELECT 1").1), 0, "a short one still fits");
+    client.statement(0x19, made[0], &[]);
+    assert_eq!(error_code(&client.prepare(&sql).1), 0, "what was closed does not count");
 }

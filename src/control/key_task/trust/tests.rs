@@ -28,7 +28,7 @@ const STATES: [KeyState; 6] = [
     KeyState::Destroyed,
 ];
 
-/// The single steps of crypto.md 2.2.
+/// The states that one act leads to.
 fn steps(state: KeyState) -> &'static [KeyState] {
     match state {
         KeyState::Pending => &[KeyState::Active, KeyState::Destroyed],

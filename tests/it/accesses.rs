@@ -1,6 +1,7 @@
 //! The record of accesses, by the real program: what is in it, that a strict one comes before the result's end, and that
 //! what is done to its files shows.
 
+mod begun;
 mod honey;
 
 use std::fs;

@@ -16,10 +16,10 @@ use crate::support::shop::{Answer, SECRET, Shop, Who, bounded, options, policy, 
 on_each_server!(
     a_budget_ends_results_and_leaves_others_alone,
     proxies_count_together,
+    a_row_that_another_holds_is_waited_for_in_turn,
     who_cannot_be_told_of_is_counted_alone_and_others_together,
     a_proxy_that_cannot_tell_counts_alone,
     different_rows_are_counted_and_sinks_hear_of_it,
-    a_row_that_another_holds_is_waited_for_in_turn,
 );
 
 async fn a_budget_ends_results_and_leaves_others_alone(kind: Kind) {
@@ -123,6 +123,39 @@ async fn proxies_count_together(kind: Kind) {
         assert_eq!(all.cells().len(), usize::try_from(CUSTOMERS).unwrap());
         assert_eq!(proxy.metric("budgets_shared"), 1.0);
     }
+}
+
+/// Whether somebody waits for the row of an account that another holds. Both servers tell it at once in this text alone:
+/// MariaDB's tables of locks stay as they are while they are read again and again.
+async fn is_waited_for(conn: &mut Conn, account: &str) -> bool {
+    let status = bounded(conn.query_first::<(String, String, String), _>("SHOW ENGINE INNODB STATUS")).await;
+    let (_, _, text) = status.unwrap().unwrap();
+    let waiting = text.split("FOR THIS LOCK TO BE GRANTED:").skip(1).filter_map(|rest| rest.split("\n---").next());
+    waiting.into_iter().any(|lock| lock.contains("budget_window") && lock.contains(&format!("asc {account};")))
+}
+
+async fn a_row_that_another_holds_is_waited_for_in_turn(kind: Kind) {
+    const LIMIT: u64 = 20;
+    let shop = Shop::open_as(Deployment::shared(kind), |database| {
+        format!("{}[budget.support]\ncells_per_day = {LIMIT}\n", policy(database))
+    });
+    fill(&shop, 2).await;
+    let mut support = shop.connect(Who::Support).await;
+    let mut holder = shop.direct().await;
+    // Its window is from before the database's clock was set back by an hour: nothing of it counts any more.
+    let account = format!("{}@%", shop.account(Who::Support));
+    let row = format!("VALUES ('{account}', 'day', UTC_TIMESTAMP(6) + INTERVAL 1 HOUR, {LIMIT})");
+    holder.query_drop(format!("INSERT INTO candado.budget_window {row}")).await.unwrap();
+    holder.query_drop("START TRANSACTION").await.unwrap();
+    let held = format!("SELECT * FROM candado.budget_window WHERE account = '{account}' AND span = 'day' FOR UPDATE");
+    holder.query_drop(held).await.unwrap();
+    let release = async {
+        bounded(async { while !is_waited_for(&mut holder, &account).await {} }).await;
+        holder.query_drop("COMMIT").await.unwrap();
+    };
+    let (shown, ()) = tokio::join!(text(&mut support, "SELECT phone FROM customers WHERE id = 1 OR id = 2"), release);
+    assert_eq!(shown.cells().len(), 2);
+    assert_eq!((shop.proxy.metric("budget_accounts_alone"), shop.proxy.metric("over_budget_total")), (0.0, 0.0));
 }
 
 /// Pages on two proxies by turns.
@@ -279,37 +312,4 @@ async fn different_rows_are_counted_and_sinks_hear_of_it(kind: Kind) {
         assert_eq!((&event["rules"][0], &event["outcome"]), (&rule.into(), &outcome.into()), "{event}");
         assert_eq!(event["account"], account);
     }
-}
-
-/// Whether somebody waits for the row of an account that another holds. Both servers tell it at once in this text alone:
-/// MariaDB's tables of locks stay as they are while they are read again and again.
-async fn is_waited_for(conn: &mut Conn, account: &str) -> bool {
-    let status = bounded(conn.query_first::<(String, String, String), _>("SHOW ENGINE INNODB STATUS")).await;
-    let (_, _, text) = status.unwrap().unwrap();
-    let waiting = text.split("FOR THIS LOCK TO BE GRANTED:").skip(1).filter_map(|rest| rest.split("\n---").next());
-    waiting.into_iter().any(|lock| lock.contains("budget_window") && lock.contains(&format!("asc {account};")))
-}
-
-async fn a_row_that_another_holds_is_waited_for_in_turn(kind: Kind) {
-    const LIMIT: u64 = 20;
-    let shop = Shop::open_as(Deployment::shared(kind), |database| {
-        format!("{}[budget.support]\ncells_per_day = {LIMIT}\n", policy(database))
-    });
-    fill(&shop, 2).await;
-    let mut support = shop.connect(Who::Support).await;
-    let mut holder = shop.direct().await;
-    // Its window is from before the database's clock was set back by an hour: nothing of it counts any more.
-    let account = format!("{}@%", shop.account(Who::Support));
-    let row = format!("VALUES ('{account}', 'day', UTC_TIMESTAMP(6) + INTERVAL 1 HOUR, {LIMIT})");
-    holder.query_drop(format!("INSERT INTO candado.budget_window {row}")).await.unwrap();
-    holder.query_drop("START TRANSACTION").await.unwrap();
-    let held = format!("SELECT * FROM candado.budget_window WHERE account = '{account}' AND span = 'day' FOR UPDATE");
-    holder.query_drop(held).await.unwrap();
-    let release = async {
-        bounded(async { while !is_waited_for(&mut holder, &account).await {} }).await;
-        holder.query_drop("COMMIT").await.unwrap();
-    };
-    let (shown, ()) = tokio::join!(text(&mut support, "SELECT phone FROM customers WHERE id = 1 OR id = 2"), release);
-    assert_eq!(shown.cells().len(), 2);
-    assert_eq!((shop.proxy.metric("budget_accounts_alone"), shop.proxy.metric("over_budget_total")), (0.0, 0.0));
 }

@@ -112,16 +112,15 @@ impl KeyStore {
         actor: &Actor,
         recorder: &Recorder,
     ) -> Result<String, ControlError> {
-        let mut session = self.session("elevate a budget").await?;
-        let elevated = async {
-            if signers.threshold() == 0 {
-                return Err(ApprovalError::NotConfigured.into());
-            }
-            session.control("START TRANSACTION").await?;
-            let wanted = self.elevation_request(&mut session, elevation).await?;
-            let approved = self.require_approval(&mut session, &wanted, signers).await?;
+        let session = self.session("elevate a budget").await?;
+        if signers.threshold() == 0 {
+            return Err(ApprovalError::NotConfigured.into());
+        }
+        let elevate = async |session: &mut Session| {
+            let wanted = self.elevation_request(session, elevation).await?;
+            let approved = self.require_approval(session, &wanted, signers).await?;
             let id = approved.request().ok_or(ApprovalError::NotConfigured)?;
-            let ends_at = self.put_elevation(&mut session, elevation, id).await?;
+            let ends_at = self.put_elevation(session, elevation, id).await?;
             let Elevation { account, factor, minutes, reason } = elevation;
             let entry = Entry {
                 actor: actor.clone(),
@@ -133,15 +132,10 @@ impl KeyStore {
                     "approval": approved.facts(),
                 }),
             };
-            recorder.append(&mut session, &entry).await?;
-            session.control("COMMIT").await?;
+            recorder.append(session, &entry).await?;
             Ok(ends_at)
-        }
-        .await;
-        if elevated.is_err() {
-            session.abandon().await;
-        }
-        elevated
+        };
+        session.transaction(elevate).await
     }
 
     /// The request that is to be approved, as of now.

@@ -249,6 +249,33 @@ impl Session {
         self.settle(answer).await
     }
 
+    /// Runs `work` in a transaction and commits, or takes everything back if it fails.
+    pub(super) async fn transaction<T, E: From<ControlError>>(
+        self,
+        work: impl AsyncFnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.transaction_until("COMMIT", work).await
+    }
+
+    /// The same with another end.
+    pub(super) async fn transaction_until<T, E: From<ControlError>>(
+        mut self,
+        end: &'static str,
+        work: impl AsyncFnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let outcome = async {
+            self.control("START TRANSACTION").await?;
+            let done = work(&mut self).await?;
+            self.control(end).await?;
+            Ok(done)
+        }
+        .await;
+        if outcome.is_err() {
+            self.abandon().await;
+        }
+        outcome
+    }
+
     /// Closes the connection, and with it an open transaction.
     pub(super) async fn abandon(&mut self) {
         if let Some(conn) = self.conn.take() {

@@ -372,10 +372,13 @@ fn put_execute(
             Use::Store(id, _) => {
                 let owner = owners.binary_search_by_key(&param, |(stored, _)| *stored).ok();
                 let owner = owner.and_then(|at| owners.get(at)).map(|(_, owner)| owner);
-                put_stored(bytes, as_sent(*param_type, &value), (id, owner), keys()?, &mut plain, &mut writer)?;
+                let (cx, sent) = (keys()?, as_sent(*param_type, &value));
+                put_made(bytes, sent, id, cx, (&mut plain, &mut writer), |keys, plain, out| {
+                    store(keys, owner, plain, cx, out)
+                })?;
             }
             Use::Show(id, _) => {
-                put_shown(bytes, as_sent(*param_type, &value), id, keys()?, &mut plain, &mut writer)?;
+                put_made(bytes, as_sent(*param_type, &value), id, keys()?, (&mut plain, &mut writer), show)?;
             }
             Use::Search(search) => {
                 put_bounds(bytes, as_sent(*param_type, &value), &search, keys()?, &mut plain, &mut writer)?;
@@ -452,33 +455,14 @@ pub(super) fn stored_params(
     Ok(())
 }
 
-fn put_stored(
-    bytes: Option<&[u8]>,
-    param_type: ParamType,
-    (id, owner): (ColumnId, Option<&Owner>),
-    cx: &Context<'_>,
-    plain: &mut Plaintext,
-    writer: &mut ExecuteWriter,
-) -> Result<(), RewriteError> {
-    let Some(bytes) = bytes else {
-        writer.put_null(ParamType::BLOB);
-        return Ok(());
-    };
-    let protected = column(cx, id)?;
-    value::read(bytes, param_type, Purpose::Seal, cx.dialect.charset, &protected.column, plain)?;
-    let mut stored = Vec::new();
-    store((protected, keys(cx, id, protected)?), owner, plain, cx, &mut stored)?;
-    writer.put_string(ParamType::BLOB, &stored);
-    Ok(())
-}
-
-fn put_shown(
+/// Puts what `make` makes of a value. NULL stays NULL.
+fn put_made(
     bytes: Option<&[u8]>,
     param_type: ParamType,
     id: ColumnId,
     cx: &Context<'_>,
-    plain: &mut Plaintext,
-    writer: &mut ExecuteWriter,
+    (plain, writer): (&mut Plaintext, &mut ExecuteWriter),
+    make: impl FnOnce((&ProtectedColumn, &ColumnKeys), &Plaintext, &mut Vec<u8>) -> Result<(), RewriteError>,
 ) -> Result<(), RewriteError> {
     let Some(bytes) = bytes else {
         writer.put_null(ParamType::BLOB);
@@ -486,9 +470,9 @@ fn put_shown(
     };
     let protected = column(cx, id)?;
     value::read(bytes, param_type, Purpose::Seal, cx.dialect.charset, &protected.column, plain)?;
-    let mut shown = Vec::new();
-    show((protected, keys(cx, id, protected)?), plain, &mut shown)?;
-    writer.put_string(ParamType::BLOB, &shown);
+    let mut made = Vec::new();
+    make((protected, keys(cx, id, protected)?), plain, &mut made)?;
+    writer.put_string(ParamType::BLOB, &made);
     Ok(())
 }
 

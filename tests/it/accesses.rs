@@ -1,6 +1,7 @@
 //! The record of accesses, by the real program: what is in it, that a strict one comes before the result's end, and that
 //! what is done to its files shows.
 
+mod begun;
 mod honey;
 
 use std::fs;
@@ -12,6 +13,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::by_name::{reload, without_phone};
 use crate::support::key_store::{AUDITOR, PASSWORD, SECURITY};
 use crate::support::on_each_server;
 use crate::support::proxy::{Deployment, Tls, ended, text as utf8, wait_until, write_secret};
@@ -311,10 +313,7 @@ async fn a_statement_that_was_prepared_before_its_column_was_protected_is_record
     let shop = Shop::open_with_limits(Deployment::shared(kind), &archive.section("strict"));
     fill(&shop).await;
     let protecting = policy(&shop.database);
-    let column = format!("[[column]]\nname = \"{}.customers.phone\"", shop.database);
-    let start = protecting.find(&column).unwrap();
-    let end = start + 1 + protecting[start + 1..].find("[[column]]").unwrap();
-    reload(&shop, &format!("{}{}", &protecting[..start], &protecting[end..]));
+    reload(&shop, &without_phone(&protecting, &shop.database));
     let mut conn = shop.connect(Who::Application).await;
     let sql = format!("SELECT phone FROM customers WHERE id = ? /*application='desk',traceparent='{TRACE}'*/");
     let statement = conn.prep(sql).await.unwrap();
@@ -323,15 +322,6 @@ async fn a_statement_that_was_prepared_before_its_column_was_protected_is_record
     assert_eq!(found, Some("090-1111-2222".to_owned()));
     let found = archive.accesses(&["--trace", TRACE]);
     assert_eq!((found.len(), &found[0]["application"], &found[0]["opened"]), (1, &json!("desk"), &json!(1)));
-}
-
-/// Puts a policy in force.
-fn reload(shop: &Shop<'_>, policy: &str) {
-    const DONE: &str = "policy in force";
-    let times = shop.proxy.events().iter().filter(|event| event["message"] == DONE).count();
-    fs::write(shop.proxy.folder().join("policy.toml"), policy).unwrap();
-    shop.proxy.signal(Signal::HUP);
-    tokio::task::block_in_place(|| shop.proxy.wait_logged(DONE, times + 1));
 }
 
 async fn a_record_outlasts_its_process_and_shows_what_was_cut_off(kind: Kind) {

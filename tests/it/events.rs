@@ -112,7 +112,9 @@ impl Daemon {
 
 fn lines(path: &Path) -> Vec<Value> {
     let written = fs::read_to_string(path).unwrap_or_default();
-    written.lines().map(|line| serde_json::from_str(line).expect("a whole line")).collect()
+    // The last line may be under way.
+    let whole = written.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    whole.lines().map(|line| serde_json::from_str(line).expect("a whole line")).collect()
 }
 
 /// `candado firewall log`.

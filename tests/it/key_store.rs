@@ -16,6 +16,7 @@ use crate::support::key_store::{self, AUDITOR, BACKFILL, PASSWORD, PROXY, SECURI
 use crate::support::keys::{Setup, policy};
 use crate::support::on_each_server;
 use crate::support::server::Kind;
+use crate::support::shop::bounded;
 
 on_each_server!(
     init_makes_what_policy_needs_and_no_more,
@@ -270,15 +271,14 @@ async fn a_server_that_hangs_is_given_up_and_found_again(kind: Kind) {
     }
     // None of the connections that were given up stands in the way of a new one.
     gate.open();
-    let mut attempts = 0;
-    let epoch = loop {
-        match store.epoch().await {
-            Ok(epoch) => break epoch,
-            Err(error) => assert!(attempts < 20, "{error:?}"),
+    let found = async {
+        loop {
+            if let Ok(epoch) = store.epoch().await {
+                return epoch;
+            }
         }
-        attempts += 1;
     };
-    assert_eq!(epoch, 1);
+    assert_eq!(bounded(found).await, 1);
 }
 
 async fn an_older_store_is_given_its_key_of_anchors(kind: Kind) {

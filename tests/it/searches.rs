@@ -29,7 +29,7 @@ on_each_server!(
 
 /// The engineer sees masks of telephone numbers and may search by them, and by addresses for mail that he may not see.
 /// Support sees envelopes.
-fn granting(database: &str, per_minute: u32) -> String {
+pub(crate) fn granting(database: &str, per_minute: u32) -> String {
     let column = |name: &str| format!("\"{database}.customers.{name}\"");
     let mask = "{ access = \"masked\", mask = { kind = \"last\", shown = 2 } }";
     let (phone, email) = (column("phone"), column("email"));

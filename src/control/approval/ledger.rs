@@ -122,12 +122,11 @@ impl KeyStore {
         actor: &Actor,
         recorder: &Recorder,
     ) -> Result<StoredRequest, ControlError> {
-        let mut session = self.session("ask for an approval").await?;
-        let filed = self.file(&mut session, wanted, signers, actor, recorder).await;
-        if filed.is_err() {
-            session.abandon().await;
+        let session = self.session("ask for an approval").await?;
+        if signers.threshold == 0 {
+            return Err(ApprovalError::NotConfigured.into());
         }
-        filed
+        session.transaction(async |session| self.file(session, wanted, signers, actor, recorder).await).await
     }
 
     async fn file(
@@ -138,10 +137,6 @@ impl KeyStore {
         actor: &Actor,
         recorder: &Recorder,
     ) -> Result<StoredRequest, ControlError> {
-        if signers.threshold == 0 {
-            return Err(ApprovalError::NotConfigured.into());
-        }
-        session.control("START TRANSACTION").await?;
         let (deployment, _) = self.header(session).await?;
         let nonce = Uuid::new_v4().into_bytes();
         let sql = format!(
@@ -161,7 +156,6 @@ impl KeyStore {
             "expires_at": filed.expires_at, "threshold": signers.threshold, "signers": signers.names().collect::<Vec<_>>(),
         });
         recorder.append(session, &entry(actor, "approval.request", id, after)).await?;
-        session.control("COMMIT").await?;
         Ok(filed)
     }
 
@@ -174,12 +168,8 @@ impl KeyStore {
         actor: &Actor,
         recorder: &Recorder,
     ) -> Result<Signed, ControlError> {
-        let mut session = self.session("file an approval").await?;
-        let signed = self.sign(&mut session, id, signature, signers, actor, recorder).await;
-        if signed.is_err() {
-            session.abandon().await;
-        }
-        signed
+        let session = self.session("file an approval").await?;
+        session.transaction(async |session| self.sign(session, id, signature, signers, actor, recorder).await).await
     }
 
     async fn sign(
@@ -191,7 +181,6 @@ impl KeyStore {
         actor: &Actor,
         recorder: &Recorder,
     ) -> Result<Signed, ControlError> {
-        session.control("START TRANSACTION").await?;
         let (deployment, epoch) = self.header(session).await?;
         let mut filed = self.filed(session, deployment, id).await?;
         filed.is_open()?;
@@ -216,7 +205,6 @@ impl KeyStore {
         let Request { act, subject, .. } = &filed.request.request;
         let after = json!({ "signer": name, "act": act.name(), "subject": subject });
         recorder.append(session, &entry(actor, "approval.sign", id, after)).await?;
-        session.control("COMMIT").await?;
         filed.signatures.push(*signature);
         let have = filed.request.signed_by(&filed.signatures, signers).len();
         Ok(Signed { signer: name, have, need: signers.threshold })
@@ -231,23 +219,16 @@ impl KeyStore {
         actor: &Actor,
         recorder: &Recorder,
     ) -> Result<Approved, ControlError> {
-        let mut session = self.session("use an approval").await?;
-        let taken = async {
-            session.control("START TRANSACTION").await?;
-            let approved = self.require_approval(&mut session, wanted, signers).await?;
+        let take = async |session: &mut Session| {
+            let approved = self.require_approval(session, wanted, signers).await?;
             if let Some(id) = approved.request {
                 let after =
                     json!({ "act": wanted.act.name(), "subject": wanted.subject, "approval": approved.facts() });
-                recorder.append(&mut session, &entry(actor, "approval.use", id, after)).await?;
+                recorder.append(session, &entry(actor, "approval.use", id, after)).await?;
             }
-            session.control("COMMIT").await?;
             Ok(approved)
-        }
-        .await;
-        if taken.is_err() {
-            session.abandon().await;
-        }
-        taken
+        };
+        self.session("use an approval").await?.transaction(take).await
     }
 
     /// The names of those who approved a request for that act and subject, if it was used up at that moment, for whoever

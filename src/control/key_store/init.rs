@@ -69,11 +69,8 @@ impl KeyStore {
     /// The first key of a keyset and purpose is active at once: nobody can have written under another one. The audit key
     /// is made first, so that everything else can be recorded.
     pub async fn init(&self, with: Initialisation<'_>) -> Result<InitReport, ControlError> {
-        let mut session = self.pool.session("initialise the key store", INIT_LIMIT).await?;
-        let report = self.init_in(&mut session, with).await;
-        if report.is_err() {
-            session.abandon().await;
-        }
+        let session = self.pool.session("initialise the key store", INIT_LIMIT).await?;
+        let report = session.transaction(async |session| self.init_in(session, with).await).await;
         report.map_err(ControlError::or_not_initialised)
     }
 
@@ -92,7 +89,6 @@ impl KeyStore {
     }
 
     async fn init_in(&self, session: &mut Session, with: Initialisation<'_>) -> Result<InitReport, ControlError> {
-        session.control("START TRANSACTION").await?;
         let (deployment, epoch) = self.lock_header(session, with.deployment).await?;
         let mut created = Vec::new();
         let mut without_active = Vec::new();
@@ -117,7 +113,6 @@ impl KeyStore {
             self.schema
         );
         session.change(&forget, ()).await?;
-        session.control("COMMIT").await?;
         Ok(InitReport { deployment, epoch, created, without_active })
     }
 

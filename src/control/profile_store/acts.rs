@@ -287,18 +287,7 @@ impl ProfileActs<'_> {
         doing: &'static str,
         work: impl AsyncFnOnce(&mut Session) -> Result<T, ProfileError>,
     ) -> Result<T, ProfileError> {
-        let mut session = self.store.session(doing).await?;
-        let outcome = async {
-            session.control("START TRANSACTION").await?;
-            let done = work(&mut session).await?;
-            session.control("COMMIT").await?;
-            Ok(done)
-        }
-        .await;
-        if outcome.is_err() {
-            session.abandon().await;
-        }
-        outcome
+        self.store.session(doing).await?.transaction(work).await
     }
 
     fn schema(&self) -> &str {

@@ -43,13 +43,8 @@ impl KeyStore {
     /// Seals what was written without an audit key. Returns the numbers of the first and the last of these entries; `None`
     /// if there is none.
     pub async fn seal_record(&self, actor: &Actor, recorder: &Recorder) -> Result<Option<(u64, u64)>, ControlError> {
-        let mut session = self.session("seal the record of acts").await?;
-        session.control("START TRANSACTION").await?;
-        let sealed = recorder.seal(&mut session, actor).await;
-        match sealed {
-            Ok(_) => session.control("COMMIT").await?,
-            Err(_) => session.abandon().await,
-        }
+        let session = self.session("seal the record of acts").await?;
+        let sealed = session.transaction(async |session| recorder.seal(session, actor).await).await;
         sealed.map_err(ControlError::or_not_initialised)
     }
 }

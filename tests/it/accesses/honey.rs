@@ -35,7 +35,9 @@ fn masking(database: &str) -> String {
 /// Lines that the events' file has.
 fn sightings(archive: &Archive) -> Vec<Value> {
     let written = fs::read_to_string(archive.path("events.jsonl")).unwrap_or_default();
-    written.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    // The last line may be under way.
+    let whole = written.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 async fn who_is_shown_bait_raises_an_alarm_and_notices_nothing(kind: Kind) {

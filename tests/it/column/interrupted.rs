@@ -1,5 +1,6 @@
 //! The engine, or the server under it, ends somewhere in the middle; the same command goes on from there.
 
+use std::fs;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -55,20 +56,26 @@ async fn a_killed_engine_goes_on_where_it_was(kind: Kind) {
 async fn two_processes_share_the_work(kind: Kind) {
     let bench = Bench::with_rows(shared(kind), 6000);
     let contents = bench.contents();
-    let arguments = ["--ddl", "run", "--rows-per-second", "2000"];
+    let summed = |what: &str| {
+        bench.deployment.server.sql(&format!(
+            "SELECT {what} FROM candado.job_chunk c JOIN candado.job j USING (job_id) WHERE j.table_schema = '{}'",
+            bench.database
+        ))
+    };
+    // Neither converts a row before both have a part of them.
+    let flag = bench.file("hold");
+    fs::write(&flag, "").unwrap();
+    let arguments = ["--ddl", "run", "--workers", "2", "--flag-file", flag.to_str().unwrap()];
     let mut children = [bench.spawn("encrypt", &arguments), bench.spawn("encrypt", &arguments)];
+    wait_until("both have a part", || summed("COUNT(DISTINCT c.owner)") == "2\n");
+    fs::remove_file(&flag).unwrap();
     for child in &mut children {
         let status = child.wait().unwrap();
         assert!(status.success(), "{}", std::io::read_to_string(child.stderr.take().unwrap()).unwrap());
     }
     assert_eq!((bench.plaintexts("phone"), bench.plaintexts("address")), (0, 0));
     // No row was converted twice, and both processes did some.
-    let sums = bench.deployment.server.sql(&format!(
-        "SELECT SUM(rows_seen), COUNT(DISTINCT c.owner), SUM(conflicts) FROM candado.job_chunk c \
-         JOIN candado.job j USING (job_id) WHERE j.table_schema = '{}'",
-        bench.database
-    ));
-    assert_eq!(sums, "6000\t2\t0\n");
+    assert_eq!(summed("SUM(rows_seen), COUNT(DISTINCT c.owner), SUM(conflicts)"), "6000\t2\t0\n");
     bench.run("decrypt", &["--ddl", "run"]).ok();
     assert_eq!(bench.contents(), contents);
 }

@@ -127,9 +127,12 @@ impl Fire<'_> {
                     return;
                 }
             }
-            // And not always at the end of a page.
+            // And not always at the end of a page, but before the end of the next one, however long a look takes.
+            let reached = self.place(verb).await;
             for _ in 0..self.seeded.next(60) {
-                self.place(verb).await;
+                if self.place(verb).await != reached {
+                    break;
+                }
             }
             if runner.turn() == Turn::Done {
                 return;

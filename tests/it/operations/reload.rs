@@ -168,4 +168,14 @@ async fn a_cursor_costs_what_policy_says_now(kind: Kind) {
     ask_until(&mut application, READ, |answer| matches!(answer, Answer::Refused { code: 1226, .. })).await;
     assert_eq!(error_code(&raw.statement(0x1c, id, &1_u32.to_le_bytes())), 0, "one fits");
     assert_eq!(error_code(&raw.statement(0x1c, id, &2_u32.to_le_bytes())), 1226);
+
+    // Another one stands open while the budget goes: it costs what policy said when it was opened, and the next one nothing.
+    assert_eq!(error_code(&raw.statement(0x17, id, b"\x01\x01\0\0\0")), 0);
+    write_policy(&shop, &policy(&shop.database));
+    ask_until(&mut application, READ, |answer| matches!(answer, Answer::Rows { .. })).await;
+    assert_eq!(error_code(&raw.statement(0x1c, id, &1_u32.to_le_bytes())), 0, "one fits");
+    assert_eq!(error_code(&raw.statement(0x1c, id, &2_u32.to_le_bytes())), 1226);
+    assert_eq!(error_code(&raw.statement(0x17, id, b"\x01\x01\0\0\0")), 0);
+    let shown = raw.statement(0x1c, id, &3_u32.to_le_bytes());
+    assert_eq!((error_code(&shown), shown.len()), (0, 4), "three rows and the end");
 }

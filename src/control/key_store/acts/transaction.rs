@@ -25,23 +25,16 @@ impl KeyStore {
         run: Run,
         work: impl AsyncFnOnce(&mut Session, Header) -> Result<T, ActError>,
     ) -> Result<T, ActError> {
-        let mut session = self.pool.session(doing, ACT_LIMIT).await?;
-        let outcome = async {
-            session.control("START TRANSACTION").await?;
-            let header = self.lock(&mut session).await?;
-            let done = work(&mut session, header).await?;
-            let end = match run {
-                Run::Real => "COMMIT",
-                Run::Rehearsal => "ROLLBACK",
-            };
-            session.control(end).await?;
-            Ok(done)
-        }
-        .await;
-        if outcome.is_err() {
-            session.abandon().await;
-        }
-        outcome
+        let end = match run {
+            Run::Real => "COMMIT",
+            Run::Rehearsal => "ROLLBACK",
+        };
+        let session = self.pool.session(doing, ACT_LIMIT).await?;
+        let locked = async |session: &mut Session| {
+            let header = self.lock(session).await?;
+            work(session, header).await
+        };
+        session.transaction_until(end, locked).await
     }
 
     async fn lock(&self, session: &mut Session) -> Result<Header, ActError> {

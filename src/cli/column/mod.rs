@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::keys::{HINT, may_not_write};
 use super::output::Output;
 use super::{Configured, Facts, Failure, approvals, runtime};
 use crate::app::control_settings;
@@ -316,5 +317,14 @@ async fn asked(engine: &Engine, refused: ColumnError) -> Failure {
 
 /// What the command line or a file must mend is told apart from what could not be done.
 fn failure(error: ColumnError) -> Failure {
-    if error.is_usage() { Failure::Usage(error.into()) } else { Failure::Failed(error.into()) }
+    if error.is_usage() {
+        return Failure::Usage(error.into());
+    }
+    let may_not_keep = matches!(&error, ColumnError::Control(refused) if may_not_write(refused));
+    let error = anyhow::Error::new(error);
+    Failure::Failed(if may_not_keep {
+        error.context(format!("the job cannot be kept in the key store{HINT}"))
+    } else {
+        error
+    })
 }

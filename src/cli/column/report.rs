@@ -101,7 +101,10 @@ pub(super) fn rehearsal(verb: Verb, rehearsal: &Rehearsal) -> serde_json::Value 
 pub(super) fn rehearsed(verb: Verb, rehearsal: &Rehearsal) -> String {
     let mut lines = vec![format!("{verb} of {}, rehearsed; nothing was changed", rehearsal.table)];
     for (column, stage) in &rehearsal.columns {
-        lines.push(format!("{column} is at stage {}", stage.map_or("sealed (the default)", |stage| stage.name())));
+        lines.push(match stage {
+            Some(stage) => format!("{column} is at stage {}", stage.name()),
+            None => format!("{column} is new to the key store: proxies take it for sealed until a job is begun"),
+        });
     }
     lines.extend(rehearsal.remarks.iter().map(remark));
     lines.extend(rehearsal.before.iter().map(|statement| format!("before: {statement};")));

@@ -89,6 +89,11 @@ async fn a_rehearsal_changes_nothing(kind: Kind) {
             .sql(&format!("SELECT COUNT(*) FROM candado.job WHERE table_schema = '{}'", bench.database)),
         "0\n"
     );
+    // An index that is made before is not made again after.
+    bench.sql("ALTER TABLE customers DROP INDEX by_phone");
+    let rehearsed = bench.run("encrypt", &["--dry-run", "--json"]).ok().json();
+    let made = |when: &str| rehearsed[when][0].as_str().unwrap().matches("ADD INDEX").count();
+    assert_eq!((made("statements_before"), made("statements_after")), (1, 0), "{rehearsed:#}");
 }
 
 async fn a_unique_column_stays_unique(kind: Kind) {

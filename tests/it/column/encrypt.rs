@@ -41,6 +41,8 @@ async fn rows_that_are_there_are_encrypted(kind: Kind) {
     // A second run says that there is nothing to do.
     let again = bench.run("encrypt", &[]);
     assert!(!again.succeeded && again.stderr.contains("encrypted already"), "{}", again.stderr);
+    let aborted = bench.of_table("abort", &[]);
+    assert!(aborted.stderr.contains("there is no unfinished job"), "what is refused leaves none: {}", aborted.stderr);
     let verified = bench.run("verify", &["--json"]).ok().json();
     assert_eq!((&verified[0]["kind"], &verified[0]["digest"]), (&"sealed".into(), &proofs[0]["digest"]));
 }

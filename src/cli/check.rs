@@ -19,7 +19,7 @@ use crate::control::{
     CatalogLoader, ControlError, KeyStore, Pool, SCHEMA, StoredKeys, Weight, chain, check_columns, counted,
 };
 use crate::crypto::{KeyId, KeyPurpose};
-use crate::keys::{EncryptionContext, Inactive, KeyError, KeyFilePlace, KeyRecord, RingError, Stages};
+use crate::keys::{EncryptionContext, Inactive, KeyError, KeyFilePlace, KeyRecord, RingError, Stages, WrappedKey};
 use crate::policy::{FirewallMode, Policy, ProtectedColumn};
 use crate::proxy::check_shadow;
 use crate::schema::ServerKind;
@@ -357,15 +357,17 @@ impl Report {
         let deployment = stored.map(|stored| stored.deployment).unwrap_or_default();
         for key in &needed {
             let context = key.encryption_context(deployment);
-            let mut outcome = Err(KeyError::NotFound);
-            for wrapped in &key.wraps {
-                outcome = provider.unwrapper.unwrap(wrapped, &context).await.map(drop);
-                if outcome.is_ok() {
+            let mut failure =
+                Some("no wrap for the configured key provider; `candado keys add-wrap` makes one".to_owned());
+            let of_provider = |wrapped: &&WrappedKey| wrapped.kek.provider == provider.unwrapper.kind();
+            for wrapped in key.wraps.iter().filter(of_provider) {
+                failure = provider.unwrapper.unwrap(wrapped, &context).await.err().map(|error| error.to_string());
+                if failure.is_none() {
                     break;
                 }
             }
-            if let Err(error) = outcome {
-                self.add("key provider", Verdict::Wrong, format!("key {}: {error}", key.kid));
+            if let Some(failure) = failure {
+                self.add("key provider", Verdict::Wrong, format!("key {}: {failure}", key.kid));
                 return;
             }
         }

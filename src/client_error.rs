@@ -243,10 +243,12 @@ pub enum Complaint {
     #[error("Client does not support authentication protocol requested by server; consider upgrading MySQL client")]
     ClientTooOld,
     /// An authentication plugin that cannot be carried between a TLS and a plain side.
-    #[error("This authentication plugin needs equal encryption on both sides of the proxy")]
+    #[error("This authentication plugin needs TLS on both sides of the proxy, or on neither")]
     PluginNotCarried,
     /// The client encrypted its password for another RSA key.
-    #[error("The password could not be decrypted: the client used another RSA key")]
+    #[error(
+        "The password could not be decrypted: the client used another RSA key; take the pinned key out, or use TLS"
+    )]
     PasswordNotDecrypted,
     /// The connection's character set cannot be read.
     #[error("Unsupported character set: use utf8mb4, utf8mb3, ascii, latin1 or binary")]
@@ -255,7 +257,7 @@ pub enum Complaint {
     #[error("Unknown command")]
     UnknownCommand,
     /// Replication or cloning.
-    #[error("Access denied; replication and cloning do not pass the proxy")]
+    #[error("Access denied; replication and cloning do not pass the proxy: connect to the server itself")]
     CopyingDenied,
     /// A command or row above the limit.
     #[error("Got a packet bigger than 'max_allowed_packet' bytes")]

@@ -15,6 +15,9 @@ use super::{Accessed, Parsed};
 
 /// Bytes that are read at once.
 const PIECE: usize = 4 << 20;
+
+/// How much of a file is looked at for a first record.
+const START: usize = 64 << 10;
 /// A line that is longer is none.
 const LINE_OCTETS_MAX: usize = 64 << 20;
 
@@ -131,6 +134,9 @@ impl Wanted {
 pub fn search(path: &Path, filter: &Filter, mut each: impl FnMut(&Accessed<'_>)) -> io::Result<()> {
     let wanted = Wanted::new(filter);
     let mut file = fs::File::open(path)?;
+    if !begins_as_record(&mut file)? {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is no record of accesses"));
+    }
     let stretch = stretch(&mut file, filter.from.as_deref(), filter.until.as_deref())?;
     file.seek(SeekFrom::Start(stretch.start))?;
     let mut file = file.take(stretch.end.saturating_sub(stretch.start));
@@ -155,6 +161,15 @@ pub fn search(path: &Path, filter: &Filter, mut each: impl FnMut(&Accessed<'_>))
         piece.copy_within(whole..filled, 0);
         filled = filled.saturating_sub(whole);
     }
+}
+
+/// Whether one of the first lines can be read, or there is none: what is in a file of another kind would be nothing found.
+fn begins_as_record(file: &mut fs::File) -> io::Result<bool> {
+    let mut start = Vec::with_capacity(START);
+    file.take(START as u64).read_to_end(&mut start)?;
+    let whole = memchr::memrchr(b'\n', &start).map_or(0, |at| at.saturating_add(1));
+    let mut lines = start.get(..whole).unwrap_or_default().split(|byte| *byte == b'\n');
+    Ok(whole == 0 || lines.any(|line| Parsed::read(line).is_some()))
 }
 
 /// Takes whole lines.

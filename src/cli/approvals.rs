@@ -10,10 +10,11 @@ use zeroize::Zeroizing;
 
 use super::account::Account;
 use super::output::Output;
+use super::table::table;
 use super::{Failure, lock_memory, runtime};
 use crate::app::{control_settings, operator, provider};
 use crate::config::Settings;
-use crate::control::{KeyStore, ListedRequest, Pool, Recorder, SCHEMA, Signed, StoredRequest};
+use crate::control::{KeyStore, ListedRequest, Pool, Recorder, SCHEMA, Signed, StoredRequest, counted};
 use crate::crypto::{SIGNATURE_LENGTH, SigningKey};
 
 /// No key and no signature is longer.
@@ -142,13 +143,13 @@ fn signature(path: &Path) -> Result<[u8; SIGNATURE_LENGTH], Failure> {
     signature.ok_or_else(|| Failure::Usage(anyhow!("{} is no Ed25519 signature", path.display())))
 }
 
-fn read(path: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     use std::io::Read;
     let told = || format!("cannot read {}", path.display());
-    let file = std::fs::File::open(path).with_context(told)?;
+    let file = std::fs::File::open(path).with_context(told).map_err(Failure::Usage)?;
     // Large enough from the start, so that no copy of a key stays behind when it grows.
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(FILE_OCTETS_MAX).unwrap_or_default()));
-    file.take(FILE_OCTETS_MAX).read_to_end(&mut bytes).with_context(told)?;
+    file.take(FILE_OCTETS_MAX).read_to_end(&mut bytes).with_context(told).map_err(Failure::Usage)?;
     Ok(bytes)
 }
 
@@ -168,7 +169,7 @@ fn list(arguments: &ListArguments) -> Result<(), Failure> {
         let requests: Vec<Value> = listed.iter().map(document).collect();
         output.json(&json!({ "threshold": settings.approval.threshold(), "requests": requests }))?
     } else {
-        output.line(table(&listed, settings.approval.threshold()))?
+        output.line(list_text(&listed, settings.approval.threshold()))?
     }
     Ok(())
 }
@@ -194,13 +195,11 @@ fn document(listed: &ListedRequest) -> Value {
     })
 }
 
-fn table(listed: &[ListedRequest], threshold: usize) -> String {
-    let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["request", "act", "on", "asked by", "expires (UTC)", "condition", "signed by"]);
-    for listed in listed {
+fn list_text(listed: &[ListedRequest], threshold: usize) -> String {
+    let headings = ["request", "act", "on", "asked by", "expires (UTC)", "condition", "signed by"];
+    let rows = listed.iter().map(|listed| {
         let request = &listed.request;
-        table.add_row([
+        [
             request.id.to_string(),
             request.request.act.to_string(),
             request.request.subject.clone(),
@@ -208,10 +207,11 @@ fn table(listed: &[ListedRequest], threshold: usize) -> String {
             request.expires_at.get(..19).unwrap_or(&request.expires_at).replace('T', " "),
             listed.condition.to_owned(),
             listed.signed_by.join(", "),
-        ]);
-    }
+        ]
+    });
+    let table = table(headings, rows, "no approval was asked for");
     match threshold {
         0 => format!("{table}\nno approval is demanded: [approval] sets no threshold"),
-        threshold => format!("{table}\n{threshold} signatures approve a request"),
+        threshold => format!("{table}\na request needs {}", counted(threshold, "signature", "signatures")),
     }
 }

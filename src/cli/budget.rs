@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::account::Account;
 use super::approvals::asked;
 use super::output::Output;
+use super::table::table;
 use super::{Failure, lock_memory, runtime};
 use crate::app::{control_settings, operator, provider};
 use crate::config::Settings;
@@ -147,8 +148,12 @@ fn list(arguments: &ListArguments) -> Result<(), Failure> {
         "elevations": elevations.iter().map(elevation_facts).collect::<Vec<_>>(),
         "windows": windows.iter().map(window_facts).collect::<Vec<_>>(),
     });
-    let text = || format!("{}\n{}", elevation_table(&elevations), window_table(&windows));
-    Ok(Output::new().answer(arguments.json, &facts, text)?)
+    Ok(Output::new().answer(arguments.json, &facts, || text(&elevations, &windows))?)
+}
+
+/// Elevations, and below them what is counted.
+pub(super) fn text(elevations: &[ListedElevation], windows: &[ListedWindow]) -> String {
+    format!("{}\n{}", elevation_table(elevations), window_table(windows))
 }
 
 fn elevation_facts(listed: &ListedElevation) -> Value {
@@ -166,31 +171,28 @@ fn window_facts(window: &ListedWindow) -> Value {
 }
 
 fn elevation_table(elevations: &[ListedElevation]) -> String {
-    let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["request", "account", "factor", "until (UTC)", "condition", "approved by", "reason"]);
-    for ListedElevation { request, elevation, ends_at, condition, approved_by, .. } in elevations {
-        table.add_row([
-            request.to_string(),
-            elevation.account.clone(),
-            elevation.factor.to_string(),
-            short(ends_at),
-            condition.name().to_owned(),
-            approved_by.join(", "),
-            elevation.reason.clone(),
-        ]);
-    }
-    table.to_string()
+    let headings = ["request", "account", "factor", "until (UTC)", "condition", "approved by", "reason"];
+    let rows =
+        elevations.iter().map(|ListedElevation { request, elevation, ends_at, condition, approved_by, .. }| {
+            [
+                request.to_string(),
+                elevation.account.clone(),
+                elevation.factor.to_string(),
+                short(ends_at),
+                condition.name().to_owned(),
+                approved_by.join(", "),
+                elevation.reason.clone(),
+            ]
+        });
+    table(headings, rows, "no budget is elevated")
 }
 
 fn window_table(windows: &[ListedWindow]) -> String {
-    let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["account", "since (UTC)", "span", "taken"]);
-    for ListedWindow { account, span, began_at, taken } in windows {
-        table.add_row([account.clone(), short(began_at), span.clone(), taken.to_string()]);
-    }
-    table.to_string()
+    let rows = windows.iter().map(|ListedWindow { account, span, began_at, taken }| {
+        [account.clone(), short(began_at), span.clone(), taken.to_string()]
+    });
+    let none = "nothing is counted: in this minute and day no account has used anything of a budget";
+    table(["account", "since (UTC)", "span", "taken"], rows, none)
 }
 
 /// A time without fractions.

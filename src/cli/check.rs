@@ -15,9 +15,11 @@ use super::output::Output;
 use super::{Facts, Failure, InEnvironment, runtime};
 use crate::app::{control_settings, environments, load_policy, process, provider, tls};
 use crate::config::{self, Keys, MemoryLock, NotReady, Plaintext, ServerTls, Settings};
-use crate::control::{CatalogLoader, ControlError, KeyStore, Pool, SCHEMA, StoredKeys, Weight, chain, check_columns};
+use crate::control::{
+    CatalogLoader, ControlError, KeyStore, Pool, SCHEMA, StoredKeys, Weight, chain, check_columns, counted,
+};
 use crate::crypto::{KeyId, KeyPurpose};
-use crate::keys::{EncryptionContext, Inactive, KeyError, KeyFilePlace, KeyRecord, RingError, Stages};
+use crate::keys::{EncryptionContext, Inactive, KeyError, KeyFilePlace, KeyRecord, RingError, Stages, WrappedKey};
 use crate::policy::{FirewallMode, Policy, ProtectedColumn};
 use crate::proxy::check_shadow;
 use crate::schema::ServerKind;
@@ -215,7 +217,11 @@ impl Report {
     fn policy(&mut self, policy: &Policy) {
         let indexed = policy.columns().iter().filter(|column| column.index.is_some()).count();
         let count = policy.columns().len();
-        self.add("policy", Verdict::Ok, format!("{count} protected columns, {indexed} of them searched"));
+        self.add(
+            "policy",
+            Verdict::Ok,
+            format!("{}, {indexed} of them searched", counted(count, "protected column", "protected columns")),
+        );
         if count == 0 {
             self.add("policy", Verdict::Warning, "nothing is protected");
         }
@@ -299,7 +305,12 @@ impl Report {
                 return None;
             }
         };
-        let text = format!("deployment {}, epoch {}, {} keys", stored.deployment, stored.epoch, stored.records.len());
+        let text = format!(
+            "deployment {}, epoch {}, {}",
+            stored.deployment,
+            stored.epoch,
+            counted(stored.records.len(), "key", "keys")
+        );
         self.add("key store", Verdict::Ok, text);
         self.active_keys(policy, &stored);
         Some(stored)
@@ -346,15 +357,17 @@ impl Report {
         let deployment = stored.map(|stored| stored.deployment).unwrap_or_default();
         for key in &needed {
             let context = key.encryption_context(deployment);
-            let mut outcome = Err(KeyError::NotFound);
-            for wrapped in &key.wraps {
-                outcome = provider.unwrapper.unwrap(wrapped, &context).await.map(drop);
-                if outcome.is_ok() {
+            let mut failure =
+                Some("no wrap for the configured key provider; `candado keys add-wrap` makes one".to_owned());
+            let of_provider = |wrapped: &&WrappedKey| wrapped.kek.provider == provider.unwrapper.kind();
+            for wrapped in key.wraps.iter().filter(of_provider) {
+                failure = provider.unwrapper.unwrap(wrapped, &context).await.err().map(|error| error.to_string());
+                if failure.is_none() {
                     break;
                 }
             }
-            if let Err(error) = outcome {
-                self.add("key provider", Verdict::Wrong, format!("key {}: {error}", key.kid));
+            if let Some(failure) = failure {
+                self.add("key provider", Verdict::Wrong, format!("key {}: {failure}", key.kid));
                 return;
             }
         }
@@ -362,7 +375,7 @@ impl Report {
             self.add(
                 "key provider",
                 Verdict::Ok,
-                format!("{} opens all {} keys that columns need", provider.kek, needed.len()),
+                format!("{} opens every key that columns need ({})", provider.kek, needed.len()),
             );
             return;
         }

@@ -3,20 +3,21 @@
 //! The catalog is read from the configured server; no key is opened and nothing is sent on behalf of the statements.
 //! Their texts are shown with placeholders alone: what is explained may come from a log.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
 use clap::Args;
 use serde::Serialize;
 
-use super::output::Output;
+use super::output::{Output, note};
 use super::script::{Piece, Source, sql_mode};
 use super::{Configured, Failure, InEnvironment, runtime, shadow_report};
 use crate::app::{control_settings, load_policy};
-use crate::config::{self, Settings};
+use crate::config::{self, Server, Settings};
 use crate::control::{CatalogLoader, Pool};
 use crate::explain::{self, Audience, Explained, Verdict};
-use crate::plan::{self, Inspection, Lookup, PlanCache, Scratch};
+use crate::plan::{self, Inspection, Lookup, PlanCache, Refusal, Scratch, UnknownName};
 use crate::policy::{Access, Account, ColumnId, FirewallMode, Policy, RoleId};
 use crate::schema::{Catalog, Charset};
 use crate::sql::{Dialect, SqlMode};
@@ -54,6 +55,9 @@ struct Placed {
     line: usize,
     #[serde(flatten)]
     explained: Explained,
+    /// Whether it was refused for a bare name of a table that is not known.
+    #[serde(skip)]
+    is_lost: bool,
 }
 
 /// All statements.
@@ -72,12 +76,23 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let reader = Reader::of(arguments.account.as_deref(), &policy)?;
     let input = arguments.source.read()?;
     let catalog = runtime()?.block_on(catalog(&settings))?;
+    if let Some(database) = arguments.database.as_deref().filter(|name| !catalog.has_tables_of(name)) {
+        return Err(Failure::Usage(anyhow!("--database: {}", unseen(database))));
+    }
     let dialect = Dialect { mode: arguments.sql_mode, charset: Charset::Utf8mb4, server: catalog.server };
     let pieces = arguments.source.statements(&input, &dialect, arguments.database.as_deref())?;
     if pieces.is_empty() {
         return Err(Failure::Usage(anyhow!("there is no statement to explain")));
     }
+    let used: BTreeSet<&str> = pieces.iter().filter_map(|piece| piece.database.as_deref()).collect();
+    for database in used.into_iter().filter(|name| !catalog.has_tables_of(name)) {
+        note(format_args!("USE: {}", unseen(database)));
+    }
     let report = Explainer { catalog: &catalog, policy: &policy, reader, dialect }.explain(&pieces);
+    let lost = pieces.iter().zip(&report.statements).any(|(piece, placed)| piece.database.is_none() && placed.is_lost);
+    if lost {
+        note("no default database: name it with --database, or with USE among the statements");
+    }
     Output::new().answer(arguments.json, &report, || report.text())?;
     let refused = report.statements.iter().any(|statement| statement.explained.verdict == Verdict::Refused);
     if refused { Err(Failure::Found) } else { Ok(()) }
@@ -87,7 +102,14 @@ async fn catalog(settings: &Settings) -> anyhow::Result<Catalog> {
     let pool = Pool::new(&control_settings(settings));
     let catalog = CatalogLoader::new(pool.clone()).load(1).await;
     pool.close().await;
-    catalog.context("the catalog cannot be loaded")
+    let Server { host, port, .. } = &settings.server;
+    catalog.with_context(|| format!("the catalog cannot be loaded from {host}:{port}"))
+}
+
+fn unseen(database: &str) -> String {
+    format!(
+        "no table of database {database} is visible: it does not exist, is empty, or the control account may not see it"
+    )
 }
 
 /// Who sends the statements.
@@ -155,8 +177,9 @@ impl Explainer<'_> {
                     scratch: &mut scratch,
                 },
             );
+            let is_lost = matches!(&decision, Err(Refusal::UnknownName { name: UnknownName::Table(name) }) if !name.contains('.'));
             let explained = Explained::of(&decision, self.policy, Audience::Operator);
-            statements.push(Placed { line: *line, explained });
+            statements.push(Placed { line: *line, explained, is_lost });
         }
         Report { statements }
     }
@@ -171,7 +194,7 @@ impl Report {
 
 impl Placed {
     fn block(&self) -> String {
-        let Self { line, explained } = self;
+        let Self { line, explained, is_lost: _ } = self;
         let verdict = match explained.verdict {
             Verdict::Relayed => "relayed",
             Verdict::Rewritten => "rewritten",

@@ -20,6 +20,7 @@ mod roles;
 mod script;
 mod serve;
 mod shadow_report;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -45,7 +46,8 @@ const EXIT_USAGE: u8 = 64;
   candado check --config /etc/candado/candado.toml
   candado serve --config /etc/candado/candado.toml
 
-Exit codes: 0 done, 1 failed or something found, 64 wrong command line or configuration.")]
+Exit codes: 0 done, 1 failed or something found, 2 intact with a reservation (audit verify), 64 wrong
+command line or configuration.")]
 struct Cli {
     #[command(subcommand)]
     command: Command,

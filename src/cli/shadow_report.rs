@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Failure;
 use super::output::Output;
+use crate::control::counted;
 use crate::explain::{ShadowHead, ShadowLine, Verdict};
 
 /// A report longer than this was written by somebody else.
@@ -84,11 +85,17 @@ impl Summary {
     fn text(&self) -> String {
         let totals = &self.head.totals;
         let mut text = format!(
-            "{} statements relayed, {} rewritten, {} REFUSED ({} different ones)",
-            totals.relayed, totals.rewritten, totals.refused, self.lines
+            "{} relayed, {} rewritten, {} REFUSED ({} different ones)",
+            counted(totals.relayed, "statement", "statements"),
+            totals.rewritten,
+            totals.refused,
+            self.lines
         );
         if totals.not_listed > 0 {
-            text.push_str(&format!("\n{} statements are not listed: the table was full", totals.not_listed));
+            text.push_str(&format!(
+                "\n{} not listed: the table was full",
+                counted(totals.not_listed, "statement", "statements")
+            ));
         }
         for reason in &self.refused {
             text.push_str(&format!("\n\n{:>8} x  {}: {}", reason.executed, reason.code, reason.reason));
@@ -115,7 +122,7 @@ mod tests {
     #[test]
     fn refusals_are_summed_up_by_reason() {
         let summary = summary(REPORT).unwrap();
-        let expected = "5 statements relayed, 2 rewritten, 4 REFUSED (3 different ones)\n1 statements are not listed: the \
+        let expected = "5 statements relayed, 2 rewritten, 4 REFUSED (3 different ones)\n1 statement not listed: the \
                         table was full\n\n       4 x  1235: X is not supported\n            do Y\n       3 x    app: SELECT \
                         ?\n       1 x    app: (cannot be read)";
         assert_eq!(summary.text(), expected);

@@ -30,3 +30,12 @@ fn wrong_usage_is_told_from_help() {
     }
     assert!(Cli::try_parse_from(["candado", "check", "--json", "-c", "x.toml"]).is_ok());
 }
+
+#[test]
+fn what_nothing_is_listed_of_is_said_in_words() {
+    let expected =
+        "no budget is elevated\nnothing is counted: in this minute and day no account has used anything of a budget";
+    assert_eq!(budget::text(&[], &[]), expected);
+    let shown = table::table(["a", "b"], [["1".to_owned(), "2".to_owned()]], "none");
+    assert!(shown.contains(" 1   2 ") && !shown.contains("none"), "{shown}");
+}

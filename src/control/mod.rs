@@ -13,6 +13,7 @@ mod catalog_loader;
 mod catalog_task;
 pub mod column;
 mod column_check;
+mod counted;
 mod elevation;
 mod error;
 mod key_store;
@@ -35,6 +36,7 @@ pub use budget_task::BudgetTask;
 pub use catalog_loader::CatalogLoader;
 pub use catalog_task::{CatalogRequests, CatalogTask, NotRefreshed};
 pub use column_check::{Finding, Problem, Weight, check_columns};
+pub use counted::counted;
 pub use elevation::{Elevation, ElevationCondition, FACTOR_MAX, ListedElevation, ListedWindow, MINUTES_MAX};
 pub use error::{ControlError, chain};
 pub use key_store::{

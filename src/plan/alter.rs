@@ -57,14 +57,10 @@ pub(super) fn table(words: &Words<'_>) -> Result<(), Refusal> {
             .filter_map(|at| text.name_at(at));
         for name in named.filter(|_| !index) {
             if words.names.has_column(&name) {
-                return Err(unsupported(&name, "ALTER TABLE that names a protected column", REMEDY));
+                return Err(unsupported(&name, "ALTER TABLE of a protected column", REMEDY));
             }
             if words.names.has_stated(&name) {
-                return Err(unsupported(
-                    &name,
-                    "ALTER TABLE that names a column which protected values depend on",
-                    REMEDY,
-                ));
+                return Err(unsupported(&name, "ALTER TABLE of a column that protected values depend on", REMEDY));
             }
         }
     }

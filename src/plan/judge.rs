@@ -134,7 +134,11 @@ impl Judge<'_> {
     fn unparsed(&self, text: &Text<'_>, params: u16) -> (Result<QueryPlan, Refusal>, Remember) {
         let dangerous = |name: &str| self.names.has_carrier(name) || self.names.has_column(name);
         if let Some((_, name)) = text.names().find(|(_, name)| dangerous(name)) {
-            let refusal = other::unsupported(&name, "syntax that Candado cannot read", "write it in simpler terms");
+            let refusal = other::unsupported(
+                &name,
+                "SQL that Candado cannot read",
+                "check its spelling, or write it in simpler terms",
+            );
             return (Err(refusal), Remember::Yes);
         }
         // It may be several statements, if policy protects nothing.

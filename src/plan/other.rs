@@ -65,7 +65,7 @@ impl Words<'_> {
             | Class::Kill
             | Class::Execute
             | Class::Deallocate => moves_nothing(),
-            Class::LoadData => self.near("LOAD DATA", "insert the rows"),
+            Class::LoadData => self.near("LOAD DATA", "insert the rows by INSERT"),
             Class::Handler => self.near("HANDLER", "use SELECT"),
             Class::Do => self.near("DO", "use SELECT"),
             Class::Dml

@@ -101,7 +101,7 @@ impl fmt::Display for Subject {
         match self {
             Self::Column(column) => write!(f, "column {column}"),
             Self::Table(table) => write!(f, "table {table}"),
-            Self::Named(name) => write!(f, "data behind the name {name}"),
+            Self::Named(name) => write!(f, "name {name}"),
             Self::Data => f.write_str("data"),
         }
     }
@@ -122,8 +122,9 @@ impl UnknownName {
     /// What to do about it, as the end of a sentence.
     fn remedy(&self) -> &'static str {
         match self {
-            Self::Table(_) => "qualify it or check its spelling; temporary tables stand in statements of their own",
-            Self::Column(_) | Self::Routine(_) => "qualify it or check its spelling",
+            Self::Table(_) => "check its spelling and its database; a temporary table needs a statement of its own",
+            Self::Column(_) => "check its spelling, and name its table",
+            Self::Routine(_) => "check its spelling and its database",
         }
     }
 

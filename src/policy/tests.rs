@@ -74,7 +74,10 @@ fn an_unknown_key_is_an_error_that_names_the_nearest_one() {
     let text = problems(|good| good.replace("keyset = ", "keysat = "));
     assert_eq!(text, "policy.toml:6: unknown key `keysat`; did you mean `keyset`?");
     let text = problems(|good| good.replace("firewall = \"observe\"", "firewall = \"obsreve\""));
-    assert_eq!(text, "policy.toml:30: unknown value `obsreve`; did you mean `observe`?");
+    let known = "Known here: block, learn, observe, off, protect";
+    assert_eq!(text, format!("policy.toml:30: unknown value `obsreve`; did you mean `observe`? {known}"));
+    let text = problems(|good| good.replacen("keyset = ", "padding = \"16\"\nkeyset = ", 1));
+    assert_eq!(text, "policy.toml:6: invalid type: string \"16\", expected a whole number");
 }
 
 #[test]

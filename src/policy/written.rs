@@ -144,12 +144,27 @@ fn explain(message: &str) -> String {
     } else if message.starts_with("missing field") {
         return format!("key `{}` is missing", quoted.next().unwrap_or_default());
     } else {
-        return message.trim_end().replace('\n', ", ");
+        return whole_number(message.trim_end()).replace('\n', ", ");
     };
     let written = quoted.next().unwrap_or_default();
     let known: Vec<&str> = quoted.collect();
     if let Some(word) = nearest(written, known.iter().copied()) {
-        return format!("unknown {kind} `{written}`; did you mean `{word}`?");
+        // Values are few, and the nearest need not be the one that was meant: of a firewall that is "on", it is "off".
+        let others = if kind == "value" && known.len() > 1 {
+            format!(" Known here: {}", known.join(", "))
+        } else {
+            String::new()
+        };
+        return format!("unknown {kind} `{written}`; did you mean `{word}`?{others}");
     }
     format!("unknown {kind} `{written}`; known here: {}", known.join(", "))
+}
+
+/// A type of ours is no word for whoever writes a file.
+fn whole_number(message: &str) -> String {
+    let expected = ["u8", "u16", "u32", "u64", "usize"].iter().find_map(|name| message.strip_suffix(name));
+    match expected {
+        Some(head) if head.starts_with("invalid type: ") => format!("{head}a whole number"),
+        Some(_) | None => message.to_owned(),
+    }
 }

@@ -204,6 +204,12 @@ impl Catalog {
         self.tables.get(&self.table_key(database, table))
     }
 
+    /// Whether the snapshot has a table of the database.
+    pub fn has_tables_of(&self, database: &str) -> bool {
+        let (database, _) = self.table_key(database, "");
+        self.tables.keys().any(|(of, _)| *of == database)
+    }
+
     /// All tables and views, in no order.
     pub fn tables(&self) -> impl Iterator<Item = &Table> {
         self.tables.values()

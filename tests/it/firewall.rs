@@ -9,6 +9,7 @@ use crate::support::shop::{Answer, Shop, Who, assert_in_step, prepared, refused,
 on_each_server!(
     every_rule_refuses_its_examples,
     look_alikes_pass,
+    the_question_of_mysqls_own_client_is_the_servers,
     an_attack_in_a_value_is_data,
     connection_and_transaction_stay,
     events_name_rule_and_digest_and_no_value,
@@ -62,6 +63,25 @@ async fn look_alikes_pass(kind: Kind) {
         let answer = text(&mut conn, sql).await;
         assert!(matches!(answer, Answer::Rows { .. } | Answer::Refused { code: 1235, .. }), "{sql}: {answer:?}");
     }
+}
+
+/// `mysql` sends it at each start. It is no attack, and must not look like one.
+async fn the_question_of_mysqls_own_client_is_the_servers(kind: Kind) {
+    let shop = Shop::open(kind);
+    let mut conn = shop.connect(Who::Application).await;
+    // An unfinished dollar quote, and where there are none, a name.
+    let (own, reads_quotes) = match kind {
+        Kind::MySql => ((1064, "42000"), true),
+        Kind::MariaDb => ((1054, "42S22"), false),
+    };
+    refused(&mut conn, "select $$", own.0, own.1).await;
+    assert_eq!(events(&shop).len(), 0);
+    if reads_quotes {
+        refused(&mut conn, "select $$ FROM customers", 6444, "28000").await;
+        refused(&mut conn, "SELECT $$", 6444, "28000").await;
+        assert_eq!(events(&shop).len(), 2);
+    }
+    assert_in_step(&mut conn, "select $$").await;
 }
 
 async fn an_attack_in_a_value_is_data(kind: Kind) {

@@ -110,7 +110,7 @@ fn a_key_file_is_taken_from_systemds_credentials() {
         (output.status.code(), utf8(&output.stdout) + &utf8(&output.stderr))
     };
     let (_, report) = check(Some(&credentials));
-    assert!(report.contains("opens all 2 keys"), "{report}");
+    assert!(report.contains("opens every key that columns need (2)"), "{report}");
     let (code, messages) = check(None);
     assert_eq!(code, Some(64), "{messages}");
     assert!(messages.contains("CREDENTIALS_DIRECTORY"), "{messages}");

@@ -115,6 +115,8 @@ async fn the_first_keys_are_recorded(kind: Kind) {
     assert_eq!(some(&["--from", "2020-01-01", "--limit", "1", "--act", "key.create", "--subject", "key 1"]), [2]);
     let text = office.run(AUDITOR, &config, &["audit", "list"]);
     assert!(text.code == 0 && text.out.contains("keys.init"), "{text:?}");
+    let none = office.run(AUDITOR, &config, &["audit", "list", "--act", "keys.int"]);
+    assert_eq!(none.out, "no such act is recorded\nnot verified: `candado audit verify` does that\n");
     assert_eq!(office.run(AUDITOR, &config, &["audit", "list", "--from", "yesterday"]).code, 64);
 }
 

@@ -12,12 +12,13 @@ use serde_json::{Value, json};
 use crate::app::{control_settings, provider};
 use tokio::runtime::Runtime;
 
+use super::verify::broken;
 use crate::audit::{AnchorPlace, AnchorStore, ChainId, Found, NoAnchors, ProxyKey, PutAway, Verdict, verify};
 use crate::cli::account::Account;
 use crate::cli::output::Output;
 use crate::cli::{Failure, lock_memory, runtime};
 use crate::config::MemoryLock;
-use crate::control::{AuditKeys, ControlError, KeyStore, Pool, SCHEMA};
+use crate::control::{AuditKeys, ControlError, KeyStore, Pool, SCHEMA, counted};
 use crate::crypto::{AUDIT_MAC_LENGTH, AccessKey};
 
 /// What one line read at once may hold.
@@ -188,24 +189,24 @@ fn document(verdict: &Verdict) -> Value {
 }
 
 fn text(verdict: &Verdict, key_file: Option<&Path>) -> String {
-    let mut lines: Vec<String> =
-        verdict.found.iter().map(|found| format!("BROKEN  {}: {}", found.place, found.breach)).collect();
+    let mut lines = broken(&verdict.found, |found| format!("{}: {}", found.place, found.breach));
     for (chain, (first, last)) in &verdict.chains {
         let from = if *first > 1 { " (earlier ones are in no file given)" } else { "" };
         lines.push(format!("chain {chain}: records {first} to {last}{from}"));
     }
     if verdict.lost > 0 {
-        lines.push(format!("note    {} accesses happened and are not recorded, as gaps tell", verdict.lost));
+        lines.push(format!("note    not recorded, as gaps tell: {}", counted(verdict.lost, "access", "accesses")));
     }
     match key_file {
         Some(_) => {
             lines.push("note    not compared with the anchors: an end that was cut off does not show".to_owned())
         }
-        None => lines.push(format!("compared with {} anchors", verdict.anchors)),
+        None => lines.push(format!("compared with {}", counted(verdict.anchors, "anchor", "anchors"))),
     }
+    let records = counted(verdict.records, "record", "records");
     lines.push(match verdict.found.len() {
-        0 => format!("intact: {} records, {} of them accesses", verdict.records, verdict.accesses),
-        number => format!("not intact: {number} breaches in {} records", verdict.records),
+        0 => format!("intact: {records}, {} of them accesses", verdict.accesses),
+        number => format!("not intact: {} in {records}", counted(number, "breach", "breaches")),
     });
     lines.join("\n")
 }

@@ -10,6 +10,7 @@ use crate::app::control_settings;
 use crate::cli::account::Account;
 use crate::cli::moment::moment;
 use crate::cli::output::Output;
+use crate::cli::table::table;
 use crate::cli::{Failure, runtime};
 use crate::control::{KeyStore, Pool, SCHEMA, StoredEntry};
 
@@ -66,7 +67,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let entries: Vec<Value> = entries.iter().map(document).collect();
         output.json(&json!({ "entries": entries }))?
     } else {
-        output.line(table(&entries))?
+        output.line(text(&entries))?
     }
     Ok(())
 }
@@ -92,13 +93,10 @@ fn document(entry: &StoredEntry) -> Value {
     })
 }
 
-fn table(entries: &[StoredEntry]) -> String {
-    let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["entry", "when (UTC)", "who", "act", "on", "before", "after"]);
-    for entry in entries {
+fn text(entries: &[StoredEntry]) -> String {
+    let rows = entries.iter().map(|entry| {
         let shown = |text: &str| if text == "null" { "–".to_owned() } else { text.to_owned() };
-        table.add_row([
+        [
             entry.seq.to_string(),
             entry.at.get(..19).unwrap_or(&entry.at).replace('T', " "),
             entry.actor.clone(),
@@ -106,7 +104,8 @@ fn table(entries: &[StoredEntry]) -> String {
             entry.subject.clone(),
             shown(&entry.before),
             shown(&entry.after),
-        ]);
-    }
+        ]
+    });
+    let table = table(["entry", "when (UTC)", "who", "act", "on", "before", "after"], rows, "no such act is recorded");
     format!("{table}\nnot verified: `candado audit verify` does that")
 }

@@ -16,6 +16,8 @@ use crate::audit::{Accessed, Filter, Report, search};
 use crate::cli::Failure;
 use crate::cli::moment::moment;
 use crate::cli::output::Output;
+use crate::cli::table::table;
+use crate::control::counted;
 
 /// What is wanted of which files.
 #[derive(Debug, Args)]
@@ -121,23 +123,14 @@ pub(super) fn report(arguments: &ReportArguments) -> Result<(), Failure> {
     });
     let facts = json!({ "days": facts.collect::<Vec<_>>() });
     Output::new().answer(arguments.wanted.json, &facts, || {
-        let mut table = comfy_table::Table::new();
-        table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-        table.set_header([
-            "day (UTC)",
-            "account",
-            "role",
-            "column",
-            "statements",
-            "rows",
-            "opened",
-            "masked",
-            "searched",
-        ]);
-        for (names, total) in &totals {
+        let headings = ["day (UTC)", "account", "role", "column", "statements", "rows", "opened", "masked", "searched"];
+        let rows = totals.iter().map(|([day, account, role, column], total)| {
+            let [day, account, role, column] = [day, account, role, column].map(|name| name.to_string());
             let numbers = [total.statements, total.rows, total.opened, total.masked, total.searched];
-            table.add_row(names.iter().cloned().chain(numbers.map(|number| number.to_string())));
-        }
+            let [statements, rows, opened, masked, searched] = numbers.map(|number| number.to_string());
+            [day, account, role, column, statements, rows, opened, masked, searched]
+        });
+        let table = table(headings, rows, "no such access");
         format!("{table}\nnot verified: `candado audit verify FILE..` does that")
     })?;
     Ok(())
@@ -229,13 +222,13 @@ fn line(access: &Value) -> String {
         named.collect::<Vec<_>>().join(", ")
     });
     format!(
-        "{}  {} ({}) from {}, {}: {} rows, {} opened, {} masked of {}; {}; digest {} (ref {})",
+        "{}  {} ({}) from {}, {}: {}, {} opened, {} masked of {}; {}; digest {} (ref {})",
         text("at"),
         text("account"),
         text("role"),
         text("client"),
         text("application"),
-        number("rows"),
+        counted(number("rows"), "row", "rows"),
         number("opened"),
         number("masked"),
         columns.unwrap_or_default(),

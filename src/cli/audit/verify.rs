@@ -16,10 +16,13 @@ use crate::cli::account::Account;
 use crate::cli::output::Output;
 use crate::cli::{Failure, lock_memory, runtime};
 use crate::config::MemoryLock;
-use crate::control::{AuditKeys, Breach, KeyStore, Line, Note, Pool, SCHEMA, Unsealed, Verdict, Verifier};
+use crate::control::{AuditKeys, Breach, KeyStore, Line, Note, Pool, SCHEMA, Unsealed, Verdict, Verifier, counted};
 
 /// No entry is longer.
 const LINE_OCTETS_MAX: u64 = 64 << 20;
+
+/// Whoever gives a file of another kind need not read each of its lines.
+const BREACHES_SHOWN: usize = 20;
 
 /// What is verified.
 #[derive(Debug, Args)]
@@ -186,16 +189,28 @@ fn document(verdict: &Verdict) -> Value {
     })
 }
 
+/// The first breaches, and how many more there are.
+pub(super) fn broken<T>(breaches: &[T], text: impl Fn(&T) -> String) -> Vec<String> {
+    let mut lines: Vec<String> =
+        breaches.iter().take(BREACHES_SHOWN).map(|breach| format!("BROKEN  {}", text(breach))).collect();
+    let more = breaches.len().saturating_sub(BREACHES_SHOWN);
+    if more > 0 {
+        lines.push(format!("BROKEN  {more} more; --json has all"));
+    }
+    lines
+}
+
 fn text(verdict: &Verdict, since: Option<Note>) -> String {
-    let mut lines: Vec<String> = verdict.breaches.iter().map(|breach| format!("BROKEN  {breach}")).collect();
+    let mut lines = broken(&verdict.breaches, |breach| breach.to_string());
     lines.extend(verdict.unsealed.iter().map(|unsealed| match unsealed.sealed_by {
         Some(_) => format!("note    {unsealed}"),
         None => format!("WARNING {unsealed}"),
     }));
     let scope = since.map_or_else(String::new, |note| format!(", from entry {} on", note.seq));
+    let entries = counted(verdict.entries, "entry", "entries");
     lines.push(match verdict.breaches.len() {
-        0 => format!("intact: {} entries{scope}", verdict.entries),
-        number => format!("not intact: {number} breaches in {} entries{scope}", verdict.entries),
+        0 => format!("intact: {entries}{scope}"),
+        number => format!("not intact: {} in {entries}{scope}", counted(number, "breach", "breaches")),
     });
     if let (Some(end), true) = (verdict.end, verdict.breaches.is_empty()) {
         lines.push(format!("note the end: {end}"));

@@ -9,13 +9,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::keys::{HINT, may_not_write};
 use super::output::Output;
 use super::{Configured, Facts, Failure, approvals, runtime};
 use crate::app::control_settings;
-use crate::control::column::{Allowed, ColumnError, Engine, Limits, Options, Pause, Statements, Verb, Weight};
+use crate::control::column::{
+    Allowed, ColumnError, Engine, Limits, Options, Outcome, Pause, Rehearsal, Statements, Verb, Weight,
+};
 use crate::control::{KeyStore, Pool, SCHEMA};
 use crate::policy;
 use crate::schema::{ColumnRef, TableRef};
@@ -179,22 +182,13 @@ fn work(verb: Verb, arguments: &Work) -> Result<(), Failure> {
     let output = Output::new();
     let progress = Arc::new(Progress::new());
     let (outcome, rehearsal) = runtime()?.block_on(async {
-        let connections_max = usize::from(arguments.workers).saturating_mul(2).saturating_add(OTHER_CONNECTIONS);
-        let opened = Opened::new(&arguments.configured, &arguments.account, connections_max).await?;
-        let engine = opened.engine(options(arguments), progress.clone()).await?;
-        let answer = if arguments.dry_run {
-            engine.rehearse(verb, &arguments.columns).await.map(|rehearsal| (None, Some(rehearsal)))
-        } else {
-            Box::pin(engine.run(verb, &arguments.columns)).await.map(|outcome| (Some(outcome), None))
-        };
-        progress.end();
-        let answer = match answer {
-            Err(refused) => Err(asked(&engine, refused).await),
-            Ok(answer) => Ok(answer),
-        };
-        drop(engine);
-        opened.close().await;
-        answer
+        tokio::select! {
+            answer = Box::pin(carry_out(verb, arguments, progress.clone())) => answer,
+            () = interrupted() => {
+                progress.end();
+                Err(Failure::Failed(anyhow!("interrupted: what was done stays done, and the same command goes on from there")))
+            }
+        }
     })?;
     if let Some(outcome) = outcome {
         output.answer(arguments.json, &report::outcome(verb, &outcome), || report::text(verb, &outcome))?;
@@ -206,6 +200,37 @@ fn work(verb: Verb, arguments: &Work) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// What a job came to, or would.
+async fn carry_out(
+    verb: Verb,
+    arguments: &Work,
+    progress: Arc<Progress>,
+) -> Result<(Option<Outcome>, Option<Rehearsal>), Failure> {
+    let connections_max = usize::from(arguments.workers).saturating_mul(2).saturating_add(OTHER_CONNECTIONS);
+    let opened = Opened::new(&arguments.configured, &arguments.account, connections_max).await?;
+    let engine = opened.engine(options(arguments), progress.clone()).await?;
+    let answer = if arguments.dry_run {
+        engine.rehearse(verb, &arguments.columns).await.map(|rehearsal| (None, Some(rehearsal)))
+    } else {
+        Box::pin(engine.run(verb, &arguments.columns)).await.map(|outcome| (Some(outcome), None))
+    };
+    progress.end();
+    let answer = match answer {
+        Err(refused) => Err(asked(&engine, refused).await),
+        Ok(answer) => Ok(answer),
+    };
+    drop(engine);
+    opened.close().await;
+    answer
+}
+
+/// Ends with Ctrl-C. Where it cannot be listened for, it ends the process by itself.
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 fn options(arguments: &Work) -> Options {
@@ -316,5 +341,14 @@ async fn asked(engine: &Engine, refused: ColumnError) -> Failure {
 
 /// What the command line or a file must mend is told apart from what could not be done.
 fn failure(error: ColumnError) -> Failure {
-    if error.is_usage() { Failure::Usage(error.into()) } else { Failure::Failed(error.into()) }
+    if error.is_usage() {
+        return Failure::Usage(error.into());
+    }
+    let may_not_keep = matches!(&error, ColumnError::Control(refused) if may_not_write(refused));
+    let error = anyhow::Error::new(error);
+    Failure::Failed(if may_not_keep {
+        error.context(format!("the job cannot be kept in the key store{HINT}"))
+    } else {
+        error
+    })
 }

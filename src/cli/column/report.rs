@@ -1,6 +1,8 @@
 //! What `candado column` answers, as text and as JSON.
 
+use crate::cli::table::table;
 use crate::control::column::{JobSummary, Outcome, Proof, Rehearsal, Remark, SUBJECT_KEYS, Verb};
+use crate::control::counted;
 
 /// A job's end as a document.
 pub(super) fn outcome(verb: Verb, outcome: &Outcome) -> serde_json::Value {
@@ -43,10 +45,10 @@ pub(super) fn proof_line(proof: &Proof) -> String {
     let keys = counts("key", by_key.into_iter().map(|(kid, count)| (u64::from(*kid), *count)).collect());
     let versions = proof.by_index_version.iter().map(|(version, count)| (u64::from(*version), *count)).collect();
     format!(
-        "{}: {} ({} rows, {} NULL, {} plaintext{people}{keys}{}), digest {}",
+        "{}: {} ({}, {} NULL, {} plaintext{people}{keys}{}), digest {}",
         proof.column,
         proof.kind.name(),
-        proof.rows,
+        counted(proof.rows, "row", "rows"),
         proof.nulls,
         proof.plaintexts,
         counts("index version", versions),
@@ -60,7 +62,10 @@ pub(super) fn proofs(proofs: &[Proof]) -> String {
     for proof in proofs {
         lines.push(proof_line(proof));
         if proof.faults > 0 {
-            lines.push(format!("  {} cells are not sound, so nothing is proven; the first:", proof.faults));
+            lines.push(format!(
+                "  not sound, so nothing is proven: {}; the first:",
+                counted(proof.faults, "cell", "cells")
+            ));
             lines.extend(proof.first_faults.iter().map(|(position, fault)| format!("  row with {position}: {fault}")));
         }
     }
@@ -96,7 +101,10 @@ pub(super) fn rehearsal(verb: Verb, rehearsal: &Rehearsal) -> serde_json::Value 
 pub(super) fn rehearsed(verb: Verb, rehearsal: &Rehearsal) -> String {
     let mut lines = vec![format!("{verb} of {}, rehearsed; nothing was changed", rehearsal.table)];
     for (column, stage) in &rehearsal.columns {
-        lines.push(format!("{column} is at stage {}", stage.map_or("sealed (the default)", |stage| stage.name())));
+        lines.push(match stage {
+            Some(stage) => format!("{column} is at stage {}", stage.name()),
+            None => format!("{column} is new to the key store: proxies take it for sealed until a job is begun"),
+        });
     }
     lines.extend(rehearsal.remarks.iter().map(remark));
     lines.extend(rehearsal.before.iter().map(|statement| format!("before: {statement};")));
@@ -129,16 +137,14 @@ pub(super) fn job(job: &JobSummary) -> serde_json::Value {
 
 /// Jobs as a table.
 pub(super) fn jobs(jobs: &[JobSummary]) -> String {
-    let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["job", "table", "verb", "columns", "phase", "rows", "rows/s", "left", "conflicts", "began"]);
-    for job in jobs {
+    let headings = ["job", "table", "verb", "columns", "phase", "rows", "rows/s", "left", "conflicts", "began"];
+    let rows = jobs.iter().map(|job| {
         let phase = match &job.resting {
             _ if job.is_paused => format!("{}, paused", job.phase),
             Some(why) => format!("{}, resting: {why}", job.phase),
             None => job.phase.to_owned(),
         };
-        table.add_row([
+        [
             job.id.to_string(),
             job.table.to_string(),
             job.verb.to_string(),
@@ -149,7 +155,7 @@ pub(super) fn jobs(jobs: &[JobSummary]) -> String {
             job.seconds_left().map_or("-".to_owned(), |seconds| format!("{seconds} s")),
             job.conflicts.to_string(),
             job.started_at.clone(),
-        ]);
-    }
-    table.to_string()
+        ]
+    });
+    table(headings, rows, "no jobs")
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::super::Failure;
 use super::super::output::Output;
+use super::super::table::table;
 use super::acting::{Acting, Report, account, digest};
 use crate::control::{Exception, ListedException};
 use crate::firewall::Digest;
@@ -123,27 +124,24 @@ pub(super) fn list(arguments: &ListArguments) -> Result<(), Failure> {
     let settings = arguments.acting.account.settings()?;
     let exceptions = arguments.acting.read(&settings, async |store| store.exceptions().await)?;
     let output = Output::new();
-    Ok(output.answer(arguments.acting.json, &json!({ "exceptions": exceptions }), || table(&exceptions))?)
+    Ok(output.answer(arguments.acting.json, &json!({ "exceptions": exceptions }), || text(&exceptions))?)
 }
 
-fn table(exceptions: &[ListedException]) -> String {
-    let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["account", "digest", "reason", "author", "since (UTC)", "until (UTC)"]);
-    for exception in exceptions {
+fn text(exceptions: &[ListedException]) -> String {
+    let rows = exceptions.iter().map(|exception| {
         let until = match (&exception.expires_at, exception.expired) {
             (None, _) => "for good".to_owned(),
             (Some(time), false) => time.clone(),
             (Some(time), true) => format!("{time} (over)"),
         };
-        table.add_row([
+        [
             exception.account.clone(),
             exception.digest.clone(),
             exception.reason.clone(),
             exception.author.clone(),
             exception.allowed_at.clone(),
             until,
-        ]);
-    }
-    table.to_string()
+        ]
+    });
+    table(["account", "digest", "reason", "author", "since (UTC)", "until (UTC)"], rows, "no exceptions")
 }

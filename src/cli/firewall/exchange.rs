@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::super::Failure;
 use super::super::output::Output;
 use super::acting::{Acting, Report, account};
+use crate::control::counted;
 use crate::firewall::profile::entry::{self, BadLine, ProfileEntry};
 
 /// A file that is longer is no export of profiles.
@@ -48,7 +49,11 @@ pub(super) fn export(arguments: &ExportArguments) -> Result<(), Failure> {
     match &arguments.output {
         Some(path) => {
             std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
-            Ok(Output::new().line(format!("{} digests written to {}", entries.len(), path.display()))?)
+            Ok(Output::new().line(format!(
+                "{} written to {}",
+                counted(entries.len(), "digest", "digests"),
+                path.display()
+            ))?)
         }
         None => Ok(Output::new().line(text.trim_end())?),
     }

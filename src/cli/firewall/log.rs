@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::cli::Failure;
 use crate::cli::moment::moment;
 use crate::cli::output::{self, Output};
+use crate::control::counted;
 use crate::events::{Class, Event};
 
 /// Longer lines are none of ours.
@@ -99,7 +100,7 @@ impl Arguments {
 
 fn text(events: &[Event]) -> String {
     let blocks = events.iter().map(block);
-    blocks.chain([format!("{} events", events.len())]).collect::<Vec<_>>().join("\n")
+    blocks.chain([counted(events.len(), "event", "events")]).collect::<Vec<_>>().join("\n")
 }
 
 fn block(event: &Event) -> String {

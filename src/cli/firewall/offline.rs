@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
+use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
@@ -13,6 +14,7 @@ use super::super::Failure;
 use super::super::output::Output;
 use super::super::script::{Piece, Source, read_file, sql_mode};
 use super::learned::{Distance, Learned};
+use crate::control::counted;
 use crate::firewall::Digest;
 use crate::firewall::profile::{AccountProfile, PROFILE};
 use crate::plan::{self, Admitted, Inspection, Lookup, PlanCache, Refusal, Scratch};
@@ -120,7 +122,11 @@ pub(super) fn test(arguments: &Arguments) -> Result<(), Failure> {
     }
     let learned = if learn.is_empty() { None } else { Some(Learned::of(&known, dialect)?) };
     let input = source.read()?;
-    let report = judge(&source.statements(&input, &dialect, None)?, dialect, learned.as_ref());
+    let pieces = source.statements(&input, &dialect, None)?;
+    if pieces.is_empty() {
+        return Err(Failure::Usage(anyhow!("there is no statement to judge")));
+    }
+    let report = judge(&pieces, dialect, learned.as_ref());
     Output::new().answer(*json, &report, || report.text())?;
     if report.refused.is_empty() { Ok(()) } else { Err(Failure::Found) }
 }
@@ -214,7 +220,11 @@ impl Standing {
 impl Report {
     pub(super) fn text(&self) -> String {
         let (refused, digests, statements) = (self.refused.len(), self.digests, self.statements);
-        let total = format!("{refused} of {digests} digests refused ({statements} statements)");
+        let total = format!(
+            "{refused} of {} refused ({})",
+            counted(digests, "digest", "digests"),
+            counted(statements, "statement", "statements")
+        );
         let profile = self.profile.as_ref().map(|Standing { learned, known, near, far }| {
             format!("{known} known, {near} near, {far} far from the {learned} digests of the profile")
         });

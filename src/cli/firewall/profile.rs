@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::Failure;
 use super::super::output::Output;
+use super::super::table::table;
 use super::acting::{Acting, Report, account, digest, shown};
 use crate::app::load_policy;
 use crate::control::ListedProfile;
@@ -74,7 +75,7 @@ pub(super) fn status(arguments: &StatusArguments) -> Result<(), Failure> {
             .collect();
         return Ok(output.json(&json!({ "profiles": profiles, "without_profile": without }))?);
     }
-    Ok(output.line(table(&policy, &profiles, &without))?)
+    Ok(output.line(text(&policy, &profiles, &without))?)
 }
 
 /// Accounts of policy whose mode compares with a profile, and that have none.
@@ -91,20 +92,18 @@ fn mode(policy: &Policy, profile: &ListedProfile) -> &'static str {
     policy.resolve(&profile.named()).1.name()
 }
 
-fn table(policy: &Policy, profiles: &[ListedProfile], without: &[String]) -> String {
+fn text(policy: &Policy, profiles: &[ListedProfile], without: &[String]) -> String {
     if profiles.is_empty() && without.is_empty() {
         return "no profiles, and no account of the policy has firewall mode `learn` or `protect`".to_owned();
     }
-    let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["account", "database", "mode", "profile", "digests", "seen", "new by hour, newest first"]);
-    for profile in profiles {
+    let headings = ["account", "database", "mode", "profile", "digests", "seen", "new by hour, newest first"];
+    let rows = profiles.iter().map(|profile| {
         let growth = match &profile.frozen_at {
             Some(since) => format!("frozen {}", since.get(..16).unwrap_or(since).replace('T', " ")),
             None => "learning".to_owned(),
         };
         let by_hour: Vec<String> = profile.new_by_hour.iter().take(HOURS_SHOWN).map(ToString::to_string).collect();
-        table.add_row([
+        [
             profile.account.clone(),
             profile.database.clone(),
             mode(policy, profile).to_owned(),
@@ -112,9 +111,9 @@ fn table(policy: &Policy, profiles: &[ListedProfile], without: &[String]) -> Str
             profile.digests.to_string(),
             profile.seen.to_string(),
             by_hour.join(" "),
-        ]);
-    }
-    let mut text = table.to_string();
+        ]
+    });
+    let mut text = table(headings, rows, "no profiles");
     for account in without {
         text.push_str(&format!("\nno profile yet: {account}"));
     }

@@ -69,19 +69,19 @@ async fn warn_of_suspension(acts: &Acts<'_>, kid: KeyId) -> anyhow::Result<()> {
     let columns = acts.columns(&key.keyset);
     match key.state.as_str() {
         "active" => note(format_args!(
-            "key {kid} writes for keyset {} ({columns}); without it the {living} living proxies write none of these \
+            "key {kid} writes for keyset {} ({columns}); without it the living proxies ({living}) write none of these \
              columns from two seconds on, until the keyset has an active key again, and do not {} what is under it; other \
              keysets are not touched",
             key.keyset,
             if key.purpose == "index" { "search" } else { "read" }
         )),
         _ if key.purpose == "index" => note(format_args!(
-            "columns of keyset {} ({columns}) cannot be searched through the {living} living proxies from two seconds on: \
+            "columns of keyset {} ({columns}) cannot be searched through the living proxies ({living}) from two seconds on: \
              rows may be indexed under key {kid}",
             key.keyset
         )),
         _ => note(format_args!(
-            "values under key {kid} of keyset {} ({columns}) cannot be read through the {living} living proxies from \
+            "values under key {kid} of keyset {} ({columns}) cannot be read through the living proxies ({living}) from \
              two seconds on",
             key.keyset
         )),

@@ -165,10 +165,10 @@ impl Acting {
 }
 
 /// What to do about an account that may not write.
-pub(super) const HINT: &str = ": give the account that may write to it with --user";
+pub(in crate::cli) const HINT: &str = ": give the account that may write to it with --user";
 
 /// Whether the server refused the account, by MySQL's codes for missing rights on schemas, tables and columns.
-pub(super) fn may_not_write(error: &ControlError) -> bool {
+pub(in crate::cli) fn may_not_write(error: &ControlError) -> bool {
     matches!(error, ControlError::Refused { code: 1044 | 1142 | 1143, .. })
 }
 

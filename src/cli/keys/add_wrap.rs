@@ -11,7 +11,7 @@ use crate::app::provider;
 use crate::cli::Failure;
 use crate::cli::output::note;
 use crate::config;
-use crate::control::{Carriage, Run};
+use crate::control::{Carriage, Run, counted};
 
 /// To where.
 #[derive(Debug, Args)]
@@ -42,8 +42,8 @@ async fn carry_over(acts: &Acts<'_>, other: &config::Keys) -> anyhow::Result<Rep
         bail!("no key is wrapped by {}, the key-encryption key of the configuration", from.kek);
     }
     note(format_args!(
-        "{} keys are in the clear in this process for a moment each; whoever guards {kek} can open them from then on",
-        ours.len()
+        "in the clear in this process, for a moment each: {}; whoever guards {kek} can open them from then on",
+        counted(ours.len(), "key", "keys")
     ));
     let carriage = Carriage {
         from: from.unwrapper.as_ref(),
@@ -59,7 +59,8 @@ async fn carry_over(acts: &Acts<'_>, other: &config::Keys) -> anyhow::Result<Rep
     }
     let done = acts.store.add_wraps(&carried, kek, acts.run, acts.by()).await?;
     let keys: Vec<_> = done.iter().map(|kid| kid.number()).collect();
-    let mut text = format!("{} keys have a wrap by {kek} as well; {} is tried first", keys.len(), from.kek);
+    let mut text =
+        format!("{} with a wrap by {kek} as well; {} is tried first", counted(keys.len(), "key", "keys"), from.kek);
     if acts.run == Run::Real {
         super::append(
             &mut text,

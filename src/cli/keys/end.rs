@@ -11,7 +11,7 @@ use super::confirm::confirm;
 use super::subjects;
 use crate::cli::Failure;
 use crate::cli::output::note;
-use crate::control::{Ending, Proofs, Run, Shredded};
+use crate::control::{Ending, Proofs, Run, Shredded, counted};
 use crate::crypto::{KeyId, SubjectDigest};
 use crate::policy::Policy;
 
@@ -150,9 +150,10 @@ fn hours(number: u64) -> Duration {
 
 fn warn_of_destruction(kid: KeyId, rehearsed: &Ending) {
     note(format_args!(
-        "destroying key {kid} of keyset {} deletes its {} wraps: whatever is still sealed under it becomes unreadable, \
+        "destroying key {kid} of keyset {} deletes {}: whatever is still sealed under it becomes unreadable, \
          for everybody and for good",
-        rehearsed.done.keyset, rehearsed.wraps_deleted
+        rehearsed.done.keyset,
+        counted(rehearsed.wraps_deleted, "wrap", "wraps")
     ));
     if let Some(backups) = &rehearsed.backups {
         note(format_args!(
@@ -198,8 +199,11 @@ fn warn_of_erasure(acts: &Acts<'_>, rehearsed: &Shredded) {
 
 fn erasure(shredded: &Shredded) -> Report {
     let Shredded { keyset, changes, wraps_deleted, keks, epoch } = shredded;
-    let mut text =
-        format!("keyset {keyset}: {} keys destroyed, {wraps_deleted} wraps deleted, epoch {epoch}", changes.len());
+    let mut text = format!(
+        "keyset {keyset}: {} destroyed, {} deleted, epoch {epoch}",
+        counted(changes.len(), "key", "keys"),
+        counted(*wraps_deleted, "wrap", "wraps")
+    );
     append(
         &mut text,
         format_args!(

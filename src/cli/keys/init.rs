@@ -15,7 +15,7 @@ use crate::cli::account::Account;
 use crate::cli::output::Output;
 use crate::cli::{Failure, lock_memory, runtime};
 use crate::config::{Keys, Settings};
-use crate::control::{ControlError, InitReport, Initialisation, KeyStore, Pool, SCHEMA};
+use crate::control::{ControlError, InitReport, Initialisation, KeyStore, Pool, SCHEMA, counted};
 use crate::keys::{KeyFileAdmin, KeyFilePlace};
 use crate::policy::Policy;
 
@@ -150,10 +150,10 @@ async fn make_key_file(settings: &Settings, store: &KeyStore) -> anyhow::Result<
     }
     match store.load().await {
         Ok(stored) if !stored.records.is_empty() => anyhow::bail!(
-            "{} is missing, but the key store holds {} keys that it wraps: restore the file from its backup. A new one \
+            "{} is missing, but the key store holds {} that it wraps: restore the file from its backup. A new one \
              would open nothing",
             path.display(),
-            stored.records.len()
+            counted(stored.records.len(), "key", "keys")
         ),
         Ok(_) | Err(ControlError::NotInitialised) => {}
         Err(error) => return Err(error).context("the key store cannot be read"),

@@ -5,6 +5,7 @@ use anyhow::Context;
 use super::append;
 use crate::app::control_settings;
 use crate::cli::output::Output;
+use crate::cli::table::table;
 use crate::cli::{Facts, Failure, runtime};
 use crate::config;
 use crate::control::{KeyListing, KeyStore, ListedKey, ListedReplica, Pool, SCHEMA};
@@ -22,7 +23,7 @@ pub(super) fn run(arguments: &Facts) -> Result<(), Failure> {
     if arguments.json {
         output.json(&document(&listing))?
     } else {
-        output.line(table(&listing))?
+        output.line(text(&listing))?
     }
     Ok(())
 }
@@ -55,12 +56,9 @@ fn replica_facts(replica: &ListedReplica) -> serde_json::Value {
     })
 }
 
-fn table(listing: &KeyListing) -> String {
-    let mut keys = comfy_table::Table::new();
-    keys.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    keys.set_header(["key", "keyset", "purpose", "version", "state", "made", "opened", "wrapped by"]);
-    for key in &listing.keys {
-        keys.add_row([
+fn text(listing: &KeyListing) -> String {
+    let rows = listing.keys.iter().map(|key| {
+        [
             key.kid.to_string(),
             key.keyset.clone(),
             key.purpose.clone(),
@@ -69,8 +67,10 @@ fn table(listing: &KeyListing) -> String {
             key.created_at.clone(),
             if key.kcv.is_some() { "yes" } else { "not yet" }.to_owned(),
             key.keks.join("\n"),
-        ]);
-    }
+        ]
+    });
+    let headings = ["key", "keyset", "purpose", "version", "state", "made", "opened", "wrapped by"];
+    let keys = table(headings, rows, "no keys");
     let mut text = format!("deployment {}, epoch {}\n{keys}", listing.deployment, listing.epoch);
     for keyset in listing.inactive() {
         append(&mut text, format_args!("{keyset}"));

@@ -18,6 +18,7 @@ mod subjects;
 use clap::Subcommand;
 
 use super::{Facts, Failure};
+pub(super) use acting::{HINT, may_not_write};
 pub(super) use init::initialise;
 
 /// What can be done with keys.

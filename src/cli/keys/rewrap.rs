@@ -9,7 +9,7 @@ use super::append;
 use crate::app::provider;
 use crate::cli::Failure;
 use crate::cli::output::note;
-use crate::control::{ActError, OldWrap, Rewrapped, Run, StoredWrap};
+use crate::control::{ActError, OldWrap, Rewrapped, Run, StoredWrap, counted};
 use crate::crypto::KeyPurpose;
 use crate::keys::{KekRef, KeyError, ProviderKind};
 
@@ -76,8 +76,8 @@ async fn rewrap(acts: &Acts<'_>, arguments: &Arguments) -> anyhow::Result<Report
     }
     if from != to && old_wrap == OldWrap::Replace {
         note(format_args!(
-            "proxies whose configuration names {from} cannot open {} keys at their next start; with --add they can",
-            ours.len()
+            "proxies whose configuration names {from} cannot open {} at their next start; with --add they can",
+            counted(ours.len(), "key", "keys")
         ));
     }
     let (total, mut done, mut denied) = (ours.len(), Vec::new(), Vec::new());
@@ -115,9 +115,10 @@ fn is_custodians(refused: &ActError, wrap: &StoredWrap) -> bool {
 }
 
 fn report(done: &[Rewrapped], denied: &[u32], to: &KekRef, others: &[StoredWrap]) -> Report {
-    let mut text = format!("{} keys wrapped by {to}", done.len());
+    let mut text = format!("{} wrapped by {to}", counted(done.len(), "key", "keys"));
     if !others.is_empty() {
-        append(&mut text, format_args!("{} wraps under other key-encryption keys were left as they are", others.len()));
+        let others = counted(others.len(), "wrap", "wraps");
+        append(&mut text, format_args!("left as they are: {others} under other key-encryption keys"));
     }
     for kid in denied {
         append(
@@ -151,6 +152,6 @@ async fn drop_wraps(acts: &Acts<'_>, kek: &KekRef) -> anyhow::Result<Report> {
         acts.store.drop_wrap(wrap, acts.run, acts.by()).await?;
     }
     let keys: Vec<_> = theirs.iter().map(|wrap| wrap.context.kid.number()).collect();
-    let text = format!("{} wraps by {kek} deleted", theirs.len());
+    let text = format!("{} by {kek} deleted", counted(theirs.len(), "wrap", "wraps"));
     Ok(Report { text, facts: json!({ "keys": keys, "kek": kek.to_string() }) })
 }

@@ -13,7 +13,9 @@ use super::create::{create, describe};
 use crate::app::provider;
 use crate::cli::Failure;
 use crate::cli::output::note;
-use crate::control::{AUDIT_KEYSET, Acknowledged, ActError, AuditRotation, Behind, Done, Fence, Run, wait_for_fence};
+use crate::control::{
+    AUDIT_KEYSET, Acknowledged, ActError, AuditRotation, Behind, Done, Fence, Run, counted, wait_for_fence,
+};
 use crate::crypto::KeyId;
 
 /// How often a key is looked at that no proxy has opened yet.
@@ -69,7 +71,9 @@ async fn rehearse(acts: &Acts<'_>, arguments: &Arguments) -> anyhow::Result<Repo
     let epoch = acts.store.epoch().await.context("the key store cannot be read")?;
     let fence = Fence { epoch, policy_digest: None };
     let (proxies, behind) = match acts.store.acknowledged(&fence).await.context("the key store cannot be read")? {
-        Acknowledged::All { replicas } => (format!("wait for {replicas} living proxies"), vec![]),
+        Acknowledged::All { replicas } => {
+            (format!("wait for {}", counted(replicas, "living proxy", "living proxies")), vec![])
+        }
         Acknowledged::Waiting { behind } => (format!("wait for proxies, of which {} lag now", behind.len()), behind),
     };
     let text = format!("{first}; {proxies}; activate it");
@@ -96,10 +100,14 @@ async fn rotate(acts: &Acts<'_>, arguments: &Arguments) -> anyhow::Result<Report
     let mut report = Report::of(&done);
     match wait(acts, done.epoch, deadline).await? {
         Acknowledged::All { replicas } => {
-            report.add(format_args!("{replicas} living proxies write under it"), json!({ "replicas": replicas }));
+            report.add(format_args!("living proxies that write under it: {replicas}"), json!({ "replicas": replicas }));
         }
         Acknowledged::Waiting { behind } => report.add(
-            format_args!("the key is active; {} proxies have not been told yet: {}", behind.len(), lines(&behind)),
+            format_args!(
+                "the key is active; not told yet: {}: {}",
+                counted(behind.len(), "proxy", "proxies"),
+                lines(&behind)
+            ),
             json!({ "behind": behind_facts(&behind) }),
         ),
     }
@@ -137,7 +145,9 @@ async fn activate(acts: &Acts<'_>, kid: KeyId, deadline: Instant) -> anyhow::Res
 
 async fn wait(acts: &Acts<'_>, epoch: u64, deadline: Instant) -> anyhow::Result<Acknowledged> {
     let fence = Fence { epoch, policy_digest: None };
-    let progress = |behind: &[Behind]| note(format_args!("waiting for {} proxies: {}", behind.len(), lines(behind)));
+    let progress = |behind: &[Behind]| {
+        note(format_args!("waiting for {}: {}", counted(behind.len(), "proxy", "proxies"), lines(behind)))
+    };
     wait_for_fence(acts.store, &fence, progress, deadline).await.context("the key store cannot be read")
 }
 

@@ -11,7 +11,7 @@ use crate::app::control_settings;
 use crate::cli::output::{Output, note};
 use crate::cli::{Facts, Failure, runtime};
 use crate::config;
-use crate::control::{ErasedSubject, KeyStore, Pool, RewrappedSubjects, Run, SCHEMA, SubjectCount};
+use crate::control::{ErasedSubject, KeyStore, Pool, RewrappedSubjects, Run, SCHEMA, SubjectCount, counted};
 use crate::crypto::SubjectDigest;
 
 /// Whose.
@@ -40,7 +40,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let document = json!({ "keyset": arguments.keyset, "living": living, "erased": erased, "by_key": by_key });
         return Ok(Output::new().json(&document)?);
     }
-    let mut text = format!("keyset {}: {living} living data subjects, {erased} erased", arguments.keyset);
+    let mut text = format!(
+        "keyset {}: {}, {erased} erased",
+        arguments.keyset,
+        counted(living, "living data subject", "living data subjects")
+    );
     for count in &counts {
         append(&mut text, format_args!("{count}"));
     }

@@ -123,6 +123,13 @@ pub(super) fn prepared(facts: &Facts, columns: &[&ProtectedColumn], shape: Shape
             Some(_) | None => index.kind != "BTREE" || index.parts.len() > 1,
         }
     });
+    for protected in columns.iter().filter(|protected| protected.index.is_some() && shape != Shape::Values) {
+        if !is_covered(&after, protected) && !has_helper(&after, protected) {
+            let (column, prefix) = (Some(protected.column.column.to_string()), Some(protected.prefix_length() as u64));
+            let parts = vec![Part { column, prefix, expression: None }];
+            after.indexes.push(Index { name: helper(protected), is_unique: false, kind: "BTREE".to_owned(), parts });
+        }
+    }
     after
 }
 
@@ -171,16 +178,8 @@ fn indexes(facts: &Facts, columns: &[&ProtectedColumn], shape: Shape) -> Vec<Str
         actions.extend(reshaped(columns, index, shape));
     }
     for protected in columns.iter().filter(|protected| protected.index.is_some()) {
-        let helper = object_name(&protected.column, "index");
-        let covers = |index: &&Index| {
-            let leads = index.parts.first().is_some_and(|part| part.is(&protected.column.column));
-            // Also a UNIQUE index on whole cells answers the ranges that searches ask for.
-            leads && index.kind == "BTREE" && index.name != helper
-        };
-        let is_covered = facts.indexes.iter().any(|index| covers(&index));
-        let has_helper = facts.indexes.iter().any(|index| index.name == helper);
-        let name = quoted(&helper);
-        match (is_covered, has_helper, shape) {
+        let name = quoted(&helper(protected));
+        match (is_covered(facts, protected), has_helper(facts, protected), shape) {
             (false, false, Shape::Prefix | Shape::Whole) => {
                 let (column, length) = (quoted(&protected.column.column), protected.prefix_length());
                 actions.push(format!("ADD INDEX {name} ({column}({length}))"));
@@ -191,6 +190,23 @@ fn indexes(facts: &Facts, columns: &[&ProtectedColumn], shape: Shape) -> Vec<Str
         }
     }
     actions
+}
+
+/// The name of the index that the engine makes for a column without one.
+fn helper(protected: &ProtectedColumn) -> String {
+    object_name(&protected.column, "index")
+}
+
+fn has_helper(facts: &Facts, protected: &ProtectedColumn) -> bool {
+    facts.indexes.iter().any(|index| index.name == helper(protected))
+}
+
+/// Whether another index than the engine's own answers searches. A UNIQUE index on whole cells answers the ranges that they
+/// ask for as well.
+fn is_covered(facts: &Facts, protected: &ProtectedColumn) -> bool {
+    let leads = |index: &Index| index.parts.first().is_some_and(|part| part.is(&protected.column.column));
+    let helper = helper(protected);
+    facts.indexes.iter().any(|index| leads(index) && index.kind == "BTREE" && index.name != helper)
 }
 
 /// The actions for one index: none if it is as it should be.

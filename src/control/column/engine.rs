@@ -107,7 +107,7 @@ impl Engine {
         let names: Vec<String> =
             self.protected(&ids).into_iter().map(|column| column.column.column.to_string()).collect();
         // Refused before a job is made that could not go on.
-        let rows_estimate = self.startable(verb, &ids).await?;
+        let rows_estimate = self.startable(verb, &table, &ids).await?;
         let job = self.jobs.open(&table, verb, &names, rows_estimate, &self.acts).await?;
         let presence = Presence::take(&self.jobs).await?;
         tokio::select! {
@@ -215,9 +215,13 @@ impl Engine {
         Ok((spelled, ids))
     }
 
-    /// Whether a job can begin: keys open, and those that it seals with are there. Returns the estimate of its rows.
-    async fn startable(&self, verb: Verb, ids: &[ColumnId]) -> Result<u64, ColumnError> {
+    /// Whether a job can begin, or go on: keys open, those that it seals with are there, and the columns are at a stage to
+    /// begin from. Returns the estimate of its rows.
+    async fn startable(&self, verb: Verb, table: &TableRef, ids: &[ColumnId]) -> Result<u64, ColumnError> {
         let loaded = self.load(ids).await?;
+        if self.jobs.unfinished(table).await?.is_none() {
+            self.first_stages(verb, &loaded, &self.protected(ids))?;
+        }
         match verb {
             Verb::Encrypt | Verb::Reencrypt | Verb::Reindex => self.may_seal(&loaded)?,
             Verb::Decrypt => {}

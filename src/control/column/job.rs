@@ -204,7 +204,7 @@ impl Jobs {
     }
 
     pub(super) async fn session(&self) -> Result<Session, ControlError> {
-        self.store.pool.session("keep the job", self.store.pool.operation_timeout).await
+        self.store.pool.session("read and keep jobs", self.store.pool.operation_timeout).await
     }
 
     /// Makes a job, or finds the one that is unfinished. A job of another verb or other columns is in the way.

@@ -4,6 +4,7 @@ use super::facts::{Column, Facts, Index, mentions, same};
 use super::survey::{Rows, Survey};
 use super::table::Table;
 use crate::control::column_check::{canonical, guard, quoted};
+use crate::control::counted;
 use crate::policy::ProtectedColumn;
 use crate::schema::ColumnRef;
 
@@ -244,28 +245,29 @@ pub(super) fn rows(facts: &Facts, columns: &[&ProtectedColumn], surveys: &[Surve
     for (protected, survey) in columns.iter().zip(surveys) {
         let mut blocks = |rows: &Rows, what: &str, remedy: &str| {
             if rows.count > 0 {
-                let text = format!("{} rows {what}: {}{}", rows.count, rows.first.join("; "), more(rows));
+                let text =
+                    format!("{} {what}: {}{}", counted(rows.count, "row", "rows"), rows.first.join("; "), more(rows));
                 remarks.add(Weight::Blocks, Some(protected), text, Some(remedy.to_owned()));
             }
         };
         blocks(
             &survey.too_long,
-            "hold values longer than the type in policy",
+            "with a value longer than the type in policy",
             "widen `type` in policy, or mend the rows",
         );
-        blocks(&survey.not_text, "hold bytes that are no UTF-8", "mend the rows, or the column's character set");
+        blocks(&survey.not_text, "with bytes that are no UTF-8", "mend the rows, or the column's character set");
         blocks(
             &survey.like_envelopes,
-            "hold values that look like envelopes already",
+            "with a value that looks like an envelope already",
             "look where they come from: a value that somebody pasted would be opened later",
         );
-        blocks(&survey.clashes, "have equal values, once normalised, in a UNIQUE column", "mend the rows");
+        blocks(&survey.clashes, "with the value of another, once normalised, in a UNIQUE column", "mend the rows");
         if survey.twins.count > 0 {
             let text = format!(
-                "{} rows of the UNIQUE column begin like others up to the length of an envelope's prefix ({}{}): until all \
+                "{} of the UNIQUE column beginning like others up to the length of an envelope's prefix ({}{}): until all \
                  are sealed its index covers whole cells, which does not tell two envelopes of one value apart. The last \
                  statement finds values that were written twice meanwhile",
-                survey.twins.count,
+                counted(survey.twins.count, "value", "values"),
                 survey.twins.first.join("; "),
                 more(&survey.twins)
             );
@@ -278,8 +280,11 @@ pub(super) fn rows(facts: &Facts, columns: &[&ProtectedColumn], surveys: &[Surve
         before = before.saturating_add(survey.octets);
         after = after.saturating_add(survey.octets_sealed);
         let text = format!(
-            "{} values and {} NULL; {} bytes become {}",
-            survey.values, survey.nulls, survey.octets, survey.octets_sealed
+            "{} and {} NULL; {} bytes become {}",
+            counted(survey.values, "value", "values"),
+            survey.nulls,
+            survey.octets,
+            survey.octets_sealed
         );
         remarks.add(Weight::Notes, Some(protected), text, None);
     }

@@ -1,5 +1,7 @@
 //! What cannot be done with protected data in this version, in the words that clients see.
 
+use crate::sql::tree::MatchOp;
+
 /// A construct with the advice that follows it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Construct {
@@ -14,9 +16,9 @@ const fn construct(name: &'static str, remedy: &'static str) -> Construct {
 }
 
 const SELECT_ALONE: &str = "select the column by itself and compute in the application";
+const INSERT_ROWS: &str = "read the rows and insert them as literals or parameters";
 const DECLARE_INDEX: &str = "declare such an index for the column in the policy";
-const COMPARE_WITH_VALUE: &str =
-    "compare the column with a string literal or a parameter by =, <>, <=> or IN in WHERE or ON";
+const COMPARE_WITH_VALUE: &str = "compare with a whole value, a string literal or a parameter, by =, <>, <=> or IN";
 
 pub(super) const ARITHMETIC: Construct = construct("an arithmetic or bit operator", SELECT_ALONE);
 pub(super) const ASSIGN: Construct = construct("assignment to a user variable", SELECT_ALONE);
@@ -47,27 +49,22 @@ pub(super) const DISTINCT_OUTER: Construct = construct(
     "write GROUP BY and the columns instead of DISTINCT",
 );
 pub(super) const FUNCTION: Construct = construct("a function call", SELECT_ALONE);
-pub(super) const GROUP_BY: Construct = construct(
-    "GROUP BY without a blind index of at least 8 bytes, or by an expression",
-    "declare such an index for the column in the policy, and group by the column itself",
-);
+pub(super) const GROUP_BY: Construct = construct("GROUP BY without a blind index of at least 8 bytes", DECLARE_INDEX);
+pub(super) const GROUP_EXPRESSION: Construct = construct("GROUP BY an expression", "group by the column itself");
 pub(super) const GROUP_STAR: Construct =
     construct("a star beside GROUP BY", "name each column by itself in the select list");
 pub(super) const GROUPED: Construct = construct(
     "use in an expression of the groups that it makes",
     "select the column by itself, compare it in WHERE, or in HAVING by the name that it has in the select list",
 );
-pub(super) const INSERT_QUERY: Construct = construct(
-    "INSERT … SELECT that takes it elsewhere, or anything but itself, string literals, parameters and NULL into it,",
-    "read the rows and insert them as literals or parameters",
-);
+pub(super) const INSERT_ELSEWHERE: Construct = construct("INSERT … SELECT into another column", INSERT_ROWS);
+pub(super) const INSERT_QUERY: Construct =
+    construct("INSERT … SELECT of anything but the same column, string literals, parameters and NULL", INSERT_ROWS);
 pub(super) const INSERT_VALUE: Construct =
     construct("a value other than a string literal, a parameter or NULL", "write the value as a string");
 pub(super) const INTO: Construct = construct("SELECT … INTO", "select the column without INTO");
-pub(super) const JOIN_COLUMNS: Construct = construct(
-    "NATURAL JOIN or USING beside nested queries, other columns of the name, or tables without names of their own,",
-    "write ON, and name each column with its table",
-);
+pub(super) const JOIN_COLUMNS: Construct =
+    construct("NATURAL JOIN or USING in such a query", "write ON, and name each column with its table");
 pub(super) const JSON: Construct = construct("a JSON operator", SELECT_ALONE);
 pub(super) const MIXTURE: Construct = construct(
     "an expression that can be something else than the column",
@@ -111,10 +108,7 @@ pub(super) const NAME: Construct = construct(
 pub(super) const OVERLAP: Construct = construct("this combination of clauses", "split the statement");
 pub(super) const PARTITION: Construct =
     construct("PARTITION BY without a blind index of at least 8 bytes", DECLARE_INDEX);
-pub(super) const PATTERN: Construct = construct(
-    "LIKE with anything but a literal without wildcards or a parameter, REGEXP, SOUNDS LIKE or MEMBER OF",
-    COMPARE_WITH_VALUE,
-);
+pub(super) const PATTERN_WILDCARD: Construct = construct("LIKE with a wildcard or a backslash", COMPARE_WITH_VALUE);
 pub(super) const PAST: Construct =
     construct("FOR SYSTEM_TIME of its table, whose past rows keep former forms and indexes,", "read the rows of now");
 pub(super) const PERIOD: Construct =
@@ -126,8 +120,8 @@ pub(super) const RECURSIVE: Construct = construct(
 pub(super) const ROLLUP: Construct = construct("WITH ROLLUP on MariaDB", "leave it out, and add up in the application");
 pub(super) const ROUTINE: Construct = construct("a stored function that can reach it", "query the base table");
 pub(super) const ROW: Construct = construct(
-    "a row constructor with anything but columns, or beside anything but rows of as many values,",
-    "compare (column, column) by =, <>, <=> or IN in WHERE or ON with rows of string literals and parameters",
+    "such a comparison of rows",
+    "compare (column, column) by =, <>, <=> or IN with rows of as many string literals and parameters",
 );
 pub(super) const ROW_KINDS: Construct = construct(
     "IN with rows that hold literals of several kinds for another column",
@@ -176,6 +170,17 @@ pub(super) const VIEW_COMPARISON: Construct =
 pub(super) const WINDOW: Construct = construct("a window function", SELECT_ALONE);
 pub(super) const SELECT_EXPRESSION: Construct = construct("use inside an expression", SELECT_ALONE);
 pub(super) const LIMIT: Construct = construct("LIMIT", "write a number or a parameter");
+
+/// What is refused of a match.
+pub(super) const fn pattern(op: MatchOp) -> Construct {
+    let name = match op {
+        MatchOp::Like => "LIKE with ESCAPE, or with a pattern that is no string literal and no parameter,",
+        MatchOp::Regexp => "REGEXP",
+        MatchOp::SoundsLike => "SOUNDS LIKE",
+        MatchOp::MemberOf => "MEMBER OF",
+    };
+    construct(name, COMPARE_WITH_VALUE)
+}
 
 /// What is refused where writes must state a value of the row.
 pub(super) struct Stating {

@@ -49,7 +49,7 @@ impl Analysis<'_> {
                 self.value(left, scope, construct::COMPARE_EXPRESSION)?;
                 self.query(query, Some(scope), Place::Nested(construct::SUBQUERY)).map(drop)
             }
-            ExprKind::Match { operands, .. } => self.values(operands, scope, construct::PATTERN),
+            ExprKind::Match { op, operands, .. } => self.values(operands, scope, construct::pattern(*op)),
             ExprKind::Exists(query) => self.query(query, Some(scope), Place::Exists).map(drop),
             ExprKind::Subquery(query) => self.query(query, Some(scope), Place::Nested(construct::SUBQUERY)).map(drop),
             ExprKind::Row(operands) => self.values(operands, scope, construct::ROW),

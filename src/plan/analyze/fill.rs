@@ -39,7 +39,9 @@ impl Analysis<'_> {
             if output.protected != target.protected
                 && let Some(column) = target.protected.or(output.protected)
             {
-                return Err(self.unsupported(column, construct::INSERT_QUERY));
+                let into =
+                    if target.protected.is_some() { construct::INSERT_QUERY } else { construct::INSERT_ELSEWHERE };
+                return Err(self.unsupported(column, into));
             }
         }
         Ok(())

@@ -211,21 +211,23 @@ impl Analysis<'_> {
     /// LIKE with a literal or a parameter that holds no wildcard is equality, as which some libraries write what ignores
     /// case. Whether there is one is seen by the literal's value, so such a decision does not hold for the digest.
     fn like(&mut self, whole: &Expr, operands: &[Expr], negated: bool, scope: &Scope<'_>) -> Result<(), Refusal> {
-        let [operand, pattern] = operands else { return self.values(operands, scope, construct::PATTERN) };
+        let refused = construct::pattern(MatchOp::Like);
+        let [operand, pattern] = operands else { return self.values(operands, scope, refused) };
         let Some(column) = self.column_operand(operand, scope)? else {
-            self.value(operand, scope, construct::PATTERN)?;
-            return self.value(pattern, scope, construct::PATTERN);
+            self.value(operand, scope, refused)?;
+            return self.value(pattern, scope, refused);
         };
-        self.value(pattern, scope, construct::PATTERN)?;
+        self.value(pattern, scope, refused)?;
         self.remember = Remember::No;
         let value = match value(pattern) {
             // NULL, whatever the column holds.
             Some(Value::Null) => return Ok(()),
             // Seen when it comes.
-            Some(Value::Param(param)) => Some(Value::Pattern(param)),
-            found => found.filter(|value| self.is_without_wildcard(*value)),
+            Some(Value::Param(param)) => Value::Pattern(param),
+            Some(literal) if self.is_without_wildcard(literal) => literal,
+            Some(_) => return Err(self.unsupported(column.column, construct::PATTERN_WILDCARD)),
+            None => return Err(self.unsupported(column.column, refused)),
         };
-        let value = value.ok_or_else(|| self.unsupported(column.column, construct::PATTERN))?;
         let comparison = if negated { Comparison::NotEqual } else { Comparison::Equal };
         self.search(whole, column, comparison, vec![value])
     }

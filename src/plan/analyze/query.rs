@@ -196,7 +196,7 @@ impl<'a> Analysis<'a> {
         for (item, key) in select.group_by.iter().zip(&keys) {
             match key {
                 Some(key) => self.group_by_tag(item, *key, &scope)?,
-                None => self.order(std::slice::from_ref(item), &visible, construct::GROUP_BY)?,
+                None => self.order(std::slice::from_ref(item), &visible, construct::GROUP_EXPRESSION)?,
             }
         }
         if let Some(having) = &select.having {

@@ -51,7 +51,11 @@ fn masks_are_written_by_name_or_as_tables() {
 #[test]
 fn what_is_wrong_with_a_mask_is_told_with_its_line() {
     for (written, said) in [
-        ("mask = \"fone\"", "policy.toml:9: unknown value `fone`; did you mean `phone`?"),
+        (
+            "mask = \"fone\"",
+            "policy.toml:9: unknown value `fone`; did you mean `phone`? Known here: phone, email, address, first, last, fixed, \
+             hash, null, template",
+        ),
         ("mask = { kind = \"last\", show = 4 }", "policy.toml:9: unknown key `show`; did you mean `shown`?"),
         ("mask = \"last\"", "policy.toml:9: mask: `shown` says how many characters are shown"),
         ("mask = { kind = \"last\", shown = 0 }", "policy.toml:9: mask: `shown` is 1 to 32 characters"),

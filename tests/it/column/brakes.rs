@@ -2,9 +2,11 @@
 //! it is let go the job ends as if nothing had been. Nothing here is measured in seconds.
 
 use std::fs;
+use std::path::Path;
 
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::task::block_in_place;
 
 use super::{Bench, shared};
@@ -47,7 +49,22 @@ async fn a_flag_holds_the_walk(kind: Kind) {
     let bench = Bench::with_rows(shared(kind), 1200);
     let flag = bench.file("hold");
     fs::write(&flag, "").unwrap();
+    interrupted(&bench, &flag);
     holds(&bench, &["--flag-file", flag.to_str().unwrap()], "hold exists", || fs::remove_file(&flag).unwrap());
+}
+
+/// Begins a job, and ends it with Ctrl-C while it rests: it says how to go on.
+fn interrupted(bench: &Bench<'_>, flag: &Path) {
+    let mut child = bench.spawn("encrypt", &["--ddl", "run", "--flag-file", flag.to_str().unwrap()]);
+    wait_until("the job rests", || {
+        assert!(child.try_wait().unwrap().is_none(), "it did not rest");
+        bench.job().is_some_and(|job| job["resting"].is_string())
+    });
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let expected = "error: interrupted: what was done stays done, and the same command goes on from there\n";
+    assert!(output.status.code() == Some(1) && said.ends_with(expected), "{:?} {said}", output.status);
 }
 
 async fn a_query_holds_the_walk(kind: Kind) {

@@ -41,6 +41,8 @@ async fn rows_that_are_there_are_encrypted(kind: Kind) {
     // A second run says that there is nothing to do.
     let again = bench.run("encrypt", &[]);
     assert!(!again.succeeded && again.stderr.contains("encrypted already"), "{}", again.stderr);
+    let aborted = bench.of_table("abort", &[]);
+    assert!(aborted.stderr.contains("there is no unfinished job"), "what is refused leaves none: {}", aborted.stderr);
     let verified = bench.run("verify", &["--json"]).ok().json();
     assert_eq!((&verified[0]["kind"], &verified[0]["digest"]), (&"sealed".into(), &proofs[0]["digest"]));
 }
@@ -89,6 +91,11 @@ async fn a_rehearsal_changes_nothing(kind: Kind) {
             .sql(&format!("SELECT COUNT(*) FROM candado.job WHERE table_schema = '{}'", bench.database)),
         "0\n"
     );
+    // An index that is made before is not made again after.
+    bench.sql("ALTER TABLE customers DROP INDEX by_phone");
+    let rehearsed = bench.run("encrypt", &["--dry-run", "--json"]).ok().json();
+    let made = |when: &str| rehearsed[when][0].as_str().unwrap().matches("ADD INDEX").count();
+    assert_eq!((made("statements_before"), made("statements_after")), (1, 0), "{rehearsed:#}");
 }
 
 async fn a_unique_column_stays_unique(kind: Kind) {

@@ -73,10 +73,10 @@ async fn values_in_the_way_are_counted(kind: Kind) {
     let run = bench.run("encrypt", &["--dry-run"]);
     assert_eq!(run.code, Some(1));
     for expected in [
-        "1 rows hold values longer than the type in policy: id = 3",
-        "1 rows hold bytes that are no UTF-8: id = 4",
-        "1 rows hold values that look like envelopes already: id = 5",
-        "1 rows have equal values, once normalised, in a UNIQUE column: id = 1 and id = 2",
+        "1 row with a value longer than the type in policy: id = 3",
+        "1 row with bytes that are no UTF-8: id = 4",
+        "1 row with a value that looks like an envelope already: id = 5",
+        "1 row with the value of another, once normalised, in a UNIQUE column: id = 1 and id = 2",
     ] {
         assert!(run.stdout.contains(expected), "{expected}\n{}", run.stdout);
     }

@@ -141,6 +141,16 @@ const MISTAKES: &[Mistake] = &[
             "restore it from its backup",
         ],
     ),
+    // The keys are wrapped by the provider from before; this one is not asked.
+    (
+        |right| {
+            let file = format!("provider = \"file\"\npath = \"{}\"", right.deployment.key_file().display());
+            let vault = "provider = \"vault\"\naddress = \"http://127.0.0.1:9\"\nkey = \"k\"\ntoken_file = \"control\"";
+            right.edit("candado.toml", &file, vault);
+        },
+        1,
+        &["WRONG    key provider   key ", "no wrap for the configured key provider; `candado keys add-wrap` makes one"],
+    ),
     (
         |right| {
             let address = format!("127.0.0.1:{}", right.deployment.server.port);

@@ -7,7 +7,12 @@ use crate::support::proxy::{Deployment, KEYSET, Tls};
 use crate::support::server::Kind;
 use crate::support::shop::{Answer, Shop, Who, policy, prepare, text};
 
-on_each_server!(keys_are_listed_and_made_by_who_may, a_stored_value_is_inspected, a_view_is_told_with_its_reasons);
+on_each_server!(
+    keys_are_listed_and_made_by_who_may,
+    counts_have_their_nouns_and_refusals_a_way_out,
+    a_stored_value_is_inspected,
+    a_view_is_told_with_its_reasons
+);
 
 fn candado(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_candado")).args(arguments).output().expect("candado runs")
@@ -52,6 +57,9 @@ fn a_wrong_command_line_is_wrong_usage() {
         (&["check", "--jsn"], "'--json'"),
         (&["keys", "init", "--user", "x"], "--password-file"),
         (&["inspect", "no hexadecimal"], "the value is not in hexadecimal"),
+        (&["firewall", "test", "/* nothing */"], "there is no statement to judge"),
+        (&["audit", "search", "Cargo.toml"], "cannot read Cargo.toml: it is no record of accesses"),
+        (&["audit", "report", "Cargo.toml"], "cannot read Cargo.toml: it is no record of accesses"),
     ] {
         let output = candado(wrong);
         assert_eq!(output.status.code(), Some(64), "{wrong:?}");
@@ -105,6 +113,26 @@ async fn keys_are_listed_and_made_by_who_may(kind: Kind) {
     let output = deployment.command("AKIAPROXY").args(["keys", "list", "--config"]).arg(&config).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty() && said(&output.stderr).contains("1045"), "{}", said(&output.stderr));
+}
+
+async fn counts_have_their_nouns_and_refusals_a_way_out(kind: Kind) {
+    let deployment = Deployment::shared(kind);
+    let folder = tempfile::tempdir().unwrap();
+    let database = prepare(deployment);
+    let one = format!(
+        "keysets = [\"{KEYSET}\"]\n[[column]]\nname = \"{database}.customers.phone\"\nkeyset = \"{KEYSET}\"\n\
+         type = \"varchar(40)\"\n"
+    );
+    let config = deployment.write(folder.path(), &one, Tls::On);
+    let run = |words: &[&str]| {
+        let output = deployment.command("AKIAPROXY").args(words).arg("--config").arg(&config).output().unwrap();
+        (output.status.code().unwrap(), said(&output.stdout).to_owned(), said(&output.stderr).to_owned())
+    };
+    let (_, report, _) = run(&["check"]);
+    assert!(report.contains("policy         1 protected column, 0 of them searched\n"), "{report}");
+    let (code, _, complaint) = run(&["column", "encrypt", &format!("{database}.customers.phone")]);
+    let hint = "the job cannot be kept in the key store: give the account that may write to it with --user: ";
+    assert!(code == 1 && complaint.contains(hint), "{complaint}");
 }
 
 async fn a_view_is_told_with_its_reasons(kind: Kind) {

@@ -11,7 +11,12 @@ use crate::support::proxy::{Deployment, Tls};
 use crate::support::server::Kind;
 use crate::support::shop::{Answer, Shop, Who, policy, prepare, text};
 
-on_each_server!(each_kind_of_statement_is_explained, an_account_is_judged_by_its_role, what_it_says_is_what_happens);
+on_each_server!(
+    each_kind_of_statement_is_explained,
+    an_account_is_judged_by_its_role,
+    a_database_that_is_missing_is_told,
+    what_it_says_is_what_happens
+);
 
 /// One statement of each kind. `secret` stands for values.
 pub(super) const STATEMENTS: &str = "SELECT remark FROM orders WHERE remark = 'secret';
@@ -102,6 +107,31 @@ async fn an_account_is_judged_by_its_role(kind: Kind) {
     let lost = explain(deployment, &config, &["--file", "nowhere.sql"], "");
     assert_eq!(lost.status.code(), Some(64));
     assert!(said(&lost.stderr).contains("cannot open nowhere.sql"), "{}", said(&lost.stderr));
+}
+
+/// Statements pass where nothing of what they name is known: that must not look as if all were well.
+async fn a_database_that_is_missing_is_told(kind: Kind) {
+    let deployment = Deployment::shared(kind);
+    let database = prepare(deployment);
+    let folder = tempfile::tempdir().unwrap();
+    let config = deployment.write(folder.path(), &policy(&database), Tls::On);
+    let sql = "SELECT phone FROM customers";
+    let told = |options: &[&str]| {
+        let output = explain(deployment, &config, options, "");
+        (output.status.code(), said(&output.stderr).to_owned())
+    };
+    let (code, wrong) = told(&["--database", "shoop", sql]);
+    assert_eq!(code, Some(64));
+    let expected = "candado: error: --database: no table of database shoop is visible: it does not exist, is empty, or the \
+                    control account may not see it\n";
+    assert_eq!(wrong, expected);
+    let (code, used) = told(&[&format!("USE shoop; {sql}")]);
+    assert!(code == Some(1) && used.starts_with("candado: USE: no table of database shoop is visible: "), "{used}");
+    let (code, none) = told(&[sql]);
+    assert_eq!(code, Some(1));
+    assert_eq!(none, "candado: no default database: name it with --database, or with USE among the statements\n");
+    assert_eq!(told(&["--database", &database, sql]), (Some(0), String::new()));
+    assert_eq!(told(&[&format!("USE {database}; {sql}")]), (Some(0), String::new()));
 }
 
 async fn what_it_says_is_what_happens(kind: Kind) {

@@ -374,6 +374,13 @@ async fn a_connection_may_switch_conversion_off(kind: Kind) {
     twins.same("INSERT INTO {t} (id, code, note) VALUES (1, 'ñ', 'ñ😀')").await;
     twins.same("SET character_set_results = NULL").await;
     twins.same("SELECT code, note FROM {t}").await;
+    // Bytes as they are stored, and announced as bytes.
+    for binary in ["SET character_set_results = binary", "SET NAMES binary"] {
+        twins.same(binary).await;
+        twins.same("SELECT code, note FROM {t}").await;
+        twins.same_prepared("SELECT code, note FROM {t} WHERE code = ?", ("ñ",)).await;
+        twins.same("SET NAMES utf8mb4").await;
+    }
     twins.same("SET character_set_results = utf8mb3").await;
     twins.same("SELECT code FROM {t}").await;
 }

@@ -153,6 +153,8 @@ pub(super) const SET_RECURSIVE: Construct = construct(
     "UNION without ALL in a recursive common table expression",
     "use UNION ALL there, and SELECT DISTINCT from it",
 );
+pub(super) const STAR: Construct =
+    construct("a star over another table in a query around it", "name each column by itself in the select list");
 pub(super) const SUBQUERY: Construct = construct("output of a subquery", "select the column in the outermost query");
 pub(super) const TABLE_FUNCTION: Construct =
     construct("JSON_TABLE", "read the column, and take the document apart in the application");

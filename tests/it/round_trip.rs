@@ -342,6 +342,13 @@ async fn sql_modes_change_what_is_a_literal(kind: Kind) {
     twins.same("SET sql_mode = 'PIPES_AS_CONCAT'").await;
     twins.same("SELECT id FROM {t} WHERE code = 'a\\\\n' AND name || 'x' IS NULL").await;
     twins.refused("SELECT id FROM {t} WHERE code = 'a' || 'b'", 1235, "42000").await;
+    if kind == Kind::MariaDb {
+        twins.same("SET sql_mode = 'EMPTY_STRING_IS_NULL'").await;
+        for sql in ["INSERT INTO {t} (id, code) VALUES (5, '')", "SELECT id FROM {t} WHERE code <> ''"] {
+            twins.refused(sql, 1235, "42000").await;
+        }
+        twins.same("SELECT id, code FROM {t} WHERE name IS NULL OR name = ''").await;
+    }
     // The mode that a prepared statement was prepared under is its own.
     twins.same("SET sql_mode = DEFAULT").await;
     twins.same_contents().await;

@@ -46,6 +46,10 @@ pub(super) const DISTINCT_OUTER: Construct = construct(
     "DISTINCT over a nested query beside an outer join on MariaDB",
     "write GROUP BY and the columns instead of DISTINCT",
 );
+pub(super) const EMPTY_IS_NULL: Construct = construct(
+    "a value under sql_mode EMPTY_STRING_IS_NULL",
+    "take that out of sql_mode, and write NULL where it is meant",
+);
 pub(super) const FUNCTION: Construct = construct("a function call", SELECT_ALONE);
 pub(super) const GROUP_BY: Construct = construct(
     "GROUP BY without a blind index of at least 8 bytes, or by an expression",

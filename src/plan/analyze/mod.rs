@@ -51,7 +51,7 @@ use super::{
 use crate::policy::{Access, Account, ColumnId, Policy, RoleId};
 use crate::schema::{Catalog, Table, TableKind};
 use crate::sql::tree::{Path, Statement, TokenIndex};
-use crate::sql::Dialect;
+use crate::sql::{Dialect, SqlMode};
 
 /// Bytes of an envelope before its blind index.
 const TAG_HEAD_OCTETS: usize = 7;
@@ -198,6 +198,11 @@ impl<'a> Analysis<'a> {
         let is_granted = |splice: &Splice| searches.iter().any(|granted| granted.tokens == splice.tokens);
         for splice in splices.iter().filter(|splice| !is_granted(splice)).flat_map(Splice::parts) {
             self.may(splice.column, Usage::Used(Verb::Select))?;
+        }
+        // Whether a value is empty is known to the server alone, when it reads it.
+        let empty_is_null = self.cx.dialect.mode.contains(SqlMode::EMPTY_STRING_IS_NULL);
+        if let Some(splice) = splices.first().filter(|_| empty_is_null) {
+            return Err(self.unsupported_to_all(splice.column, construct::EMPTY_IS_NULL));
         }
         let names = std::mem::take(&mut self.names);
         let copies = std::mem::take(&mut self.copies);

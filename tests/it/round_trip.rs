@@ -14,6 +14,7 @@ on_each_server!(
     values_survive_in_both_protocols,
     literals_are_read_as_the_server_reads_them,
     sql_modes_change_what_is_a_literal,
+    what_grows_beyond_the_servers_limit_is_its_error,
     a_latin1_connection_gets_latin1,
     a_connection_may_switch_conversion_off,
     values_that_do_not_fit_are_refused_as_by_the_server,
@@ -352,6 +353,20 @@ async fn sql_modes_change_what_is_a_literal(kind: Kind) {
     // The mode that a prepared statement was prepared under is its own.
     twins.same("SET sql_mode = DEFAULT").await;
     twins.same_contents().await;
+}
+
+/// A sealed value is longer than what the client wrote. MariaDB takes packets of 16 MiB, and does not read on where one is
+/// longer.
+async fn what_grows_beyond_the_servers_limit_is_its_error(kind: Kind) {
+    if kind == Kind::MySql {
+        return;
+    }
+    let mut twins = Twins::new(kind).await;
+    let row = format!("('{}')", "x".repeat(60_000));
+    let rows = |count| format!("INSERT INTO customers (note) VALUES {}", vec![row.as_str(); count].join(", "));
+    let answer = text(&mut twins.through, rows(10)).await;
+    assert!(matches!(answer, Answer::Done { affected: 10, .. }), "{answer:?}");
+    assert_eq!(text(&mut twins.through, rows(150)).await.error(), (1153, "08S01"));
 }
 
 async fn a_latin1_connection_gets_latin1(kind: Kind) {

@@ -46,6 +46,10 @@ pub(super) const DISTINCT_OUTER: Construct = construct(
     "DISTINCT over a nested query beside an outer join on MariaDB",
     "write GROUP BY and the columns instead of DISTINCT",
 );
+pub(super) const DUPLICATE_NAMES: Construct = construct(
+    "ON DUPLICATE KEY UPDATE behind a query by anything but literals, parameters and VALUES()",
+    "insert the rows as literals or parameters",
+);
 pub(super) const EMPTY_IS_NULL: Construct = construct(
     "a value under sql_mode EMPTY_STRING_IS_NULL",
     "take that out of sql_mode, and write NULL where it is meant",

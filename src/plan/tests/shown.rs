@@ -201,6 +201,23 @@ fn a_name_is_not_taken_that_could_mean_a_hidden_column_farther_out() {
 }
 
 #[test]
+fn an_insertion_from_a_query_is_updated_by_what_it_inserts_alone() {
+    let insert =
+        "INSERT INTO plain (id) SELECT d.id FROM (SELECT id, phone AS total FROM customers) d ON DUPLICATE KEY UPDATE";
+    for role in [MASKED, CIPHERTEXT] {
+        let shop = with_role(role);
+        for value in ["VALUES(id)", "'x'", "(?)"] {
+            assert_eq!(shop.refusal(&format!("{insert} name = {value}")), None, "{role:?} {value}");
+        }
+        for value in ["HEX(total)", "total", "plain.total", "(SELECT MAX(total) FROM orders)"] {
+            let refusal = shop.refusal(&format!("{insert} name = {value}"));
+            assert!(matches!(refusal, Some(Refusal::Unsupported { .. })), "{role:?} {value}: {refusal:?}");
+        }
+    }
+    assert_eq!(with_role(PLAIN).refusal(&format!("{insert} name = total")), None);
+}
+
+#[test]
 fn a_star_over_another_table_stands_in_the_outermost_query_alone() {
     for role in [MASKED, CIPHERTEXT] {
         let shop = with_role(role);

@@ -6,17 +6,19 @@ use crate::support::server::Kind;
 use crate::support::shop::{Answer, Shop, Who, assert_in_step, prepared, text};
 
 /// Temporary tables in the place of `people`, which has a column `phone` otherwise, and of two more.
-const SHADOWS: [&str; 6] = [
+const SHADOWS: [&str; 8] = [
     "CREATE TEMPORARY TABLE people (x INT)",
     "CREATE TEMPORARY TABLE narrow (a INT)",
     "CREATE TEMPORARY TABLE wide (c INT, d INT)",
     "INSERT INTO people VALUES (1)",
     "INSERT INTO narrow VALUES (1)",
     "INSERT INTO wide VALUES (1, NULL)",
+    "CREATE TEMPORARY TABLE kept (name VARCHAR(600), z INT PRIMARY KEY)",
+    "INSERT INTO kept VALUES ('', 1)",
 ];
 
 /// What would show the envelope with its blind index, or let it be compared, and the error that it is refused with.
-const ATTEMPTS: [(&str, u16); 7] = [
+const ATTEMPTS: [(&str, u16); 9] = [
     ("SELECT (SELECT HEX(phone) FROM people LIMIT 1) AS h FROM customers", 1143),
     ("SELECT (SELECT HEX(people.phone) FROM people LIMIT 1) AS h FROM customers AS people", 1143),
     ("SELECT id FROM customers WHERE EXISTS (SELECT 1 FROM people WHERE phone > x'C1FE1D0110000180')", 1143),
@@ -28,6 +30,16 @@ const ATTEMPTS: [(&str, u16); 7] = [
          SELECT HEX(x2) FROM d",
         1235,
     ),
+    (
+        "INSERT INTO kept (z) SELECT c.id FROM (SELECT id, phone AS p FROM customers) c \
+         ON DUPLICATE KEY UPDATE name = HEX(p)",
+        1235,
+    ),
+    (
+        "INSERT INTO customers (id) SELECT c.id FROM (SELECT id, phone AS p FROM customers) c \
+         ON DUPLICATE KEY UPDATE name = (SELECT MAX(HEX(p)) FROM kept)",
+        1235,
+    ),
     ("SELECT * FROM (SELECT n.*, k.phone, k.id, w.* FROM narrow n, customers k, wide w LIMIT 3) d", 1235),
 ];
 
@@ -36,6 +48,7 @@ pub(super) async fn tables_lead_nowhere(kind: Kind) {
     let shop = Shop::open_as(deployment, |database| {
         deployment.server.sql(&format!(
             "CREATE TABLE {database}.narrow (a INT, b VARBINARY(256)); CREATE TABLE {database}.wide (c INT); \
+             CREATE TABLE {database}.kept (name VARCHAR(600), p VARBINARY(256), z INT PRIMARY KEY); \
              INSERT INTO {database}.people (id, phone) VALUES (1, 'their own')"
         ));
         masking(database)

@@ -3,6 +3,7 @@
 
 use super::Refusal;
 use super::other::{Words, unsupported};
+use super::text::Text;
 use crate::sql::TokenKind;
 
 /// Clauses that leave columns as they are, or concern the column that they name.
@@ -32,9 +33,7 @@ const REMEDY: &str = "have an administrator run it on the server itself, togethe
 /// Judges an ALTER TABLE by its clauses.
 pub(super) fn table(words: &Words<'_>) -> Result<(), Refusal> {
     let text = &words.text;
-    let Some(start) = (1..text.tokens.len()).find(|at| text.is(*at, "TABLE")) else { return Ok(()) };
-    let start = if text.is(start + 1, "IF") && text.is(start + 2, "EXISTS") { start + 3 } else { start + 1 };
-    let last = if text.is_kind(start + 1, TokenKind::Dot) { start + 2 } else { start };
+    let Some(last) = target(text) else { return Ok(()) };
     let table = text.name_at(last).unwrap_or_default();
     if let Some((_, name)) = text.names().find(|(at, name)| *at != last && words.is_carrier(*at, name)) {
         return Err(unsupported(&name, "ALTER TABLE", REMEDY));
@@ -42,9 +41,8 @@ pub(super) fn table(words: &Words<'_>) -> Result<(), Refusal> {
     if !words.names.has_carrier(&table) {
         return Ok(());
     }
-    for (first, end) in clauses(words, last + 1) {
-        let index = text.is(first, "ADD")
-            && text.is_any(first + 1, &["INDEX", "KEY", "UNIQUE", "FULLTEXT", "SPATIAL", "PRIMARY"]);
+    for (first, end) in clauses(text, last + 1) {
+        let index = adds_index(text, first);
         let rename_index = text.is(first, "RENAME") && text.is_any(first + 1, &["INDEX", "KEY"]);
         if !text.is_any(first, HEADS) && !rename_index {
             return Err(unsupported(&table, "this clause of ALTER TABLE", REMEDY));
@@ -67,9 +65,27 @@ pub(super) fn table(words: &Words<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Where the name of the table that is altered ends.
+pub(super) fn target(text: &Text<'_>) -> Option<usize> {
+    let start = (1..text.tokens.len()).find(|at| text.is(*at, "TABLE"))?;
+    let start = if text.is(start + 1, "IF") && text.is(start + 2, "EXISTS") { start + 3 } else { start + 1 };
+    Some(if text.is_kind(start + 1, TokenKind::Dot) { start + 2 } else { start })
+}
+
+/// Whether the clause that begins there adds an index.
+pub(super) fn adds_index(text: &Text<'_>, first: usize) -> bool {
+    text.is(first, "ADD") && text.is_any(first + 1, &["INDEX", "KEY", "UNIQUE", "FULLTEXT", "SPATIAL", "PRIMARY"])
+}
+
+/// Whether the clause that begins there drops a column, and takes it out of the indexes that it is in.
+pub(super) fn drops_column(text: &Text<'_>, first: usize) -> bool {
+    const OTHERS: &[&str] =
+        &["INDEX", "KEY", "PRIMARY", "FOREIGN", "CONSTRAINT", "CHECK", "PARTITION", "PERIOD", "SYSTEM"];
+    text.is(first, "DROP") && !text.is_any(first + 1, OTHERS)
+}
+
 /// Runs of tokens between commas outside parentheses.
-fn clauses(words: &Words<'_>, start: usize) -> Vec<(usize, usize)> {
-    let text = &words.text;
+pub(super) fn clauses(text: &Text<'_>, start: usize) -> Vec<(usize, usize)> {
     let mut clauses = Vec::new();
     let (mut first, mut depth) = (start, 0_usize);
     for at in start..text.tokens.len() {

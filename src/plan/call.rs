@@ -1,6 +1,7 @@
 //! CALL of a procedure that policy allows: arguments that policy calls values of a column are sealed, and of results those
 //! columns are opened that policy says show one. What the procedure does meanwhile is not seen.
 
+use super::analyze::EMPTY_IS_NULL;
 use super::inspect::Remember;
 use super::judge::Judge;
 use super::other::{Words, unsupported};
@@ -8,8 +9,8 @@ use super::refusal::{Subject, Verb};
 use super::text::Text;
 use super::{CellAction, Outputs, QueryPlan, Refusal, Splice, SpliceKind, Value};
 use crate::policy::{Access, AllowedRoutine, ColumnId, DecryptGrant};
-use crate::sql::TokenKind;
 use crate::sql::tree::TokenRange;
+use crate::sql::{SqlMode, TokenKind};
 
 impl Judge<'_> {
     /// Decides a CALL that policy allows; `None` for any other one.
@@ -120,6 +121,9 @@ impl Judge<'_> {
                 "pass the value itself",
             ));
         };
+        if self.dialect.mode.contains(SqlMode::EMPTY_STRING_IS_NULL) {
+            return Err(refused(EMPTY_IS_NULL.name, EMPTY_IS_NULL.remedy));
+        }
         Ok(Some(Splice { tokens: argument, column, kind: SpliceKind::Seal(value), subject: None }))
     }
 }

@@ -7,7 +7,7 @@ use super::cache::Decision;
 use super::index_definition::IndexDefinition;
 use super::inspect::Remember;
 use super::mode::Passed;
-use super::other::{self, Words};
+use super::other::{self, Sight, Words};
 use super::protected_names::ProtectedNames;
 use super::statistics::{Statistics, sees_all};
 use super::text::Text;
@@ -67,7 +67,7 @@ impl Judge<'_> {
         }
         let Self { policy, catalog, role, account, default_database, .. } = *self;
         let statistics = Statistics { text, policy, role, default_database }.refusal(class);
-        let index = IndexDefinition { text, policy, catalog, role, account };
+        let index = IndexDefinition { text, policy, catalog, role, account, default_database };
         if let Some(refusal) = statistics.or_else(|| index.refusal(class)) {
             return (Err(refusal), Remember::Yes);
         }
@@ -260,7 +260,8 @@ impl Judge<'_> {
     }
 
     fn words<'t>(&'t self, text: Text<'t>) -> Words<'t> {
-        Words { text, names: self.names, catalog: self.catalog, default_database: self.default_database }
+        let sight = if self.sees_all() { Sight::All } else { Sight::Some };
+        Words { text, names: self.names, catalog: self.catalog, default_database: self.default_database, sight }
     }
 
     fn is_guarded(&self) -> bool {

@@ -23,6 +23,16 @@ pub(super) struct Words<'a> {
     pub(super) names: &'a ProtectedNames,
     pub(super) catalog: &'a Catalog,
     pub(super) default_database: Option<&'a str>,
+    pub(super) sight: Sight,
+}
+
+/// What a role sees of the protected columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// Every value.
+    All,
+    /// Not every one.
+    Some,
 }
 
 impl Words<'_> {
@@ -31,22 +41,19 @@ impl Words<'_> {
         use StatementClass as Class;
         let unknown = || self.near("a statement of this kind", DIRECTLY);
         let moves_nothing = || self.without_query();
+        if let Some(refusal) = self.foreign_plan() {
+            return (Err(refusal), Remember::Yes);
+        }
         let decided = match class {
             Class::SetStatement | Class::Compound | Class::Other if self.hides() => {
                 Err(opaque("a statement inside of another that prepares or shows messages", "send it by itself"))
             }
-            Class::Show | Class::SetStatement | Class::Compound if !self.names.is_empty() && self.shows_plan() => {
-                Err(opaque("SHOW EXPLAIN or SHOW ANALYZE of another connection", "explain the statement itself"))
-            }
-            Class::SetStatement | Class::Compound if self.makes_event() && self.runs_text() => Err(event()),
+            Class::SetStatement | Class::Compound if self.makes_event() && self.runs_unseen() => Err(event()),
             Class::Set if self.looks_back() => Err(opaque("SET of system_versioning_asof", "leave it out")),
             Class::Set | Class::SetStatement => {
                 let (charset, remember) = self.charset();
                 let decided = charset.and_then(|()| self.near("SET", "leave the table out"));
                 return (decided.map(|()| Effect::None), remember);
-            }
-            Class::Explain if !self.names.is_empty() && self.is_of_connection() => {
-                Err(opaque("EXPLAIN FOR CONNECTION", "explain the statement itself"))
             }
             // What a variable holds is seen by nobody but the server.
             Class::Diagnostics if !self.names.is_empty() && self.takes_message() => {
@@ -112,22 +119,37 @@ impl Words<'_> {
         !self.names.is_empty() && (0..self.text.tokens.len()).any(|at| self.text.is_any(at, WORDS))
     }
 
-    /// Whether the plan of another connection's statement is shown (MariaDB).
-    fn shows_plan(&self) -> bool {
-        (0..self.text.tokens.len())
-            .any(|at| self.text.is(at, "SHOW") && self.text.is_any(at + 1, &["EXPLAIN", "ANALYZE"]))
+    /// Refuses to show the plan of another connection's statement, now or whenever a program runs: the server shows what it
+    /// was sent, blind indexes and all.
+    fn foreign_plan(&self) -> Option<Refusal> {
+        const REMEDY: &str = "explain the statement itself";
+        let shows = |at| self.text.is(at, "SHOW") && self.text.is_any(at + 1, &["EXPLAIN", "ANALYZE"]);
+        match () {
+            () if self.names.is_empty() => None,
+            () if self.is_of_connection() => Some(opaque("EXPLAIN FOR CONNECTION", REMEDY)),
+            () if (0..self.text.tokens.len()).any(shows) => {
+                Some(opaque("SHOW EXPLAIN or SHOW ANALYZE of another connection", REMEDY))
+            }
+            () => None,
+        }
     }
 
     /// Whether an event may be made somewhere in the statement.
     fn makes_event(&self) -> bool {
-        (1..self.text.tokens.len()).any(|at| self.text.is(at, "EVENT"))
+        let made = |at: &usize| self.text.is_any(*at, &["CREATE", "ALTER"]);
+        (0..self.text.tokens.len())
+            .find(made)
+            .is_some_and(|made| (made..self.text.tokens.len()).any(|at| self.text.is(at, "EVENT")))
     }
 
-    /// Whether words stand anywhere that run what is not written here: text of the time, or a routine of the time. Nobody
-    /// sees what an event sends to the server.
-    fn runs_text(&self) -> bool {
-        const WORDS: &[&str] = &["PREPARE", "EXECUTE", "CALL"];
-        !self.names.is_empty() && (0..self.text.tokens.len()).any(|at| self.text.is_any(at, WORDS))
+    /// Whether words stand anywhere that run what is not written here: text of the time, or, for who does not see all values,
+    /// a routine of the time. Nobody sees what an event sends to the server.
+    fn runs_unseen(&self) -> bool {
+        let words: &[&str] = match self.sight {
+            Sight::All => &["PREPARE", "EXECUTE"],
+            Sight::Some => &["PREPARE", "EXECUTE", "CALL"],
+        };
+        !self.names.is_empty() && (0..self.text.tokens.len()).any(|at| self.text.is_any(at, words))
     }
 
     /// Whether tables are to be read as they were (MariaDB).
@@ -205,7 +227,7 @@ impl Words<'_> {
         let program = || self.near("CREATE or ALTER of a view, trigger, routine or event", DIRECTLY);
         let unknown = || self.near("a statement of this kind", DIRECTLY);
         match (verb, object) {
-            (DdlVerb::Create | DdlVerb::Alter, Object::Event) if self.runs_text() => Err(event()),
+            (DdlVerb::Create | DdlVerb::Alter, Object::Event) if self.runs_unseen() => Err(event()),
             (DdlVerb::Drop | DdlVerb::Truncate, _) => Ok(()),
             (DdlVerb::Rename, Object::Account) => Ok(()),
             (DdlVerb::Rename, _) => self.near("RENAME", DIRECTLY),

@@ -230,6 +230,25 @@ impl Splice {
         }
     }
 
+    /// Whether a value of the statement's own is put into another form.
+    pub fn has_value(&self) -> bool {
+        match &self.kind {
+            SpliceKind::Seal(_)
+            | SpliceKind::Constant(_)
+            | SpliceKind::Search { .. }
+            | SpliceKind::Rows { .. }
+            | SpliceKind::NullIf { .. } => true,
+            SpliceKind::Match { .. }
+            | SpliceKind::Operand
+            | SpliceKind::Tag { .. }
+            | SpliceKind::AnyOf { .. }
+            | SpliceKind::Sorted(_)
+            | SpliceKind::Joined(_)
+            | SpliceKind::Set(_)
+            | SpliceKind::Kept(_) => false,
+        }
+    }
+
     /// The protected columns that a part of the statement compares which is written anew as a whole.
     pub fn compared(&self) -> Vec<ColumnId> {
         match &self.kind {

@@ -57,7 +57,7 @@ impl ProtectedNames {
                 }
             }
             for routine in &routines {
-                if !names.routines.contains(&routine.name) && (routine.prepares() || routine.reaches(&names)) {
+                if !names.routines.contains(&routine.name) && (routine.is_opaque() || routine.reaches(&names)) {
                     names.routines.insert(routine.name.clone());
                 }
             }
@@ -123,9 +123,12 @@ impl Definition {
         })
     }
 
-    /// Text put together at run time can reach anything.
-    fn prepares(&self) -> bool {
-        self.text.as_deref().is_none_or(|text| mentions(text, "prepare") || mentions(text, "execute"))
+    /// Text put together at run time can reach anything, and so can the plan of another connection's statement.
+    fn is_opaque(&self) -> bool {
+        self.text.as_deref().is_none_or(|text| {
+            let has = |word| mentions(text, word);
+            has("prepare") || has("execute") || has("explain") || has("show") && has("analyze")
+        })
     }
 }
 

@@ -4,11 +4,11 @@ use crate::sql::tree::MatchOp;
 
 /// A construct with the advice that follows it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Construct {
+pub(in crate::plan) struct Construct {
     /// Beginning of the sentence.
-    pub(super) name: &'static str,
+    pub(in crate::plan) name: &'static str,
     /// End of the sentence.
-    pub(super) remedy: &'static str,
+    pub(in crate::plan) remedy: &'static str,
 }
 
 const fn construct(name: &'static str, remedy: &'static str) -> Construct {
@@ -49,10 +49,10 @@ pub(super) const DISTINCT_OUTER: Construct = construct(
     "write GROUP BY and the columns instead of DISTINCT",
 );
 pub(super) const DUPLICATE_NAMES: Construct = construct(
-    "ON DUPLICATE KEY UPDATE behind a query by anything but literals, parameters and VALUES()",
+    "ON DUPLICATE KEY UPDATE behind a query by anything but literals, parameters, DEFAULT and VALUES()",
     "insert the rows as literals or parameters",
 );
-pub(super) const EMPTY_IS_NULL: Construct = construct(
+pub(in crate::plan) const EMPTY_IS_NULL: Construct = construct(
     "a value under sql_mode EMPTY_STRING_IS_NULL",
     "take that out of sql_mode, and write NULL where it is meant",
 );

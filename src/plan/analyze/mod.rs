@@ -35,6 +35,7 @@ use std::collections::BTreeMap;
 
 use self::common::CommonJoin;
 use self::construct::Construct;
+pub(super) use self::construct::EMPTY_IS_NULL;
 use self::fill::Target;
 use self::search::Searches;
 use self::sort::Sorting;
@@ -201,8 +202,8 @@ impl<'a> Analysis<'a> {
         }
         // Whether a value is empty is known to the server alone, when it reads it.
         let empty_is_null = self.cx.dialect.mode.contains(SqlMode::EMPTY_STRING_IS_NULL);
-        if let Some(splice) = splices.first().filter(|_| empty_is_null) {
-            return Err(self.unsupported_to_all(splice.column, construct::EMPTY_IS_NULL));
+        if let Some(splice) = splices.iter().find(|splice| empty_is_null && splice.has_value()) {
+            return Err(self.unsupported_to_all(splice.column, EMPTY_IS_NULL));
         }
         let names = std::mem::take(&mut self.names);
         let copies = std::mem::take(&mut self.copies);

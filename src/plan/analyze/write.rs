@@ -11,9 +11,8 @@ use super::query::Place;
 use super::subject::Owner;
 use super::{Analysis, Meaning, Outputs, Refusal, Scope, SourceColumn, Usage, Verb, Visibility, fold};
 use crate::plan::scope::{Made, Origin, Search, Slot, Source};
-use crate::plan::statistics::sees_all;
 use crate::plan::{Splice, SpliceKind, Value};
-use crate::policy::ColumnId;
+use crate::policy::{Access, ColumnId};
 use crate::schema::Table;
 use crate::sql::tree::{
     Assignment, Delete, Expr, ExprKind, Insert, InsertSource, Path, RowAlias, SelectItem, TableReference, Update,
@@ -230,8 +229,8 @@ impl Analysis<'_> {
         }
     }
 
-    /// Refuses names in ON DUPLICATE KEY UPDATE behind a query to roles that do not see all values: should the table have no
-    /// such column, because a temporary one stands in its place, the server finds the query's.
+    /// Refuses names in ON DUPLICATE KEY UPDATE behind a query of what the role does not see: should the table have no such
+    /// column, because a temporary one stands in its place, the server finds the query's.
     fn updates_alone(&self, assignments: &[Assignment]) -> Result<(), Refusal> {
         let is_alone = |value: &Expr| {
             matches!(
@@ -239,10 +238,23 @@ impl Analysis<'_> {
                 ExprKind::Literal(_) | ExprKind::Param(_) | ExprKind::Values(_) | ExprKind::Default(_)
             )
         };
-        if sees_all(self.cx.policy, self.cx.role) || assignments.iter().all(|assignment| is_alone(&assignment.value)) {
-            return Ok(());
+        match self.hidden_somewhere() {
+            Some(hidden) if !assignments.iter().all(|assignment| is_alone(&assignment.value)) => {
+                Err(self.unsupported_to_all(hidden, construct::DUPLICATE_NAMES))
+            }
+            Some(_) | None => Ok(()),
         }
-        Err(self.unsupported_data(construct::DUPLICATE_NAMES))
+    }
+
+    /// A column that the role does not see, of a table that the statement names, or of any if it names a view.
+    fn hidden_somewhere(&self) -> Option<ColumnId> {
+        let protected = (0_u32..).map(ColumnId).zip(self.cx.policy.columns());
+        let mut hidden = protected.filter(|(id, _)| self.access(*id) != Access::Plain);
+        hidden.find_map(|(id, protected)| {
+            let table = fold(&protected.column.table);
+            let leads = |name: &str| *fold(name) == *table || self.cx.names.has_view(name);
+            self.cx.text.names().any(|(_, name)| leads(&name)).then_some(id)
+        })
     }
 
     fn on_duplicate(&mut self, insert: &Insert, targets: &[Target], scope: &Scope<'_>) -> Result<(), Refusal> {

@@ -25,6 +25,11 @@ const UNCONCERNED: &[&str] = &[
     "EXPLAIN SELECT id, name FROM customers WHERE id = 1",
     "CREATE UNIQUE INDEX u ON customers (name)",
     "ALTER TABLE customers ADD UNIQUE KEY u (id, name)",
+    "ALTER TABLE customers ADD COLUMN born DATE AFTER phone",
+    "ALTER TABLE customers DROP INDEX u, DROP PRIMARY KEY",
+    "ALTER TABLE orders DROP COLUMN total",
+    "ALTER TABLE elsewhere.customers ADD INDEX i (phone)",
+    "INSERT INTO orders (id) SELECT id FROM orders o ON DUPLICATE KEY UPDATE total = o.id",
 ];
 
 /// What it may not.
@@ -121,6 +126,30 @@ fn every_other_use_is_denied_in_the_words_of_the_server() {
     for sql in SHOWN.iter().chain(UNCONCERNED).chain(USED) {
         let refusal = plain.refusal(sql);
         assert!(!matches!(refusal, Some(Refusal::Denied { .. } | Refusal::UnknownName { .. })), "{sql}: {refusal:?}");
+    }
+}
+
+#[test]
+fn a_column_beside_one_is_dropped_by_those_who_see_it() {
+    let sql = "ALTER TABLE customers DROP COLUMN name";
+    for role in [MASKED, CIPHERTEXT, ENGINEER] {
+        let refusal = with_role(role).refusal(sql);
+        assert!(matches!(refusal, Some(Refusal::Unsupported { .. })), "{refusal:?}");
+    }
+    assert_eq!(with_role(PLAIN).dump(sql), "catalog changes\n");
+}
+
+#[test]
+fn an_event_calls_routines_for_those_who_see_all() {
+    let sql = "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO CALL count_orders()";
+    assert_eq!(with_role(PLAIN).refusal(sql), None);
+    for (role, sql) in [
+        (MASKED, sql),
+        (PLAIN, "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO EXECUTE s"),
+        (PLAIN, "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO CALL call_them()"),
+    ] {
+        let refusal = with_role(role).refusal(sql);
+        assert!(matches!(refusal, Some(Refusal::Unsupported { .. })), "{sql}: {refusal:?}");
     }
 }
 

@@ -42,7 +42,7 @@ const CONSTRUCTS: &[(&str, &str)] = &[
     ("DELETE by the column", "DELETE FROM customers WHERE phone = '090-0000-0000'"),
     ("INSERT … SELECT of the column", "INSERT INTO orders (remark) SELECT phone FROM customers"),
     ("CREATE TABLE … SELECT", "CREATE TABLE copy AS SELECT phone FROM customers"),
-    ("EXPLAIN", "EXPLAIN SELECT phone FROM customers"),
+    ("EXPLAIN of a SELECT that shows it", "EXPLAIN SELECT phone FROM customers"),
 ];
 
 const HEAD: &str = "# Who sees what

@@ -111,15 +111,18 @@ impl From<&Refusal> for ClientError {
         let row = match refusal {
             Refusal::Firewall { .. } => FIREWALL,
             Refusal::Denied { .. } => COLUMN_DENIED,
+            Refusal::Administration => PRIVILEGE,
             Refusal::Unsupported { .. } | Refusal::UnknownName { .. } => NOT_SUPPORTED,
             Refusal::NotReady => KEY_NOT_AVAILABLE,
         };
         let text = match refusal {
             // The rule stays in the log: it would tell an attacker what to change.
             Refusal::Firewall { .. } => format!("Access denied: {refusal}"),
-            Refusal::Denied { .. } | Refusal::Unsupported { .. } | Refusal::UnknownName { .. } | Refusal::NotReady => {
-                refusal.to_string()
-            }
+            Refusal::Denied { .. }
+            | Refusal::Administration
+            | Refusal::Unsupported { .. }
+            | Refusal::UnknownName { .. }
+            | Refusal::NotReady => refusal.to_string(),
         };
         Self::new(row, text)
     }

@@ -17,6 +17,7 @@ fn refusals() -> Vec<Refusal> {
     vec![
         Refusal::Firewall { rule: "tautology" },
         Refusal::Denied { verb: Verb::Select, column: column(), account: account() },
+        Refusal::Administration,
         Refusal::Unsupported { subject: Subject::Column(column()), construct: "ORDER BY", remedy: "sort by another" },
         Refusal::Unsupported { subject: Subject::Table(TableRef::new("a", "b")), construct: "x", remedy: "y" },
         Refusal::UnknownName { name: UnknownName::Column("fone".into()) },
@@ -110,7 +111,7 @@ fn every_error_has_a_row_and_every_row_an_error() {
 #[test]
 fn the_codes_are_those_that_drivers_class_rightly() {
     let code = |refusal: &Refusal| ClientError::from(refusal).code;
-    assert_eq!(refusals().iter().map(code).collect::<Vec<_>>(), [6444, 1143, 1235, 1235, 1235, 3185]);
+    assert_eq!(refusals().iter().map(code).collect::<Vec<_>>(), [6444, 1143, 1227, 1235, 1235, 1235, 3185]);
     let code = |error: &RewriteError| ClientError::from(error).code;
     assert_eq!(
         rewrites().iter().map(code).collect::<Vec<_>>(),

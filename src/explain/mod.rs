@@ -161,6 +161,7 @@ impl Explained {
             (
                 Refusal::Firewall { .. }
                 | Refusal::Denied { .. }
+                | Refusal::Administration
                 | Refusal::Unsupported { .. }
                 | Refusal::UnknownName { .. }
                 | Refusal::NotReady,

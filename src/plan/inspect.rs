@@ -182,9 +182,11 @@ fn of_account(refusal: &Refusal, account: &Account) -> Refusal {
         Refusal::Denied { verb, column, account: _ } => {
             Refusal::Denied { verb: *verb, column: column.clone(), account: account.clone() }
         }
-        Refusal::Firewall { .. } | Refusal::Unsupported { .. } | Refusal::UnknownName { .. } | Refusal::NotReady => {
-            refusal.clone()
-        }
+        Refusal::Firewall { .. }
+        | Refusal::Administration
+        | Refusal::Unsupported { .. }
+        | Refusal::UnknownName { .. }
+        | Refusal::NotReady => refusal.clone(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::accounts::Accounts;
 use super::analyze::{self, Context};
 use super::cache::Decision;
 use super::index_definition::IndexDefinition;
@@ -68,7 +69,9 @@ impl Judge<'_> {
         let Self { policy, catalog, role, account, default_database, .. } = *self;
         let statistics = Statistics { text, policy, role, default_database }.refusal(class);
         let index = IndexDefinition { text, policy, catalog, role, account, default_database };
-        if let Some(refusal) = statistics.or_else(|| index.refusal(class)) {
+        let accounts = Accounts { text, policy, role, default_database };
+        let refusal = statistics.or_else(|| index.refusal(class)).or_else(|| accounts.refusal(class));
+        if let Some(refusal) = refusal {
             return (Err(refusal), Remember::Yes);
         }
         let words = self.words(text);

@@ -4,6 +4,7 @@
 //! [`Admitted`] with a [`QueryPlan`], or a [`Refusal`]. A plan is made once per digest and applies to every statement of
 //! that digest: it names tokens, not bytes. Carrying it out on bytes is [`crate::rewrite`]'s work.
 
+mod accounts;
 mod alter;
 mod analyze;
 mod bound;

@@ -399,7 +399,11 @@ pub(super) fn by_variable(refusal: Refusal) -> Refusal {
         Refusal::Unsupported { subject, construct, remedy: _ } => {
             Refusal::Unsupported { subject, construct, remedy: REMEDY }
         }
-        Refusal::Denied { .. } | Refusal::Firewall { .. } | Refusal::UnknownName { .. } | Refusal::NotReady => refusal,
+        Refusal::Denied { .. }
+        | Refusal::Administration
+        | Refusal::Firewall { .. }
+        | Refusal::UnknownName { .. }
+        | Refusal::NotReady => refusal,
     }
 }
 

@@ -8,6 +8,9 @@ use std::fmt;
 use crate::policy::Account;
 use crate::schema::{ColumnRef, TableRef};
 
+/// What who may not administer can do.
+const ADMINISTRATION: &str = "let one of them do it, or an administrator on the server itself";
+
 /// A statement that is not sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -29,6 +32,12 @@ pub enum Refusal {
         /// Who asked.
         account: Account,
     },
+    /// The statement would make or change accounts, rights or what lends them, for a role that does not see all values.
+    #[error(
+        "Access denied; accounts, rights, plugins and links of the server are for those who see all protected \
+        columns in plain; {ADMINISTRATION}"
+    )]
+    Administration,
     /// The statement does something with protected data that Candado cannot do, or cannot be sure of.
     #[error("{construct} is not supported for protected {subject}; {remedy}")]
     Unsupported {
@@ -57,6 +66,7 @@ impl Refusal {
         match self {
             Self::Unsupported { remedy, .. } => Some(remedy),
             Self::UnknownName { name } => Some(name.remedy()),
+            Self::Administration => Some(ADMINISTRATION),
             Self::Firewall { .. } | Self::Denied { .. } | Self::NotReady => None,
         }
     }

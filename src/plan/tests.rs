@@ -1,5 +1,6 @@
 //! A small shop to plan statements for, and a readable form of plans.
 
+mod accounts;
 mod cache;
 mod calls;
 mod carriers;

@@ -7,7 +7,7 @@
 use super::decision::{After, Cells, Decision, Desk, Pending, Send, Then, guard, pass};
 use crate::client_error::Complaint;
 use crate::schema::{Charset, ServerVersion};
-use crate::sql::{self, Dialect, SqlMode};
+use crate::sql::{self, Dialect, SqlMode, TokenKind};
 use crate::wire::command::Command;
 use crate::wire::response::{Response, RowFormat};
 
@@ -60,7 +60,9 @@ impl Desk {
     }
 }
 
-/// Whether a statement is ALTER USER or SET PASSWORD without a query in it.
+/// Whether a statement is ALTER USER or SET PASSWORD of one account, without a query in it. The server sees to it that the
+/// account is the session's own; in a list it does not. Where a backslash leaves open what is text, so it does whether a
+/// comma makes a list.
 ///
 /// SQL mode and character set are not known here. Neither changes what the first two words are, and the server, which
 /// was asked for one statement at a time, refuses whatever else they might hide.
@@ -72,7 +74,10 @@ fn sets_password(sql: &[u8], server: ServerVersion) -> bool {
     }
     let [first, second, rest @ ..] = tokens.as_slice() else { return false };
     let is = |first_word, second_word| first.is_word(sql, first_word) && second.is_word(sql, second_word);
-    (is("ALTER", "USER") || is("SET", "PASSWORD")) && !rest.iter().any(|token| token.is_word(sql, "SELECT"))
+    let is_list =
+        rest.iter().any(|token| token.kind == TokenKind::Comma) || sql.contains(&b',') && sql.contains(&b'\\');
+    let is_query = rest.iter().any(|token| token.is_word(sql, "SELECT"));
+    (is("ALTER", "USER") || is("SET", "PASSWORD")) && !is_list && !is_query
 }
 
 #[cfg(test)]
@@ -89,6 +94,8 @@ mod tests {
             "/* why */ alter user 'a'@'%' IDENTIFIED BY 'SELECT'",
             "SET PASSWORD = 'new'",
             "set password FOR 'a'@'%' = 'new';",
+            "SET PASSWORD = 'a,b'",
+            r"SET PASSWORD = 'a\\b'",
         ] {
             assert!(verdict(sql), "{sql}");
         }
@@ -106,6 +113,9 @@ mod tests {
             "/* ALTER USER */ SELECT 1",
             "CREATE USER a",
             "ALTER USER 'open",
+            "ALTER USER CURRENT_USER() IDENTIFIED BY 'a', b IDENTIFIED BY 'c'",
+            r"ALTER USER CURRENT_USER() IDENTIFIED BY 'a\', b IDENTIFIED BY '",
+            "SET PASSWORD = PASSWORD('a'), PASSWORD FOR b = PASSWORD('c')",
         ] {
             assert!(!verdict(sql), "{sql}");
         }

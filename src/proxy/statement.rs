@@ -338,6 +338,10 @@ fn not_sent(refusal: &Refusal, connection: &Connection) -> NotSent {
             tracing::info!(connection = connection.id, statement = connection.statement(), %column, "column denied");
             NotSent::Refused(error)
         }
+        Refusal::Administration => {
+            tracing::info!(connection = connection.id, statement = connection.statement(), "administration denied");
+            NotSent::Refused(error)
+        }
         Refusal::Firewall { .. } | Refusal::Unsupported { .. } | Refusal::NotReady => NotSent::Refused(error),
     }
 }

@@ -1,5 +1,6 @@
 //! Roles that see masks or envelopes: what they are shown, and that no statement tells them more.
 
+mod administration;
 mod attempts;
 mod conflicts;
 mod diagnostics;
@@ -34,6 +35,7 @@ on_each_server!(
     a_view_made_behind_the_proxys_back_is_read_first,
     a_view_replaced_behind_the_proxys_back_shows_no_envelope,
     a_temporary_table_in_the_place_of_another_shows_no_envelope,
+    nobody_becomes_an_account_that_sees_more,
 );
 
 /// Two customers who look alike to a masked role.
@@ -230,6 +232,10 @@ async fn a_temporary_table_in_the_place_of_another_shows_no_envelope(kind: Kind)
     temporary::tables_lead_nowhere(kind).await;
 }
 
+async fn nobody_becomes_an_account_that_sees_more(kind: Kind) {
+    administration::leads_to_no_other_account(kind).await;
+}
+
 async fn the_page_says_what_each_role_gets(kind: Kind) {
     page::is_what_happens(kind).await;
 }
@@ -348,6 +354,9 @@ fn judge(who: Who, end: End, protocol: &str, sql: &str, answer: &Answer) {
         }
     }
     match (answer, end) {
+        (Answer::Refused { code, text, .. }, End::Administration) => {
+            assert!(*code == 1227 && text.contains(administration::OURS), "{who:?} {protocol} {sql}\n{told}");
+        }
         (Answer::Refused { code, .. }, End::Denied) => assert_eq!(*code, 1143, "{who:?} {protocol} {sql}\n{told}"),
         // Not because it is wrong: 1064, 1054, 1146 and the like would try nothing.
         (Answer::Refused { code, .. }, End::Refused) => {

@@ -120,3 +120,34 @@ fn a_change_of_user_leads_in_and_not_out() {
     raw.change_user(&login(&engineer, SECRET), &shop.database);
     assert_refused(&mut raw, 1820, "HY000");
 }
+
+/// Whoever may change other accounts may not do it in this state either, in which nobody knows his role.
+fn changes_no_other_account(kind: Kind) {
+    let (shop, user) = expired(kind, Who::Engineer);
+    let application = shop.account(Who::Application);
+    shop.deployment.server.sql(&format!("GRANT ALL ON *.* TO {user} WITH GRANT OPTION"));
+    let mut raw = Raw::open(shop.proxy.port, &login(&user, SECRET));
+    assert_eq!(raw.welcome.1.first(), Some(&0), "{}", raw.welcome.1.escape_ascii());
+    for sql in [
+        format!("ALTER USER {application} IDENTIFIED BY 'taken'"),
+        format!("ALTER USER {application} IDENTIFIED BY 'taken', CURRENT_USER() IDENTIFIED BY 'own'"),
+        format!("ALTER USER CURRENT_USER() IDENTIFIED BY 'own', {application} IDENTIFIED BY 'taken'"),
+        format!("SET PASSWORD FOR {application} = 'taken'"),
+        format!("SET PASSWORD FOR {application} = PASSWORD('taken')"),
+        format!("SET PASSWORD = PASSWORD('own'), PASSWORD FOR {application} = PASSWORD('taken')"),
+    ] {
+        let code = error_code(&raw.query(&sql));
+        let taken = Raw::open(shop.proxy.port, &login(&application, SECRET));
+        assert!(code != 0 && taken.welcome.1.first() == Some(&0), "{sql}: {code}");
+    }
+}
+
+#[test]
+fn changes_no_other_account_on_mysql() {
+    changes_no_other_account(Kind::MySql);
+}
+
+#[test]
+fn changes_no_other_account_on_mariadb() {
+    changes_no_other_account(Kind::MariaDb);
+}

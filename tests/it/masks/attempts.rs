@@ -8,6 +8,8 @@ use crate::support::server::Kind;
 pub(super) enum End {
     /// With error 1143.
     Denied,
+    /// With error 1227 of the proxy's own: it could lead to another account.
+    Administration,
     /// With another error: the construct is closed to everybody, or is the server's to refuse.
     Refused,
     /// With whatever answer: it is the same for all values.
@@ -25,6 +27,10 @@ pub(super) struct Attempt {
 
 const fn denied(sql: &'static str) -> Attempt {
     Attempt { end: End::Denied, sql, server: None }
+}
+
+const fn administration(sql: &'static str) -> Attempt {
+    Attempt { end: End::Administration, sql, server: None }
 }
 
 const fn refused(sql: &'static str) -> Attempt {
@@ -321,6 +327,44 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         "SELECT COUNT(*) FROM performance_schema.events_statements_history WHERE sql_text LIKE CONCAT('%', '{v}', '%stored%')",
     ),
     harmless("SELECT check_clause FROM information_schema.check_constraints WHERE constraint_schema = DATABASE()"),
+    // Who makes or changes an account can become somebody who sees the values.
+    administration("CREATE USER 'app'@'127.0.0.1' IDENTIFIED BY 'taken'"),
+    administration("CREATE USER IF NOT EXISTS app IDENTIFIED BY 'taken'"),
+    administration("ALTER USER 'app'@'%' IDENTIFIED BY 'taken'"),
+    administration("ALTER USER CURRENT_USER() IDENTIFIED BY 'own', app IDENTIFIED BY 'taken'"),
+    administration("RENAME USER app TO other"),
+    administration("DROP USER app"),
+    administration("CREATE ROLE plain"),
+    administration("GRANT ALL ON *.* TO app"),
+    administration("GRANT PROXY ON app TO CURRENT_USER()"),
+    administration("REVOKE ALL PRIVILEGES, GRANT OPTION FROM app"),
+    administration("SET PASSWORD FOR 'app'@'%' = 'taken'").on(Kind::MySql),
+    administration("SET @a = 1, PASSWORD FOR 'app'@'%' = PASSWORD('taken')").on(Kind::MariaDb),
+    administration("SET DEFAULT ROLE plain TO app").on(Kind::MySql),
+    administration("SET DEFAULT ROLE plain FOR app").on(Kind::MariaDb),
+    administration("SET GLOBAL mandatory_roles = 'plain'").on(Kind::MySql),
+    administration("SET @@global.init_connect = 'DO 1'"),
+    administration("UPDATE mysql.user SET authentication_string = '' WHERE user = 'app'"),
+    administration("UPDATE mysql.global_priv SET priv = '{}' WHERE user = 'app'").on(Kind::MariaDb),
+    administration("INSERT INTO mysql.tables_priv (user) SELECT user FROM mysql.user"),
+    administration("ANALYZE DELETE FROM mysql.global_priv").on(Kind::MariaDb),
+    administration("TRUNCATE TABLE mysql.db"),
+    administration("CREATE VIEW accounts AS SELECT * FROM mysql.user"),
+    administration("CREATE PROCEDURE copying() ALTER USER app IDENTIFIED BY 'taken'"),
+    administration("CREATE PROCEDURE copying() BEGIN DO 1; UPDATE mysql.user SET host = '%'; END"),
+    administration("CREATE EVENT copying ON SCHEDULE EVERY 1 DAY DO GRANT ALL ON *.* TO app"),
+    administration("CREATE TRIGGER copying AFTER INSERT ON orders FOR EACH ROW DELETE FROM mysql.db"),
+    administration("CREATE FUNCTION copying RETURNS INTEGER SONAME 'never_there.so'"),
+    administration("INSTALL PLUGIN never_there SONAME 'never_there.so'"),
+    administration("CREATE SERVER other FOREIGN DATA WRAPPER mysql OPTIONS (HOST '127.0.0.1')"),
+    administration("CREATE TABLE copy (user CHAR(32)) ENGINE=FEDERATED CONNECTION='mysql://app@127.0.0.1/mysql/user'"),
+    administration("CHANGE MASTER TO MASTER_HOST = '127.0.0.1'"),
+    administration("PREPARE s FROM 'GRANT ALL ON *.* TO app'"),
+    administration("EXECUTE IMMEDIATE 'DROP USER app'").on(Kind::MariaDb),
+    administration("SET STATEMENT max_statement_time = 1 FOR DROP USER app").on(Kind::MariaDb),
+    administration("BEGIN NOT ATOMIC DROP USER app; END").on(Kind::MariaDb),
+    harmless("SHOW GRANTS FOR CURRENT_USER()"),
+    harmless("SELECT COUNT(*) FROM mysql.user WHERE user = 'nobody'"),
     // Plain columns of the result, which is what the role may see.
     harmless("SELECT {c} FROM customers"),
     harmless("SELECT `{c}` AS `id` FROM customers"),

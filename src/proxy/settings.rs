@@ -130,10 +130,8 @@ impl Default for Timeouts {
 pub struct Limits {
     /// Connections at a time; the next one gets error 1040.
     pub connections_max: usize,
-    /// Bytes of one command.
+    /// Bytes of one command, and so of one SQL statement.
     pub command_bytes_max: usize,
-    /// Bytes of one SQL statement.
-    pub statement_bytes_max: usize,
     /// Prepared statements of one connection.
     pub prepared_max: usize,
     /// Bytes of their texts.
@@ -153,7 +151,6 @@ impl Default for Limits {
         Self {
             connections_max: 2_000,
             command_bytes_max: 64 << 20,
-            statement_bytes_max: 64 << 20,
             prepared_max: 16_382,
             prepared_bytes_max: 16 << 20,
             long_data_bytes_max: 16 << 20,

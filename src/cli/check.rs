@@ -5,6 +5,7 @@
 
 mod counts;
 mod profiles;
+mod secrets;
 
 use anyhow::Context;
 use clap::Args;
@@ -93,6 +94,7 @@ pub(super) async fn missing_statements(settings: &Settings, policy: &Policy) -> 
 async fn examine(settings: &Settings) -> Report {
     let mut report = Report::default();
     report.configuration(settings);
+    report.secret_files(settings);
     report.process(settings);
     report.tls(settings);
     let policy = match load_policy(settings, 1) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::analyze::{self, Context};
 use super::cache::Decision;
+use super::index_definition::IndexDefinition;
 use super::inspect::Remember;
 use super::mode::Passed;
 use super::other::{self, Words};
@@ -64,8 +65,10 @@ impl Judge<'_> {
         if stacked && self.is_guarded() {
             return (Err(Refusal::Firewall { rule: STACKED.0 }), Remember::Yes);
         }
-        let Self { policy, role, default_database, .. } = *self;
-        if let Some(refusal) = (Statistics { text, policy, role, default_database }).refusal(class) {
+        let Self { policy, catalog, role, account, default_database, .. } = *self;
+        let statistics = Statistics { text, policy, role, default_database }.refusal(class);
+        let index = IndexDefinition { text, policy, catalog, role, account };
+        if let Some(refusal) = statistics.or_else(|| index.refusal(class)) {
             return (Err(refusal), Remember::Yes);
         }
         let words = self.words(text);

@@ -9,6 +9,7 @@ mod analyze;
 mod bound;
 mod cache;
 mod call;
+mod index_definition;
 mod inspect;
 mod judge;
 mod kept;

@@ -35,6 +35,10 @@ impl Words<'_> {
             Class::SetStatement | Class::Compound | Class::Other if self.hides() => {
                 Err(opaque("a statement inside of another that prepares or shows messages", "send it by itself"))
             }
+            Class::Show | Class::SetStatement | Class::Compound if !self.names.is_empty() && self.shows_plan() => {
+                Err(opaque("SHOW EXPLAIN or SHOW ANALYZE of another connection", "explain the statement itself"))
+            }
+            Class::SetStatement | Class::Compound if self.makes_event() && self.runs_text() => Err(event()),
             Class::Set if self.looks_back() => Err(opaque("SET of system_versioning_asof", "leave it out")),
             Class::Set | Class::SetStatement => {
                 let (charset, remember) = self.charset();
@@ -105,6 +109,24 @@ impl Words<'_> {
     /// Whether words stand anywhere behind which are statements that are looked at by themselves alone.
     fn hides(&self) -> bool {
         const WORDS: &[&str] = &["PREPARE", "EXECUTE", "WARNINGS", "ERRORS", "DIAGNOSTICS", "RESIGNAL"];
+        !self.names.is_empty() && (0..self.text.tokens.len()).any(|at| self.text.is_any(at, WORDS))
+    }
+
+    /// Whether the plan of another connection's statement is shown (MariaDB).
+    fn shows_plan(&self) -> bool {
+        (0..self.text.tokens.len())
+            .any(|at| self.text.is(at, "SHOW") && self.text.is_any(at + 1, &["EXPLAIN", "ANALYZE"]))
+    }
+
+    /// Whether an event may be made somewhere in the statement.
+    fn makes_event(&self) -> bool {
+        (1..self.text.tokens.len()).any(|at| self.text.is(at, "EVENT"))
+    }
+
+    /// Whether words stand anywhere that run what is not written here: text of the time, or a routine of the time. Nobody
+    /// sees what an event sends to the server.
+    fn runs_text(&self) -> bool {
+        const WORDS: &[&str] = &["PREPARE", "EXECUTE", "CALL"];
         !self.names.is_empty() && (0..self.text.tokens.len()).any(|at| self.text.is_any(at, WORDS))
     }
 
@@ -183,6 +205,7 @@ impl Words<'_> {
         let program = || self.near("CREATE or ALTER of a view, trigger, routine or event", DIRECTLY);
         let unknown = || self.near("a statement of this kind", DIRECTLY);
         match (verb, object) {
+            (DdlVerb::Create | DdlVerb::Alter, Object::Event) if self.runs_text() => Err(event()),
             (DdlVerb::Drop | DdlVerb::Truncate, _) => Ok(()),
             (DdlVerb::Rename, Object::Account) => Ok(()),
             (DdlVerb::Rename, _) => self.near("RENAME", DIRECTLY),
@@ -329,6 +352,11 @@ pub(super) fn unsupported(name: &str, construct: &'static str, remedy: &'static 
 /// Refusal of a statement whose text is somewhere else.
 pub(super) fn opaque(construct: &'static str, remedy: &'static str) -> Refusal {
     Refusal::Unsupported { subject: Subject::Data, construct, remedy }
+}
+
+/// Refusal of an event that runs what is not written in it.
+fn event() -> Refusal {
+    opaque("an event that runs prepared statements or routines", DIRECTLY)
 }
 
 /// Refusal of text that the server would prepare by itself.

@@ -71,6 +71,8 @@ pub enum Verb {
     Insert,
     /// It is given a value in an existing row.
     Update,
+    /// An index is made over it.
+    Index,
 }
 
 impl fmt::Display for Verb {
@@ -79,6 +81,7 @@ impl fmt::Display for Verb {
             Self::Select => "SELECT",
             Self::Insert => "INSERT",
             Self::Update => "UPDATE",
+            Self::Index => "INDEX",
         })
     }
 }

@@ -50,6 +50,17 @@ pub(super) struct SourceColumn {
     pub(super) made: Made,
 }
 
+impl SourceColumn {
+    /// The protected column that it is, or that it is made from.
+    fn comes_from(&self) -> Option<ColumnId> {
+        let made = match self.made {
+            Made::From(column) => Some(column),
+            Made::Nowise | Made::Into(..) => None,
+        };
+        self.protected.or(made)
+    }
+}
+
 /// How a table's column belongs to a generated one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Made {
@@ -237,6 +248,28 @@ impl Scope<'_> {
             (level, aliases) = (level.outer?, Aliases::Visible);
         }
         Some(level.depth())
+    }
+
+    /// The protected columns that a name would mean at the levels around this one, or from which the server makes what it
+    /// would mean, if no nearer level knew it.
+    pub(super) fn protected_outside(&self, qualifier: Qualifier<'_>, column: &str, rule: TableNames) -> Vec<ColumnId> {
+        let column = fold(column);
+        let mut found = Vec::new();
+        for level in std::iter::successors(self.outer, |level| level.outer) {
+            let named: Vec<&SourceColumn> = match qualifier {
+                Qualifier::None => level.slots.iter().filter_map(|slot| level.column(*slot)).collect(),
+                Qualifier::Table { .. } => {
+                    level.sources_named(qualifier, rule).flat_map(|source| &source.columns).collect()
+                }
+            };
+            let named = named.into_iter().filter(|found| found.name.as_deref() == Some(&*column));
+            found.extend(named.filter_map(SourceColumn::comes_from));
+            if let Qualifier::None = qualifier {
+                let listed = level.outputs.iter().filter(|output| output.name.as_deref() == Some(&*column));
+                found.extend(listed.filter_map(|output| output.protected.or(output.made_from)));
+            }
+        }
+        found
     }
 
     /// The columns of tables that a name can mean, at the nearest level that knows it, with their sources; whether that is

@@ -41,11 +41,11 @@ enum Next {
 
 impl Session {
     /// Passes the server's answer to the client.
-    pub(super) async fn answer(&mut self, pending: Pending, shift: u8, reply_sequence: u8) -> Result<(), End> {
+    pub(super) async fn answer(&mut self, pending: Pending, reply_sequence: u8) -> Result<(), End> {
         match pending {
             Pending { response, then, cells: Cells::Relay(guard), prepared } => {
                 let relay = Relay {
-                    walker: Walker::new(response, self.desk.end, shift),
+                    walker: Walker::new(response, self.desk.end),
                     guard,
                     prepared,
                     made: None,
@@ -65,6 +65,9 @@ impl Session {
     async fn relay(&mut self, mut relay: Relay, then: Then) -> Result<(), End> {
         loop {
             self.wait_for_server().await?;
+            if let (Written::Nothing, Some(header)) = (relay.written, Header::read(self.server.input.data())) {
+                relay.walker.begin(header.sequence, relay.first_sequence);
+            }
             loop {
                 let step = self.step(&mut relay)?;
                 if let Ended::Refused(lock) = relay.ended {

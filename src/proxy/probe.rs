@@ -153,7 +153,7 @@ fn probed(cells: Vec<Option<Vec<u8>>>, results_collation: u16) -> Option<Probed>
         tracked_before: next()?.unwrap_or_default(),
         sql_mode: next()??,
         client_charset: next()??,
-        results_charset: next()?.filter(|name| name != "binary"),
+        results_charset: next()?,
         account: next()??,
         database: next()?,
         roles: next()?,

@@ -234,10 +234,10 @@ impl Session {
                 if let Err(not_unified) = self.unify().await? {
                     return self.refuse_not_unified(whole, not_unified).await;
                 }
-                let shift = self.send(whole, send).await?;
-                self.answer(pending, shift, reply_sequence).await
+                self.send(whole, send).await?;
+                self.answer(pending, reply_sequence).await
             }
-            Decision::NoAnswer(send) => self.send(whole, send).await.map(|_| ()),
+            Decision::NoAnswer(send) => self.send(whole, send).await,
             Decision::Nothing => {
                 self.client.input.consume(whole.length);
                 Ok(())
@@ -287,28 +287,28 @@ impl Session {
         }
     }
 
-    /// Sends the command and gives its bytes up. Returns what the server's sequence ids are short of the client's.
-    async fn send(&mut self, whole: &Whole, send: Send) -> Result<u8, End> {
+    /// Sends the command and gives its bytes up.
+    async fn send(&mut self, whole: &Whole, send: Send) -> Result<(), End> {
         let sent = match send {
             Send::AsItCame => {
                 self.place.connection.counters.to_server(whole.length);
-                self.server.write_from(&self.client.input, whole.length).await.map(|()| whole.last_sequence)
+                self.server.write_from(&self.client.input, whole.length).await
             }
             Send::Rewritten => {
                 let out = std::mem::take(&mut self.desk.out);
                 let mut bytes = std::mem::take(&mut self.desk.bytes);
                 bytes.clear();
-                let next = crate::wire::packet::put(&out, 0, &mut bytes);
+                crate::wire::packet::put(&out, 0, &mut bytes);
                 self.place.connection.counters.to_server(bytes.len());
                 let sent = self.server.write(&bytes).await;
                 (self.desk.out, self.desk.bytes) = (out, bytes);
-                sent.map(|()| next.wrapping_sub(1))
+                sent
             }
         };
         match sent {
-            Ok(last) => {
+            Ok(()) => {
                 self.client.input.consume(whole.length);
-                Ok(whole.last_sequence.wrapping_sub(last))
+                Ok(())
             }
             // A server that refuses a packet's size says so before it closes.
             Err(End::ServerClosed) => match self.unasked().await {

@@ -89,9 +89,9 @@ pub(super) struct State {
 /// The character set that the server converts results to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Results {
-    /// None: `character_set_results` is NULL or binary.
+    /// None: `character_set_results` is NULL.
     AsStored,
-    /// One that Candado writes.
+    /// One that Candado writes. Under `binary` text goes out as it is stored, and is announced as bytes.
     Converted(Charset),
     /// One that it does not: even the names in column definitions cannot be read.
     Unreadable,
@@ -102,10 +102,7 @@ impl Results {
         match Charset::from_name(name) {
             None if name.is_empty() => Self::AsStored,
             None => Self::Unreadable,
-            Some(Charset::Binary) => Self::AsStored,
-            Some(charset @ (Charset::Utf8mb4 | Charset::Utf8mb3 | Charset::Ascii | Charset::Latin1)) => {
-                Self::Converted(charset)
-            }
+            Some(charset) => Self::Converted(charset),
         }
     }
 

@@ -18,6 +18,8 @@ bitflags::bitflags! {
         const IGNORE_SPACE = 16;
         /// STRICT_TRANS_TABLES or STRICT_ALL_TABLES: a value that does not fit is an error.
         const STRICT = 32;
+        /// An empty string literal or parameter is NULL (MariaDB).
+        const EMPTY_STRING_IS_NULL = 64;
     }
 }
 
@@ -33,6 +35,7 @@ impl SqlMode {
                 "HIGH_NOT_PRECEDENCE" => Self::HIGH_NOT_PRECEDENCE,
                 "IGNORE_SPACE" => Self::IGNORE_SPACE,
                 "STRICT_TRANS_TABLES" | "STRICT_ALL_TABLES" => Self::STRICT,
+                "EMPTY_STRING_IS_NULL" => Self::EMPTY_STRING_IS_NULL,
                 _ => Self::empty(),
             }
         })

@@ -273,7 +273,7 @@ pub struct Walker {
     /// What the next packet is.
     pub response: Response,
     end: EndMarker,
-    /// Added to every sequence id on its way: the difference that a rewritten command's length made.
+    /// Added to every sequence id on its way: the difference that a rewritten command's length made, from [`Self::begin`] on.
     sequence_shift: u8,
     place: Place,
 }
@@ -311,8 +311,14 @@ pub enum Walk {
 
 impl Walker {
     /// Begins an answer.
-    pub fn new(response: Response, end: EndMarker, sequence_shift: u8) -> Self {
-        Self { response, end, sequence_shift, place: Place::Start }
+    pub fn new(response: Response, end: EndMarker) -> Self {
+        Self { response, end, sequence_shift: 0, place: Place::Start }
+    }
+
+    /// The answer begins with a packet of that sequence id, which the client expects under the other one: a rewritten command
+    /// may have another number of packets, and a server that refuses one does not wait for its end.
+    pub fn begin(&mut self, sent: u8, expected: u8) {
+        self.sequence_shift = expected.wrapping_sub(sent);
     }
 
     /// Goes over rows from `at` on until something else or the end of the bytes comes.

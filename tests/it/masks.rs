@@ -5,6 +5,7 @@ mod conflicts;
 mod diagnostics;
 mod new_views;
 mod page;
+mod temporary;
 
 use mysql_async::Conn;
 
@@ -32,6 +33,7 @@ on_each_server!(
     how_many_values_there_are_is_told_to_nobody_else,
     a_view_made_behind_the_proxys_back_is_read_first,
     a_view_replaced_behind_the_proxys_back_shows_no_envelope,
+    a_temporary_table_in_the_place_of_another_shows_no_envelope,
 );
 
 /// Two customers who look alike to a masked role.
@@ -222,6 +224,10 @@ async fn a_view_made_behind_the_proxys_back_is_read_first(kind: Kind) {
 
 async fn a_view_replaced_behind_the_proxys_back_shows_no_envelope(kind: Kind) {
     new_views::are_noticed_when_they_are_replaced(kind).await;
+}
+
+async fn a_temporary_table_in_the_place_of_another_shows_no_envelope(kind: Kind) {
+    temporary::tables_lead_nowhere(kind).await;
 }
 
 async fn the_page_says_what_each_role_gets(kind: Kind) {

@@ -14,6 +14,7 @@ on_each_server!(
     values_survive_in_both_protocols,
     literals_are_read_as_the_server_reads_them,
     sql_modes_change_what_is_a_literal,
+    what_grows_beyond_the_servers_limit_is_its_error,
     a_latin1_connection_gets_latin1,
     a_connection_may_switch_conversion_off,
     values_that_do_not_fit_are_refused_as_by_the_server,
@@ -342,9 +343,30 @@ async fn sql_modes_change_what_is_a_literal(kind: Kind) {
     twins.same("SET sql_mode = 'PIPES_AS_CONCAT'").await;
     twins.same("SELECT id FROM {t} WHERE code = 'a\\\\n' AND name || 'x' IS NULL").await;
     twins.refused("SELECT id FROM {t} WHERE code = 'a' || 'b'", 1235, "42000").await;
+    if kind == Kind::MariaDb {
+        twins.same("SET sql_mode = 'EMPTY_STRING_IS_NULL'").await;
+        for sql in ["INSERT INTO {t} (id, code) VALUES (5, '')", "SELECT id FROM {t} WHERE code <> ''"] {
+            twins.refused(sql, 1235, "42000").await;
+        }
+        twins.same("SELECT id, code FROM {t} WHERE name IS NULL OR name = ''").await;
+    }
     // The mode that a prepared statement was prepared under is its own.
     twins.same("SET sql_mode = DEFAULT").await;
     twins.same_contents().await;
+}
+
+/// A sealed value is longer than what the client wrote. MariaDB takes packets of 16 MiB, and does not read on where one is
+/// longer.
+async fn what_grows_beyond_the_servers_limit_is_its_error(kind: Kind) {
+    if kind == Kind::MySql {
+        return;
+    }
+    let mut twins = Twins::new(kind).await;
+    let row = format!("('{}')", "x".repeat(60_000));
+    let rows = |count| format!("INSERT INTO customers (note) VALUES {}", vec![row.as_str(); count].join(", "));
+    let answer = text(&mut twins.through, rows(10)).await;
+    assert!(matches!(answer, Answer::Done { affected: 10, .. }), "{answer:?}");
+    assert_eq!(text(&mut twins.through, rows(150)).await.error(), (1153, "08S01"));
 }
 
 async fn a_latin1_connection_gets_latin1(kind: Kind) {
@@ -374,6 +396,13 @@ async fn a_connection_may_switch_conversion_off(kind: Kind) {
     twins.same("INSERT INTO {t} (id, code, note) VALUES (1, 'ñ', 'ñ😀')").await;
     twins.same("SET character_set_results = NULL").await;
     twins.same("SELECT code, note FROM {t}").await;
+    // Bytes as they are stored, and announced as bytes.
+    for binary in ["SET character_set_results = binary", "SET NAMES binary"] {
+        twins.same(binary).await;
+        twins.same("SELECT code, note FROM {t}").await;
+        twins.same_prepared("SELECT code, note FROM {t} WHERE code = ?", ("ñ",)).await;
+        twins.same("SET NAMES utf8mb4").await;
+    }
     twins.same("SET character_set_results = utf8mb3").await;
     twins.same("SELECT code FROM {t}").await;
 }

@@ -48,6 +48,14 @@ pub(super) const DISTINCT_OUTER: Construct = construct(
     "DISTINCT over a nested query beside an outer join on MariaDB",
     "write GROUP BY and the columns instead of DISTINCT",
 );
+pub(super) const DUPLICATE_NAMES: Construct = construct(
+    "ON DUPLICATE KEY UPDATE behind a query by anything but literals, parameters and VALUES()",
+    "insert the rows as literals or parameters",
+);
+pub(super) const EMPTY_IS_NULL: Construct = construct(
+    "a value under sql_mode EMPTY_STRING_IS_NULL",
+    "take that out of sql_mode, and write NULL where it is meant",
+);
 pub(super) const FUNCTION: Construct = construct("a function call", SELECT_ALONE);
 pub(super) const GROUP_BY: Construct = construct("GROUP BY without a blind index of at least 8 bytes", DECLARE_INDEX);
 pub(super) const GROUP_EXPRESSION: Construct = construct("GROUP BY an expression", "group by the column itself");
@@ -147,6 +155,8 @@ pub(super) const SET_RECURSIVE: Construct = construct(
     "UNION without ALL in a recursive common table expression",
     "use UNION ALL there, and SELECT DISTINCT from it",
 );
+pub(super) const STAR: Construct =
+    construct("a star over another table in a query around it", "name each column by itself in the select list");
 pub(super) const SUBQUERY: Construct = construct("output of a subquery", "select the column in the outermost query");
 pub(super) const TABLE_FUNCTION: Construct =
     construct("JSON_TABLE", "read the column, and take the document apart in the application");

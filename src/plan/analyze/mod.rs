@@ -5,7 +5,8 @@
 //! [`cte`] brings common table expressions and [`view`] views into sight, [`from`] builds the scope of a FROM clause, [`expression`] refuses and
 //! [`predicate`] and [`row`] accept protected columns in expressions, [`common`] writes USING and NATURAL out, [`tag`] has values compared with one another, [`mod@write`] plans INSERT, UPDATE and DELETE, [`fill`] INSERT … SELECT, and [`subject`]
 //! finds whose the rows are that they write. [`search`] finds what is granted to roles that do not see values,
-//! [`bound`] fetches what cells are bound to, [`mod@set`] has rows compared, [`mod@sort`] takes out what the proxy sorts by.
+//! [`bound`] fetches what cells are bound to, [`mod@set`] has rows compared, [`mod@sort`] takes out what the proxy sorts by, [`star`] refuses stars
+//! whose width is not certain.
 
 mod bound;
 mod carry;
@@ -22,6 +23,7 @@ mod row;
 mod search;
 mod set;
 mod sort;
+mod star;
 mod subject;
 mod tag;
 mod view;
@@ -48,8 +50,8 @@ use super::{
 };
 use crate::policy::{Access, Account, ColumnId, Policy, RoleId};
 use crate::schema::{Catalog, Table, TableKind};
-use crate::sql::Dialect;
 use crate::sql::tree::{Path, Statement, TokenIndex};
+use crate::sql::{Dialect, SqlMode};
 
 /// Bytes of an envelope before its blind index.
 const TAG_HEAD_OCTETS: usize = 7;
@@ -97,7 +99,17 @@ struct Analysis<'a> {
     qualified: BTreeMap<TokenIndex, Box<str>>,
     /// The least depth of a level at which a name was found, since a set operation began.
     outermost: Cell<usize>,
+    answer: Answer,
     remember: Remember,
+}
+
+/// What the server is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// To run the statement.
+    Rows,
+    /// To describe it. What it reads of a row that it finds by a key stands in the description as a constant.
+    Description,
 }
 
 /// A common table expression in sight.
@@ -141,6 +153,7 @@ impl<'a> Analysis<'a> {
             common: Vec::new(),
             qualified: BTreeMap::new(),
             outermost: Cell::new(usize::MAX),
+            answer: Answer::Rows,
             remember: Remember::Yes,
         }
     }
@@ -154,8 +167,9 @@ impl<'a> Analysis<'a> {
             Statement::Insert(insert) => self.insert(insert),
             Statement::Update(update) => self.update(update),
             Statement::Delete(delete) => self.delete(delete),
-            // The server describes the rewritten statement; its answer carries no cell of a table.
+            // The server describes the rewritten statement; its answer is no rows of a table.
             Statement::Explain(inner) => {
+                self.answer = Answer::Description;
                 self.statement(inner)?;
                 self.names.clear();
                 self.sorting = None;
@@ -184,6 +198,11 @@ impl<'a> Analysis<'a> {
         let is_granted = |splice: &Splice| searches.iter().any(|granted| granted.tokens == splice.tokens);
         for splice in splices.iter().filter(|splice| !is_granted(splice)).flat_map(Splice::parts) {
             self.may(splice.column, Usage::Used(Verb::Select))?;
+        }
+        // Whether a value is empty is known to the server alone, when it reads it.
+        let empty_is_null = self.cx.dialect.mode.contains(SqlMode::EMPTY_STRING_IS_NULL);
+        if let Some(splice) = splices.first().filter(|_| empty_is_null) {
+            return Err(self.unsupported_to_all(splice.column, construct::EMPTY_IS_NULL));
         }
         let names = std::mem::take(&mut self.names);
         let copies = std::mem::take(&mut self.copies);
@@ -281,10 +300,19 @@ impl<'a> Analysis<'a> {
         self.made_from(path, scope, usage)?;
         match &meaning {
             Meaning::Unknown => return Err(self.unknown_column(path)),
-            Meaning::Unprotected => {}
+            Meaning::Unprotected => self.farther_out(path, scope)?,
             Meaning::Protected(columns) => columns.iter().try_for_each(|column| self.may(*column, usage))?,
         }
         Ok(meaning)
+    }
+
+    /// Asks the role about what a name would mean farther out. In the session a temporary table may have the name of the
+    /// table whose column is meant here, or that column may be gone since the catalog was read: the server goes on
+    /// looking then, and finds the envelope.
+    fn farther_out(&self, path: &Path, scope: &Scope<'_>) -> Result<(), Refusal> {
+        let rule = self.table_names();
+        let found = self.with_name(path, |qualifier, column| scope.protected_outside(qualifier, column, rule))?;
+        found.into_iter().try_for_each(|column| self.may(column, Usage::Used(Verb::Select)))
     }
 
     /// Notes at which level a name is found, for the set operations that it stands in.
@@ -334,9 +362,9 @@ impl<'a> Analysis<'a> {
 
     /// The role's right to use a protected column in that way.
     fn may(&self, column: ColumnId, usage: Usage) -> Result<(), Refusal> {
-        match (self.access(column), usage) {
-            (Access::Plain, _) | (Access::Masked | Access::Ciphertext, Usage::Shown) => Ok(()),
-            (Access::Masked | Access::Ciphertext | Access::Deny, _) => Err(self.denied(column, usage)),
+        match (self.access(column), usage, self.answer) {
+            (Access::Plain, _, _) | (Access::Masked | Access::Ciphertext, Usage::Shown, Answer::Rows) => Ok(()),
+            (Access::Masked | Access::Ciphertext | Access::Deny, _, _) => Err(self.denied(column, usage)),
         }
     }
 

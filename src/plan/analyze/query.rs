@@ -184,6 +184,7 @@ impl<'a> Analysis<'a> {
             }
         };
         self.granted(&outputs)?;
+        self.stars(select, &outputs, &scope, place)?;
         if select.distinct.is_some() {
             self.distinct(select, &outputs, &scope)?;
         }

@@ -11,6 +11,7 @@ use super::query::Place;
 use super::subject::Owner;
 use super::{Analysis, Meaning, Outputs, Refusal, Scope, SourceColumn, Usage, Verb, Visibility, fold};
 use crate::plan::scope::{Made, Origin, Search, Slot, Source};
+use crate::plan::statistics::sees_all;
 use crate::plan::{Splice, SpliceKind, Value};
 use crate::policy::ColumnId;
 use crate::schema::Table;
@@ -56,6 +57,7 @@ impl Analysis<'_> {
             }
             InsertSource::Query(query) => {
                 self.fill(query, &targets)?;
+                self.updates_alone(&insert.on_duplicate)?;
             }
         }
         self.keeps_stated(table, &insert.on_duplicate, |refused| refused.duplicate)?;
@@ -226,6 +228,21 @@ impl Analysis<'_> {
             Meaning::Protected(columns) => Ok(columns == [column]),
             Meaning::Unprotected | Meaning::Unknown => Ok(false),
         }
+    }
+
+    /// Refuses names in ON DUPLICATE KEY UPDATE behind a query to roles that do not see all values: should the table have no
+    /// such column, because a temporary one stands in its place, the server finds the query's.
+    fn updates_alone(&self, assignments: &[Assignment]) -> Result<(), Refusal> {
+        let is_alone = |value: &Expr| {
+            matches!(
+                bare(value).kind,
+                ExprKind::Literal(_) | ExprKind::Param(_) | ExprKind::Values(_) | ExprKind::Default(_)
+            )
+        };
+        if sees_all(self.cx.policy, self.cx.role) || assignments.iter().all(|assignment| is_alone(&assignment.value)) {
+            return Ok(());
+        }
+        Err(self.unsupported_data(construct::DUPLICATE_NAMES))
     }
 
     fn on_duplicate(&mut self, insert: &Insert, targets: &[Target], scope: &Scope<'_>) -> Result<(), Refusal> {

@@ -23,7 +23,7 @@ fn events(
     bytes: &[u8],
     reads: &[usize],
 ) -> Result<(Vec<String>, Response), WireError> {
-    let mut walker = Walker::new(response, end, 0);
+    let mut walker = Walker::new(response, end);
     let mut seen = Vec::new();
     let mut buffer = Vec::new();
     let (mut at, mut read, mut turn) = (0, 0, 0);
@@ -124,7 +124,8 @@ fn a_request_for_a_local_file_is_an_error() {
 #[test]
 fn sequence_ids_are_shifted_once_each() {
     let mut bytes = stream(&[&[1], b"\x03def", b"\x011", b"\x012", END_OK]);
-    let mut walker = Walker::new(Response::Header(RowFormat::Text), EndMarker::Ok, 3);
+    let mut walker = Walker::new(Response::Header(RowFormat::Text), EndMarker::Ok);
+    walker.begin(bytes[3], 4);
     let mut at = 0;
     while walker.response != Response::Complete {
         let Walk::Packet { start, end } = walker.walk(&mut bytes, at).unwrap() else { panic!("all is there") };

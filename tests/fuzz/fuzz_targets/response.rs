@@ -19,7 +19,8 @@ fuzz_target!(|data: &[u8]| {
         _ => Response::Line,
     };
     let end = if settings & 128 == 0 { EndMarker::Ok } else { EndMarker::Eof };
-    let walker = Walker::new(response, end, *shift);
+    let mut walker = Walker::new(response, end);
+    walker.begin(0, *shift);
     let whole = seen(walker, answer.len(), answer.to_vec());
     assert_eq!(seen(walker, usize::from(*piece).max(1), answer.to_vec()), whole);
 });

@@ -257,7 +257,6 @@ fn proxy_settings(settings: &Settings, identity: Option<&Identity>) -> Result<pr
         limits: proxy::Limits {
             connections_max: usize::try_from(limits.connections_max).unwrap_or(usize::MAX),
             command_bytes_max: octets_max,
-            statement_bytes_max: octets_max,
             // One statement always fits.
             prepared_bytes_max: octets_max.max(proxy::Limits::default().prepared_bytes_max),
             row_bytes_max: octets_max,

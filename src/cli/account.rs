@@ -6,6 +6,16 @@ use clap::Args;
 
 use super::{Configured, Failure};
 use crate::config::{self, Settings};
+use crate::policy;
+
+/// An account of clients as CURRENT_USER() has it; without a host, the host is %. The anonymous user's has a host alone.
+pub(super) fn client(written: &str) -> Result<policy::Account, String> {
+    let (user, host) = written.rsplit_once('@').unwrap_or((written, "%"));
+    if written.is_empty() || host.is_empty() {
+        return Err("an account is written USER or USER@HOST, as CURRENT_USER() has it".to_owned());
+    }
+    Ok(policy::Account { user: user.into(), host: host.into() })
+}
 
 /// The configuration, and the account that uses the key store.
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@
 
 mod counts;
 mod profiles;
+mod secrets;
 
 use anyhow::Context;
 use clap::Args;
@@ -93,6 +94,7 @@ pub(super) async fn missing_statements(settings: &Settings, policy: &Policy) -> 
 async fn examine(settings: &Settings) -> Report {
     let mut report = Report::default();
     report.configuration(settings);
+    report.secret_files(settings);
     report.process(settings);
     report.tls(settings);
     let policy = match load_policy(settings, 1) {
@@ -472,11 +474,12 @@ impl Report {
 }
 
 /// What to do about a key file that is not there.
-fn hint(keys: &Keys, stored: Option<&StoredKeys>) -> &'static str {
+pub(super) fn hint(keys: &Keys, stored: Option<&StoredKeys>) -> &'static str {
     match keys {
         Keys::File(file) if !file.path.exists() && file.place == KeyFilePlace::Own => match stored {
             Some(stored) if !stored.records.is_empty() => "; restore it from its backup: the key store's keys need it",
-            Some(_) | None => "; `candado keys init` makes it",
+            Some(_) => "; `candado keys init` makes it",
+            None => "; restore it from its backup, or, if there are no keys yet, `candado keys init` makes it",
         },
         Keys::File(_) | Keys::AwsKms { .. } | Keys::Vault(_) => "",
     }

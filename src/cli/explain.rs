@@ -10,6 +10,7 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 use serde::Serialize;
 
+use super::account::client;
 use super::output::{Output, note};
 use super::script::{Piece, Source, sql_mode};
 use super::{Configured, Failure, InEnvironment, runtime, shadow_report};
@@ -35,8 +36,8 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["sql", "file", "general_log", "account"])]
     shadow: Option<PathBuf>,
     /// The account that sends them, USER or USER@HOST. Without it, one whose role may read every column.
-    #[arg(long)]
-    account: Option<String>,
+    #[arg(long, value_parser = client)]
+    account: Option<Account>,
     /// The default database; USE among the statements changes it.
     #[arg(long)]
     database: Option<String>,
@@ -73,7 +74,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let settings = arguments.place.of(config::load(&arguments.configured.config)?);
     let policy = load_policy(&settings, 1).map_err(|error| Failure::Usage(error.into()))?;
-    let reader = Reader::of(arguments.account.as_deref(), &policy)?;
+    let reader = Reader::of(arguments.account.as_ref(), &policy)?;
     let input = arguments.source.read()?;
     let catalog = runtime()?.block_on(catalog(&settings))?;
     if let Some(database) = arguments.database.as_deref().filter(|name| !catalog.has_tables_of(name)) {
@@ -120,12 +121,10 @@ struct Reader {
 }
 
 impl Reader {
-    fn of(account: Option<&str>, policy: &Policy) -> Result<Self, Failure> {
-        let Some(written) = account else { return Self::of_all(policy) };
-        let (user, host) = written.rsplit_once('@').unwrap_or((written, "%"));
-        let account = Account { user: user.into(), host: host.into() };
-        let (role, firewall) = policy.resolve(&account);
-        Ok(Self { account, role, firewall })
+    fn of(account: Option<&Account>, policy: &Policy) -> Result<Self, Failure> {
+        let Some(account) = account else { return Self::of_all(policy) };
+        let (role, firewall) = policy.resolve(account);
+        Ok(Self { account: account.clone(), role, firewall })
     }
 
     /// One that may read every column.

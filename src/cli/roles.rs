@@ -6,6 +6,7 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::account::client;
 use super::output::Output;
 use super::{Facts, Failure, InEnvironment};
 use crate::app::load_policy;
@@ -44,8 +45,8 @@ pub(super) struct WhoArguments {
     #[command(flatten)]
     place: InEnvironment,
     /// The account as the server's CURRENT_USER() has it, USER@HOST; without a host, the host is %.
-    #[arg(value_name = "USER@HOST")]
-    account: String,
+    #[arg(value_name = "USER@HOST", value_parser = client)]
+    account: Account,
     /// A role of the server's own that the account has active when it logs in; repeat it for more.
     #[arg(long, value_name = "NAME", value_parser = mysql_role)]
     mysql_role: Vec<MysqlRole>,
@@ -100,7 +101,7 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Who(arguments) => {
             let policy = policy(&arguments.facts, &arguments.place)?;
-            let view = View::of(&policy, &account(&arguments.account), &arguments.mysql_role);
+            let view = View::of(&policy, &arguments.account, &arguments.mysql_role);
             Ok(output.answer(arguments.facts.json, &view, || view.text())?)
         }
         Command::List(ListArguments { facts, place }) => {
@@ -114,11 +115,6 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
 fn policy(facts: &Facts, place: &InEnvironment) -> Result<Policy, Failure> {
     let settings = place.of(config::load(&facts.configured.config)?);
     load_policy(&settings, 1).map_err(|error| Failure::Usage(error.into()))
-}
-
-fn account(written: &str) -> Account {
-    let (user, host) = written.rsplit_once('@').unwrap_or((written, "%"));
-    Account { user: user.into(), host: host.into() }
 }
 
 impl View {
@@ -245,7 +241,7 @@ firewall = "protect"
     fn who(written: &str, roles: &[&str]) -> String {
         let policy = crate::policy::file::parse("policy.toml", POLICY, 1).unwrap();
         let roles: Vec<MysqlRole> = roles.iter().map(|role| mysql_role(role).unwrap()).collect();
-        View::of(&policy, &account(written), &roles).text()
+        View::of(&policy, &client(written).unwrap(), &roles).text()
     }
 
     #[test]

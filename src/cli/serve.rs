@@ -3,9 +3,11 @@
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::check::hint;
 use super::{Configured, Failure, lock_memory, runtime};
 use crate::app::{self, Running, StartError, process};
 use crate::config;
+use crate::control::chain;
 use crate::proxy::Drain;
 use crate::telemetry::{self, Destination};
 
@@ -19,7 +21,8 @@ pub(super) fn run(arguments: &Configured) -> Result<(), Failure> {
     let served = runtime.block_on(async {
         // Handlers first: a signal during the start must not kill the process half way.
         let mut signals = Signals::listen()?;
-        let running = app::start(settings).await.map_err(failure)?;
+        let keys = settings.keys.clone();
+        let running = app::start(settings).await.map_err(|error| failure(error, &keys))?;
         announce(&running);
         match serve(&running, &mut signals).await {
             Ended::BySignal => {}
@@ -93,11 +96,10 @@ async fn serve(running: &Running, signals: &mut Signals) -> Ended {
 }
 
 /// What is wrong with files is a matter of usage; what the machine refuses is a failure.
-fn failure(error: StartError) -> Failure {
+fn failure(error: StartError, keys: &config::Keys) -> Failure {
     match error {
-        StartError::Policy(_) | StartError::Tls(_) | StartError::Provider(_) | StartError::Events(_) => {
-            Failure::Usage(error.into())
-        }
+        StartError::Policy(_) | StartError::Tls(_) | StartError::Events(_) => Failure::Usage(error.into()),
+        StartError::Provider(_) => Failure::Usage(anyhow::anyhow!("{}{}", chain(&error), hint(keys, None))),
         StartError::Audit(_) => Failure::Failed(error.into()),
         StartError::Bind { .. } => Failure::Failed(error.into()),
     }

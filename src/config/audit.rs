@@ -27,6 +27,13 @@ pub(super) struct WrittenAudit {
     anchor_s: Option<Spanned<u64>>,
 }
 
+impl WrittenAudit {
+    /// The file with the key.
+    pub(super) fn key_file(&self) -> &Path {
+        &self.key_file
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum WrittenMode {

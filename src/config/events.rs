@@ -40,6 +40,13 @@ pub(super) struct WrittenEvents {
     http: Option<Spanned<WrittenHttp>>,
 }
 
+impl WrittenEvents {
+    /// The file with the token of the collector.
+    pub(super) fn token_file(&self) -> Option<&Path> {
+        self.http.as_ref()?.get_ref().token_file.as_deref()
+    }
+}
+
 fn yes() -> bool {
     true
 }

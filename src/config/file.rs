@@ -218,6 +218,7 @@ pub fn load_keys(path: &Path) -> Result<Keys, ConfigError> {
 pub fn parse(file: &str, text: &str, folder: &Path) -> Result<Settings, ConfigError> {
     let mut text = Text::new(file, text);
     let written: File = text.parse()?;
+    let secret_files = secret_files(&written, folder);
     let listen = listen(&mut text, written.listen, folder);
     let server = server(&mut text, written.server, folder);
     let settings = Settings {
@@ -243,12 +244,31 @@ pub fn parse(file: &str, text: &str, folder: &Path) -> Result<Settings, ConfigEr
         process: Process {
             memory_lock: if written.process.require_mlock { MemoryLock::Required } else { MemoryLock::IfAllowed },
         },
+        secret_files,
         not_ready: match written.on_not_ready {
             WrittenNotReady::Refuse => NotReady::Refuse,
             WrittenNotReady::PassthroughUnprotected => NotReady::PassthroughUnprotected,
         },
     };
     Ok(text.finish(settings)?)
+}
+
+/// Files that hold secrets, as far as they are written.
+fn secret_files(written: &File, folder: &Path) -> Vec<(&'static str, PathBuf)> {
+    let control = written.control.get_ref().password_file.as_deref();
+    let backfill = written.backfill.as_ref().and_then(|account| account.get_ref().password_file.as_deref());
+    let tls = written.listen.get_ref().tls.as_ref().map(|tls| tls.key.as_path());
+    let [passphrase, token] = written.keys.get_ref().secret_files();
+    let all = [
+        ("listen.tls.key", tls),
+        ("control.password_file", control),
+        ("backfill.password_file", backfill),
+        passphrase,
+        token,
+        ("events.http.token_file", written.events.as_ref().and_then(WrittenEvents::token_file)),
+        ("audit.key_file", written.audit.as_ref().map(|audit| audit.get_ref().key_file())),
+    ];
+    all.into_iter().filter_map(|(setting, path)| Some((setting, folder.join(path?)))).collect()
 }
 
 fn socket_address(text: &mut Text<'_>, written: &Spanned<String>) -> SocketAddr {

@@ -50,6 +50,13 @@ enum WrittenProvider {
     Vault,
 }
 
+impl WrittenKeys {
+    /// Files with secrets beside the key file.
+    pub(super) fn secret_files(&self) -> [(&'static str, Option<&Path>); 2] {
+        [("keys.passphrase_file", self.passphrase_file.as_deref()), ("keys.token_file", self.token_file.as_deref())]
+    }
+}
+
 /// Which settings were written, and whose they are.
 fn written_settings(written: &WrittenKeys) -> impl Iterator<Item = (&'static str, WrittenProvider)> {
     use WrittenProvider::{AwsKms, File, Vault};

@@ -49,6 +49,9 @@ pub struct Settings {
     pub not_ready: NotReady,
     /// What the process asks of the system.
     pub process: Process,
+    /// Files that hold secrets, by the settings that name them. The key file is not among them: it is refused if others may
+    /// read it.
+    pub secret_files: Vec<(&'static str, PathBuf)>,
 }
 
 /// Where clients connect.

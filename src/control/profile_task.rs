@@ -105,10 +105,14 @@ impl ProfileTask {
         if next.same_as(&self.current) {
             return Ok(());
         }
+        // At a start without profiles there is nothing to tell, unless they could not be read before.
+        let is_news = self.is_failing || self.current.loaded() == Loaded::Yes || !next.is_empty();
         self.current = Arc::new(next);
         (self.publish)(&self.current);
         // Who waits for this line finds them in use.
-        tracing::info!(version = self.current.version(), "the firewall's profiles have changed");
+        if is_news {
+            tracing::info!(version = self.current.version(), "the firewall's profiles have changed");
+        }
         Ok(())
     }
 

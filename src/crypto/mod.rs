@@ -28,7 +28,7 @@ pub use index::{IndexKeys, PrefixRange, SearchError};
 pub use key::{DataKey, IndexKey, IndexVersion, KCV_LENGTH, KeyId, KeyPurpose, KeySecret, SECRET_LENGTH};
 pub use mask::mask;
 pub use normalise::{NormaliseError, normalise, normaliser_id, warm_up};
-pub use plaintext::Plaintext;
+pub use plaintext::{Plaintext, make_room};
 pub use signature::{SIGNATURE_LENGTH, SigningKey, VerifyingKey};
 pub use stage::{Holds, Stage, Writes};
 pub use subject::{

@@ -25,15 +25,9 @@ impl Plaintext {
         self.0.extend_from_slice(bytes);
     }
 
-    /// Makes room for more bytes. `Vec` would move the value when it grows and leave it behind in freed memory.
+    /// Makes room for more bytes, see [`make_room`].
     pub fn reserve(&mut self, more: usize) {
-        let needed = self.0.len().saturating_add(more);
-        if needed > self.0.capacity() {
-            let mut grown = Vec::with_capacity(needed.max(self.0.capacity().saturating_mul(2)));
-            grown.extend_from_slice(&self.0);
-            self.0.zeroize();
-            self.0 = grown;
-        }
+        make_room(&mut self.0, more);
     }
 
     /// Wipes the value and keeps the buffer for the next one.
@@ -71,6 +65,19 @@ impl Plaintext {
             cut.zeroize();
             self.0.truncate(length);
         }
+    }
+}
+
+/// Makes room for more in a buffer with opened values. `Vec` would move them when it grows and leave them behind in freed
+/// memory. What the buffer holds at its end is wiped by its owner.
+#[inline]
+pub fn make_room<T: Copy + Zeroize>(buffer: &mut Vec<T>, more: usize) {
+    let needed = buffer.len().saturating_add(more);
+    if needed > buffer.capacity() {
+        let mut grown = Vec::with_capacity(needed.max(buffer.capacity().saturating_mul(2)));
+        grown.extend_from_slice(buffer);
+        buffer.zeroize();
+        *buffer = grown;
     }
 }
 

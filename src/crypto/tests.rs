@@ -220,6 +220,19 @@ fn without_an_active_key_values_are_read_and_not_written() {
 }
 
 #[test]
+fn room_is_made_ahead_and_nothing_is_lost() {
+    let mut values = Vec::new();
+    for count in [0_usize, 1, 7, 100, 3] {
+        make_room(&mut values, count);
+        let place = values.as_ptr();
+        let before = values.len();
+        values.extend((0..count).map(|at| before + at));
+        assert_eq!(values.as_ptr(), place, "the buffer did not move by itself");
+    }
+    assert_eq!(values, (0..111).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_grant_opens_its_own_column_only() {
     let keys = phone_keys();
     let stored = seal(&keys, b"+819012345678");

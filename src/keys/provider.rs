@@ -165,8 +165,4 @@ pub trait KekAdmin: KeyProvider {
     /// Gives a KEK new material, which wraps from then on. Wraps under the old material go on opening; `rewrap` brings
     /// them to the new. Not cancel-safe: a cancelled rotation may have been done.
     fn rotate_kek<'a>(&'a self, kek: &'a KekRef) -> BoxFuture<'a, Result<(), KeyError>>;
-
-    /// Switches a KEK off: nothing is wrapped or unwrapped until somebody else switches it on again.
-    /// [`KeyError::Unsupported`] where the provider has no such switch. Not cancel-safe, as [`KekAdmin::rotate_kek`].
-    fn disable_kek<'a>(&'a self, kek: &'a KekRef) -> BoxFuture<'a, Result<(), KeyError>>;
 }

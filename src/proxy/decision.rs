@@ -406,10 +406,6 @@ impl Desk {
         self.shared.keys.ask(KeysWanted::Subjects(wanted), self.shared.settings.timeouts.subject_keys).await
     }
 
-    pub(super) fn statement_bytes_max(&self) -> usize {
-        self.shared.settings.limits.statement_bytes_max
-    }
-
     /// Whether the connection has just had the catalog read again.
     pub(super) fn has_looked_up(&self) -> bool {
         self.looked_up.is_some_and(|at| at.elapsed() < LOOKED_UP_FRESH)

@@ -43,9 +43,6 @@ impl Desk {
             Ok(snapshot) => snapshot,
             Err(error) => return Decision::Refuse(error),
         };
-        if sql.len() > self.statement_bytes_max() {
-            return Decision::Refuse(Complaint::PacketTooLarge.into());
-        }
         if !sets_password(sql, self.state.server) {
             return Decision::Refuse(Complaint::PasswordExpired.into());
         }

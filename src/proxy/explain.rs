@@ -7,7 +7,6 @@ use super::acquaintance::Acquaintance;
 use super::decision::{Attempt, Decision, Desk};
 use super::snapshot::Snapshot;
 use super::statement::{Judged, Reading};
-use crate::client_error::Complaint;
 use crate::events::Outcome;
 use crate::explain::{Audience, Explained};
 use crate::plan::{self, Admitted, Inspection, Lookup, Refusal};
@@ -27,9 +26,6 @@ impl Desk {
         snapshot: &Snapshot,
         attempt: Attempt,
     ) -> Decision {
-        if asked.len() > self.statement_bytes_max() {
-            return Decision::Refuse(Complaint::PacketTooLarge.into());
-        }
         if self.state.results_collation.is_none() {
             return Decision::WithFreshState;
         }

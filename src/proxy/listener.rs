@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -110,11 +111,13 @@ pub async fn serve(listeners: Vec<TcpListener>, parts: Parts) -> Result<Drain, S
     let abort = CancellationToken::new();
     // Listeners outlive the shutdown, so that late clients are told instead of left in the backlog.
     let closed = CancellationToken::new();
+    let turned_away = Arc::new(Semaphore::new(shared.settings.limits.turned_away_max.min(Semaphore::MAX_PERMITS)));
     let mut accepting = tokio::task::JoinSet::new();
     for listener in listeners {
         let acceptor = Acceptor {
             shared: shared.clone(),
             registry: registry.clone(),
+            turned_away: turned_away.clone(),
             tracker: tracker.clone(),
             abort: abort.clone(),
         };
@@ -140,6 +143,8 @@ pub async fn serve(listeners: Vec<TcpListener>, parts: Parts) -> Result<Drain, S
 struct Acceptor {
     shared: Arc<Shared>,
     registry: Arc<Registry>,
+    /// How many more clients may be told that there is no place for them.
+    turned_away: Arc<Semaphore>,
     tracker: TaskTracker,
     abort: CancellationToken,
 }
@@ -182,13 +187,17 @@ impl Acceptor {
         self.tracker.spawn(serve.instrument(span));
     }
 
+    /// Says why there is no place. Whoever takes nothing holds a descriptor meanwhile: of many at once, most are closed without
+    /// a word.
     fn turn_away(&self, stream: TcpStream, complaint: Complaint) {
+        let Ok(permit) = self.turned_away.clone().try_acquire_owned() else { return };
         let stall = Duration::from_secs(1);
         self.tracker.spawn(async move {
             let mut client = Peer::new(Side::Client, Stream::Plain(stream), stall);
             if tell(&mut client, complaint, SqlState::Absent, 0).await.is_ok() {
                 client.close().await;
             }
+            drop(permit);
         });
     }
 }

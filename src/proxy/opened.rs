@@ -5,15 +5,19 @@
 //! its place, and the rest of it is read and dropped, so that the connection stays in step.
 
 mod begun;
+mod gather;
 mod mark;
 mod messages;
 mod newer_keys;
 mod paid;
 mod sorted;
 
+use zeroize::Zeroizing;
+
 use self::begun::Begun;
+use self::gather::put;
 use super::budget::{Asking, Purse, Unpaid};
-use super::decision::{Cells, Desk, Pending, put_error};
+use super::decision::{Cells, Desk, Pending};
 use super::disclosing::{Rows, Told, Witness};
 use super::end::End;
 use super::honey::Sentinel;
@@ -24,13 +28,13 @@ use super::session::Session;
 use super::statement::{Opening, refuse};
 use crate::audit::Outcome;
 use crate::client_error::{ClientError, Complaint, without_envelope};
-use crate::crypto::KeyId;
+use crate::crypto::{KeyId, make_room};
 use crate::plan::{CellAction, Outputs};
 use crate::policy::{Access, RoleId};
 use crate::rewrite::{self, ParamMap, ResultColumn, RewriteError, RowPlan, Sorter};
 use crate::wire::column::ColumnDefinition;
 use crate::wire::ok::{OkPacket, Status};
-use crate::wire::packet::{self, HEADER_LENGTH, Header, PAYLOAD_MAX, Whole};
+use crate::wire::packet::{HEADER_LENGTH, Header, PAYLOAD_MAX, Whole};
 use crate::wire::response::{Event, PrepareOk, Response, RowFormat};
 
 /// Bytes that are gathered before they are written.
@@ -78,7 +82,7 @@ struct Reader {
     /// Whether something of this answer was written.
     written: bool,
     payload: Vec<u8>,
-    gathered: Vec<u8>,
+    gathered: Zeroizing<Vec<u8>>,
 }
 
 enum Kind {
@@ -318,7 +322,7 @@ impl Reader {
             first_sequence: sequence,
             written: false,
             payload: Vec::new(),
-            gathered: Vec::new(),
+            gathered: Zeroizing::default(),
         })
     }
 
@@ -372,8 +376,8 @@ impl Reader {
             Event::DefinitionsEnd | Event::Line => Emit::AsItIs,
         };
         match emit {
-            Emit::AsItIs => self.sequence = packet::put(bytes, self.sequence, &mut self.gathered),
-            Emit::Changed => self.sequence = packet::put(&self.payload, self.sequence, &mut self.gathered),
+            Emit::AsItIs => self.sequence = put(bytes, self.sequence, &mut self.gathered),
+            Emit::Changed => self.sequence = put(&self.payload, self.sequence, &mut self.gathered),
             Emit::Skip => {}
         }
         Ok(())
@@ -393,10 +397,11 @@ impl Reader {
     fn row(&mut self, row: &[u8], next: Response) -> Result<(), RewriteError> {
         let context = self.opening.context().ok_or(RewriteError::PlanMismatch("keys"))?;
         let Some(rows) = &mut self.rows else {
-            self.sequence = packet::put(row, self.sequence, &mut self.gathered);
+            self.sequence = put(row, self.sequence, &mut self.gathered);
             return Ok(());
         };
         let start = self.gathered.len();
+        make_room(&mut self.gathered, HEADER_LENGTH.saturating_add(row.len()));
         self.gathered.extend_from_slice(&[0; HEADER_LENGTH]);
         let opened = if next == Response::Rows(RowFormat::Binary) {
             rows.plan.binary_row(row, &context, &mut self.gathered)
@@ -409,9 +414,9 @@ impl Reader {
         }
         let length = self.gathered.len().saturating_sub(start).saturating_sub(HEADER_LENGTH);
         if length >= PAYLOAD_MAX {
-            let payload = self.gathered.split_off(start.saturating_add(HEADER_LENGTH));
+            let payload = Zeroizing::new(self.gathered.split_off(start.saturating_add(HEADER_LENGTH)));
             self.gathered.truncate(start);
-            self.sequence = packet::put(&payload, self.sequence, &mut self.gathered);
+            self.sequence = put(&payload, self.sequence, &mut self.gathered);
             return Ok(());
         }
         let header = Header { length, sequence: self.sequence }.bytes();
@@ -551,7 +556,7 @@ impl Reader {
         } else if let Begun::Gathered(first_row) = self.begun {
             self.put_back(first_row);
         }
-        self.sequence = put_error(error, connection, self.sequence, &mut self.gathered);
+        self.put_error(error, connection);
     }
 }
 

@@ -130,10 +130,10 @@ impl Default for Timeouts {
 pub struct Limits {
     /// Connections at a time; the next one gets error 1040.
     pub connections_max: usize,
-    /// Bytes of one command.
+    /// Clients that are turned away with an error at a time; beyond them connections are closed without.
+    pub turned_away_max: usize,
+    /// Bytes of one command, and so of one SQL statement.
     pub command_bytes_max: usize,
-    /// Bytes of one SQL statement.
-    pub statement_bytes_max: usize,
     /// Prepared statements of one connection.
     pub prepared_max: usize,
     /// Bytes of their texts.
@@ -152,8 +152,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 2_000,
+            turned_away_max: 64,
             command_bytes_max: 64 << 20,
-            statement_bytes_max: 64 << 20,
             prepared_max: 16_382,
             prepared_bytes_max: 16 << 20,
             long_data_bytes_max: 16 << 20,

@@ -109,9 +109,6 @@ impl Desk {
         snapshot: &Snapshot,
         occasion: Occasion,
     ) -> Result<Then, NotSent> {
-        if sql.len() > self.statement_bytes_max() {
-            return Err(NotSent::Refused(Complaint::PacketTooLarge.into()));
-        }
         let (attempt, shared) = (self.attempt, self.shared.clone());
         let role = self.rights(snapshot).role;
         let decision = self.look(sql, reading, snapshot, Outcome::Shadow);

@@ -194,9 +194,6 @@ impl Desk {
         reading: &Reading,
         snapshot: &Snapshot,
     ) -> Result<Planned, NotSent> {
-        if sql.len() > self.statement_bytes_max() {
-            return Err(NotSent::Refused(Complaint::PacketTooLarge.into()));
-        }
         let rights = self.rights(snapshot);
         let profile = self.profile(rights.firewall, snapshot, reading.database.as_ref());
         let Self { state, scratch, out, plans, connection, shared, attempt, lookup, tally, .. } = self;

@@ -10,7 +10,7 @@ use self::ties::Ties;
 use super::charset::{converted_length, is_relayed, put_converted};
 use super::{Context, ResultColumn, RewriteError, mask};
 use crate::audit::{Shown, Tally};
-use crate::crypto::{Envelope, OpenError, Plaintext, RowValue};
+use crate::crypto::{Envelope, OpenError, Plaintext, RowValue, make_room};
 use crate::plan::{Bound, CellAction};
 use crate::policy::{DecryptGrant, Honey, HoneyReaction, Mask, Policy};
 use crate::schema::{Charset, ColumnRef};
@@ -151,7 +151,7 @@ impl RowPlan {
         let end = self.ties.as_mut().map_or(Ok(row.len()), |ties| ties.read_text(row))?;
         let mut cells = TextCells::new(row);
         let mut copied = 0_usize;
-        out.reserve(row.len());
+        make_room(out, row.len());
         for (at, step) in self.steps.iter().enumerate() {
             for _ in 0..step.skipped {
                 cells.next_cell()?;
@@ -186,7 +186,7 @@ impl RowPlan {
         let mut types = self.types.iter().copied();
         let mut copied = 0_usize;
         let start = out.len();
-        out.reserve(row.len());
+        make_room(out, row.len());
         for (at, step) in self.steps.iter().enumerate() {
             for column_type in types.by_ref().take(step.skipped) {
                 cells.next_cell(column_type)?;
@@ -269,6 +269,9 @@ fn put_read(
             let stored = row.get(value.clone()).unwrap_or_default();
             let Buffers { plain, masked } = buffers;
             mask::read(stored, (grant, mask), (step.column, tie), (plain, masked), cx)?;
+            // A mask may be longer than what is stored.
+            let rest = row.len().saturating_sub(cell.end);
+            make_room(out, masked.len().saturating_add(lenenc::INTEGER_OCTETS_MAX).saturating_add(rest));
             put_text(masked.expose(), cx.results_charset, out);
             return Ok(cell.end);
         }

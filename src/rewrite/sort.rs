@@ -8,6 +8,7 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 use super::{Context, ResultColumn, RewriteError};
+use crate::crypto::make_room;
 use crate::plan::{Direction, Sort, SortBound, SortBy, SortKey};
 use crate::schema::{Charset, ColumnRef};
 use crate::sql::Token;
@@ -200,7 +201,11 @@ impl Sorter {
                 let not_text = || RewriteError::NotText { column: self.column.clone() };
                 let text = std::str::from_utf8(value).map_err(|_| not_text())?;
                 let start = self.weights.len();
-                order.weigh(text, &mut self.weights);
+                let weights = &mut self.weights;
+                order.weigh(text, |more| {
+                    make_room(weights, more.len());
+                    weights.extend_from_slice(more);
+                });
                 Ok(Weight::Text(start..self.weights.len()))
             }
             SortBy::Rank => {
@@ -216,7 +221,9 @@ impl Sorter {
     /// Keeps a row without its hidden columns, which begin at `end`.
     fn put_shown(&mut self, row: &[u8], columns: usize, end: usize) -> Result<(), RewriteError> {
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(row.get(..end).ok_or(RewriteError::PlanMismatch("row"))?);
+        let shown = row.get(..end).ok_or(RewriteError::PlanMismatch("row"))?;
+        make_room(&mut self.bytes, shown.len());
+        self.bytes.extend_from_slice(shown);
         match self.cells {
             RowCells::Text => {}
             RowCells::Binary(_) => keep_first(&mut self.bytes, start, columns, self.shown)?,

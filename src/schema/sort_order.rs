@@ -52,16 +52,16 @@ impl SortOrder {
         }
     }
 
-    /// Appends the weights of a value.
-    pub fn weigh(self, value: &str, weights: &mut Vec<u16>) {
+    /// Gives the weights of a value, in pieces.
+    pub fn weigh(self, value: &str, mut put: impl FnMut(&[u16])) {
         let table = match self {
             // Bytes of UTF-8 are in the order of code points.
-            Self::Padded | Self::Unpadded => return weights.extend(value.bytes().map(u16::from)),
+            Self::Padded | Self::Unpadded => return value.bytes().for_each(|byte| put(&[u16::from(byte)])),
             Self::General => Weights::general(),
             Self::Unicode => Weights::uca400(),
             Self::Unicode900 => Weights::uca900(),
         };
-        value.chars().for_each(|character| table.weigh(character, weights));
+        value.chars().for_each(|character| table.weigh(character, &mut put));
     }
 
     /// Compares two values by their weights.

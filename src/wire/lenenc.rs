@@ -4,6 +4,8 @@ use super::WireError;
 
 /// The NULL marker of a text row's cell.
 pub const NULL: u8 = 0xfb;
+/// Bytes of a length-encoded integer at most.
+pub const INTEGER_OCTETS_MAX: usize = 9;
 
 /// Splits a length-encoded integer off the front. 0xFB and 0xFF are no integers.
 #[inline]

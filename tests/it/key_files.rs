@@ -59,6 +59,8 @@ fn a_protected_key_file_serves_under_its_passphrase_alone() {
     let passphrase = |text: &str| text.lines().find(|line| line.starts_with("passphrase_file")).unwrap().to_owned();
     let with = |replacement: String| move |text: String| text.replace(&passphrase(&text), &replacement);
     refused(&with(format!("passphrase_file = \"{}\"", other.display())), "the passphrase does not open the key file");
+    let lost = |text: String| text.replace("/it.kek\"", "/lost.kek\"");
+    refused(&lost, "restore it from its backup, or, if there are no keys yet, `candado keys init` makes it");
     refused(&with(String::new()), "protected by a passphrase, and none is configured");
     refused(&with("passphrase_env = \"CANDADO_IT_UNSET\"".into()), "CANDADO_IT_UNSET is not set");
 

@@ -151,10 +151,9 @@ async fn the_proxy_cannot_make_keys_and_the_security_team_cannot_open_them() {
     assert_eq!(proxy.generate_wrapped(&setup.kek, &context(7)).await, Err(KeyError::Denied));
     assert_eq!(proxy.rewrap(&wrapped, &setup.kek, &context(7)).await, Err(KeyError::Denied));
     assert_eq!(proxy.rotate_kek(&setup.kek).await, Err(KeyError::Denied));
-    assert_eq!(proxy.disable_kek(&setup.kek).await, Err(KeyError::Denied));
     let security = provider(&setup.fake, SECURITY, &[&setup.kek.reference]).await;
     assert_eq!(security.unwrap(&wrapped, &context(7)).await.unwrap_err(), KeyError::Denied);
-    assert!(setup.proxy.unwrap(&wrapped, &context(7)).await.is_ok(), "nothing was disabled");
+    assert!(setup.proxy.unwrap(&wrapped, &context(7)).await.is_ok());
     let nobody = provider(&setup.fake, "AKIANOBODY", &[&setup.kek.reference]).await;
     assert_eq!(nobody.unwrap(&wrapped, &context(7)).await.unwrap_err(), KeyError::Denied);
 }
@@ -224,7 +223,8 @@ async fn the_state_of_the_key_decides() {
         assert_eq!(setup.proxy.unwrap(&wrapped, &context(7)).await.unwrap_err(), error);
         assert_eq!(setup.fake.calls("Decrypt"), before + 1, "a definitive answer is not asked for again");
         assert!(error.definitive());
-        assert_eq!(setup.security.generate_wrapped(&setup.kek, &context(7)).await, Err(error));
+        assert_eq!(setup.security.generate_wrapped(&setup.kek, &context(7)).await, Err(error.clone()));
+        assert_eq!(setup.security.rotate_kek(&setup.kek).await, Err(error));
         assert_eq!(setup.proxy.describe(&setup.kek).await, Ok(described(status)));
     }
     setup.fake.set_state(&setup.kek.reference, State::Enabled);
@@ -255,19 +255,6 @@ async fn rotation_and_rewrap_keep_the_key() {
     }
     let error = setup.security.rewrap(&wrapped, &setup.kek, &context(8)).await.unwrap_err();
     assert_eq!(error, KeyError::ContextMismatch);
-}
-
-#[tokio::test]
-async fn the_security_team_switches_the_key_off_for_all() {
-    let setup = Setup::new().await;
-    let wrapped = setup.wrap().await;
-    assert!(setup.proxy.unwrap(&wrapped, &context(7)).await.is_ok());
-    assert_eq!(setup.security.disable_kek(&setup.kek).await, Ok(()));
-    assert_eq!(setup.proxy.unwrap(&wrapped, &context(7)).await.unwrap_err(), KeyError::Disabled);
-    assert_eq!(setup.security.rotate_kek(&setup.kek).await, Err(KeyError::Disabled));
-    let foreign = setup.fake.create_key();
-    assert_eq!(setup.security.disable_kek(&kek(&foreign)).await, Err(KeyError::ContextMismatch));
-    assert_eq!(setup.fake.calls_on(&foreign), 0);
 }
 
 #[tokio::test]

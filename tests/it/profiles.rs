@@ -352,4 +352,10 @@ async fn refused_without_the_store(kind: Kind) {
     assert_eq!(rules(), ["profile-missing", "profile"]);
     let (code, said) = check(&shop);
     assert!(code == Some(0) && said.contains("mode `protect` without a profile refuses everything"), "{said}");
+
+    // One that starts now reads that there is none, and has nothing to tell.
+    let later = Shop::open_as(&deployment, |database| with_mode(database, "protect"));
+    let is_read = |_: &Answer| later.proxy.events().iter().any(|event| event["rule"] == "profile");
+    ask_until(&mut later.connect(Who::Application).await, HONEST[0], is_read).await;
+    assert!(later.proxy.events().iter().all(|event| event["message"] != CHANGED), "{}", later.proxy.log());
 }

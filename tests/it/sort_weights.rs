@@ -95,7 +95,7 @@ async fn code_points_weigh_what_the_server_says(kind: Kind) {
 /// Weights in hexadecimal, as the server writes them.
 fn weigh(order: SortOrder, value: &str) -> String {
     let mut weights = Vec::new();
-    order.weigh(value, &mut weights);
+    order.weigh(value, |more| weights.extend_from_slice(more));
     weights.iter().map(|weight| format!("{weight:04X}")).collect()
 }
 
@@ -146,7 +146,7 @@ async fn values_compare_as_the_server_compares_them(kind: Kind) {
             for ((left, right), said) in pairs.iter().zip(answer.trim_end().split('\t')) {
                 let weights = |value| {
                     let mut weights = Vec::new();
-                    order.weigh(value, &mut weights);
+                    order.weigh(value, |more| weights.extend_from_slice(more));
                     weights
                 };
                 let ours = match order.compare(&weights(left), &weights(right)) {

@@ -283,6 +283,21 @@ fn the_connection_limit_is_kept() {
 }
 
 #[test]
+fn clients_that_are_too_many_to_be_told_are_closed() {
+    let server = Server::start(Kind::MySql);
+    let mut settings = settings(server);
+    settings.limits.connections_max = 1;
+    settings.limits.turned_away_max = 0;
+    let proxy = DataPlane::start(settings);
+    let mut first = Raw::login(proxy.port, Capabilities::DEPRECATE_EOF);
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", proxy.port)).unwrap();
+    let mut answer = Vec::new();
+    std::io::Read::read_to_end(&mut stream, &mut answer).unwrap();
+    assert!(answer.is_empty(), "{answer:?}");
+    assert_eq!(error_code(&first.query("SELECT 1")), 0, "who has a place keeps it");
+}
+
+#[test]
 fn a_command_above_the_limit_is_an_error_and_the_end() {
     let server = Server::start(Kind::MySql);
     let mut settings = settings(server);

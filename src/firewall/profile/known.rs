@@ -190,6 +190,11 @@ impl Profiles {
             && other.exceptions.iter().all(|(account, before)| has_exceptions(account, before))
     }
 
+    /// Whether there is neither a profile nor an exception.
+    pub fn is_empty(&self) -> bool {
+        self.profiles.is_empty() && self.exceptions.is_empty()
+    }
+
     /// Grows with every change after which something may be refused that passed before.
     pub fn version(&self) -> u64 {
         self.version

@@ -99,12 +99,6 @@ impl AwsKmsAdmin {
         if answer.key_id().is_some_and(names) { Ok(()) } else { Err(KeyError::Protocol("another key was used".into())) }
     }
 
-    async fn disable(&self, kek: &KekRef) -> Result<(), KeyError> {
-        let request = self.kms.client(kek)?.disable_key().key_id(kek.reference.as_ref());
-        request.send().await.map_err(|error| classify("DisableKey", &kek.reference, &error))?;
-        Ok(())
-    }
-
     /// A principal that may not ask, and a key that is in no state to rotate, are no reason to tell nothing at all.
     async fn rotation(&self, kek: &KekRef) -> Result<KekRotation, KeyError> {
         let request = self.kms.client(kek)?.get_key_rotation_status().key_id(kek.reference.as_ref());
@@ -168,10 +162,6 @@ impl KekAdmin for AwsKmsAdmin {
 
     fn rotate_kek<'a>(&'a self, kek: &'a KekRef) -> BoxFuture<'a, Result<(), KeyError>> {
         Box::pin(self.rotate(kek))
-    }
-
-    fn disable_kek<'a>(&'a self, kek: &'a KekRef) -> BoxFuture<'a, Result<(), KeyError>> {
-        Box::pin(self.disable(kek))
     }
 }
 

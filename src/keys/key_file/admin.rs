@@ -142,8 +142,4 @@ impl KekAdmin for KeyFileAdmin {
     fn rotate_kek<'a>(&'a self, kek: &'a KekRef) -> BoxFuture<'a, Result<(), KeyError>> {
         Box::pin(async move { self.change(kek) })
     }
-
-    fn disable_kek<'a>(&'a self, _kek: &'a KekRef) -> BoxFuture<'a, Result<(), KeyError>> {
-        Box::pin(ready(Err(KeyError::Unsupported("take the key file away, and suspend the keys in the key store"))))
-    }
 }

@@ -113,11 +113,6 @@ impl KekAdmin for VaultAdmin {
     fn rotate_kek<'a>(&'a self, kek: &'a KekRef) -> BoxFuture<'a, Result<(), KeyError>> {
         Box::pin(self.rotate(kek))
     }
-
-    fn disable_kek<'a>(&'a self, _kek: &'a KekRef) -> BoxFuture<'a, Result<(), KeyError>> {
-        let instead = "Vault has no such switch; raise the key's min_decryption_version, or revoke the proxy's token";
-        Box::pin(std::future::ready(Err(KeyError::Unsupported(instead))))
-    }
 }
 
 fn wrapped(kek: &KekRef, answer: Ciphertext) -> Result<WrappedKey, KeyError> {

@@ -3,10 +3,10 @@
 
 use zeroize::Zeroizing;
 
+use super::gather::put;
 use super::{Emit, Kind, Reader};
 use crate::rewrite::{RewriteError, RowCells, Sorter};
 use crate::wire::lenenc;
-use crate::wire::packet;
 use crate::wire::response::{Response, RowFormat};
 
 /// Rows that are sorted within a millisecond or so. More of them would hold up other connections: policy allows a million.
@@ -67,7 +67,7 @@ impl Reader {
         let Some(sorter) = self.sorter.take() else { return };
         let Self { gathered, sequence, .. } = self;
         let is_long = sorter.waiting() > SORTED_AT_ONCE;
-        let put = || sorter.finish(|row| *sequence = packet::put(row, *sequence, gathered));
+        let put = || sorter.finish(|row| *sequence = put(row, *sequence, gathered));
         // The thread's other connections go on elsewhere meanwhile.
         if is_long { tokio::task::block_in_place(put) } else { put() }
     }

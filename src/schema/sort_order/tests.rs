@@ -6,7 +6,7 @@ fn compare(collation: &str, left: &str, right: &str) -> Ordering {
     let order = SortOrder::of(collation).unwrap();
     let weigh = |value| {
         let mut weights = Vec::new();
-        order.weigh(value, &mut weights);
+        order.weigh(value, |more| weights.extend_from_slice(more));
         weights
     };
     order.compare(&weigh(left), &weigh(right))

@@ -76,12 +76,12 @@ impl Weights {
         }
     }
 
-    /// Appends the weights of a code point.
-    pub(super) fn weigh(&self, character: char, out: &mut Vec<u16>) {
+    /// Gives the weights of a code point, in pieces.
+    pub(super) fn weigh(&self, character: char, put: &mut impl FnMut(&[u16])) {
         let point = u32::from(character);
         match self.entry(point) {
-            Some(weights) => out.extend_from_slice(weights),
-            None => self.weigh_by_rule(point, out),
+            Some(weights) => put(weights),
+            None => self.weigh_by_rule(point, put),
         }
     }
 
@@ -93,18 +93,16 @@ impl Weights {
         self.weights.get(start..start + count)
     }
 
-    fn weigh_by_rule(&self, point: u32, out: &mut Vec<u16>) {
+    fn weigh_by_rule(&self, point: u32, put: &mut impl FnMut(&[u16])) {
         match (self.rule, u16::try_from(point)) {
-            (Rule::CodePoint, Ok(basic)) => out.push(basic),
-            (Rule::CodePoint | Rule::ImplicitBasic, Err(_)) => out.push(REPLACEMENT),
-            (Rule::ImplicitBasic, Ok(_)) => out.extend(implicit(point)),
+            (Rule::CodePoint, Ok(basic)) => put(&[basic]),
+            (Rule::CodePoint | Rule::ImplicitBasic, Err(_)) => put(&[REPLACEMENT]),
+            (Rule::ImplicitBasic, Ok(_)) => put(&implicit(point)),
             (Rule::Implicit, _) => match syllable(point) {
                 Some(letters) => {
-                    letters.into_iter().flatten().for_each(|letter| {
-                        out.extend_from_slice(self.entry(letter).unwrap_or_default());
-                    });
+                    letters.into_iter().flatten().for_each(|letter| put(self.entry(letter).unwrap_or_default()));
                 }
-                None => out.extend(implicit(point)),
+                None => put(&implicit(point)),
             },
         }
     }

@@ -12,7 +12,12 @@ use crate::support::proxy::{Deployment, KEYSET, Tls};
 use crate::support::server::Kind;
 use crate::support::shop::{policy, prepare};
 
-on_each_server!(what_is_right_passes, each_mistake_is_named, the_statements_that_it_prints_put_the_schema_right);
+on_each_server!(
+    what_is_right_passes,
+    each_mistake_is_named,
+    secrets_that_others_may_read_are_named,
+    the_statements_that_it_prints_put_the_schema_right
+);
 
 /// Runs it; returns exit code and everything that it says.
 pub(super) fn check(deployment: &Deployment, config: &Path, options: &[&str]) -> (i32, String) {
@@ -222,6 +227,33 @@ async fn each_mistake_is_named(kind: Kind) {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+async fn secrets_that_others_may_read_are_named(kind: Kind) {
+    let right = Right::new(kind);
+    let (_, report) = right.check(&[]);
+    assert!(!report.contains("others may read"), "{report}");
+    for (file, mode) in [("control", 0o640), ("server-key.pem", 0o604)] {
+        fs::set_permissions(right.folder.path().join(file), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let warning = |setting: &str, file: &str| {
+        let path = right.folder.path().join(file);
+        format!("WARNING  configuration  {setting}: others may read {}", path.display())
+    };
+    let (code, report) = right.check(&[]);
+    assert_eq!(code, 0, "{report}");
+    for (setting, file) in
+        [("control.password_file", "control (mode 640)"), ("listen.tls.key", "server-key.pem (mode 604)")]
+    {
+        assert!(report.contains(&warning(setting, file)), "{setting}: {report}");
+    }
+
+    // The group's bit of a credential is the user's own right, and no other's.
+    let mut command = right.deployment.command("AKIAPROXY");
+    command.args(["check", "--config"]).arg(&right.config).env("CREDENTIALS_DIRECTORY", right.folder.path());
+    let report = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    assert!(!report.contains(&warning("control.password_file", "control")), "{report}");
+    assert!(report.contains(&warning("listen.tls.key", "server-key.pem")), "{report}");
 }
 
 async fn the_statements_that_it_prints_put_the_schema_right(kind: Kind) {

@@ -20,6 +20,8 @@ use crate::schema::ColumnRef;
 
 /// Cells that the database is told of at once.
 const TOLD_MAX: usize = 4096;
+/// How long cells that nobody waits for are gathered before the database is told of them.
+const GATHERED_FOR: Duration = Duration::from_secs(5);
 /// Columns of which others may tell. No policy has so many.
 const COLUMNS_MAX: usize = 10_000;
 
@@ -121,10 +123,14 @@ pub(super) struct Distinct {
     by_column: HashMap<ColumnRef, Cells>,
     /// How far it has been read what all proxies have told.
     since: u64,
-    /// How often all of it was read.
-    readings: u64,
+    /// Rows that wait until others have been asked for theirs, with the limit of each.
+    waiting: Vec<(Vec<Seen>, u64)>,
+    /// When the database was told of cells the last time.
+    told_at: Option<Instant>,
     /// Whether somebody waits for the database, or soon would.
     wanted: bool,
+    /// Whether something was refused: what is counted may have changed elsewhere.
+    refused: bool,
     /// The greatest limit of which somebody was warned.
     warned: u64,
 }
@@ -147,7 +153,10 @@ impl Distinct {
             match self.affords_in(column, row, limit, sharing) {
                 Verdict::Fits => {}
                 Verdict::Unasked => verdict = Verdict::Unasked,
-                Verdict::Spent => return Verdict::Spent,
+                Verdict::Spent => {
+                    self.refused = true;
+                    return Verdict::Spent;
+                }
             }
         }
         self.wanted |= verdict == Verdict::Unasked;
@@ -155,16 +164,11 @@ impl Distinct {
     }
 
     fn affords_in(&self, column: &ColumnRef, row: &[Seen], limit: u64, sharing: Sharing) -> Verdict {
-        let cells = self.by_column.get(column);
-        let is_new = |cell: &&Seen| cell.column == *column && !cells.is_some_and(|of| of.all.contains(&cell.digest));
-        let (mut new, mut sealed) = (0_usize, 0_usize);
-        for cell in row.iter().filter(is_new) {
-            new = new.saturating_add(1);
-            sealed = sealed.saturating_add(usize::from(cell.stored == Stored::Envelope));
-        }
+        let (new, sealed) = self.new_in(column, row);
         if new == 0 {
             return Verdict::Fits;
         }
+        let cells = self.by_column.get(column);
         if cells.map_or(0, |of| of.all.len()).saturating_add(new) as u64 > limit {
             return Verdict::Spent;
         }
@@ -173,6 +177,59 @@ impl Distinct {
         match sharing {
             Sharing::Shared if !in_advance => Verdict::Unasked,
             Sharing::Shared | Sharing::Alone => Verdict::Fits,
+        }
+    }
+
+    /// How many different cells of a row's column are new, and how many of them are envelopes.
+    fn new_in(&self, column: &ColumnRef, row: &[Seen]) -> (usize, usize) {
+        let cells = self.by_column.get(column);
+        let mut new = HashSet::new();
+        let is_new = |cell: &&Seen| cell.column == *column && !cells.is_some_and(|of| of.all.contains(&cell.digest));
+        let sealed =
+            row.iter().filter(is_new).filter(|cell| new.insert(cell.digest) && cell.stored == Stored::Envelope);
+        let sealed = sealed.count();
+        (new.len(), sealed)
+    }
+
+    /// Has a row wait until the database has been told of it: it may be shown then, whatever is shown in advance meanwhile.
+    pub(super) fn wait(&mut self, row: &[Seen], limit: u64) {
+        if !self.waiting.iter().any(|(waiting, of)| waiting == row && *of == limit) {
+            self.waiting.push((row.to_vec(), limit));
+        }
+        self.wanted = true;
+    }
+
+    /// Takes rows that wait and fit, now that the database has said what all proxies have told and nobody else can tell
+    /// anything: they are counted, and told of with the claim, before they are shown. Whoever waits for another one asks again.
+    pub(super) fn admit(&mut self, claim: &mut RowClaim, read: &Digests) {
+        if claim.serial != self.serial {
+            return;
+        }
+        for (column, digests) in read {
+            self.add(column, digests);
+        }
+        for (row, limit) in std::mem::take(&mut self.waiting) {
+            let told: usize = claim.shown.iter().map(|(_, digests)| digests.len()).sum();
+            let is_of_day = claim.serial == self.serial;
+            if is_of_day
+                && told < TOLD_MAX
+                && self.affords(&row, limit, Sharing::Alone, Instant::now()) == Verdict::Fits
+            {
+                self.take(&row, claim);
+            }
+        }
+    }
+
+    fn take(&mut self, row: &[Seen], claim: &mut RowClaim) {
+        for Seen { column, digest, stored } in row {
+            let cells = self.by_column.entry(column.clone()).or_default();
+            if cells.all.insert(*digest) && *stored == Stored::Envelope {
+                cells.untold.push(*digest);
+                match claim.shown.iter_mut().find(|(of, _)| of == column) {
+                    Some((_, digests)) => digests.push(*digest),
+                    None => claim.shown.push((column.clone(), vec![*digest])),
+                }
+            }
         }
     }
 
@@ -197,11 +254,6 @@ impl Distinct {
         Some(limit)
     }
 
-    /// How often all has been read that proxies have told.
-    pub(super) fn readings(&self) -> u64 {
-        self.readings
-    }
-
     /// Whether somebody waits, or soon would.
     pub(super) fn is_wanting(&self) -> bool {
         self.wanted
@@ -212,12 +264,22 @@ impl Distinct {
         self.roll(now);
         let wanted = std::mem::take(&mut self.wanted);
         let owes = self.by_column.values().any(|cells| !cells.untold.is_empty());
+        let is_time = self.told_at.is_none_or(|told| now.saturating_duration_since(told) >= GATHERED_FOR);
         let asks = match settling {
             Settling::WhatIsWanted => wanted,
-            Settling::WhatRests => wanted || owes || (sharing == Sharing::Alone && self.until.is_some()),
+            Settling::WhatRests => {
+                let refused = std::mem::take(&mut self.refused);
+                wanted || refused || (owes && is_time) || (sharing == Sharing::Alone && self.until.is_some())
+            }
             Settling::Everything => owes,
         };
-        asks.then(|| self.next_claim(wanted))
+        if !asks {
+            return None;
+        }
+        if owes {
+            self.told_at = Some(now);
+        }
+        Some(self.next_claim(wanted))
     }
 
     fn next_claim(&self, is_wanted: bool) -> RowClaim {
@@ -251,9 +313,8 @@ impl Distinct {
         self.day = Some(answer.day.clone());
         self.until = Some(asked + answer.ends_in);
         self.since = answer.since;
-        self.readings = self.readings.wrapping_add(u64::from(answer.reading == Reading::All));
         let told: usize = claim.shown.iter().map(|(_, digests)| digests.len()).sum();
-        (answer.reading == Reading::Some || told == TOLD_MAX).then(|| self.next_claim(claim.is_wanted))
+        (answer.reading == Reading::Some || told >= TOLD_MAX).then(|| self.next_claim(claim.is_wanted))
     }
 
     /// The database's day began anew before ours did: what was shown since the claim belongs to that one.
@@ -302,7 +363,7 @@ impl Distinct {
     /// Gives back the memory of a day that is over.
     fn roll(&mut self, now: Instant) {
         if self.until.is_some_and(|until| now >= until) {
-            *self = Self { serial: self.serial.wrapping_add(1), readings: self.readings, ..Self::default() };
+            *self = Self { serial: self.serial.wrapping_add(1), ..Self::default() };
         }
     }
 }

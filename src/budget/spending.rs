@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::distinct::Distinct;
 use super::ledger::Common;
 use super::window::{Sharing, Window};
-use super::{Answer, Claim, RowAnswer, RowClaim, Seen, Settling, Span, Stored, Verdict};
+use super::{Answer, Claim, Digests, RowAnswer, RowClaim, Seen, Settling, Span, Stored, Verdict};
 use crate::policy::{Account, Budget};
 use crate::schema::ColumnRef;
 
@@ -222,14 +222,17 @@ impl Spending {
         self.asked(|now| self.search(values, per_minute, now)).await
     }
 
-    /// Whether a row's different cells fit, when others have been asked for theirs, as by [`Self::ask`]. One that fits then may
-    /// be shown, whatever is shown in advance meanwhile: of many connections that wait, each would come too late again and
-    /// again. Cancel-safe.
+    /// Whether a row's different cells fit, when the database has been told of them, as by [`Self::ask`]. They are counted then,
+    /// shown or not. Cancel-safe.
     pub async fn ask_for_row(&self, row: &[Seen], budget: &Budget) -> Verdict {
-        let before = self.distinct().readings();
-        let fits = |now| match self.affords_row(row, budget, now) {
-            Verdict::Unasked if self.distinct().readings() != before => Verdict::Fits,
-            verdict @ (Verdict::Fits | Verdict::Unasked | Verdict::Spent) => verdict,
+        let fits = |now| {
+            let verdict = self.affords_row(row, budget, now);
+            if verdict == Verdict::Unasked
+                && let Some(limit) = self.lock().present(budget, now).rows
+            {
+                self.distinct().wait(row, limit);
+            }
+            verdict
         };
         self.asked(fits).await
     }
@@ -264,6 +267,11 @@ impl Spending {
             window.answered(claim, answer, asked);
         }
         self.is_known(claim.span);
+    }
+
+    /// Takes rows that wait, between the reading of what all proxies have told and the telling: the claim tells of them, too.
+    pub fn admit_rows(&self, claim: &mut RowClaim, read: &Digests) {
+        self.distinct().admit(claim, read);
     }
 
     /// The same of different rows. Gives what is to be asked next, if that was not all.

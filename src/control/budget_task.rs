@@ -14,7 +14,7 @@ use super::budget_store::Lock;
 use super::budget_store::rows::RowsSettled;
 use super::pool::COUNTING_MAX;
 use super::{ControlError, KeyStore, Pool, SCHEMA, Signers};
-use crate::budget::{Due, Elevated, Happening, Ledger, Notice, Settling, Span};
+use crate::budget::{Digests, Due, Elevated, Happening, Ledger, Notice, RowClaim, Settling, Span};
 
 /// How often counts are looked after that nobody waits for.
 const POLL: Duration = Duration::from_secs(1);
@@ -70,6 +70,7 @@ impl BudgetTask {
         tokio::select! {
             () = shutdown.cancelled() => {}
             () = self.serve() => {}
+            () = self.tidy() => {}
         }
         if timeout(GOODBYE_MAX, self.settle(Settling::Everything)).await.is_err() {
             tracing::debug!("the last counts of budgets did not reach the database in time");
@@ -80,17 +81,11 @@ impl BudgetTask {
     async fn serve(&self) {
         let mut poll = interval(POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut tidy = interval(TIDY);
-        tidy.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut refused = Vec::new();
         loop {
             let settling = tokio::select! {
                 _ = poll.tick() => Settling::WhatRests,
                 () = self.ledger.wanted() => Settling::WhatIsWanted,
-                _ = tidy.tick() => {
-                    self.forget_rows().await;
-                    continue;
-                }
             };
             match self.settle(settling).await {
                 Settled::Answered => self.ledger.shared(),
@@ -107,10 +102,23 @@ impl BudgetTask {
         }
     }
 
-    /// Another proxy may be at it, and there is another time.
-    async fn forget_rows(&self) {
-        if let Err(error) = self.store.forget_rows().await {
-            tracing::debug!(cause = error.chain(), "rows of days that are over cannot be deleted");
+    /// Deletes what is over, beside the counting: whoever is at it may wait for a row that is being written. Another proxy may
+    /// be at it, too, and there is another time.
+    async fn tidy(&self) {
+        let mut tidy = interval(TIDY);
+        tidy.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tidy.tick().await;
+            loop {
+                match self.store.forget_rows().await {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) => {
+                        tracing::debug!(cause = error.chain(), "rows of days that are over cannot be deleted");
+                        break;
+                    }
+                }
+            }
         }
     }
 
@@ -208,9 +216,12 @@ async fn ask(store: KeyStore, mut due: Due) -> (Due, Result<(), ControlError>) {
         }
         due.claims.remove(0);
     }
-    while let Some(claim) = due.rows.take() {
+    let began = Instant::now();
+    let spending = due.spending.clone();
+    let admit = |claim: &mut RowClaim, read: &Digests| spending.admit_rows(claim, read);
+    while let Some(mut claim) = due.rows.take().filter(|_| began.elapsed() < ROUND_MAX) {
         let asked = Instant::now();
-        match store.settle_rows(&due.account, &claim, lock).await {
+        match store.settle_rows(&due.account, &mut claim, lock, &admit).await {
             Ok(RowsSettled::Answered(answer)) => due.rows = due.spending.rows_answered(&claim, &answer, asked),
             Ok(RowsSettled::Unknown(error)) => due.spending.unknown(Span::Rows, &error.chain()),
             Err(error) => return (due, Err(error)),

@@ -25,8 +25,6 @@ pub(super) struct Purse {
     spending: Arc<Spending>,
     /// Cells of the statement's results so far.
     shown: u64,
-    /// The row that all proxies were asked for, until it is shown.
-    asked: Option<Vec<Seen>>,
 }
 
 /// Why a row is not opened.
@@ -63,7 +61,7 @@ impl Purse {
         let budget = *budget?;
         let account = desk.state.account.clone();
         let (spending, events) = (desk.shared.budgets.of(&account), desk.shared.events.clone());
-        Some(Self { budget, account, events, spending, shown: 0, asked: None })
+        Some(Self { budget, account, events, spending, shown: 0 })
     }
 
     /// Before a row with so many protected cells is opened.
@@ -103,27 +101,23 @@ impl Purse {
         Ok(cells)
     }
 
-    /// Before a row with these cells is opened; those that are asked for are taken.
+    /// Before a row with these cells is opened; those that all proxies are to be asked for are taken.
     pub(super) fn check_row(&self, row: &mut Vec<Seen>, connection: &Connection) -> Result<(), Unpaid> {
         if row.is_empty() {
             return Ok(());
         }
         match self.spending.affords_row(row, &self.budget, Instant::now()) {
             Verdict::Fits => Ok(()),
-            Verdict::Unasked if self.asked.as_ref() == Some(row) => Ok(()),
             Verdict::Unasked => Err(Unpaid::Unasked(Asking::Row(std::mem::take(row)))),
             Verdict::Spent => Err(Unpaid::Spent(self.spent(connection))),
         }
     }
 
     /// Asks all proxies, and waits for the answer, for a bounded time. Cancel-safe.
-    pub(super) async fn ask(&mut self, asking: &Asking, connection: &Connection) -> Result<(), ClientError> {
+    pub(super) async fn ask(&self, asking: &Asking, connection: &Connection) -> Result<(), ClientError> {
         let verdict = match asking {
             Asking::Cells(cells) => self.spending.ask(*cells, &self.budget).await,
-            Asking::Row(row) => {
-                self.asked = Some(row.clone());
-                self.spending.ask_for_row(row, &self.budget).await
-            }
+            Asking::Row(row) => self.spending.ask_for_row(row, &self.budget).await,
         };
         match verdict {
             Verdict::Fits => Ok(()),
@@ -135,7 +129,6 @@ impl Purse {
     /// So many cells more have been shown, these among them if different rows are counted.
     pub(super) fn charge(&mut self, more: u64, row: Vec<Seen>, connection: &Connection) {
         self.shown = self.shown.saturating_add(more);
-        self.asked = None;
         let now = Instant::now();
         let cells = self.spending.charge(more, &self.budget, now);
         let cells = cells.map(|(span, limit)| (limit, "cells", span.limit_name()));

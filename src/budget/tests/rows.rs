@@ -13,6 +13,9 @@ fn cell(spending: &Spending, column_name: &str, number: u64) -> Seen {
     spending.seen(&column(column_name), &number.to_le_bytes(), Stored::Envelope)
 }
 
+/// After so long what nobody waits for is told.
+const GATHERED: Duration = Duration::from_secs(5);
+
 /// The database's table of one account, read a few rows at a time.
 #[derive(Default)]
 struct Table {
@@ -29,14 +32,15 @@ impl Table {
     fn settle(&mut self, ledger: &Ledger, settling: Settling, now: Instant) {
         for due in ledger.due(settling, now) {
             let mut rows = due.rows.clone();
-            while let Some(claim) = rows {
-                rows = due.spending.rows_answered(&claim, &self.answer(&claim), now);
+            while let Some(mut claim) = rows {
+                let answer = self.answer(&due.spending, &mut claim);
+                rows = due.spending.rows_answered(&claim, &answer, now);
             }
             due.spending.settled();
         }
     }
 
-    fn answer(&mut self, claim: &RowClaim) -> RowAnswer {
+    fn answer(&mut self, spending: &Spending, claim: &mut RowClaim) -> RowAnswer {
         self.settlings += 1;
         let day = self.day.to_string();
         let same = claim.day.as_ref().is_none_or(|name| **name == day);
@@ -45,6 +49,7 @@ impl Table {
         let reading = if read.len() < READ_MAX { Reading::All } else { Reading::Some };
         let since = u64::try_from(since + read.len()).unwrap();
         if same && reading == Reading::All {
+            spending.admit_rows(claim, &read);
             self.told.extend(claim.untold(&read));
         }
         RowAnswer { day: day.into(), ends_in: Span::Rows.length(), read, since, reading }
@@ -136,7 +141,7 @@ fn what_was_seen_through_one_proxy_costs_nothing_at_another() {
     let (here, there) = (Ledger::default(), Ledger::default());
     let mut table = Table::default();
     assert!((0..200).all(|number| shows(&here, &mut table, &[("phone", number), ("email", number)], now)));
-    table.settle(&here, Settling::WhatRests, now);
+    table.settle(&here, Settling::WhatRests, now + GATHERED);
     assert_eq!(table.taken(), 400);
     assert!(!shows(&here, &mut table, &[("phone", 200)], now), "another one");
     // The other knows nothing of them yet, and learns it before it shows more than an advance.
@@ -185,6 +190,42 @@ async fn who_has_waited_shows_a_row() {
     assert!(table.settlings < 20, "{} for 101 that wait at the same time", table.settlings);
 }
 
+/// A row is told of before it is shown, however many cells it has: of two that do not fit together one is shown.
+#[tokio::test]
+async fn rows_that_wait_at_two_proxies_are_counted_together() {
+    let (here, there, mut table) = (Ledger::default(), Ledger::default(), Table::default());
+    let ask = |ledger: &Ledger, first: u64| {
+        let spending = ledger.of(&account("ana"));
+        async move {
+            // Twice the same cell is one.
+            let row: Vec<_> =
+                (first..first + 150).chain([first]).map(|number| cell(&spending, "phone", number)).collect();
+            spending.ask_for_row(&row, &ROWS).await
+        }
+    };
+    let settle = async {
+        loop {
+            tokio::task::yield_now().await;
+            table.settle(&here, Settling::WhatIsWanted, Instant::now());
+            table.settle(&there, Settling::WhatIsWanted, Instant::now());
+        }
+    };
+    tokio::select! {
+        verdicts = async { tokio::join!(ask(&here, 0), ask(&there, 1000)) } => {
+            assert_eq!(verdicts, (Verdict::Fits, Verdict::Spent));
+        }
+        () = settle => unreachable!("a loop"),
+    }
+    assert_eq!(table.taken(), 150, "the other one is not counted");
+    let at = |ledger: &Ledger, numbers: std::ops::Range<u64>| {
+        let spending = ledger.of(&account("ana"));
+        let row: Vec<_> = numbers.map(|number| cell(&spending, "phone", number)).collect();
+        spending.affords_row(&row, &ROWS, Instant::now())
+    };
+    assert_eq!((at(&here, 0..150), at(&there, 0..150)), (Verdict::Fits, Verdict::Fits), "it was counted already");
+    assert_eq!(at(&there, 1000..1051), Verdict::Spent);
+}
+
 #[test]
 fn a_day_that_began_elsewhere_begins_here() {
     let (ledger, mut table, now) = (Ledger::default(), Table::default(), Instant::now());
@@ -198,7 +239,7 @@ fn a_day_that_began_elsewhere_begins_here() {
     let due = ledger.due(Settling::WhatRests, now);
     assert!(due.is_empty(), "there is nothing to tell");
     spending.charge_row(vec![cell(&spending, "email", 1)], &ROWS, now);
-    table.settle(&ledger, Settling::WhatRests, now);
+    table.settle(&ledger, Settling::WhatRests, now + GATHERED);
     assert_eq!(table.taken(), 1, "what was shown on the day before is over with it");
     assert!((300..499).all(|number| shows(&ledger, &mut table, &[("phone", number)], now)));
     assert!(!shows(&ledger, &mut table, &[("phone", 600)], now), "199 and that of the other proxy");
@@ -210,9 +251,9 @@ fn an_answer_about_a_day_that_is_over_counts_for_nothing() {
     let spending = ledger.of(&account("ana"));
     spending.charge_row(vec![cell(&spending, "phone", 1)], &ROWS, start);
     let due = ledger.due(Settling::WhatRests, start);
-    let claim = due[0].rows.clone().unwrap();
+    let mut claim = due[0].rows.clone().unwrap();
     table.told.push((column("phone"), (10..210).collect()));
-    let answer = table.answer(&claim);
+    let answer = table.answer(&spending, &mut claim);
     let tomorrow = start + Span::Rows.length();
     assert_eq!(spending.affords_row(&[cell(&spending, "phone", 2)], &ROWS, tomorrow), Verdict::Fits);
     assert_eq!(spending.rows_answered(&claim, &answer, start), None);

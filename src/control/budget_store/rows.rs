@@ -10,7 +10,7 @@ use crate::schema::ColumnRef;
 /// Rows of the table that are read at once.
 const READ_MAX: usize = 500;
 /// Rows of days that are over which are deleted at once.
-const FORGOTTEN_MAX: usize = 1000;
+const FORGOTTEN_MAX: u64 = 1000;
 /// The table may not be written.
 const NO_GRANT: u16 = 1142;
 /// There is no such table.
@@ -31,12 +31,14 @@ pub(in crate::control) enum RowsSettled {
 }
 
 impl KeyStore {
-    /// Reads what proxies have told of one account's cells, and tells what this one has shown, if that was all.
+    /// Reads what proxies have told of one account's cells, and tells what this one has shown or is about to, if that was all.
+    /// `admit` puts the latter into the claim.
     pub(in crate::control) async fn settle_rows(
         &self,
         account: &Account,
-        claim: &RowClaim,
+        claim: &mut RowClaim,
         lock: Lock,
+        admit: &(dyn Fn(&mut RowClaim, &Digests) + Sync),
     ) -> Result<RowsSettled, ControlError> {
         let account = account_name(account);
         let mut session = self.session("count which rows an account was shown").await?;
@@ -46,7 +48,7 @@ impl KeyStore {
             Err(error) if error.is_of_unknown_span() => return Ok(RowsSettled::Unknown(error)),
             Err(error) => return Err(error),
         };
-        let (answer, told) = match self.exchange_rows(&mut session, (&account, &day), claim).await {
+        let (answer, told) = match self.exchange_rows(&mut session, (&account, &day), claim, admit).await {
             Ok(((read, since, reading), told)) => {
                 (RowAnswer { day: day.as_str().into(), ends_in, read, since, reading }, told)
             }
@@ -64,13 +66,17 @@ impl KeyStore {
         &self,
         session: &mut Session,
         (account, day): (&str, &str),
-        claim: &RowClaim,
+        claim: &mut RowClaim,
+        admit: &(dyn Fn(&mut RowClaim, &Digests) + Sync),
     ) -> Result<(Read, u64), ControlError> {
         // What was shown on an earlier day is over with it.
         let same = claim.day.as_ref().is_none_or(|name| **name == *day);
         let read = self.read_rows(session, account, day, if same { claim.since } else { 0 }).await?;
         let untold = match read.2 {
-            Reading::All if same => claim.untold(&read.0),
+            Reading::All if same => {
+                admit(claim, &read.0);
+                claim.untold(&read.0)
+            }
             Reading::All | Reading::Some => Digests::new(),
         };
         let mut told = 0_u64;
@@ -118,15 +124,15 @@ impl KeyStore {
         session.change(&sql, (account, day, &**database, &**table, &**column, hexadecimal(digests))).await.map(|_| ())
     }
 
-    /// Deletes a bounded number of rows whose day is over.
-    pub(in crate::control) async fn forget_rows(&self) -> Result<(), ControlError> {
+    /// Deletes a bounded number of rows whose day is over. Gives whether there may be more.
+    pub(in crate::control) async fn forget_rows(&self) -> Result<bool, ControlError> {
         let mut session = self.session("forget which rows accounts were shown").await?;
         let sql = format!(
             "DELETE FROM {}.budget_rows WHERE began_at < UTC_TIMESTAMP(6) - INTERVAL 25 HOUR \
              ORDER BY began_at, rows_id LIMIT {FORGOTTEN_MAX}",
             self.schema
         );
-        session.change(&sql, ()).await.map(|_| ())
+        Ok(session.change(&sql, ()).await?.rows >= FORGOTTEN_MAX)
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) async fn take(
 ) -> Result<(), Untaken> {
     let mut taken = reader.take(event, bytes, next, desk);
     for _ in 0..ASKED_MAX {
-        let (Err(Untaken::Unasked(asking)), Some(purse)) = (&taken, &mut reader.purse) else { break };
+        let (Err(Untaken::Unasked(asking)), Some(purse)) = (&taken, &reader.purse) else { break };
         purse.ask(asking, &desk.connection).await?;
         taken = reader.take(event, bytes, next, desk);
     }

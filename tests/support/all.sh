@@ -7,7 +7,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$SUPPORT/../.."
 
-FUZZ_SMOKE_SECONDS=${FUZZ_SMOKE_SECONDS:-9}
+FUZZ_SMOKE_SECONDS=${FUZZ_SMOKE_SECONDS:-6}
 STEPS=(setup fmt clippy doc unit it clients deny fuzz bench)
 
 step_setup() { "$SUPPORT/setup.sh" build mysql mariadb samples python sample-app node deny fuzz netns; }

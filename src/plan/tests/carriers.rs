@@ -25,12 +25,16 @@ fn views_and_routines_are_followed_through_any_number_of_steps() {
             routine("f", Some("RETURN (SELECT COUNT(*) FROM `Customers`)")),
             routine("g", Some("BEGIN CALL f2(); END")),
             routine("h", Some("BEGIN SET @t = 'x'; EXECUTE IMMEDIATE @t; END")),
+            // The plan of another connection's statement shows what that one looks for.
+            routine("i", Some("EXPLAIN FORMAT=JSON FOR CONNECTION 5")),
+            routine("j", Some("SHOW /* it */ ANALYZE FOR 5")),
+            routine("k", Some("ANALYZE TABLE orders")),
         ],
     );
-    for name in ["customers", "CUSTOMERS", "c", "b", "f", "h"] {
+    for name in ["customers", "CUSTOMERS", "c", "b", "f", "h", "i", "j"] {
         assert!(found.has_carrier(name), "{name}");
     }
-    for name in ["far", "g", "orders", "shop", "phone", "customer", "customers2"] {
+    for name in ["far", "g", "k", "orders", "shop", "phone", "customer", "customers2"] {
         assert!(!found.has_carrier(name), "{name}");
     }
     assert!(found.has_view("B") && !found.has_view("f") && found.has_routine("F"));
